@@ -1,0 +1,101 @@
+//! What can be wrong with a configuration or an input, with the values in the message.
+
+/// Errors of configuration and of input shapes.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RnnError {
+    /// A size in the configuration is zero.
+    #[error("{name} is 0; it must be at least 1")]
+    ZeroSize {
+        /// The configuration's field.
+        name: &'static str,
+    },
+    /// A probability is outside `[0, 1)`.
+    #[error("{name} is {value}; a dropout probability must be at least 0 and less than 1")]
+    Probability {
+        /// The configuration's field.
+        name: &'static str,
+        /// The value given.
+        value: f64,
+    },
+    /// An initialiser cannot fill a tensor of this shape.
+    #[error("initializer {initializer} cannot fill {parameter}: {reason}")]
+    Initializer {
+        /// The initialiser.
+        initializer: String,
+        /// The parameter.
+        parameter: &'static str,
+        /// Why not.
+        reason: String,
+    },
+    /// The input has no row, or no step.
+    #[error("input is [batch {batch}, time {time}]; both must be at least 1")]
+    EmptyInput {
+        /// Rows.
+        batch: usize,
+        /// Steps.
+        time: usize,
+    },
+    /// The input's last dimension is not `d_input`.
+    #[error("input has {found} features per step, but the layer was made for d_input = {expected}")]
+    InputSize {
+        /// The layer's `d_input`.
+        expected: usize,
+        /// The input's last dimension.
+        found: usize,
+    },
+    /// The number of lengths is not the batch size.
+    #[error("{found} lengths were given for a batch of {expected} rows")]
+    LengthCount {
+        /// Rows of the batch.
+        expected: usize,
+        /// Lengths given.
+        found: usize,
+    },
+    /// A length is longer than the input.
+    #[error("length {length} of row {row} is more than the input's {time} steps")]
+    LengthTooLong {
+        /// The row.
+        row: usize,
+        /// Its length.
+        length: usize,
+        /// Steps of the input.
+        time: usize,
+    },
+    /// The number of states is not the number of layers.
+    #[error("{found} initial states were given for {expected} layers")]
+    StateCount {
+        /// Layers times directions.
+        expected: usize,
+        /// States given.
+        found: usize,
+    },
+    /// A state has the wrong shape.
+    #[error("initial state is {found:?}, expected [batch, d_hidden] = {expected:?}")]
+    StateShape {
+        /// `[batch, d_hidden]`.
+        expected: [usize; 2],
+        /// The shape given.
+        found: [usize; 2],
+    },
+    /// Input, state and weights are not on one device.
+    #[error("{what} is on {found}, but the layer's weights are on {expected}")]
+    Device {
+        /// The tensor.
+        what: &'static str,
+        /// The weights' device.
+        expected: String,
+        /// The tensor's device.
+        found: String,
+    },
+    /// Input, state and weights have not one dtype.
+    #[error("{what} is {found}, but the layer's weights are {expected}")]
+    DType {
+        /// The tensor.
+        what: &'static str,
+        /// The weights' dtype.
+        expected: String,
+        /// The tensor's dtype.
+        found: String,
+    },
+}

@@ -1,0 +1,50 @@
+//! Recurrent layers on [Burn](burn): RNN, LSTM and GRU over any device.
+//!
+//! ```
+//! use rnn_core::burn::tensor::{Device, Tensor};
+//! use rnn_core::{Key, LstmConfig};
+//!
+//! let device = Device::default();
+//! let lstm = LstmConfig::new(8, 16).init(Key::new(0), &device);
+//! let input = Tensor::<3>::ones([2, 5, 8], &device); // [batch, time, d_input]
+//! let output = lstm.forward(input);
+//! assert_eq!(output.sequence.dims(), [2, 5, 16]); // [batch, time, d_hidden]
+//! assert_eq!(output.state.last().cell.dims(), [2, 16]);
+//! ```
+//!
+//! One driver, [`Recurrent`], runs every cell: [`Rnn`], [`Lstm`] and [`Gru`] are names for it. Random numbers
+//! (initial weights, dropout masks) are functions of a [`Key`], the same on every backend.
+
+#![warn(missing_docs)]
+#![forbid(unsafe_code)]
+
+pub mod cell;
+mod config;
+mod error;
+mod init;
+mod layer;
+pub mod ops;
+mod rng;
+mod state;
+
+pub use burn;
+pub use cell::{Bias, GruCell, LstmCell, Nonlinearity, RnnCell};
+pub use config::{Preset, RecurrentConfig};
+pub use error::RnnError;
+pub use init::{Initializer, Initializers};
+pub use layer::{ForwardArgs, Layer, Output, Recurrent};
+pub use rng::Key;
+pub use state::{CellState, HiddenState, LstmState, States};
+
+/// A plain RNN layer.
+pub type Rnn = Recurrent<RnnCell>;
+/// An LSTM layer.
+pub type Lstm = Recurrent<LstmCell>;
+/// A GRU layer.
+pub type Gru = Recurrent<GruCell>;
+/// Options of an [`Rnn`].
+pub type RnnConfig = RecurrentConfig<RnnCell>;
+/// Options of an [`Lstm`].
+pub type LstmConfig = RecurrentConfig<LstmCell>;
+/// Options of a [`Gru`].
+pub type GruConfig = RecurrentConfig<GruCell>;
