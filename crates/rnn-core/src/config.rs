@@ -1,22 +1,12 @@
 //! The configuration of a recurrent layer, the same for every cell.
 
 use crate::cell::{Bias, Cell, GruCell, Nonlinearity, RnnCell};
-use crate::init::{Initializer, Initializers};
+use crate::init::{Initializer, Initializers, Preset, parameter};
 use crate::layer::{Layer, Recurrent};
 use crate::{Key, RnnError};
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
-
-/// Whose conventions a layer starts from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Preset {
-    /// Keras: Glorot uniform, orthogonal, zero bias with forget bias 1; one bias, or two for a GRU with
-    /// `reset_after`.
-    Keras,
-    /// PyTorch: uniform ±1/√d_hidden throughout, two biases.
-    Pytorch,
-}
 
 /// Options of a recurrent layer over the cell `C`. See [`RnnConfig`](crate::RnnConfig),
 /// [`LstmConfig`](crate::LstmConfig) and [`GruConfig`](crate::GruConfig).
@@ -114,17 +104,13 @@ impl<C: Cell> RecurrentConfig<C> {
             Bias::Two => Some(of.bias.vector(g, h, key.child(3))?),
             _ => None,
         };
-        let matrix = |values: Vec<f64>, rows: usize| {
-            let data = TensorData::new(values, [rows, g]);
-            Param::from_tensor(Tensor::<2>::from_data(data, device))
-        };
         let vector = |values: Vec<f64>| {
             let data = TensorData::new(values, [g]);
             Param::from_tensor(Tensor::<1>::from_data(data, device))
         };
         let layer = Layer {
-            weight_ih: matrix(of.input.matrix(i, g, h, key.child(0)), i),
-            weight_hh: matrix(of.recurrent.matrix(h, g, h, key.child(1)), h),
+            weight_ih: parameter(of.input.matrix(i, g, h, key.child(0)), g, device),
+            weight_hh: parameter(of.recurrent.matrix(h, g, h, key.child(1)), g, device),
             bias_ih: input_bias.map(vector),
             bias_hh: recurrent_bias.map(vector),
         };

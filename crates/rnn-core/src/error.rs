@@ -78,6 +78,9 @@ pub enum RnnError {
         /// The shape given.
         found: [usize; 2],
     },
+    /// The state of another cell was given to a layer whose cell is chosen at run time.
+    #[error("the initial state is of another cell than the layer's")]
+    StateKind,
     /// Input, state and weights are not on one device.
     #[error("{what} is on {found}, but the layer's weights are on {expected}")]
     Device {

@@ -1,6 +1,8 @@
 //! Initial weights, drawn on the host from a [`Key`], the same on every backend.
 
 use crate::{Key, RnnError};
+use burn::module::Param;
+use burn::nn::{Embedding, Linear};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
@@ -51,13 +53,6 @@ impl Initializer {
         }
     }
 
-    /// A matrix as a tensor `[rows, columns]` on `device`, for embedding tables and dense layers beside a recurrent
-    /// one.
-    pub fn tensor(self, rows: usize, columns: usize, key: Key, device: &Device) -> Tensor<2> {
-        let values = self.matrix(rows, columns, rows, key);
-        Tensor::from_data(TensorData::new(values, [rows, columns]), device)
-    }
-
     fn elementwise(self, n: usize, d_hidden: usize, key: Key) -> Vec<f64> {
         match self {
             Initializer::Constant(value) => vec![value; n],
@@ -97,6 +92,64 @@ impl Initializers {
         bias: Initializer::UniformHidden,
         unit_forget_bias: false,
     };
+}
+
+/// Whose conventions a model starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// Keras: Glorot uniform, orthogonal, zero bias with forget bias 1; one bias, or two for a GRU with
+    /// `reset_after`.
+    Keras,
+    /// PyTorch: uniform ±1/√d_hidden throughout, two biases.
+    Pytorch,
+}
+
+impl Preset {
+    /// A dense layer, `[…, d_input]` to `[…, d_output]`: Glorot uniform with zero bias (Keras), or weight and bias
+    /// uniform ±1/√d_input (PyTorch).
+    pub fn linear(self, d_input: usize, d_output: usize, key: Key, device: &Device) -> Linear {
+        let (weight, bias) = match self {
+            Preset::Keras => (Initializer::GlorotUniform, Initializer::Zeros),
+            Preset::Pytorch => (Initializer::UniformHidden, Initializer::UniformHidden),
+        };
+        let bias = bias.elementwise(d_output, d_input, key.child(1));
+        Linear {
+            weight: parameter(
+                weight.matrix(d_input, d_output, d_input, key.child(0)),
+                d_output,
+                device,
+            ),
+            bias: Some(Param::from_tensor(Tensor::from_data(
+                bias.as_slice(),
+                device,
+            ))),
+        }
+    }
+
+    /// An embedding table, `[n_embedding, d_model]`: uniform ±0.05 (Keras), or standard normal (PyTorch).
+    pub fn embedding(
+        self,
+        n_embedding: usize,
+        d_model: usize,
+        key: Key,
+        device: &Device,
+    ) -> Embedding {
+        let n = n_embedding * d_model;
+        let values = match self {
+            Preset::Keras => uniform(n, 0.05, key).collect(),
+            Preset::Pytorch => key.normals(n).collect(),
+        };
+        Embedding {
+            weight: parameter(values, d_model, device),
+        }
+    }
+}
+
+/// A matrix of `columns` columns as a parameter on `device`.
+pub(crate) fn parameter(values: Vec<f64>, columns: usize, device: &Device) -> Param<Tensor<2>> {
+    let shape = [values.len() / columns, columns];
+    Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), device))
 }
 
 fn uniform(n: usize, limit: f64, key: Key) -> impl Iterator<Item = f64> {

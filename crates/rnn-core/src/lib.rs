@@ -18,6 +18,7 @@
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod any;
 pub mod cell;
 mod config;
 mod error;
@@ -27,11 +28,12 @@ pub mod ops;
 mod rng;
 mod state;
 
+pub use any::{AnyConfig, AnyRecurrent, AnyStates, CellKind};
 pub use burn;
 pub use cell::{Bias, GruCell, LstmCell, Nonlinearity, RnnCell};
-pub use config::{Preset, RecurrentConfig};
+pub use config::RecurrentConfig;
 pub use error::RnnError;
-pub use init::{Initializer, Initializers};
+pub use init::{Initializer, Initializers, Preset};
 pub use layer::{ForwardArgs, Layer, Output, Recurrent};
 pub use rng::Key;
 pub use state::{CellState, HiddenState, LstmState, States};

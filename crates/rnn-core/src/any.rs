@@ -1,0 +1,220 @@
+//! A recurrent layer whose cell is chosen at run time.
+
+use crate::cell::{Cell, GruCell, LstmCell, RnnCell};
+use crate::state::{CellState, LstmState, States};
+use crate::{
+    ForwardArgs, Gru, HiddenState, Key, Lstm, Preset, Recurrent, RecurrentConfig, Rnn, RnnError,
+};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// Which cell, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CellKind {
+    /// [`RnnCell`] with tanh.
+    Rnn,
+    /// [`LstmCell`].
+    Lstm,
+    /// [`GruCell`] with `reset_after`.
+    Gru,
+}
+
+impl std::fmt::Display for CellKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            CellKind::Rnn => "rnn",
+            CellKind::Lstm => "lstm",
+            CellKind::Gru => "gru",
+        })
+    }
+}
+
+/// Options of an [`AnyRecurrent`]; what they mean is said at [`RecurrentConfig`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct AnyConfig {
+    /// The cell.
+    pub cell: CellKind,
+    /// Features per step of the input.
+    pub d_input: usize,
+    /// Units of the hidden state.
+    pub d_hidden: usize,
+    /// Input dropout.
+    pub dropout: f64,
+    /// Recurrent dropout.
+    pub recurrent_dropout: f64,
+    /// Initialisers and biases.
+    pub preset: Preset,
+}
+
+impl AnyConfig {
+    /// A layer without dropout, with [`Preset::Keras`].
+    pub fn new(cell: CellKind, d_input: usize, d_hidden: usize) -> Self {
+        Self {
+            cell,
+            d_input,
+            d_hidden,
+            dropout: 0.0,
+            recurrent_dropout: 0.0,
+            preset: Preset::Keras,
+        }
+    }
+
+    /// Makes the layer, its weights drawn from `key`.
+    ///
+    /// # Errors
+    /// As [`RecurrentConfig::try_init`].
+    pub fn try_init(&self, key: Key, device: &Device) -> Result<AnyRecurrent, RnnError> {
+        Ok(match self.cell {
+            CellKind::Rnn => AnyRecurrent::Rnn(self.of::<RnnCell>().try_init(key, device)?),
+            CellKind::Lstm => AnyRecurrent::Lstm(self.of::<LstmCell>().try_init(key, device)?),
+            CellKind::Gru => AnyRecurrent::Gru(self.of::<GruCell>().try_init(key, device)?),
+        })
+    }
+
+    fn of<C: Cell + Default>(&self) -> RecurrentConfig<C> {
+        RecurrentConfig::new(self.d_input, self.d_hidden)
+            .with_preset(self.preset)
+            .with_dropout(self.dropout)
+            .with_recurrent_dropout(self.recurrent_dropout)
+    }
+}
+
+/// An RNN, LSTM or GRU layer, whichever was asked for.
+#[derive(Module, Debug)]
+pub enum AnyRecurrent {
+    /// A plain RNN.
+    Rnn(Rnn),
+    /// An LSTM.
+    Lstm(Lstm),
+    /// A GRU.
+    Gru(Gru),
+}
+
+/// The state of an [`AnyRecurrent`].
+#[derive(Debug, Clone)]
+pub enum AnyStates {
+    /// Of a plain RNN.
+    Rnn(States<HiddenState>),
+    /// Of an LSTM.
+    Lstm(States<LstmState>),
+    /// Of a GRU.
+    Gru(States<HiddenState>),
+}
+
+impl AnyStates {
+    /// The last layer's h, `[batch, d_hidden]`.
+    pub fn hidden(&self) -> &Tensor<2> {
+        match self {
+            AnyStates::Rnn(s) | AnyStates::Gru(s) => s.last().hidden(),
+            AnyStates::Lstm(s) => s.last().hidden(),
+        }
+    }
+}
+
+impl AnyRecurrent {
+    /// Runs over `input`, `[batch, time, d_input]`, from `state` or from zero; dropout acts when a key is given.
+    /// Returns the hidden states, `[batch, time, d_hidden]`, and the final state.
+    ///
+    /// # Errors
+    /// As [`Recurrent::try_forward`], and a state of another cell.
+    pub fn try_forward(
+        &self,
+        input: Tensor<3>,
+        state: Option<AnyStates>,
+        dropout: Option<Key>,
+    ) -> Result<(Tensor<3>, AnyStates), RnnError> {
+        match (self, state) {
+            (AnyRecurrent::Rnn(layer), None) => run(layer, input, None, dropout, AnyStates::Rnn),
+            (AnyRecurrent::Rnn(layer), Some(AnyStates::Rnn(s))) => {
+                run(layer, input, Some(s), dropout, AnyStates::Rnn)
+            }
+            (AnyRecurrent::Lstm(layer), None) => run(layer, input, None, dropout, AnyStates::Lstm),
+            (AnyRecurrent::Lstm(layer), Some(AnyStates::Lstm(s))) => {
+                run(layer, input, Some(s), dropout, AnyStates::Lstm)
+            }
+            (AnyRecurrent::Gru(layer), None) => run(layer, input, None, dropout, AnyStates::Gru),
+            (AnyRecurrent::Gru(layer), Some(AnyStates::Gru(s))) => {
+                run(layer, input, Some(s), dropout, AnyStates::Gru)
+            }
+            (_, Some(_)) => Err(RnnError::StateKind),
+        }
+    }
+
+    /// [`try_forward`](Self::try_forward) for arguments known to be right.
+    ///
+    /// # Panics
+    /// Where `try_forward` gives an error.
+    pub fn forward(
+        &self,
+        input: Tensor<3>,
+        state: Option<AnyStates>,
+        dropout: Option<Key>,
+    ) -> (Tensor<3>, AnyStates) {
+        match self.try_forward(input, state, dropout) {
+            Ok(output) => output,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// One step: `input` is `[batch, d_input]`. No dropout.
+    ///
+    /// # Panics
+    /// Where `try_forward` gives an error for an input of one step.
+    pub fn step(&self, input: Tensor<2>, state: Option<AnyStates>) -> AnyStates {
+        self.forward(input.unsqueeze_dim(1), state, None).1
+    }
+}
+
+fn run<C: Cell>(
+    layer: &Recurrent<C>,
+    input: Tensor<3>,
+    state: Option<States<C::State>>,
+    dropout: Option<Key>,
+    wrap: impl Fn(States<C::State>) -> AnyStates,
+) -> Result<(Tensor<3>, AnyStates), RnnError> {
+    let args = ForwardArgs {
+        state,
+        lengths: None,
+        dropout,
+    };
+    let output = layer.try_forward(input, args)?;
+    Ok((output.sequence, wrap(output.state)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_layer_is_the_layer_it_names() {
+        let device = Device::default();
+        let input = Tensor::<3>::ones([2, 3, 4], &device);
+        let (any, _) = AnyConfig::new(CellKind::Gru, 4, 5)
+            .try_init(Key::new(1), &device)
+            .expect("sizes are right")
+            .forward(input.clone(), None, None);
+        let gru = crate::GruConfig::new(4, 5).init(Key::new(1), &device);
+        assert_eq!(any.into_data(), gru.forward(input).sequence.into_data());
+    }
+
+    #[test]
+    fn a_state_of_another_cell_is_an_error() {
+        let device = Device::default();
+        let input = Tensor::<3>::ones([2, 3, 4], &device);
+        let make = |cell| {
+            AnyConfig::new(cell, 4, 5)
+                .try_init(Key::new(1), &device)
+                .expect("sizes are right")
+        };
+        let (_, state) = make(CellKind::Gru).forward(input.clone(), None, None);
+        let error = make(CellKind::Lstm)
+            .try_forward(input, Some(state), None)
+            .expect_err("wrong on purpose");
+        assert_eq!(
+            error.to_string(),
+            "the initial state is of another cell than the layer's"
+        );
+    }
+}
