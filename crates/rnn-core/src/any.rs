@@ -21,13 +21,33 @@ pub enum CellKind {
     Gru,
 }
 
-impl std::fmt::Display for CellKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
+impl CellKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Rnn, Self::Lstm, Self::Gru];
+
+    /// `rnn`, `lstm` or `gru`.
+    pub fn name(self) -> &'static str {
+        match self {
             CellKind::Rnn => "rnn",
             CellKind::Lstm => "lstm",
             CellKind::Gru => "gru",
-        })
+        }
+    }
+}
+
+impl std::fmt::Display for CellKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::str::FromStr for CellKind {
+    type Err = RnnError;
+
+    fn from_str(name: &str) -> Result<Self, RnnError> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|cell| cell.name() == name)
+            .ok_or_else(|| RnnError::UnknownCell(name.to_string()))
     }
 }
 

@@ -18,6 +18,9 @@ pub enum RnnError {
         /// The value given.
         value: f64,
     },
+    /// There is no cell of this name.
+    #[error("there is no cell {0:?}; the cells are rnn, lstm and gru")]
+    UnknownCell(String),
     /// An initialiser cannot fill a tensor of this shape.
     #[error("initializer {initializer} cannot fill {parameter}: {reason}")]
     Initializer {

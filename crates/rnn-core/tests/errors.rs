@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Device, Tensor};
 use rnn_core::{
-    Bias, ForwardArgs, GruConfig, HiddenState, Initializer, Initializers, Key, LstmConfig,
+    Bias, CellKind, ForwardArgs, GruConfig, HiddenState, Initializer, Initializers, Key, LstmConfig,
     RnnConfig, RnnError, States,
 };
 
@@ -145,4 +145,16 @@ fn presets_are_the_frameworks_own() {
     );
     let before = gru.with_reset_after(false).init(Key::new(0), &device);
     assert_eq!(biases(&before.layers[0]), (true, false));
+}
+
+#[test]
+fn a_cell_that_does_not_exist_is_told() {
+    for cell in CellKind::ALL {
+        assert_eq!(cell.to_string().parse(), Ok(cell));
+    }
+    let error = "tree".parse::<CellKind>().expect_err("no such cell");
+    assert_eq!(
+        error.to_string(),
+        "there is no cell \"tree\"; the cells are rnn, lstm and gru"
+    );
 }

@@ -1,0 +1,75 @@
+//! `adder ask 57 66`: a trained model adds two numbers.
+
+use crate::commands::train::RunConfig;
+use crate::data::{operand_limit, written};
+use rnn_core::Key;
+use rnn_harness::device::DeviceArgs;
+use rnn_harness::run_dir::RunDir;
+use rnn_harness::{Failure, json_line};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Adds two numbers with a trained model and shows the bits.
+#[derive(Debug, clap::Args)]
+pub struct AskArgs {
+    /// The first number.
+    a: u32,
+    /// The second number.
+    b: u32,
+    /// The run folder; the newest without it.
+    #[arg(long)]
+    run: Option<PathBuf>,
+    /// Print one JSON object as the last line.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+#[derive(Debug, Serialize)]
+struct Answer {
+    a: u32,
+    b: u32,
+    answer: u32,
+    right: bool,
+}
+
+/// Loads the model and asks it.
+pub fn ask(args: &AskArgs) -> Result<(), Failure> {
+    let run = RunDir::open("adder", args.run.as_deref())?;
+    let config: RunConfig = run.read_json("config.json")?;
+    let bits = config.model.bits;
+    let limit = operand_limit(bits);
+    for number in [args.a, args.b] {
+        if number >= limit {
+            return Err(Failure::input(format!(
+                "{number} is too large: this model adds numbers from 0 to {}; train one with more --bits",
+                limit - 1
+            )));
+        }
+    }
+    let selected = args.device.select()?;
+    let model = config
+        .model
+        .init(Key::new(0), &selected.device)
+        .map_err(Failure::input)?;
+    let model = run.load_model(model)?;
+    let answer = model.add(&[(args.a, args.b)], bits, &selected.device)[0];
+    let right = answer == args.a + args.b;
+    println!("  {}   {}", written(args.a, bits), args.a);
+    println!("+ {}   {}", written(args.b, bits), args.b);
+    println!(
+        "= {}   {answer}{}",
+        written(answer, bits),
+        if right { "" } else { "   (wrong)" }
+    );
+    if args.json {
+        json_line(&Answer {
+            a: args.a,
+            b: args.b,
+            answer,
+            right,
+        })?;
+    }
+    Ok(())
+}

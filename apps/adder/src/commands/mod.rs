@@ -1,0 +1,5 @@
+//! One file a subcommand.
+
+pub mod ask;
+pub mod scratch;
+pub mod train;

@@ -1,0 +1,38 @@
+//! `adder scratch`: the lesson's network, no framework.
+
+use crate::scratch::{Settings, run};
+use rnn_harness::Failure;
+
+/// The lesson's from-scratch network: plain loops, f64, NumPy's random numbers.
+#[derive(Debug, clap::Args)]
+pub struct ScratchArgs {
+    /// Seed of NumPy's legacy generator; 0 gives the lesson's printout.
+    #[arg(long, default_value_t = 0)]
+    seed: u32,
+    /// Bits of the sum.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(2..=24))]
+    bits: u8,
+    /// Units of the hidden layer.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    hidden: u16,
+    /// Additions to learn from.
+    #[arg(long, default_value_t = 10_000)]
+    iterations: usize,
+    /// Additions from one report to the next.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
+    report_every: u64,
+}
+
+/// Trains it and prints a block every so many additions, as the lesson does.
+pub fn scratch(args: &ScratchArgs) -> Result<(), Failure> {
+    let settings = Settings {
+        seed: args.seed,
+        bits: args.bits.into(),
+        hidden: args.hidden.into(),
+        iterations: args.iterations,
+        report_every: args.report_every as usize,
+        ..Settings::default()
+    };
+    run(&settings, |report| println!("{report}"));
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! `adder train`: the same task with rnn-core, then a check of every pair of operands.
+
+use crate::data::{check_pairs, inputs, random_pairs, targets};
+use crate::model::{Model, ModelConfig, loss};
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::Device;
+use rnn_core::{CellKind, Key};
+use rnn_harness::device::DeviceArgs;
+use rnn_harness::optim::OptimizerArgs;
+use rnn_harness::progress::Progress;
+use rnn_harness::run_dir::RunDir;
+use rnn_harness::{Failure, json_line};
+use serde::{Deserialize, Serialize};
+use std::time::Instant;
+
+/// Trains on random additions until every checked pair is right.
+#[derive(Debug, clap::Args)]
+pub struct TrainArgs {
+    /// The recurrent cell.
+    #[arg(long, value_enum, default_value = "rnn")]
+    cell: CellKind,
+    /// Bits of the sum; the operands have one less.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..=24))]
+    bits: u32,
+    /// Units of the recurrent layer.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    hidden: u64,
+    /// Additions in one step.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=65_536))]
+    batch: u64,
+    /// Steps at most; training ends sooner, at the first check without a wrong answer.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    steps: u64,
+    /// Seed of the weights and of the additions.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Name of the run folder; the time without it.
+    #[arg(long)]
+    name: Option<String>,
+    /// Print one JSON object as the last line.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    optimizer: OptimizerArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+/// What a run folder says about itself.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RunConfig {
+    /// The model's sizes.
+    pub model: ModelConfig,
+    /// Seed of the weights and of the additions.
+    pub seed: u64,
+    /// Additions in one step.
+    pub batch: u64,
+    /// The optimizer and its settings, in words.
+    pub optimizer: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Metrics {
+    corpus: &'static str,
+    cell: CellKind,
+    bits: u32,
+    seed: u64,
+    device: String,
+    steps: u64,
+    train_loss: f64,
+    train_seconds: f64,
+    wrong: usize,
+    pairs: usize,
+    run: String,
+}
+
+/// Additions between two checks.
+const CHECK_EVERY: u64 = 250;
+
+/// Trains, checks, saves.
+pub fn train(args: &TrainArgs) -> Result<(), Failure> {
+    let selected = args.device.select()?;
+    let device = selected.device.clone().autodiff();
+    let config = RunConfig {
+        model: ModelConfig {
+            cell: args.cell,
+            bits: args.bits,
+            hidden: args.hidden as usize,
+        },
+        seed: args.seed,
+        batch: args.batch,
+        optimizer: args.optimizer.describe("adam")?,
+    };
+    let run = RunDir::create("adder", args.name.as_deref())?;
+    run.write_json("config.json", &config)?;
+
+    let seed = Key::new(args.seed);
+    let (weights, batches) = (seed.child(0), seed.child(1));
+    let pairs = check_pairs(args.bits, seed.child(2));
+    let mut model = config.model.init(weights, &device).map_err(Failure::input)?;
+    let (mut optimizer, rate) = args.optimizer.build("adam")?;
+    let mut progress = Progress::new("additions", 1, args.steps);
+    let start = Instant::now();
+    let (mut train_loss, mut wrong, mut step) = (f64::NAN, pairs.len(), 0);
+    while step < args.steps && wrong > 0 {
+        let batch = random_pairs(args.bits, args.batch as usize, batches.child(step));
+        let logits = model.logits(inputs(&batch, args.bits, &selected.device));
+        let loss = loss(logits, targets(&batch, args.bits, &selected.device).autodiff());
+        let grads = GradientsParams::from_grads(loss.backward(), &model);
+        model = optimizer.step(rate, model, grads);
+        step += 1;
+        if step % CHECK_EVERY == 0 || step == args.steps {
+            wrong = count_wrong(&model.valid(), &pairs, args.bits, &selected.device);
+        }
+        train_loss = loss.into_scalar::<f32>().into();
+        progress.step(step, args.batch, train_loss, || Some(("wrong", wrong as f64)))?;
+    }
+    progress.finish();
+    let train_seconds = start.elapsed().as_secs_f64();
+
+    run.save_model(&model.valid())?;
+    let metrics = Metrics {
+        corpus: "additions",
+        cell: args.cell,
+        bits: args.bits,
+        seed: args.seed,
+        device: selected.name,
+        steps: step,
+        train_loss,
+        train_seconds,
+        wrong,
+        pairs: pairs.len(),
+        run: run.path().display().to_string(),
+    };
+    run.write_json("metrics.json", &metrics)?;
+    println!(
+        "{} on {}-bit additions: {wrong} wrong of {} pairs after {step} steps, {train_seconds:.1} s",
+        args.cell,
+        args.bits,
+        pairs.len()
+    );
+    println!("model: {}", run.path().display());
+    if args.json {
+        json_line(&metrics)?;
+    }
+    Ok(())
+}
+
+/// Checks `pairs` in blocks, so that memory stays small.
+fn count_wrong(model: &Model, pairs: &[(u32, u32)], bits: u32, device: &Device) -> usize {
+    pairs
+        .chunks(4096)
+        .map(|block| {
+            let sums = model.add(block, bits, device);
+            let is_wrong = |(&(a, b), sum): &(&(u32, u32), u32)| a + b != *sum;
+            block.iter().zip(sums).filter(is_wrong).count()
+        })
+        .sum()
+}

@@ -1,0 +1,79 @@
+//! The lesson's model: Embedding → recurrent layer → Dense(1).
+
+use burn::module::Module;
+use burn::nn::loss::BinaryCrossEntropyLossConfig;
+use burn::nn::{Embedding, Linear};
+use burn::tensor::{Device, Int, Tensor};
+use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Key, Preset, RnnError};
+use serde::{Deserialize, Serialize};
+
+/// Every size of the model; saved with a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelConfig {
+    /// Ids below this one have a row of the embedding.
+    pub num_words: usize,
+    /// Tokens of a review that the model sees.
+    pub tokens: usize,
+    /// Width of a word's vector.
+    pub embedding: usize,
+    /// rnn, lstm or gru.
+    pub cell: CellKind,
+    /// Units of the recurrent layer.
+    pub hidden: usize,
+    /// Dropout on the layer's input.
+    pub dropout: f64,
+    /// Dropout on the recurrence.
+    pub recurrent_dropout: f64,
+}
+
+/// Embedding → recurrent layer → Dense(1).
+#[derive(Module, Debug)]
+pub struct Model {
+    embedding: Embedding,
+    layer: AnyRecurrent,
+    dense: Linear,
+}
+
+impl ModelConfig {
+    /// A new model, its weights drawn from `key` as Keras draws them.
+    pub fn init(&self, key: Key, device: &Device) -> Result<Model, RnnError> {
+        let layer = AnyConfig {
+            dropout: self.dropout,
+            recurrent_dropout: self.recurrent_dropout,
+            ..AnyConfig::new(self.cell, self.embedding, self.hidden)
+        };
+        let keras = Preset::Keras;
+        Ok(Model {
+            embedding: keras.embedding(self.num_words, self.embedding, key.child(0), device),
+            layer: layer.try_init(key.child(1), device)?,
+            dense: keras.linear(self.hidden, 1, key.child(2), device),
+        })
+    }
+}
+
+impl Model {
+    /// Ids `[batch, tokens]` to one logit a review, `[batch]`: above 0 is positive. Dropout acts when a key is given.
+    pub fn logits(&self, ids: Tensor<2, Int>, dropout: Option<Key>) -> Tensor<1> {
+        let words = self.embedding.forward(ids); // [batch, tokens, embedding]
+        let (_, state) = self.layer.forward(words, None, dropout);
+        self.dense.forward(state.hidden().clone()).squeeze_dim(1)
+    }
+}
+
+/// The mean binary cross-entropy of `logits` against `labels` (1 = positive), both `[batch]`.
+pub fn loss(logits: Tensor<1>, labels: Tensor<1, Int>) -> Tensor<1> {
+    BinaryCrossEntropyLossConfig::new()
+        .with_logits(true)
+        .init(&logits.device())
+        .forward(logits, labels)
+}
+
+/// How many of `logits` are on the side that `labels` say, as a tensor `[1]`.
+pub fn correct(logits: Tensor<1>, labels: Tensor<1, Int>) -> Tensor<1> {
+    logits
+        .greater_elem(0.0)
+        .int()
+        .equal(labels)
+        .float()
+        .sum()
+}

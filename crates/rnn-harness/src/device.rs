@@ -1,0 +1,221 @@
+//! Which device a program runs on: `--device` and `--threads`.
+
+use crate::Failure;
+use burn::tensor::Device;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+use burn::tensor::DeviceType;
+
+/// The options about the device, the same in every program.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct DeviceArgs {
+    /// Device: flex, ndarray, wgpu[:N] or cuda[:N], as far as compiled in. Without it the first GPU found, else the
+    /// CPU
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<String>,
+    /// CPU threads; all of them without it
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+}
+
+/// The device a program runs on.
+#[derive(Debug, Clone)]
+pub struct Selected {
+    /// Without autodiff.
+    pub device: Device,
+    /// What to call it, such as `flex`, `wgpu:0`.
+    pub name: String,
+}
+
+/// More threads than any machine that runs this has.
+const MOST_THREADS: usize = 1024;
+
+impl DeviceArgs {
+    /// Chooses the device, sets the number of threads and says on stderr what was chosen. Call it before the first
+    /// tensor exists.
+    ///
+    /// # Errors
+    /// A device that is not compiled in or not there; a number of threads that is 0 or absurd.
+    pub fn select(&self) -> Result<Selected, Failure> {
+        let threads = self.set_threads()?;
+        let (selected, about) = match &self.device {
+            Some(wanted) => by_name(wanted)?,
+            None => first_found()?,
+        };
+        eprintln!("device: {} ({about}, {threads} CPU threads)", selected.name);
+        Ok(selected)
+    }
+
+    fn set_threads(&self) -> Result<usize, Failure> {
+        let available = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let Some(threads) = self.threads else {
+            return Ok(available);
+        };
+        if !(1..=MOST_THREADS).contains(&threads) {
+            return Err(Failure::input(format!(
+                "--threads {threads} is not possible; give 1 to {MOST_THREADS} (this machine has {available})"
+            )));
+        }
+        // flex and ndarray both run on rayon's pool, and the products in them ask it how many threads there are.
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global()
+            .map_err(|e| Failure::failed(format!("cannot set --threads {threads}: {e}")))?;
+        Ok(threads)
+    }
+}
+
+type Choice = (Selected, String);
+
+fn choice(device: Device, name: impl Into<String>, about: impl Into<String>) -> Choice {
+    let name = name.into();
+    (Selected { device, name }, about.into())
+}
+
+/// The names that were compiled in, best first.
+fn compiled_in() -> Vec<&'static str> {
+    [
+        ("cuda", cfg!(feature = "cuda")),
+        ("wgpu", cfg!(feature = "wgpu")),
+        ("flex", cfg!(feature = "flex")),
+        ("ndarray", cfg!(feature = "ndarray")),
+    ]
+    .into_iter()
+    .filter_map(|(name, here)| here.then_some(name))
+    .collect()
+}
+
+fn by_name(wanted: &str) -> Result<Choice, Failure> {
+    let (kind, index) = match wanted.split_once(':') {
+        None => (wanted, None),
+        Some((kind, index)) => match index.parse::<usize>() {
+            Ok(index) => (kind, Some(index)),
+            Err(_) => {
+                return Err(Failure::input(format!(
+                    "--device {wanted}: {index:?} is not a number; write {kind}:0"
+                )));
+            }
+        },
+    };
+    if !["flex", "ndarray", "wgpu", "cuda"].contains(&kind) {
+        return Err(Failure::input(format!(
+            "--device {wanted}: there is no such device; the names are flex, ndarray, wgpu[:N] and cuda[:N]"
+        )));
+    }
+    let here = compiled_in();
+    if !here.contains(&kind) {
+        return Err(Failure::input(format!(
+            "--device {wanted}: {kind} is not compiled in (there is {}); add --features {kind} to cargo run",
+            here.join(", ")
+        )));
+    }
+    if let ("flex" | "ndarray", Some(_)) = (kind, index) {
+        return Err(Failure::input(format!(
+            "--device {wanted}: {kind} is the CPU and has no number; write --device {kind}"
+        )));
+    }
+    match kind {
+        #[cfg(feature = "cuda")]
+        "cuda" => gpu(
+            "cuda",
+            Device::enumerate(DeviceType::Cuda).into_vec(),
+            index,
+        ),
+        #[cfg(feature = "wgpu")]
+        "wgpu" => gpu(
+            "wgpu",
+            Device::enumerate(DeviceType::Wgpu).into_vec(),
+            index,
+        ),
+        _ => cpu(kind),
+    }
+}
+
+fn first_found() -> Result<Choice, Failure> {
+    #[cfg(feature = "cuda")]
+    if let found @ Ok(_) = gpu("cuda", Device::enumerate(DeviceType::Cuda).into_vec(), None) {
+        return found;
+    }
+    #[cfg(feature = "wgpu")]
+    {
+        let devices = Device::enumerate(DeviceType::Wgpu).into_vec();
+        let software = Device::wgpu(burn::tensor::DeviceKind::Cpu);
+        if let Some(index) = devices.iter().position(|device| *device != software) {
+            return gpu("wgpu", devices, Some(index));
+        }
+    }
+    cpu(if cfg!(feature = "flex") {
+        "flex"
+    } else {
+        "ndarray"
+    })
+}
+
+fn cpu(kind: &str) -> Result<Choice, Failure> {
+    match kind {
+        #[cfg(feature = "flex")]
+        "flex" => Ok(choice(Device::flex(), kind, "CPU")),
+        #[cfg(feature = "ndarray")]
+        "ndarray" => {
+            // Upstream deprecates it; this project supports it as long as it is there.
+            #[allow(deprecated)]
+            let device = Device::ndarray();
+            Ok(choice(device, kind, "CPU"))
+        }
+        _ => Err(Failure::input(
+            "no GPU was found and no CPU device is compiled in; add --features flex to cargo run",
+        )),
+    }
+}
+
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+fn gpu(kind: &str, devices: Vec<Device>, index: Option<usize>) -> Result<Choice, Failure> {
+    let count = devices.len();
+    let index = index.unwrap_or(0);
+    let Some(device) = devices.into_iter().nth(index) else {
+        return Err(Failure::input(match count {
+            0 => format!(
+                "--device {kind}: no {kind} device was found on this machine; is its driver installed?"
+            ),
+            _ => format!("--device {kind}:{index}: there are only {count}, numbered from 0"),
+        }));
+    };
+    let about = device
+        .identity()
+        .map_or_else(|| "GPU".to_string(), |identity| identity.name);
+    Ok(choice(device, format!("{kind}:{index}"), about))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(device: &str) -> String {
+        match by_name(device) {
+            Ok((selected, _)) => panic!("{device} gave {}", selected.name),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn wrong_devices_are_told() {
+        assert!(error("tpu").contains("the names are flex, ndarray, wgpu[:N] and cuda[:N]"));
+        assert!(error("wgpu:x").contains("\"x\" is not a number; write wgpu:0"));
+        if !cfg!(feature = "cuda") {
+            assert!(error("cuda").contains("add --features cuda to cargo run"));
+        }
+        if cfg!(feature = "flex") {
+            assert!(error("flex:1").contains("has no number"));
+        }
+    }
+
+    #[test]
+    fn absurd_numbers_of_threads_are_told() {
+        for threads in [0, 1_000_000] {
+            let args = DeviceArgs {
+                threads: Some(threads),
+                device: None,
+            };
+            assert!(matches!(args.set_threads(), Err(Failure::Input(_))));
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! The optimizers that `--optimizer` names, with Keras' defaults.
+//!
+//! | name | settings | learning rate |
+//! |---|---|---|
+//! | adam | β 0.9 and 0.999, ε 1e-7 | 1e-3 |
+//! | adamw | the same, weight decay 4e-3 | 1e-3 |
+//! | rmsprop | ρ 0.9, no momentum, ε 1e-7 outside the root: g/(√v+ε) | 1e-3 |
+//! | sgd | no momentum | 1e-2 |
+//! | adagrad | accumulator from 0.1, ε 1e-7 inside the root: g/√(a+ε) | 1e-3 |
+//!
+//! RMSprop is Keras 2's; Keras 3 has ε inside the root. Adam has ε beside √v̂, as in the paper and PyTorch; Keras has it
+//! beside √v, which at ε 1e-7 makes no difference that training shows.
+
+mod adagrad;
+
+pub use adagrad::Adagrad;
+
+use crate::Failure;
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, RmsPropConfig, SgdConfig};
+use serde::{Deserialize, Serialize};
+
+/// Keras' ε.
+const EPSILON: f32 = 1e-7;
+
+/// The optimizers by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum OptimizerName {
+    /// Adam (Kingma and Ba, 2015)
+    Adam,
+    /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019)
+    Adamw,
+    /// RMSprop (Hinton, 2012)
+    Rmsprop,
+    /// Stochastic gradient descent
+    Sgd,
+    /// Adagrad (Duchi et al., 2011)
+    Adagrad,
+}
+
+/// The options about the optimizer, the same in every program.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct OptimizerArgs {
+    /// Optimizer [default: the lesson's]
+    #[arg(long, value_enum)]
+    optimizer: Option<OptimizerName>,
+    /// Learning rate [default: Keras' for the optimizer: 0.001, or 0.01 for sgd]
+    #[arg(long, value_name = "RATE")]
+    learning_rate: Option<f64>,
+    /// Momentum, for sgd and rmsprop [default: 0]
+    #[arg(long, value_name = "M")]
+    momentum: Option<f64>,
+}
+
+/// An optimizer and its settings, checked; saved with a run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct OptimizerConfig {
+    /// Which one.
+    pub name: OptimizerName,
+    /// The learning rate.
+    pub learning_rate: f64,
+    /// Momentum of sgd and rmsprop.
+    pub momentum: f64,
+}
+
+impl OptimizerArgs {
+    /// The person's choice, or `default`.
+    ///
+    /// # Errors
+    /// A learning rate that is not positive, a momentum outside `[0, 1)` or for an optimizer that has none.
+    pub fn resolve(&self, default: OptimizerName) -> Result<OptimizerConfig, Failure> {
+        let name = self.optimizer.unwrap_or(default);
+        let config = OptimizerConfig {
+            learning_rate: self.learning_rate.unwrap_or(match name {
+                OptimizerName::Sgd => 1e-2,
+                _ => 1e-3,
+            }),
+            momentum: self.momentum.unwrap_or(0.0),
+            name,
+        };
+        let (rate, momentum) = (config.learning_rate, config.momentum);
+        if !(rate > 0.0 && rate.is_finite()) {
+            return Err(Failure::input(format!(
+                "--learning-rate {rate} is not possible; give a number above 0, such as 0.001"
+            )));
+        }
+        if !(0.0..1.0).contains(&momentum) {
+            return Err(Failure::input(format!(
+                "--momentum {momentum} is not possible; give 0 or more and less than 1"
+            )));
+        }
+        if momentum > 0.0 && !matches!(name, OptimizerName::Sgd | OptimizerName::Rmsprop) {
+            return Err(Failure::input(
+                "--momentum is for --optimizer sgd and rmsprop only",
+            ));
+        }
+        Ok(config)
+    }
+}
+
+impl OptimizerConfig {
+    /// The optimizer itself.
+    pub fn init(&self) -> ModuleOptimizer {
+        match self.name {
+            OptimizerName::Adam => AdamConfig::new().with_epsilon(EPSILON).init(),
+            OptimizerName::Adamw => AdamWConfig::new()
+                .with_epsilon(EPSILON)
+                .with_weight_decay(4e-3)
+                .init(),
+            OptimizerName::Rmsprop => RmsPropConfig::new()
+                .with_alpha(0.9)
+                .with_momentum(self.momentum as f32)
+                .with_epsilon(EPSILON)
+                .init(),
+            OptimizerName::Sgd => {
+                let momentum = MomentumConfig::new()
+                    .with_momentum(self.momentum)
+                    .with_dampening(0.0);
+                let config = SgdConfig::new();
+                if self.momentum > 0.0 {
+                    config.with_momentum(Some(momentum)).init()
+                } else {
+                    config.init()
+                }
+            }
+            OptimizerName::Adagrad => ModuleOptimizer::from(Adagrad),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::module::{Module, Param};
+    use burn::optim::GradientsParams;
+    use burn::tensor::{Device, Tensor};
+
+    #[derive(Module, Debug)]
+    struct One {
+        w: Param<Tensor<1>>,
+    }
+
+    /// Three steps on w·x for x = 2, −1, 0.5, so that these are the gradients; from w = 1.
+    fn train(name: OptimizerName, momentum: f64, mut expected: impl FnMut(f64, i32) -> f64) {
+        let device = Device::default().autodiff();
+        let args = OptimizerArgs {
+            optimizer: Some(name),
+            learning_rate: Some(0.1),
+            momentum: (momentum > 0.0).then_some(momentum),
+        };
+        let config = args.resolve(OptimizerName::Adam).expect("right");
+        let mut optimizer = config.init();
+        let w = Tensor::<1>::from_floats([1.0], &device);
+        let mut model = One {
+            w: Param::from_tensor(w),
+        };
+        let mut want = 1.0;
+        for (t, x) in [2.0, -1.0, 0.5].into_iter().enumerate() {
+            let loss = model.w.val().mul_scalar(x).sum();
+            let grads = GradientsParams::from_grads(loss.backward(), &model);
+            model = optimizer.step(config.learning_rate, model, grads);
+            want -= 0.1 * expected(x, t as i32 + 1);
+            let found: f32 = model.w.val().into_scalar();
+            assert!(
+                (f64::from(found) - want).abs() < 1e-5,
+                "{name:?} {t}: {found} {want}"
+            );
+        }
+    }
+
+    #[test]
+    fn sgd_takes_the_gradient() {
+        train(OptimizerName::Sgd, 0.0, |g, _| g);
+    }
+
+    #[test]
+    fn sgd_momentum_adds_up_as_in_keras() {
+        let mut v = 0.0;
+        train(OptimizerName::Sgd, 0.5, move |g, _| {
+            v = 0.5 * v + g;
+            v
+        });
+    }
+
+    #[test]
+    fn rmsprop_has_epsilon_outside_the_root() {
+        let mut v = 0.0;
+        train(OptimizerName::Rmsprop, 0.0, move |g, _| {
+            v = 0.9 * v + 0.1 * g * g;
+            g / (f64::sqrt(v) + 1e-7)
+        });
+        // The place of ε shows where v is near ε: g = 1e-6 moves by lr·1e-6/(3.2e-7+1e-7), not 1e-6/3.2e-4.
+        let device = Device::default().autodiff();
+        let mut optimizer = OptimizerConfig {
+            name: OptimizerName::Rmsprop,
+            learning_rate: 1.0,
+            momentum: 0.0,
+        }
+        .init();
+        let model = One {
+            w: Param::from_tensor(Tensor::<1>::from_floats([0.0], &device)),
+        };
+        let loss = model.w.val().mul_scalar(1e-6).sum();
+        let grads = GradientsParams::from_grads(loss.backward(), &model);
+        let found: f32 = optimizer.step(1.0, model, grads).w.val().into_scalar();
+        let want = -1e-6 / (1e-6 * 0.1f64.sqrt() + 1e-7);
+        assert!((f64::from(found) - want).abs() < 1e-3, "{found} {want}");
+    }
+
+    #[test]
+    fn adam_corrects_its_bias() {
+        let (mut m, mut v) = (0.0, 0.0);
+        train(OptimizerName::Adam, 0.0, move |g, t| {
+            m = 0.9 * m + 0.1 * g;
+            v = 0.999 * v + 0.001 * g * g;
+            m / (1.0 - 0.9f64.powi(t)) / ((v / (1.0 - 0.999f64.powi(t))).sqrt() + 1e-7)
+        });
+    }
+
+    #[test]
+    fn adamw_decays_the_weight_besides() {
+        let (mut m, mut v, mut w) = (0.0, 0.0, 1.0);
+        train(OptimizerName::Adamw, 0.0, move |g, t| {
+            m = 0.9 * m + 0.1 * g;
+            v = 0.999 * v + 0.001 * g * g;
+            let adam = m / (1.0 - 0.9f64.powi(t)) / ((v / (1.0 - 0.999f64.powi(t))).sqrt() + 1e-7);
+            let step = adam + 4e-3 * w;
+            w -= 0.1 * step;
+            step
+        });
+    }
+
+    #[test]
+    fn adagrad_starts_from_a_tenth() {
+        let mut sum = 0.1;
+        train(OptimizerName::Adagrad, 0.0, move |g, _| {
+            sum += g * g;
+            g / f64::sqrt(sum + 1e-7)
+        });
+    }
+
+    #[test]
+    fn wrong_settings_are_told() {
+        let wrong =
+            |args: OptimizerArgs| args.resolve(OptimizerName::Adam).unwrap_err().to_string();
+        let rate = OptimizerArgs {
+            learning_rate: Some(-1.0),
+            ..Default::default()
+        };
+        assert!(wrong(rate).starts_with("--learning-rate -1 is not possible"));
+        let momentum = OptimizerArgs {
+            momentum: Some(0.9),
+            ..Default::default()
+        };
+        assert!(wrong(momentum).contains("for --optimizer sgd and rmsprop only"));
+    }
+}

@@ -1,0 +1,301 @@
+//! Run folders: `runs/<program>/<name>/` under the current folder, or under `$RNN_RUNS`.
+//!
+//! Every file is written to a temporary name and renamed, so that a reader never meets half of one, and no run is
+//! ever overwritten. A run is complete once it holds a model.
+
+use crate::Failure;
+use burn::module::Module;
+use burn::store::ModuleRecord;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The file that makes a run complete.
+const MODEL: &str = "model.bpk";
+
+/// One run's folder.
+#[derive(Debug, Clone)]
+pub struct RunDir {
+    path: PathBuf,
+}
+
+impl RunDir {
+    /// Makes the folder of a new run. Without a name it is named by the time (UTC).
+    ///
+    /// # Errors
+    /// A name that is taken or is not a plain file name; a folder that cannot be made.
+    pub fn create(program: &str, name: Option<&str>) -> Result<Self, Failure> {
+        Self::create_in(&runs(program), name)
+    }
+
+    fn create_in(runs: &Path, name: Option<&str>) -> Result<Self, Failure> {
+        make_dirs(runs)?;
+        let Some(name) = name else {
+            let time = timestamp(SystemTime::now());
+            let mut path = runs.join(&time);
+            let mut again = 1;
+            while !make_new(&path)? {
+                again += 1;
+                path = runs.join(format!("{time}-{again}"));
+            }
+            return Ok(Self { path });
+        };
+        if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0']) {
+            return Err(Failure::input(format!(
+                "--name {name:?} is not a plain folder name; use letters, digits, '-' and '_'"
+            )));
+        }
+        let path = runs.join(name);
+        if !make_new(&path)? {
+            return Err(Failure::input(format!(
+                "the run {} is there already and runs are never overwritten; choose another --name",
+                path.display()
+            )));
+        }
+        Ok(Self { path })
+    }
+
+    /// Opens the run at `path`, or without one the newest complete run of `program`.
+    ///
+    /// # Errors
+    /// No such folder, a folder without a model, or no run yet.
+    pub fn open(program: &str, path: Option<&Path>) -> Result<Self, Failure> {
+        let Some(path) = path else {
+            return Self::newest(&runs(program), program);
+        };
+        if !path.join(MODEL).is_file() {
+            return Err(Failure::input(format!(
+                "--run {} holds no {MODEL}; give the folder of a finished run of {program}",
+                path.display()
+            )));
+        }
+        Ok(Self {
+            path: path.to_path_buf(),
+        })
+    }
+
+    fn newest(runs: &Path, program: &str) -> Result<Self, Failure> {
+        let newest = std::fs::read_dir(runs)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| {
+                let path = entry.ok()?.path();
+                let written = path.join(MODEL).metadata().ok()?.modified().ok()?;
+                Some((written, path))
+            })
+            .max();
+        match newest {
+            Some((_, path)) => Ok(Self { path }),
+            None => Err(Failure::input(format!(
+                "no trained model under {}; train one first: cargo run -p {program} -- train",
+                runs.display()
+            ))),
+        }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes `bytes` as the file `name`, whole or not at all.
+    ///
+    /// # Errors
+    /// If the file system says so.
+    pub fn write_bytes(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
+        let path = self.path.join(name);
+        let temporary = self.path.join(format!(".{name}.tmp"));
+        std::fs::write(&temporary, bytes)
+            .and_then(|()| std::fs::rename(&temporary, &path))
+            .map_err(|e| Failure::failed(format!("cannot write {}: {e}", path.display())))
+    }
+
+    /// Writes `value` as JSON in the file `name`.
+    ///
+    /// # Errors
+    /// As [`write_bytes`](Self::write_bytes).
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), Failure> {
+        let mut json = serde_json::to_vec_pretty(value)
+            .map_err(|e| Failure::failed(format!("cannot write {name} as JSON: {e}")))?;
+        json.push(b'\n');
+        self.write_bytes(name, &json)
+    }
+
+    /// Reads the file `name`.
+    ///
+    /// # Errors
+    /// If it is not there or cannot be read.
+    pub fn read_bytes(&self, name: &str) -> Result<Vec<u8>, Failure> {
+        let path = self.path.join(name);
+        std::fs::read(&path).map_err(|e| {
+            Failure::input(format!(
+                "cannot read {}: {e}; is this a run of this program?",
+                path.display()
+            ))
+        })
+    }
+
+    /// Reads the JSON file `name`.
+    ///
+    /// # Errors
+    /// If it is not there, or does not hold what is asked for.
+    pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, Failure> {
+        serde_json::from_slice(&self.read_bytes(name)?).map_err(|e| {
+            let path = self.path.join(name);
+            Failure::input(format!(
+                "{} is not what this program writes: {e}",
+                path.display()
+            ))
+        })
+    }
+
+    /// Writes the model's parameters.
+    ///
+    /// # Errors
+    /// As [`write_bytes`](Self::write_bytes).
+    pub fn save_model<M: Module>(&self, model: &M) -> Result<(), Failure> {
+        let bytes = model
+            .clone()
+            .into_record()
+            .into_bytes()
+            .map_err(|e| Failure::failed(format!("cannot write the model: {e}")))?;
+        self.write_bytes(MODEL, &bytes)
+    }
+
+    /// Reads the model's parameters into `model`, which must be of the same shape. They come back bit for bit.
+    ///
+    /// # Errors
+    /// A file that is damaged, or of a model of another shape.
+    pub fn load_model<M: Module>(&self, model: M) -> Result<M, Failure> {
+        let bytes = self.read_bytes(MODEL)?;
+        let wrong = |e: &dyn std::fmt::Display| {
+            let path = self.path.join(MODEL);
+            Failure::input(format!(
+                "{} is damaged or of another model: {e}",
+                path.display()
+            ))
+        };
+        // A damaged header can make the reader of the format panic.
+        let load = || {
+            let record = ModuleRecord::from_bytes(burn::tensor::Bytes::from_bytes_vec(bytes))?;
+            model.try_load_record(record)
+        };
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(load)) {
+            Ok(Ok(model)) => Ok(model),
+            Ok(Err(error)) => Err(wrong(&error)),
+            Err(_) => Err(wrong(&"it cannot be read")),
+        }
+    }
+}
+
+/// `runs/<program>`.
+fn runs(program: &str) -> PathBuf {
+    std::env::var_os("RNN_RUNS")
+        .filter(|v| !v.is_empty())
+        .map_or_else(|| PathBuf::from("runs"), PathBuf::from)
+        .join(program)
+}
+
+fn make_dirs(path: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(path)
+        .map_err(|e| Failure::failed(format!("cannot make the folder {}: {e}", path.display())))
+}
+
+/// Makes a folder; `false` if it is there already.
+fn make_new(path: &Path) -> Result<bool, Failure> {
+    match std::fs::create_dir(path) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Err(e) => Err(Failure::failed(format!(
+            "cannot make the folder {}: {e}",
+            path.display()
+        ))),
+    }
+}
+
+/// `2026-11-24T12-50-39`, UTC: sorts by time and is a file name everywhere.
+fn timestamp(time: SystemTime) -> String {
+    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // Civil date from days since 1970 (Hinnant, "chrono-compatible low-level date algorithms").
+    let z = days + 719_468;
+    let (era, day_of_era) = (z / 146_097, z % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let mp = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * mp + 2) / 5 + 1;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}-{:02}-{:02}",
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::nn::{Linear, LinearConfig};
+    use burn::tensor::Device;
+    use std::time::Duration;
+
+    fn linear(d_output: usize) -> Linear {
+        LinearConfig::new(3, d_output).init(&Device::default())
+    }
+
+    #[test]
+    fn timestamps_are_dates() {
+        let at = |s| timestamp(UNIX_EPOCH + Duration::from_secs(s));
+        assert_eq!(at(0), "1970-01-01T00-00-00");
+        assert_eq!(at(951_827_696), "2000-02-29T12-34-56");
+        assert_eq!(at(1_795_524_639), "2026-11-24T12-50-39");
+    }
+
+    #[test]
+    fn a_model_comes_back_bit_for_bit_and_a_wrong_one_is_told() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let run = RunDir::create_in(folder.path(), Some("a")).expect("new");
+        let model = linear(4);
+        run.save_model(&model).expect("saved");
+        let back = run.load_model(linear(4)).expect("loaded");
+        assert_eq!(
+            model.weight.val().into_data(),
+            back.weight.val().into_data()
+        );
+
+        let other = run.load_model(linear(5)).expect_err("another shape");
+        assert!(other.to_string().contains("of another model"), "{other}");
+        let bytes = run.read_bytes(MODEL).expect("there");
+        for length in [0, 3, bytes.len() / 2, bytes.len() - 1] {
+            run.write_bytes(MODEL, &bytes[..length]).expect("written");
+            assert!(matches!(run.load_model(linear(4)), Err(Failure::Input(_))));
+        }
+        let mut foreign = bytes.clone();
+        foreign[..64].fill(0xff);
+        run.write_bytes(MODEL, &foreign).expect("written");
+        assert!(matches!(run.load_model(linear(4)), Err(Failure::Input(_))));
+    }
+
+    #[test]
+    fn runs_are_never_overwritten_and_the_newest_complete_one_is_found() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let none = RunDir::newest(folder.path(), "p").expect_err("none yet");
+        assert!(none.to_string().contains("cargo run -p p"), "{none}");
+        let first = RunDir::create_in(folder.path(), Some("first")).expect("new");
+        first.save_model(&linear(1)).expect("saved");
+        RunDir::create_in(folder.path(), Some("unfinished")).expect("new");
+        let newest = RunDir::newest(folder.path(), "p").expect("first");
+        assert_eq!(newest.path(), first.path());
+        for name in ["first", "../x", "", ".hidden"] {
+            let wrong = RunDir::create_in(folder.path(), Some(name));
+            assert!(matches!(wrong, Err(Failure::Input(_))), "{name}");
+        }
+        let a = RunDir::create_in(folder.path(), None).expect("new");
+        let b = RunDir::create_in(folder.path(), None).expect("new");
+        assert_ne!(a.path(), b.path());
+    }
+}

@@ -1,0 +1,281 @@
+//! Supervised training on burn-train: seeded batches, a progress line, a hook after each epoch, Ctrl-C.
+//!
+//! burn-train drives: its `SupervisedTraining` launches a `Learner` through a learning strategy of our own, because the
+//! stock one shuffles anew on resume and has no place for a hook.
+
+mod batches;
+mod silent;
+
+pub use batches::Batches;
+
+use crate::Failure;
+use crate::optim::OptimizerConfig;
+use crate::progress::Progress;
+use burn::tensor::Tensor;
+use burn::train::logger::InMemoryMetricLogger;
+use burn::train::{
+    InferenceStep, Interrupter, ItemLazy, Learner, LearnerModel, SupervisedLearningStrategy,
+    SupervisedTraining, SupervisedTrainingEventProcessor, TrainLoader, TrainStep,
+    TrainingComponents, TrainingStrategy, ValidLoader,
+};
+use serde::{Deserialize, Serialize};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Instant;
+
+/// What a model's training step gives besides its gradients.
+#[derive(Debug)]
+pub struct StepOutput {
+    /// The mean loss of the batch, one value.
+    pub loss: Tensor<1>,
+    /// How many items of the batch were answered right, one value.
+    pub correct: Tensor<1>,
+    /// Items in the batch.
+    pub items: usize,
+}
+
+impl ItemLazy for StepOutput {
+    fn sync(self) -> Result<Self, burn::tensor::ExecutionError> {
+        Ok(self)
+    }
+}
+
+/// The figures of an epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct EpochStats {
+    /// Counted from 1.
+    pub epoch: usize,
+    /// The mean loss over all items.
+    pub loss: f64,
+    /// The share of items answered right.
+    pub accuracy: f64,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// Reads losses off the device only when somebody wants to see them.
+#[derive(Default)]
+struct Totals {
+    pending: Vec<StepOutput>,
+    loss: f64,
+    correct: f64,
+    items: f64,
+}
+
+impl Totals {
+    /// The mean loss and accuracy so far.
+    fn read(&mut self) -> (f64, f64) {
+        for output in self.pending.drain(..) {
+            let items = output.items as f64;
+            self.loss += f64::from(output.loss.into_scalar::<f32>()) * items;
+            self.correct += f64::from(output.correct.into_scalar::<f32>());
+            self.items += items;
+        }
+        (self.loss / self.items, self.correct / self.items)
+    }
+}
+
+/// The mean loss and accuracy of `model` over all `batches`, with a progress line if `show`.
+///
+/// # Errors
+/// A loss that is not finite.
+pub fn evaluate<M>(
+    model: &M,
+    batches: &Batches<M::Input>,
+    unit: &'static str,
+) -> Result<EpochStats, Failure>
+where
+    M: InferenceStep<Output = StepOutput>,
+{
+    let start = Instant::now();
+    let mut progress = Progress::new(unit, 1, batches.steps() as u64);
+    let mut totals = Totals::default();
+    for batch in batches.in_order() {
+        let output = model.step(batch);
+        let due = progress.step(output.items as u64);
+        totals.pending.push(output);
+        if due {
+            let (loss, accuracy) = totals.read();
+            progress.show(loss, Some(("accuracy", accuracy)))?;
+        }
+    }
+    progress.end();
+    let (loss, accuracy) = totals.read();
+    Ok(EpochStats {
+        epoch: 1,
+        loss,
+        accuracy,
+        seconds: start.elapsed().as_secs_f64(),
+    })
+}
+
+/// Trains `model` for `epochs` epochs and returns it, without autodiff, with the figures of each epoch.
+///
+/// After each epoch `after_epoch` gets the model as it is then, without autodiff: the place to save it.
+///
+/// # Errors
+/// A loss that is not finite, an error of the hook, Ctrl-C (a second one ends the process at once).
+pub fn fit<M, H>(
+    model: M,
+    optimizer: &OptimizerConfig,
+    epochs: usize,
+    batches: Batches<<M as TrainStep>::Input>,
+    unit: &'static str,
+    after_epoch: H,
+) -> Result<(M, Vec<EpochStats>), Failure>
+where
+    M: LearnerModel
+        + TrainStep<Output = StepOutput>
+        + InferenceStep<Input = <M as TrainStep>::Input>,
+    H: FnMut(&M, &EpochStats) -> Result<(), Failure> + 'static,
+{
+    let outcome = Arc::new(Mutex::new(Outcome::default()));
+    let strategy = Strategy {
+        unit,
+        steps: batches.steps() as u64,
+        after_epoch: Mutex::new(after_epoch),
+        outcome: outcome.clone(),
+    };
+    let none = batches.empty();
+    let training = SupervisedTraining::<M>::new(".", Arc::new(batches), Arc::new(none))
+        .num_epochs(epochs)
+        .with_application_logger(None)
+        .with_metric_logger(InMemoryMetricLogger::new())
+        .renderer(Box::new(silent::Silent))
+        .with_interrupter(on_ctrl_c()?)
+        .with_training_strategy(TrainingStrategy::Custom(Arc::new(strategy)));
+    let result = training.launch(Learner::new(
+        model,
+        optimizer.init(),
+        optimizer.learning_rate,
+    ));
+    let outcome = std::mem::take(&mut *outcome.lock().unwrap_or_else(|e| e.into_inner()));
+    if let Some(failure) = outcome.failure {
+        return Err(failure);
+    }
+    if let Some(error) = result.error {
+        return Err(Failure::failed(error));
+    }
+    if result.interrupted.is_some() {
+        return Err(Failure::Interrupted(match outcome.epochs.len() {
+            0 => "Ctrl-C before the end of the first epoch; no model was saved".into(),
+            n => format!("Ctrl-C; the model as it was after epoch {n} is kept"),
+        }));
+    }
+    Ok((result.model, outcome.epochs))
+}
+
+/// What the strategy leaves behind.
+#[derive(Default)]
+struct Outcome {
+    epochs: Vec<EpochStats>,
+    failure: Option<Failure>,
+}
+
+struct Strategy<H> {
+    unit: &'static str,
+    steps: u64,
+    after_epoch: Mutex<H>,
+    outcome: Arc<Mutex<Outcome>>,
+}
+
+impl<M, H> SupervisedLearningStrategy<M> for Strategy<H>
+where
+    M: LearnerModel + TrainStep<Output = StepOutput>,
+    H: FnMut(&M, &EpochStats) -> Result<(), Failure>,
+{
+    fn fit(
+        &self,
+        components: TrainingComponents<M>,
+        mut learner: Learner<M>,
+        train: TrainLoader<M>,
+        _: ValidLoader<M>,
+        first_epoch: usize,
+    ) -> (M, SupervisedTrainingEventProcessor<M>) {
+        let interrupter = &components.interrupter;
+        let mut progress = Progress::new(self.unit, components.num_epochs, self.steps);
+        for epoch in first_epoch..=components.num_epochs {
+            let result = self.epoch(epoch, &mut learner, &train, interrupter, &mut progress);
+            progress.end();
+            let mut outcome = self.outcome.lock().unwrap_or_else(|e| e.into_inner());
+            match result {
+                Ok(Some(stats)) => {
+                    outcome.epochs.push(stats);
+                    let mut hook = self.after_epoch.lock().unwrap_or_else(|e| e.into_inner());
+                    if let Err(failure) = (*hook)(&learner.model().valid(), &stats) {
+                        outcome.failure = Some(failure);
+                        break;
+                    }
+                }
+                Ok(None) => break,
+                Err(failure) => {
+                    outcome.failure = Some(failure);
+                    break;
+                }
+            }
+            if interrupter.should_stop() {
+                break;
+            }
+        }
+        (learner.model(), components.event_processor)
+    }
+}
+
+impl<H> Strategy<H> {
+    /// One epoch; `None` where it was interrupted.
+    fn epoch<M>(
+        &self,
+        epoch: usize,
+        learner: &mut Learner<M>,
+        train: &TrainLoader<M>,
+        interrupter: &Interrupter,
+        progress: &mut Progress,
+    ) -> Result<Option<EpochStats>, Failure>
+    where
+        M: LearnerModel + TrainStep<Output = StepOutput>,
+    {
+        let start = Instant::now();
+        let mut totals = Totals::default();
+        progress.begin_epoch(epoch);
+        for batch in train.iter() {
+            let output = learner.train_step(batch.map_err(Failure::failed)?);
+            learner.lr_step();
+            learner.optimizer_step(output.grads);
+            let due = progress.step(output.item.items as u64);
+            totals.pending.push(output.item);
+            if due {
+                let (loss, accuracy) = totals.read();
+                progress.show(loss, Some(("accuracy", accuracy)))?;
+            }
+            if interrupter.should_stop() {
+                return Ok(None);
+            }
+        }
+        let (loss, accuracy) = totals.read();
+        Ok(Some(EpochStats {
+            epoch,
+            loss,
+            accuracy,
+            seconds: start.elapsed().as_secs_f64(),
+        }))
+    }
+}
+
+/// The process' interrupter: Ctrl-C stops training at the next step, a second one ends the process.
+fn on_ctrl_c() -> Result<Interrupter, Failure> {
+    static INTERRUPTER: OnceLock<Result<Interrupter, String>> = OnceLock::new();
+    INTERRUPTER
+        .get_or_init(|| {
+            let interrupter = Interrupter::new();
+            let handle = interrupter.clone();
+            ctrlc::set_handler(move || {
+                if handle.should_stop() {
+                    std::process::exit(130);
+                }
+                handle.stop(Some("Ctrl-C"));
+            })
+            .map(|()| interrupter)
+            .map_err(|e| format!("cannot listen for Ctrl-C: {e}"))
+        })
+        .clone()
+        .map_err(Failure::Failed)
+}
