@@ -85,22 +85,8 @@ struct Shape {
     classes: usize,
 }
 
-const SENTIMENT: Shape = Shape {
-    batch: 50,
-    time: 80,
-    symbols: 20_000,
-    width: 128,
-    one_hot: false,
-    classes: 2,
-};
-const CHARGEN: Shape = Shape {
-    batch: 128,
-    time: 10,
-    symbols: 55,
-    width: 55,
-    one_hot: true,
-    classes: 55,
-};
+const SENTIMENT: Shape = Shape { batch: 50, time: 80, symbols: 20_000, width: 128, one_hot: false, classes: 2 };
+const CHARGEN: Shape = Shape { batch: 128, time: 10, symbols: 55, width: 55, one_hot: true, classes: 55 };
 const D_HIDDEN: usize = 128;
 
 impl<E: Encoder> Trainee<E> {
@@ -118,11 +104,7 @@ impl<E: Encoder> Trainee<E> {
         let targets = indices(2, shape.batch, shape.classes);
         let inner = device.clone().inner();
         Self {
-            model: Model {
-                embedding,
-                layer,
-                dense: LinearConfig::new(D_HIDDEN, shape.classes).init(device),
-            },
+            model: Model { embedding, layer, dense: LinearConfig::new(D_HIDDEN, shape.classes).init(device) },
             optimizer: AdamConfig::new().init(),
             tokens: Tensor::from_data(TensorData::new(tokens, [shape.batch, shape.time]), &inner),
             targets: Tensor::from_data(TensorData::new(targets, [shape.batch]), &inner),
@@ -137,11 +119,7 @@ impl<E: Encoder> Trainee<E> {
         let key = self.dropout.then(|| Key::new(0).child(self.step));
         self.step += 1;
         let input = self.model.embedding.forward(self.tokens.clone());
-        let input = if self.model.embedding.weight.val().is_require_grad() {
-            input
-        } else {
-            input.inner()
-        };
+        let input = if self.model.embedding.weight.val().is_require_grad() { input } else { input.inner() };
         let hidden = self.model.layer.last(input, key);
         let logits = self.model.dense.forward(hidden);
         let loss = CrossEntropyLossConfig::new().init(&logits.device());
@@ -166,12 +144,7 @@ fn row<A: Encoder, B: Encoder>(name: &str, ours: &mut Trainee<A>, theirs: &mut T
         b.push(theirs.step());
         ratio.push(a[a.len() - 1] / b[b.len() - 1]);
     }
-    println!(
-        "| {name} | {:.1} | {:.1} | {:.2} |",
-        median(&mut a),
-        median(&mut b),
-        median(&mut ratio)
-    );
+    println!("| {name} | {:.1} | {:.1} | {:.2} |", median(&mut a), median(&mut b), median(&mut ratio));
 }
 
 fn median(values: &mut [f64]) -> f64 {

@@ -54,11 +54,7 @@ fn main() -> ExitCode {
 #[cfg(not(feature = "bench"))]
 fn bench_with_burn(args: &[String]) -> ExitCode {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    exit_code(
-        Command::new(cargo)
-            .args(["run", "--package", "xtask", "--features", "bench", "--", "bench"])
-            .args(args),
-    )
+    exit_code(Command::new(cargo).args(["run", "--package", "xtask", "--features", "bench", "--", "bench"]).args(args))
 }
 
 fn exit_code(command: &mut Command) -> ExitCode {

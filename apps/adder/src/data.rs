@@ -16,10 +16,7 @@ pub fn operand_limit(bits: u32) -> u32 {
 /// `count` pairs of operands drawn from `key`.
 pub fn random_pairs(bits: u32, count: usize, key: Key) -> Vec<(u32, u32)> {
     let limit = f64::from(operand_limit(bits));
-    let numbers: Vec<u32> = key
-        .uniforms(2 * count)
-        .map(|u| (u * limit) as u32)
-        .collect();
+    let numbers: Vec<u32> = key.uniforms(2 * count).map(|u| (u * limit) as u32).collect();
     numbers.chunks_exact(2).map(|p| (p[0], p[1])).collect()
 }
 
@@ -29,9 +26,7 @@ pub fn check_pairs(bits: u32, key: Key) -> Vec<(u32, u32)> {
         return random_pairs(bits, SAMPLED_PAIRS, key);
     }
     let limit = operand_limit(bits);
-    (0..limit)
-        .flat_map(|a| (0..limit).map(move |b| (a, b)))
-        .collect()
+    (0..limit).flat_map(|a| (0..limit).map(move |b| (a, b))).collect()
 }
 
 /// The bit of `number` at each step.
@@ -52,27 +47,19 @@ pub fn inputs(pairs: &[(u32, u32)], bits: u32, device: &Device) -> Tensor<3> {
 
 /// The bits of the sums, `[batch, bits]`.
 pub fn targets(pairs: &[(u32, u32)], bits: u32, device: &Device) -> Tensor<2, Int> {
-    let values: Vec<i32> = pairs
-        .iter()
-        .flat_map(|&(a, b)| bits_of(a + b, bits).map(|bit| bit as i32))
-        .collect();
+    let values: Vec<i32> = pairs.iter().flat_map(|&(a, b)| bits_of(a + b, bits).map(|bit| bit as i32)).collect();
     let shape = [pairs.len(), bits as usize];
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
 /// Predicted bits, least significant first, as a number.
 pub fn number(bits: &[bool]) -> u32 {
-    bits.iter()
-        .rev()
-        .fold(0, |sum, &bit| sum << 1 | u32::from(bit))
+    bits.iter().rev().fold(0, |sum, &bit| sum << 1 | u32::from(bit))
 }
 
 /// `number` as a person writes it in binary, most significant bit first: `0 1 0 1`.
 pub fn written(number: u32, bits: u32) -> String {
-    let digits: Vec<String> = (0..bits)
-        .rev()
-        .map(|t| (number >> t & 1).to_string())
-        .collect();
+    let digits: Vec<String> = (0..bits).rev().map(|t| (number >> t & 1).to_string()).collect();
     digits.join(" ")
 }
 

@@ -56,8 +56,5 @@ impl Model {
 
 /// The mean binary cross-entropy of all bits: `logits` and `targets` are `[batch, bits]`.
 pub fn loss(logits: Tensor<2>, targets: Tensor<2, Int>) -> Tensor<1> {
-    BinaryCrossEntropyLossConfig::new()
-        .with_logits(true)
-        .init(&logits.device())
-        .forward(logits, targets)
+    BinaryCrossEntropyLossConfig::new().with_logits(true).init(&logits.device()).forward(logits, targets)
 }

@@ -2,9 +2,7 @@
 
 use crate::cell::{Cell, GruCell, LstmCell, RnnCell};
 use crate::state::{CellState, LstmState, States};
-use crate::{
-    ForwardArgs, Gru, HiddenState, Key, Lstm, Preset, Recurrent, RecurrentConfig, Rnn, RnnError,
-};
+use crate::{ForwardArgs, Gru, HiddenState, Key, Lstm, Preset, Recurrent, RecurrentConfig, Rnn, RnnError};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -46,8 +44,7 @@ impl std::str::FromStr for CellKind {
 
     fn from_str(name: &str) -> Result<Self, RnnError> {
         let mut all = Self::ALL.into_iter();
-        all.find(|cell| cell.name() == name)
-            .ok_or_else(|| RnnError::UnknownCell(name.to_string()))
+        all.find(|cell| cell.name() == name).ok_or_else(|| RnnError::UnknownCell(name.to_string()))
     }
 }
 
@@ -71,14 +68,7 @@ pub struct AnyConfig {
 impl AnyConfig {
     /// A layer without dropout, with [`Preset::Keras`].
     pub fn new(cell: CellKind, d_input: usize, d_hidden: usize) -> Self {
-        Self {
-            cell,
-            d_input,
-            d_hidden,
-            dropout: 0.0,
-            recurrent_dropout: 0.0,
-            preset: Preset::Keras,
-        }
+        Self { cell, d_input, d_hidden, dropout: 0.0, recurrent_dropout: 0.0, preset: Preset::Keras }
     }
 
     /// Makes the layer, its weights drawn from `key`.
@@ -147,17 +137,13 @@ impl AnyRecurrent {
     ) -> Result<(Tensor<3>, AnyStates), RnnError> {
         match (self, state) {
             (AnyRecurrent::Rnn(layer), None) => run(layer, input, None, dropout, AnyStates::Rnn),
-            (AnyRecurrent::Rnn(layer), Some(AnyStates::Rnn(s))) => {
-                run(layer, input, Some(s), dropout, AnyStates::Rnn)
-            }
+            (AnyRecurrent::Rnn(layer), Some(AnyStates::Rnn(s))) => run(layer, input, Some(s), dropout, AnyStates::Rnn),
             (AnyRecurrent::Lstm(layer), None) => run(layer, input, None, dropout, AnyStates::Lstm),
             (AnyRecurrent::Lstm(layer), Some(AnyStates::Lstm(s))) => {
                 run(layer, input, Some(s), dropout, AnyStates::Lstm)
             }
             (AnyRecurrent::Gru(layer), None) => run(layer, input, None, dropout, AnyStates::Gru),
-            (AnyRecurrent::Gru(layer), Some(AnyStates::Gru(s))) => {
-                run(layer, input, Some(s), dropout, AnyStates::Gru)
-            }
+            (AnyRecurrent::Gru(layer), Some(AnyStates::Gru(s))) => run(layer, input, Some(s), dropout, AnyStates::Gru),
             (_, Some(_)) => Err(RnnError::StateKind),
         }
     }
@@ -166,12 +152,7 @@ impl AnyRecurrent {
     ///
     /// # Panics
     /// Where `try_forward` gives an error.
-    pub fn forward(
-        &self,
-        input: Tensor<3>,
-        state: Option<AnyStates>,
-        dropout: Option<Key>,
-    ) -> (Tensor<3>, AnyStates) {
+    pub fn forward(&self, input: Tensor<3>, state: Option<AnyStates>, dropout: Option<Key>) -> (Tensor<3>, AnyStates) {
         match self.try_forward(input, state, dropout) {
             Ok(output) => output,
             Err(error) => panic!("{error}"),
@@ -194,11 +175,7 @@ fn run<C: Cell>(
     dropout: Option<Key>,
     wrap: impl Fn(States<C::State>) -> AnyStates,
 ) -> Result<(Tensor<3>, AnyStates), RnnError> {
-    let args = ForwardArgs {
-        state,
-        lengths: None,
-        dropout,
-    };
+    let args = ForwardArgs { state, lengths: None, dropout };
     let output = layer.try_forward(input, args)?;
     Ok((output.sequence, wrap(output.state)))
 }
@@ -223,18 +200,9 @@ mod tests {
     fn a_state_of_another_cell_is_an_error() {
         let device = Device::default();
         let input = Tensor::<3>::ones([2, 3, 4], &device);
-        let make = |cell| {
-            AnyConfig::new(cell, 4, 5)
-                .try_init(Key::new(1), &device)
-                .expect("sizes are right")
-        };
+        let make = |cell| AnyConfig::new(cell, 4, 5).try_init(Key::new(1), &device).expect("sizes are right");
         let (_, state) = make(CellKind::Gru).forward(input.clone(), None, None);
-        let error = make(CellKind::Lstm)
-            .try_forward(input, Some(state), None)
-            .expect_err("wrong on purpose");
-        assert_eq!(
-            error.to_string(),
-            "the initial state is of another cell than the layer's"
-        );
+        let error = make(CellKind::Lstm).try_forward(input, Some(state), None).expect_err("wrong on purpose");
+        assert_eq!(error.to_string(), "the initial state is of another cell than the layer's");
     }
 }

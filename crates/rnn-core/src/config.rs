@@ -114,10 +114,7 @@ impl<C: Cell> RecurrentConfig<C> {
             bias_ih: input_bias.map(vector),
             bias_hh: recurrent_bias.map(vector),
         };
-        Ok(Recurrent {
-            layers: vec![layer],
-            config: self.clone(),
-        })
+        Ok(Recurrent { layers: vec![layer], config: self.clone() })
     }
 
     /// [`try_init`](Self::try_init) for a configuration known to be right.
@@ -137,10 +134,7 @@ impl<C: Cell> RecurrentConfig<C> {
                 return Err(RnnError::ZeroSize { name });
             }
         }
-        for (name, value) in [
-            ("dropout", self.dropout),
-            ("recurrent_dropout", self.recurrent_dropout),
-        ] {
+        for (name, value) in [("dropout", self.dropout), ("recurrent_dropout", self.recurrent_dropout)] {
             if !(0.0..1.0).contains(&value) {
                 return Err(RnnError::Probability { name, value });
             }

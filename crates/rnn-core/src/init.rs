@@ -29,9 +29,7 @@ impl Initializer {
     pub fn matrix(self, rows: usize, columns: usize, d_hidden: usize, key: Key) -> Vec<f64> {
         let n = rows * columns;
         match self {
-            Initializer::GlorotUniform => {
-                uniform(n, (6.0 / (rows + columns) as f64).sqrt(), key).collect()
-            }
+            Initializer::GlorotUniform => uniform(n, (6.0 / (rows + columns) as f64).sqrt(), key).collect(),
             Initializer::Orthogonal => orthogonal(rows, columns, key),
             other => other.elementwise(n, d_hidden, key),
         }
@@ -46,8 +44,7 @@ impl Initializer {
             Initializer::GlorotUniform | Initializer::Orthogonal => Err(RnnError::Initializer {
                 initializer: format!("{self:?}"),
                 parameter: "bias",
-                reason: "it is defined for matrices only; use Zeros, Constant or a uniform one"
-                    .into(),
+                reason: "it is defined for matrices only; use Zeros, Constant or a uniform one".into(),
             }),
             other => Ok(other.elementwise(n, d_hidden, key)),
         }
@@ -115,34 +112,19 @@ impl Preset {
         };
         let bias = bias.elementwise(d_output, d_input, key.child(1));
         Linear {
-            weight: parameter(
-                weight.matrix(d_input, d_output, d_input, key.child(0)),
-                d_output,
-                device,
-            ),
-            bias: Some(Param::from_tensor(Tensor::from_data(
-                bias.as_slice(),
-                device,
-            ))),
+            weight: parameter(weight.matrix(d_input, d_output, d_input, key.child(0)), d_output, device),
+            bias: Some(Param::from_tensor(Tensor::from_data(bias.as_slice(), device))),
         }
     }
 
     /// An embedding table, `[n_embedding, d_model]`: uniform ±0.05 (Keras), or standard normal (PyTorch).
-    pub fn embedding(
-        self,
-        n_embedding: usize,
-        d_model: usize,
-        key: Key,
-        device: &Device,
-    ) -> Embedding {
+    pub fn embedding(self, n_embedding: usize, d_model: usize, key: Key, device: &Device) -> Embedding {
         let n = n_embedding * d_model;
         let values = match self {
             Preset::Keras => uniform(n, 0.05, key).collect(),
             Preset::Pytorch => key.normals(n).collect(),
         };
-        Embedding {
-            weight: parameter(values, d_model, device),
-        }
+        Embedding { weight: parameter(values, d_model, device) }
     }
 }
 
@@ -177,9 +159,7 @@ fn orthogonal(rows: usize, columns: usize, key: Key) -> Vec<f64> {
     if rows <= columns {
         vectors.concat()
     } else {
-        (0..length)
-            .flat_map(|i| vectors.iter().map(move |v| v[i]))
-            .collect()
+        (0..length).flat_map(|i| vectors.iter().map(move |v| v[i])).collect()
     }
 }
 
@@ -187,12 +167,7 @@ fn orthogonal(rows: usize, columns: usize, key: Key) -> Vec<f64> {
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; 8];
     let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));
-    let tail: f64 = a8
-        .remainder()
-        .iter()
-        .zip(b8.remainder())
-        .map(|(x, y)| x * y)
-        .sum();
+    let tail: f64 = a8.remainder().iter().zip(b8.remainder()).map(|(x, y)| x * y).sum();
     for (x, y) in a8.zip(b8) {
         for i in 0..8 {
             sums[i] += x[i] * y[i];
@@ -219,10 +194,7 @@ mod tests {
                         (0..rows).map(|r| at(r, i) * at(r, j)).sum()
                     };
                     let expected = if i == j { 1.0 } else { 0.0 };
-                    assert!(
-                        (product - expected).abs() < 1e-12,
-                        "{rows}x{columns} {i},{j}"
-                    );
+                    assert!((product - expected).abs() < 1e-12, "{rows}x{columns} {i},{j}");
                 }
             }
         }
@@ -241,9 +213,7 @@ mod tests {
 
     #[test]
     fn a_bias_cannot_be_orthogonal() {
-        let error = Initializer::Orthogonal
-            .vector(3, 3, Key::new(0))
-            .unwrap_err();
+        let error = Initializer::Orthogonal.vector(3, 3, Key::new(0)).unwrap_err();
         assert_eq!(
             error.to_string(),
             "initializer Orthogonal cannot fill bias: it is defined for matrices only; use Zeros, Constant or a \

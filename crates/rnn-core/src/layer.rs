@@ -49,11 +49,7 @@ pub struct ForwardArgs<'a, S> {
 
 impl<S> Default for ForwardArgs<'_, S> {
     fn default() -> Self {
-        Self {
-            state: None,
-            lengths: None,
-            dropout: None,
-        }
+        Self { state: None, lengths: None, dropout: None }
     }
 }
 
@@ -115,11 +111,7 @@ impl<C: Cell> Recurrent<C> {
     /// # Errors
     /// An input without rows or steps or with other than `d_input` features; lengths that are not one a row or longer
     /// than the input; a state of another shape; tensors on different devices or of different dtypes.
-    pub fn try_forward(
-        &self,
-        input: Tensor<3>,
-        args: ForwardArgs<C::State>,
-    ) -> Result<Output<C::State>, RnnError> {
+    pub fn try_forward(&self, input: Tensor<3>, args: ForwardArgs<C::State>) -> Result<Output<C::State>, RnnError> {
         let [batch, time, d_input] = input.dims();
         self.check_input(&input, args.lengths)?;
         let state = self.initial_state(args.state, batch)?;
@@ -139,17 +131,8 @@ impl<C: Cell> Recurrent<C> {
         let products = products.reshape([time, batch, width]);
 
         let recurrence = self.recurrence(args.dropout, batch);
-        let (outputs, state) = reference::sequence(
-            &self.config.cell,
-            products,
-            &recurrence,
-            state,
-            args.lengths,
-        );
-        Ok(Output {
-            sequence: outputs.swap_dims(0, 1),
-            state: States::from(state),
-        })
+        let (outputs, state) = reference::sequence(&self.config.cell, products, &recurrence, state, args.lengths);
+        Ok(Output { sequence: outputs.swap_dims(0, 1), state: States::from(state) })
     }
 
     /// One step, for generation and loops of one's own: `input` is `[batch, d_input]`; the output is the new state's
@@ -158,10 +141,7 @@ impl<C: Cell> Recurrent<C> {
     /// # Panics
     /// Where `try_forward` gives an error for an input of one step.
     pub fn step(&self, input: Tensor<2>, state: Option<States<C::State>>) -> States<C::State> {
-        let args = ForwardArgs {
-            state,
-            ..Default::default()
-        };
+        let args = ForwardArgs { state, ..Default::default() };
         self.forward_with(input.unsqueeze_dim(1), args).state
     }
 
@@ -176,11 +156,7 @@ impl<C: Cell> Recurrent<C> {
 
     /// A mask of 0 and 1/(1−p), or `None` where nothing is dropped.
     fn mask(&self, key: Option<Key>, which: u64, shape: [usize; 2]) -> Option<Tensor<2>> {
-        let p = if which == INPUT_MASK {
-            self.config.dropout
-        } else {
-            self.config.recurrent_dropout
-        };
+        let p = if which == INPUT_MASK { self.config.dropout } else { self.config.recurrent_dropout };
         let key = key.filter(|_| p > 0.0)?;
         let scale = 1.0 / (1.0 - p);
         // Children of the key: layer, then direction, then the mask's own number.
@@ -195,18 +171,10 @@ impl<C: Cell> Recurrent<C> {
         let options = (&weight.device().inner(), weight.dtype());
         let mask = Tensor::from_data(TensorData::new(values, shape), options);
         // Masks are constants; they only join the graph of the weights.
-        Some(if weight.is_autodiff() {
-            mask.autodiff()
-        } else {
-            mask
-        })
+        Some(if weight.is_autodiff() { mask.autodiff() } else { mask })
     }
 
-    fn initial_state(
-        &self,
-        given: Option<States<C::State>>,
-        batch: usize,
-    ) -> Result<C::State, RnnError> {
+    fn initial_state(&self, given: Option<States<C::State>>, batch: usize) -> Result<C::State, RnnError> {
         let d_hidden = self.config.d_hidden;
         let weight = self.layers[0].weight_hh.val();
         let Some(States(mut states)) = given else {
@@ -233,27 +201,17 @@ impl<C: Cell> Recurrent<C> {
             return Err(RnnError::EmptyInput { batch, time });
         }
         if d_input != self.config.d_input {
-            return Err(RnnError::InputSize {
-                expected: self.config.d_input,
-                found: d_input,
-            });
+            return Err(RnnError::InputSize { expected: self.config.d_input, found: d_input });
         }
         check_place("input", input, &self.layers[0].weight_hh.val())?;
         let Some(lengths) = lengths else {
             return Ok(());
         };
         if lengths.len() != batch {
-            return Err(RnnError::LengthCount {
-                expected: batch,
-                found: lengths.len(),
-            });
+            return Err(RnnError::LengthCount { expected: batch, found: lengths.len() });
         }
         match lengths.iter().position(|&length| length > time) {
-            Some(row) => Err(RnnError::LengthTooLong {
-                row,
-                length: lengths[row],
-                time,
-            }),
+            Some(row) => Err(RnnError::LengthTooLong { row, length: lengths[row], time }),
             None => Ok(()),
         }
     }
@@ -262,11 +220,7 @@ impl<C: Cell> Recurrent<C> {
 const INPUT_MASK: u64 = 0;
 const RECURRENT_MASK: u64 = 1;
 
-fn check_state(
-    state: &Tensor<2>,
-    expected: [usize; 2],
-    weight: &Tensor<2>,
-) -> Result<(), RnnError> {
+fn check_state(state: &Tensor<2>, expected: [usize; 2], weight: &Tensor<2>) -> Result<(), RnnError> {
     let found = state.dims();
     if found != expected {
         return Err(RnnError::StateShape { expected, found });
@@ -274,11 +228,7 @@ fn check_state(
     check_place("initial state", state, weight)
 }
 
-fn check_place<const D: usize>(
-    what: &'static str,
-    tensor: &Tensor<D>,
-    weight: &Tensor<2>,
-) -> Result<(), RnnError> {
+fn check_place<const D: usize>(what: &'static str, tensor: &Tensor<D>, weight: &Tensor<2>) -> Result<(), RnnError> {
     // Device equality ignores autodiff: an untracked input goes with tracked weights.
     if tensor.device() != weight.device() {
         return Err(RnnError::Device {

@@ -32,9 +32,7 @@ pub struct HiddenState {
 
 impl CellState for HiddenState {
     fn zeros(batch: usize, d_hidden: usize, device: &Device) -> Self {
-        Self {
-            hidden: Tensor::zeros([batch, d_hidden], device),
-        }
+        Self { hidden: Tensor::zeros([batch, d_hidden], device) }
     }
 
     fn hidden(&self) -> &Tensor<2> {
@@ -42,15 +40,11 @@ impl CellState for HiddenState {
     }
 
     fn map(self, mut f: impl FnMut(Tensor<2>) -> Tensor<2>) -> Self {
-        Self {
-            hidden: f(self.hidden),
-        }
+        Self { hidden: f(self.hidden) }
     }
 
     fn zip(self, other: Self, mut f: impl FnMut(Tensor<2>, Tensor<2>) -> Tensor<2>) -> Self {
-        Self {
-            hidden: f(self.hidden, other.hidden),
-        }
+        Self { hidden: f(self.hidden, other.hidden) }
     }
 }
 
@@ -66,10 +60,7 @@ pub struct LstmState {
 impl CellState for LstmState {
     fn zeros(batch: usize, d_hidden: usize, device: &Device) -> Self {
         let zeros = Tensor::zeros([batch, d_hidden], device);
-        Self {
-            hidden: zeros.clone(),
-            cell: zeros,
-        }
+        Self { hidden: zeros.clone(), cell: zeros }
     }
 
     fn hidden(&self) -> &Tensor<2> {
@@ -77,17 +68,11 @@ impl CellState for LstmState {
     }
 
     fn map(self, mut f: impl FnMut(Tensor<2>) -> Tensor<2>) -> Self {
-        Self {
-            hidden: f(self.hidden),
-            cell: f(self.cell),
-        }
+        Self { hidden: f(self.hidden), cell: f(self.cell) }
     }
 
     fn zip(self, other: Self, mut f: impl FnMut(Tensor<2>, Tensor<2>) -> Tensor<2>) -> Self {
-        Self {
-            hidden: f(self.hidden, other.hidden),
-            cell: f(self.cell, other.cell),
-        }
+        Self { hidden: f(self.hidden, other.hidden), cell: f(self.cell, other.cell) }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use burn::tensor::{DType, Device, Tensor};
 use rnn_core::{
-    Bias, CellKind, ForwardArgs, GruConfig, HiddenState, Initializer, Initializers, Key, LstmConfig,
-    RnnConfig, RnnError, States,
+    Bias, CellKind, ForwardArgs, GruConfig, HiddenState, Initializer, Initializers, Key, LstmConfig, RnnConfig,
+    RnnError, States,
 };
 
 fn layer() -> rnn_core::Rnn {
@@ -12,65 +12,31 @@ fn layer() -> rnn_core::Rnn {
 
 fn message(input: [usize; 3], args: ForwardArgs<HiddenState>) -> String {
     let input = Tensor::zeros(input, &Device::default());
-    layer()
-        .try_forward(input, args)
-        .expect_err("wrong on purpose")
-        .to_string()
+    layer().try_forward(input, args).expect_err("wrong on purpose").to_string()
 }
 
 #[test]
 fn configurations_are_checked() {
     let device = Device::default();
-    let error = |config: LstmConfig| {
-        config
-            .try_init(Key::new(0), &device)
-            .unwrap_err()
-            .to_string()
-    };
-    assert_eq!(
-        error(LstmConfig::new(0, 3)),
-        "d_input is 0; it must be at least 1"
-    );
-    assert_eq!(
-        error(LstmConfig::new(3, 0)),
-        "d_hidden is 0; it must be at least 1"
-    );
+    let error = |config: LstmConfig| config.try_init(Key::new(0), &device).unwrap_err().to_string();
+    assert_eq!(error(LstmConfig::new(0, 3)), "d_input is 0; it must be at least 1");
+    assert_eq!(error(LstmConfig::new(3, 0)), "d_hidden is 0; it must be at least 1");
     let range = "a dropout probability must be at least 0 and less than 1";
-    assert_eq!(
-        error(LstmConfig::new(3, 3).with_dropout(1.0)),
-        format!("dropout is 1; {range}")
-    );
+    assert_eq!(error(LstmConfig::new(3, 3).with_dropout(1.0)), format!("dropout is 1; {range}"));
     assert_eq!(
         error(LstmConfig::new(3, 3).with_recurrent_dropout(f64::NAN)),
         format!("recurrent_dropout is NaN; {range}")
     );
-    let wrong = Initializers {
-        bias: Initializer::GlorotUniform,
-        ..Initializers::KERAS
-    };
+    let wrong = Initializers { bias: Initializer::GlorotUniform, ..Initializers::KERAS };
     let config = LstmConfig::new(3, 3).with_initializers(wrong);
-    assert!(matches!(
-        config.try_init(Key::new(0), &device),
-        Err(RnnError::Initializer {
-            parameter: "bias",
-            ..
-        })
-    ));
-    assert!(
-        config
-            .with_bias(Bias::None)
-            .try_init(Key::new(0), &device)
-            .is_ok()
-    );
+    assert!(matches!(config.try_init(Key::new(0), &device), Err(RnnError::Initializer { parameter: "bias", .. })));
+    assert!(config.with_bias(Bias::None).try_init(Key::new(0), &device).is_ok());
 }
 
 #[test]
 fn inputs_are_checked() {
     let device = Device::default();
-    assert_eq!(
-        message([0, 4, 2], ForwardArgs::default()),
-        "input is [batch 0, time 4]; both must be at least 1"
-    );
+    assert_eq!(message([0, 4, 2], ForwardArgs::default()), "input is [batch 0, time 4]; both must be at least 1");
     assert_eq!(
         message([1, 4, 5], ForwardArgs::default()),
         "input has 5 features per step, but the layer was made for d_input = 2"
@@ -83,30 +49,20 @@ fn inputs_are_checked() {
         message([2, 4, 2], ForwardArgs::default().with_lengths(&[4, 5])),
         "length 5 of row 1 is more than the input's 4 steps"
     );
-    let state = |shape: [usize; 2]| HiddenState {
-        hidden: Tensor::zeros(shape, &device),
-    };
+    let state = |shape: [usize; 2]| HiddenState { hidden: Tensor::zeros(shape, &device) };
     assert_eq!(
         message([2, 4, 2], ForwardArgs::default().with_state(state([2, 4]))),
         "initial state is [2, 4], expected [batch, d_hidden] = [2, 3]"
     );
     let two = States(vec![state([2, 3]), state([2, 3])]);
-    assert_eq!(
-        message([2, 4, 2], ForwardArgs::default().with_state(two)),
-        "2 initial states were given for 1 layers"
-    );
+    assert_eq!(message([2, 4, 2], ForwardArgs::default().with_state(two)), "2 initial states were given for 1 layers");
     assert_eq!(
         message([2, 4, 2], ForwardArgs::default().with_state(States(vec![]))),
         "0 initial states were given for 1 layers"
     );
     let half = Tensor::<3>::zeros([2, 4, 2], (&device, DType::F64));
-    let error = layer()
-        .try_forward(half, ForwardArgs::default())
-        .unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "input is F64, but the layer's weights are F32"
-    );
+    let error = layer().try_forward(half, ForwardArgs::default()).unwrap_err();
+    assert_eq!(error.to_string(), "input is F64, but the layer's weights are F32");
 }
 
 #[test]
@@ -115,9 +71,7 @@ fn nan_goes_through_and_stays_in_its_row() {
     let mut values = vec![0.5f32; 2 * 4 * 2];
     values[0] = f32::NAN;
     let input = Tensor::<1>::from_data(values.as_slice(), &device).reshape([2, 4, 2]);
-    let out = GruConfig::new(2, 3)
-        .init(Key::new(0), &device)
-        .forward(input);
+    let out = GruConfig::new(2, 3).init(Key::new(0), &device).forward(input);
     let out: Vec<f32> = out.sequence.into_data().try_to_vec().expect("f32");
     assert!(out[..12].iter().all(|x| x.is_nan()));
     assert!(out[12..].iter().all(|x| x.is_finite()));
@@ -129,20 +83,11 @@ fn presets_are_the_frameworks_own() {
     let biases = |layer: &rnn_core::Layer| (layer.bias_ih.is_some(), layer.bias_hh.is_some());
     let lstm = LstmConfig::new(2, 3).init(Key::new(0), &device);
     assert_eq!(biases(&lstm.layers[0]), (true, false));
-    let bias: Vec<f32> = lstm.layers[0]
-        .bias_ih
-        .as_ref()
-        .expect("one bias")
-        .val()
-        .into_data()
-        .try_to_vec()
-        .expect("f32");
+    let bias: Vec<f32> =
+        lstm.layers[0].bias_ih.as_ref().expect("one bias").val().into_data().try_to_vec().expect("f32");
     assert_eq!(bias, [0., 0., 0., 1., 1., 1., 0., 0., 0., 0., 0., 0.]);
     let gru = GruConfig::new(2, 3);
-    assert_eq!(
-        biases(&gru.clone().init(Key::new(0), &device).layers[0]),
-        (true, true)
-    );
+    assert_eq!(biases(&gru.clone().init(Key::new(0), &device).layers[0]), (true, true));
     let before = gru.with_reset_after(false).init(Key::new(0), &device);
     assert_eq!(biases(&before.layers[0]), (true, false));
 }
@@ -153,8 +98,5 @@ fn a_cell_that_does_not_exist_is_told() {
         assert_eq!(cell.to_string().parse(), Ok(cell));
     }
     let error = "tree".parse::<CellKind>().expect_err("no such cell");
-    assert_eq!(
-        error.to_string(),
-        "there is no cell \"tree\"; the cells are rnn, lstm and gru"
-    );
+    assert_eq!(error.to_string(), "there is no cell \"tree\"; the cells are rnn, lstm and gru");
 }

@@ -9,8 +9,8 @@ use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 use naive::Naive;
 use rnn_core::cell::Cell;
 use rnn_core::{
-    Bias, CellState, ForwardArgs, GruCell, GruConfig, Key, LstmCell, LstmConfig, Nonlinearity,
-    Preset, Recurrent, RecurrentConfig, RnnCell, RnnConfig, States,
+    Bias, CellState, ForwardArgs, GruCell, GruConfig, Key, LstmCell, LstmConfig, Nonlinearity, Preset, Recurrent,
+    RecurrentConfig, RnnCell, RnnConfig, States,
 };
 use std::sync::Once;
 
@@ -22,9 +22,7 @@ const HIDDEN: usize = 4;
 fn device() -> Device {
     static F64: Once = Once::new();
     F64.call_once(|| {
-        Device::default()
-            .configure(FloatDType::F64)
-            .expect("the dtype is set before any tensor exists");
+        Device::default().configure(FloatDType::F64).expect("the dtype is set before any tensor exists");
     });
     Device::default().autodiff()
 }
@@ -45,11 +43,7 @@ fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
 fn worst(found: &[f64], expected: &[f64]) -> f64 {
     assert_eq!(found.len(), expected.len());
     let scale = expected.iter().fold(1e-300, |m: f64, x| m.max(x.abs()));
-    found
-        .iter()
-        .zip(expected)
-        .fold(0.0, |m: f64, (a, b)| m.max((a - b).abs()))
-        / scale
+    found.iter().zip(expected).fold(0.0, |m: f64, (a, b)| m.max((a - b).abs())) / scale
 }
 
 /// All options that change the numbers, for one cell.
@@ -79,10 +73,7 @@ impl burn::module::ModuleMapper for Shift {
 
 fn rnn(nonlinearity: Nonlinearity) -> impl Fn(Bias) -> RecurrentConfig<RnnCell> {
     move |bias| {
-        RnnConfig::new(INPUT, HIDDEN)
-            .with_nonlinearity(nonlinearity)
-            .with_preset(Preset::Pytorch)
-            .with_bias(bias)
+        RnnConfig::new(INPUT, HIDDEN).with_nonlinearity(nonlinearity).with_preset(Preset::Pytorch).with_bias(bias)
     }
 }
 
@@ -91,11 +82,7 @@ fn lstm(bias: Bias) -> RecurrentConfig<LstmCell> {
 }
 
 fn gru(reset_after: bool) -> impl Fn(Bias) -> RecurrentConfig<GruCell> {
-    move |bias| {
-        GruConfig::new(INPUT, HIDDEN)
-            .with_reset_after(reset_after)
-            .with_bias(bias)
-    }
+    move |bias| GruConfig::new(INPUT, HIDDEN).with_reset_after(reset_after).with_bias(bias)
 }
 
 /// An initial state whose tensors hold `base`, changed at `(tensor, element)` by `delta`.
@@ -123,10 +110,8 @@ fn check_forward<C: Cell + Naive>(make: impl Fn(Bias) -> RecurrentConfig<C>) {
         let s = values(Key::new(2), C::STATE_TENSORS * BATCH * HIDDEN);
         for lengths in [vec![TIME; BATCH], vec![5, 1, 3], vec![0, 5, 2]] {
             for key in [None, Some(Key::new(3))] {
-                let args = ForwardArgs::default()
-                    .with_state(state::<C::State>(&s))
-                    .with_lengths(&lengths)
-                    .with_dropout(key);
+                let args =
+                    ForwardArgs::default().with_state(state::<C::State>(&s)).with_lengths(&lengths).with_dropout(key);
                 let out = layer.forward_with(tensor(&x, [BATCH, TIME, INPUT]), args);
                 let (sequence, last) = naive::run(&layer, &x, &s, &lengths, key);
                 assert!(worst(&to_vec(out.sequence), &sequence) < 1e-13);
@@ -148,10 +133,7 @@ fn forward_equals_the_equations() {
 /// A scalar that depends on every output and every final state with weights of its own.
 fn loss<C: Cell>(layer: &Recurrent<C>, x: Tensor<3>, s: C::State) -> Tensor<1> {
     let lengths = [5, 2, 4];
-    let args = ForwardArgs::default()
-        .with_state(s)
-        .with_lengths(&lengths)
-        .with_dropout(Some(Key::new(3)));
+    let args = ForwardArgs::default().with_state(s).with_lengths(&lengths).with_dropout(Some(Key::new(3)));
     let out = layer.forward_with(x, args);
     let w = values(Key::new(21), BATCH * TIME * HIDDEN);
     let mut sum = (out.sequence * tensor(&w, [BATCH, TIME, HIDDEN])).sum();
@@ -246,10 +228,7 @@ fn gradients_equal_differences() {
 #[test]
 fn steps_one_by_one_equal_the_sequence() {
     let layer = lstm(Bias::One).init(Key::new(5), &device());
-    let x = tensor(
-        &values(Key::new(1), BATCH * TIME * INPUT),
-        [BATCH, TIME, INPUT],
-    );
+    let x = tensor(&values(Key::new(1), BATCH * TIME * INPUT), [BATCH, TIME, INPUT]);
     let whole = layer.forward(x.clone());
     let mut state: Option<States<_>> = None;
     for t in 0..TIME {
@@ -257,9 +236,5 @@ fn steps_one_by_one_equal_the_sequence() {
         state = Some(layer.step(input, state));
     }
     let state = state.expect("TIME is not 0");
-    assert_eq!(
-        state_values(state.last()),
-        state_values(whole.state.last()),
-        "the same operations, so the same bits"
-    );
+    assert_eq!(state_values(state.last()), state_values(whole.state.last()), "the same operations, so the same bits");
 }

@@ -90,9 +90,7 @@ fn by_name(wanted: &str) -> Result<Choice, Failure> {
         Some((kind, index)) => match index.parse::<usize>() {
             Ok(index) => (kind, Some(index)),
             Err(_) => {
-                return Err(Failure::input(format!(
-                    "--device {wanted}: {index:?} is not a number; write {kind}:0"
-                )));
+                return Err(Failure::input(format!("--device {wanted}: {index:?} is not a number; write {kind}:0")));
             }
         },
     };
@@ -115,17 +113,9 @@ fn by_name(wanted: &str) -> Result<Choice, Failure> {
     }
     match kind {
         #[cfg(feature = "cuda")]
-        "cuda" => gpu(
-            "cuda",
-            Device::enumerate(DeviceType::Cuda).into_vec(),
-            index,
-        ),
+        "cuda" => gpu("cuda", Device::enumerate(DeviceType::Cuda).into_vec(), index),
         #[cfg(feature = "wgpu")]
-        "wgpu" => gpu(
-            "wgpu",
-            Device::enumerate(DeviceType::Wgpu).into_vec(),
-            index,
-        ),
+        "wgpu" => gpu("wgpu", Device::enumerate(DeviceType::Wgpu).into_vec(), index),
         _ => cpu(kind),
     }
 }
@@ -143,11 +133,7 @@ fn first_found() -> Result<Choice, Failure> {
             return gpu("wgpu", devices, Some(index));
         }
     }
-    cpu(if cfg!(feature = "flex") {
-        "flex"
-    } else {
-        "ndarray"
-    })
+    cpu(if cfg!(feature = "flex") { "flex" } else { "ndarray" })
 }
 
 fn cpu(kind: &str) -> Result<Choice, Failure> {
@@ -161,9 +147,7 @@ fn cpu(kind: &str) -> Result<Choice, Failure> {
             let device = Device::ndarray();
             Ok(choice(device, kind, "CPU"))
         }
-        _ => Err(Failure::input(
-            "no GPU was found and no CPU device is compiled in; add --features flex to cargo run",
-        )),
+        _ => Err(Failure::input("no GPU was found and no CPU device is compiled in; add --features flex to cargo run")),
     }
 }
 
@@ -173,15 +157,11 @@ fn gpu(kind: &str, devices: Vec<Device>, index: Option<usize>) -> Result<Choice,
     let index = index.unwrap_or(0);
     let Some(device) = devices.into_iter().nth(index) else {
         return Err(Failure::input(match count {
-            0 => format!(
-                "--device {kind}: no {kind} device was found on this machine; is its driver installed?"
-            ),
+            0 => format!("--device {kind}: no {kind} device was found on this machine; is its driver installed?"),
             _ => format!("--device {kind}:{index}: there are only {count}, numbered from 0"),
         }));
     };
-    let about = device
-        .identity()
-        .map_or_else(|| "GPU".to_string(), |identity| identity.name);
+    let about = device.identity().map_or_else(|| "GPU".to_string(), |identity| identity.name);
     Ok(choice(device, format!("{kind}:{index}"), about))
 }
 
@@ -211,10 +191,7 @@ mod tests {
     #[test]
     fn absurd_numbers_of_threads_are_told() {
         for threads in [0, 1_000_000] {
-            let args = DeviceArgs {
-                threads: Some(threads),
-                device: None,
-            };
+            let args = DeviceArgs { threads: Some(threads), device: None };
             assert!(matches!(args.set_threads(), Err(Failure::Input(_))));
         }
     }

@@ -24,7 +24,6 @@ pub fn cell_parser() -> impl clap::builder::TypedValueParser<Value = rnn_core::C
         .try_map(|name| name.parse::<rnn_core::CellKind>())
 }
 
-
 /// Burn allocates a fresh buffer for every result. With glibc's allocator each large one is new pages from the kernel;
 /// mimalloc hands the same pages out again (a layer that takes 24 ms takes 33 without it).
 #[global_allocator]

@@ -59,8 +59,7 @@ impl Progress {
     /// If the loss is not finite: training can only get worse from there.
     pub fn show(&mut self, loss: f64, metric: Option<(&str, f64)>) -> Result<(), Failure> {
         self.shown = Some(Instant::now());
-        let metric =
-            metric.map_or_else(String::new, |(name, value)| format!("  {name} {value:.4}"));
+        let metric = metric.map_or_else(String::new, |(name, value)| format!("  {name} {value:.4}"));
         let line = format!(
             "epoch {}/{}  step {}/{}  loss {loss:.4}{metric}  {}",
             self.epoch,
@@ -91,13 +90,7 @@ impl Progress {
         let seconds = self.started.elapsed().as_secs_f64().max(1e-9);
         let left = seconds / self.step.max(1) as f64 * self.steps.saturating_sub(self.step) as f64;
         let left = left.round() as u64;
-        format!(
-            "{:.0} {}/s  {}:{:02} left",
-            self.items as f64 / seconds,
-            self.unit,
-            left / 60,
-            left % 60
-        )
+        format!("{:.0} {}/s  {}:{:02} left", self.items as f64 / seconds, self.unit, left / 60, left % 60)
     }
 
     fn write(&self, line: &str) {
@@ -130,10 +123,6 @@ mod tests {
         let mut progress = Progress::new("items", 1, 3);
         progress.step(1);
         let error = progress.show(f64::NAN, None).expect_err("NaN");
-        assert!(
-            error
-                .to_string()
-                .starts_with("the loss became NaN at epoch 1 step 1")
-        );
+        assert!(error.to_string().starts_with("the loss became NaN at epoch 1 step 1"));
     }
 }

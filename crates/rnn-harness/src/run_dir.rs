@@ -70,9 +70,7 @@ impl RunDir {
                 path.display()
             )));
         }
-        Ok(Self {
-            path: path.to_path_buf(),
-        })
+        Ok(Self { path: path.to_path_buf() })
     }
 
     fn newest(runs: &Path, program: &str) -> Result<Self, Failure> {
@@ -128,12 +126,8 @@ impl RunDir {
     /// If it is not there or cannot be read.
     pub fn read_bytes(&self, name: &str) -> Result<Vec<u8>, Failure> {
         let path = self.path.join(name);
-        std::fs::read(&path).map_err(|e| {
-            Failure::input(format!(
-                "cannot read {}: {e}; is this a run of this program?",
-                path.display()
-            ))
-        })
+        std::fs::read(&path)
+            .map_err(|e| Failure::input(format!("cannot read {}: {e}; is this a run of this program?", path.display())))
     }
 
     /// Reads the JSON file `name`.
@@ -143,10 +137,7 @@ impl RunDir {
     pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, Failure> {
         serde_json::from_slice(&self.read_bytes(name)?).map_err(|e| {
             let path = self.path.join(name);
-            Failure::input(format!(
-                "{} is not what this program writes: {e}",
-                path.display()
-            ))
+            Failure::input(format!("{} is not what this program writes: {e}", path.display()))
         })
     }
 
@@ -171,10 +162,7 @@ impl RunDir {
         let bytes = self.read_bytes(MODEL)?;
         let wrong = |e: &dyn std::fmt::Display| {
             let path = self.path.join(MODEL);
-            Failure::input(format!(
-                "{} is damaged or of another model: {e}",
-                path.display()
-            ))
+            Failure::input(format!("{} is damaged or of another model: {e}", path.display()))
         };
         // A damaged header can make the reader of the format panic.
         let load = || {
@@ -207,10 +195,7 @@ fn make_new(path: &Path) -> Result<bool, Failure> {
     match std::fs::create_dir(path) {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-        Err(e) => Err(Failure::failed(format!(
-            "cannot make the folder {}: {e}",
-            path.display()
-        ))),
+        Err(e) => Err(Failure::failed(format!("cannot make the folder {}: {e}", path.display()))),
     }
 }
 
@@ -221,19 +206,13 @@ fn timestamp(time: SystemTime) -> String {
     // Civil date from days since 1970 (Hinnant, "chrono-compatible low-level date algorithms").
     let z = days + 719_468;
     let (era, day_of_era) = (z / 146_097, z % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let mp = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * mp + 2) / 5 + 1;
     let month = if mp < 10 { mp + 3 } else { mp - 9 };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}-{:02}-{:02}",
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
+    format!("{year:04}-{month:02}-{day:02}T{:02}-{:02}-{:02}", second / 3600, second / 60 % 60, second % 60)
 }
 
 #[cfg(test)]
@@ -262,10 +241,7 @@ mod tests {
         let model = linear(4);
         run.save_model(&model).expect("saved");
         let back = run.load_model(linear(4)).expect("loaded");
-        assert_eq!(
-            model.weight.val().into_data(),
-            back.weight.val().into_data()
-        );
+        assert_eq!(model.weight.val().into_data(), back.weight.val().into_data());
 
         let other = run.load_model(linear(5)).expect_err("another shape");
         assert!(other.to_string().contains("of another model"), "{other}");

@@ -14,9 +14,8 @@ use crate::progress::Progress;
 use burn::tensor::Tensor;
 use burn::train::logger::InMemoryMetricLogger;
 use burn::train::{
-    InferenceStep, Interrupter, ItemLazy, Learner, LearnerModel, SupervisedLearningStrategy,
-    SupervisedTraining, SupervisedTrainingEventProcessor, TrainLoader, TrainStep,
-    TrainingComponents, TrainingStrategy, ValidLoader,
+    InferenceStep, Interrupter, ItemLazy, Learner, LearnerModel, SupervisedLearningStrategy, SupervisedTraining,
+    SupervisedTrainingEventProcessor, TrainLoader, TrainStep, TrainingComponents, TrainingStrategy, ValidLoader,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -78,11 +77,7 @@ impl Totals {
 ///
 /// # Errors
 /// A loss that is not finite.
-pub fn evaluate<M>(
-    model: &M,
-    batches: &Batches<M::Input>,
-    unit: &'static str,
-) -> Result<EpochStats, Failure>
+pub fn evaluate<M>(model: &M, batches: &Batches<M::Input>, unit: &'static str) -> Result<EpochStats, Failure>
 where
     M: InferenceStep<Output = StepOutput>,
 {
@@ -100,12 +95,7 @@ where
     }
     progress.end();
     let (loss, accuracy) = totals.read();
-    Ok(EpochStats {
-        epoch: 1,
-        loss,
-        accuracy,
-        seconds: start.elapsed().as_secs_f64(),
-    })
+    Ok(EpochStats { epoch: 1, loss, accuracy, seconds: start.elapsed().as_secs_f64() })
 }
 
 /// Trains `model` for `epochs` epochs and returns it, without autodiff, with the figures of each epoch.
@@ -123,9 +113,7 @@ pub fn fit<M, H>(
     after_epoch: H,
 ) -> Result<(M, Vec<EpochStats>), Failure>
 where
-    M: LearnerModel
-        + TrainStep<Output = StepOutput>
-        + InferenceStep<Input = <M as TrainStep>::Input>,
+    M: LearnerModel + TrainStep<Output = StepOutput> + InferenceStep<Input = <M as TrainStep>::Input>,
     H: FnMut(&M, &EpochStats) -> Result<(), Failure> + 'static,
 {
     let outcome = Arc::new(Mutex::new(Outcome::default()));
@@ -143,11 +131,7 @@ where
         .renderer(Box::new(silent::Silent))
         .with_interrupter(on_ctrl_c()?)
         .with_training_strategy(TrainingStrategy::Custom(Arc::new(strategy)));
-    let result = training.launch(Learner::new(
-        model,
-        optimizer.init(),
-        optimizer.learning_rate,
-    ));
+    let result = training.launch(Learner::new(model, optimizer.init(), optimizer.learning_rate));
     let outcome = std::mem::take(&mut *outcome.lock().unwrap_or_else(|e| e.into_inner()));
     if let Some(failure) = outcome.failure {
         return Err(failure);
@@ -251,12 +235,7 @@ impl<H> Strategy<H> {
             }
         }
         let (loss, accuracy) = totals.read();
-        Ok(Some(EpochStats {
-            epoch,
-            loss,
-            accuracy,
-            seconds: start.elapsed().as_secs_f64(),
-        }))
+        Ok(Some(EpochStats { epoch, loss, accuracy, seconds: start.elapsed().as_secs_f64() }))
     }
 }
 

@@ -49,27 +49,15 @@ pub fn ask(args: &AskArgs) -> Result<(), Failure> {
         }
     }
     let selected = args.device.select()?;
-    let model = config
-        .model
-        .init(Key::new(0), &selected.device)
-        .map_err(Failure::input)?;
+    let model = config.model.init(Key::new(0), &selected.device).map_err(Failure::input)?;
     let model = run.load_model(model)?;
     let answer = model.add(&[(args.a, args.b)], bits, &selected.device)[0];
     let right = answer == args.a + args.b;
     println!("  {}   {}", written(args.a, bits), args.a);
     println!("+ {}   {}", written(args.b, bits), args.b);
-    println!(
-        "= {}   {answer}{}",
-        written(answer, bits),
-        if right { "" } else { "   (wrong)" }
-    );
+    println!("= {}   {answer}{}", written(answer, bits), if right { "" } else { "   (wrong)" });
     if args.json {
-        json_line(&Answer {
-            a: args.a,
-            b: args.b,
-            answer,
-            right,
-        })?;
+        json_line(&Answer { a: args.a, b: args.b, answer, right })?;
     }
     Ok(())
 }

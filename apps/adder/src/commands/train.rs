@@ -7,10 +7,10 @@ use burn::optim::GradientsParams;
 use burn::tensor::Device;
 use rnn_core::{CellKind, Key};
 use rnn_harness::device::DeviceArgs;
-use rnn_harness::optim::OptimizerArgs;
+use rnn_harness::optim::{OptimizerArgs, OptimizerConfig, OptimizerName};
 use rnn_harness::progress::Progress;
 use rnn_harness::run_dir::RunDir;
-use rnn_harness::{Failure, json_line};
+use rnn_harness::{Failure, cell_parser, json_line};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
@@ -18,7 +18,7 @@ use std::time::Instant;
 #[derive(Debug, clap::Args)]
 pub struct TrainArgs {
     /// The recurrent cell.
-    #[arg(long, value_enum, default_value = "rnn")]
+    #[arg(long, default_value = "rnn", value_parser = cell_parser())]
     cell: CellKind,
     /// Bits of the sum; the operands have one less.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..=24))]
@@ -56,8 +56,8 @@ pub struct RunConfig {
     pub seed: u64,
     /// Additions in one step.
     pub batch: u64,
-    /// The optimizer and its settings, in words.
-    pub optimizer: String,
+    /// The optimizer and its settings.
+    pub optimizer: OptimizerConfig,
 }
 
 #[derive(Debug, Serialize)]
@@ -83,14 +83,10 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     let selected = args.device.select()?;
     let device = selected.device.clone().autodiff();
     let config = RunConfig {
-        model: ModelConfig {
-            cell: args.cell,
-            bits: args.bits,
-            hidden: args.hidden as usize,
-        },
+        model: ModelConfig { cell: args.cell, bits: args.bits, hidden: args.hidden as usize },
         seed: args.seed,
         batch: args.batch,
-        optimizer: args.optimizer.describe("adam")?,
+        optimizer: args.optimizer.resolve(OptimizerName::Adam)?,
     };
     let run = RunDir::create("adder", args.name.as_deref())?;
     run.write_json("config.json", &config)?;
@@ -99,24 +95,26 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     let (weights, batches) = (seed.child(0), seed.child(1));
     let pairs = check_pairs(args.bits, seed.child(2));
     let mut model = config.model.init(weights, &device).map_err(Failure::input)?;
-    let (mut optimizer, rate) = args.optimizer.build("adam")?;
+    let mut optimizer = config.optimizer.init();
     let mut progress = Progress::new("additions", 1, args.steps);
     let start = Instant::now();
     let (mut train_loss, mut wrong, mut step) = (f64::NAN, pairs.len(), 0);
     while step < args.steps && wrong > 0 {
         let batch = random_pairs(args.bits, args.batch as usize, batches.child(step));
         let logits = model.logits(inputs(&batch, args.bits, &selected.device));
-        let loss = loss(logits, targets(&batch, args.bits, &selected.device).autodiff());
+        let loss = loss(logits, targets(&batch, args.bits, &selected.device));
         let grads = GradientsParams::from_grads(loss.backward(), &model);
-        model = optimizer.step(rate, model, grads);
+        model = optimizer.step(config.optimizer.learning_rate, model, grads);
         step += 1;
         if step % CHECK_EVERY == 0 || step == args.steps {
             wrong = count_wrong(&model.valid(), &pairs, args.bits, &selected.device);
         }
-        train_loss = loss.into_scalar::<f32>().into();
-        progress.step(step, args.batch, train_loss, || Some(("wrong", wrong as f64)))?;
+        if progress.step(args.batch) || wrong == 0 {
+            train_loss = loss.into_scalar::<f32>().into();
+            progress.show(train_loss, Some(("wrong", wrong as f64)))?;
+        }
     }
-    progress.finish();
+    progress.end();
     let train_seconds = start.elapsed().as_secs_f64();
 
     run.save_model(&model.valid())?;
@@ -153,7 +151,7 @@ fn count_wrong(model: &Model, pairs: &[(u32, u32)], bits: u32, device: &Device) 
         .chunks(4096)
         .map(|block| {
             let sums = model.add(block, bits, device);
-            let is_wrong = |(&(a, b), sum): &(&(u32, u32), u32)| a + b != *sum;
+            let is_wrong = |((a, b), sum): &(&(u32, u32), u32)| a + b != *sum;
             block.iter().zip(sums).filter(is_wrong).count()
         })
         .sum()

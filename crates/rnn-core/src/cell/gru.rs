@@ -31,11 +31,7 @@ impl Cell for GruCell {
     const GATES: usize = 3;
 
     fn keras_bias(&self) -> Bias {
-        if self.reset_after {
-            Bias::Two
-        } else {
-            Bias::One
-        }
+        if self.reset_after { Bias::Two } else { Bias::One }
     }
 
     fn step(&self, input: Tensor<2>, state: HiddenState, recurrence: &Recurrence) -> HiddenState {

@@ -28,9 +28,7 @@ pub enum Bias {
 }
 
 /// One step of a recurrent network. Its value holds the cell's options, not its weights.
-pub trait Cell:
-    Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static
-{
+pub trait Cell: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// What is carried from step to step.
     type State: CellState;
 
@@ -94,9 +92,5 @@ impl Recurrence {
 /// Cuts `[batch, N·d_hidden]` into its N gates, each `[batch, d_hidden]`.
 pub fn gates<const N: usize>(packed: Tensor<2>) -> [Tensor<2>; N] {
     let d_hidden = packed.dims()[1] / N;
-    std::array::from_fn(|i| {
-        packed
-            .clone()
-            .slice_dim(1, i * d_hidden..(i + 1) * d_hidden)
-    })
+    std::array::from_fn(|i| packed.clone().slice_dim(1, i * d_hidden..(i + 1) * d_hidden))
 }

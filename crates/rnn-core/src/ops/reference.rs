@@ -30,8 +30,7 @@ pub fn sequence<C: Cell>(
             continue;
         };
         let batch = ended.len();
-        let ended: Tensor<2, Bool> =
-            Tensor::from_data(TensorData::new(ended, [batch, 1]), &device.clone().inner());
+        let ended: Tensor<2, Bool> = Tensor::from_data(TensorData::new(ended, [batch, 1]), &device.clone().inner());
         let ended = ended.expand([batch, d_hidden]);
         outputs.push(next.hidden().clone().mask_fill(ended.clone(), 0.0));
         state = next.zip(state, |new, old| new.mask_where(ended.clone(), old));

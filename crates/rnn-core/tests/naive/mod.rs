@@ -8,12 +8,7 @@ use rnn_core::{GruCell, Key, LstmCell, Nonlinearity, Recurrent, RnnCell};
 pub trait Naive: Cell {
     const STATE_TENSORS: usize;
     /// New `[h, c…]` from the old; `product(h)` is `(h∘mask)·W_hh + b_hh`.
-    fn next(
-        &self,
-        x: &[f64],
-        s: &[Vec<f64>],
-        product: &dyn Fn(&[f64]) -> Vec<f64>,
-    ) -> Vec<Vec<f64>>;
+    fn next(&self, x: &[f64], s: &[Vec<f64>], product: &dyn Fn(&[f64]) -> Vec<f64>) -> Vec<Vec<f64>>;
 }
 
 fn sigmoid(x: f64) -> f64 {
@@ -22,12 +17,7 @@ fn sigmoid(x: f64) -> f64 {
 
 impl Naive for RnnCell {
     const STATE_TENSORS: usize = 1;
-    fn next(
-        &self,
-        x: &[f64],
-        s: &[Vec<f64>],
-        product: &dyn Fn(&[f64]) -> Vec<f64>,
-    ) -> Vec<Vec<f64>> {
+    fn next(&self, x: &[f64], s: &[Vec<f64>], product: &dyn Fn(&[f64]) -> Vec<f64>) -> Vec<Vec<f64>> {
         let u = product(&s[0]);
         let act = |v: f64| match self.nonlinearity {
             Nonlinearity::Tanh => v.tanh(),
@@ -39,18 +29,11 @@ impl Naive for RnnCell {
 
 impl Naive for LstmCell {
     const STATE_TENSORS: usize = 2;
-    fn next(
-        &self,
-        x: &[f64],
-        s: &[Vec<f64>],
-        product: &dyn Fn(&[f64]) -> Vec<f64>,
-    ) -> Vec<Vec<f64>> {
+    fn next(&self, x: &[f64], s: &[Vec<f64>], product: &dyn Fn(&[f64]) -> Vec<f64>) -> Vec<Vec<f64>> {
         let n = s[0].len();
         let u = product(&s[0]);
         let at = |gate: usize, j: usize| x[gate * n + j] + u[gate * n + j];
-        let c: Vec<f64> = (0..n)
-            .map(|j| sigmoid(at(1, j)) * s[1][j] + sigmoid(at(0, j)) * at(2, j).tanh())
-            .collect();
+        let c: Vec<f64> = (0..n).map(|j| sigmoid(at(1, j)) * s[1][j] + sigmoid(at(0, j)) * at(2, j).tanh()).collect();
         let h = (0..n).map(|j| sigmoid(at(3, j)) * c[j].tanh()).collect();
         vec![h, c]
     }
@@ -58,33 +41,20 @@ impl Naive for LstmCell {
 
 impl Naive for GruCell {
     const STATE_TENSORS: usize = 1;
-    fn next(
-        &self,
-        x: &[f64],
-        s: &[Vec<f64>],
-        product: &dyn Fn(&[f64]) -> Vec<f64>,
-    ) -> Vec<Vec<f64>> {
+    fn next(&self, x: &[f64], s: &[Vec<f64>], product: &dyn Fn(&[f64]) -> Vec<f64>) -> Vec<Vec<f64>> {
         let h = &s[0];
         let n = h.len();
         let u = product(h);
         let r: Vec<f64> = (0..n).map(|j| sigmoid(x[j] + u[j])).collect();
         let z: Vec<f64> = (0..n).map(|j| sigmoid(x[n + j] + u[n + j])).collect();
         let candidate: Vec<f64> = if self.reset_after {
-            (0..n)
-                .map(|j| (x[2 * n + j] + r[j] * u[2 * n + j]).tanh())
-                .collect()
+            (0..n).map(|j| (x[2 * n + j] + r[j] * u[2 * n + j]).tanh()).collect()
         } else {
             let rh: Vec<f64> = (0..n).map(|j| r[j] * h[j]).collect();
             let v = product(&rh);
-            (0..n)
-                .map(|j| (x[2 * n + j] + v[2 * n + j]).tanh())
-                .collect()
+            (0..n).map(|j| (x[2 * n + j] + v[2 * n + j]).tanh()).collect()
         };
-        vec![
-            (0..n)
-                .map(|j| (1.0 - z[j]) * candidate[j] + z[j] * h[j])
-                .collect(),
-        ]
+        vec![(0..n).map(|j| (1.0 - z[j]) * candidate[j] + z[j] * h[j]).collect()]
     }
 }
 
@@ -94,14 +64,7 @@ fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
 
 /// `v·W`, W row by row.
 fn times(v: &[f64], w: &[f64], columns: usize) -> Vec<f64> {
-    (0..columns)
-        .map(|c| {
-            v.iter()
-                .enumerate()
-                .map(|(r, x)| x * w[r * columns + c])
-                .sum()
-        })
-        .collect()
+    (0..columns).map(|c| v.iter().enumerate().map(|(r, x)| x * w[r * columns + c]).sum()).collect()
 }
 
 /// A dropout mask as the layer's documentation defines it: child 0 (layer), 0 (direction), then 0 for the input and 1
@@ -109,13 +72,9 @@ fn times(v: &[f64], w: &[f64], columns: usize) -> Vec<f64> {
 fn mask(key: Option<Key>, which: u64, p: f64, n: usize) -> Vec<f64> {
     match key {
         None => vec![1.0; n],
-        Some(key) => key
-            .child(0)
-            .child(0)
-            .child(which)
-            .uniforms(n)
-            .map(|u| if u < p { 0.0 } else { 1.0 / (1.0 - p) })
-            .collect(),
+        Some(key) => {
+            key.child(0).child(0).child(which).uniforms(n).map(|u| if u < p { 0.0 } else { 1.0 / (1.0 - p) }).collect()
+        }
     }
 }
 
@@ -130,49 +89,25 @@ pub fn run<C: Naive>(
     let (batch, n, d) = (lengths.len(), layer.config.d_hidden, layer.config.d_input);
     let (time, g) = (x.len() / batch / d, C::GATES * n);
     let weights = &layer.layers[0];
-    let (w_ih, w_hh) = (
-        to_vec(weights.weight_ih.val()),
-        to_vec(weights.weight_hh.val()),
-    );
+    let (w_ih, w_hh) = (to_vec(weights.weight_ih.val()), to_vec(weights.weight_hh.val()));
     let zero = || vec![0.0; g];
-    let b_ih = weights
-        .bias_ih
-        .as_ref()
-        .map_or_else(zero, |b| to_vec(b.val()));
-    let b_hh = weights
-        .bias_hh
-        .as_ref()
-        .map_or_else(zero, |b| to_vec(b.val()));
+    let b_ih = weights.bias_ih.as_ref().map_or_else(zero, |b| to_vec(b.val()));
+    let b_hh = weights.bias_hh.as_ref().map_or_else(zero, |b| to_vec(b.val()));
     let input_mask = mask(key, 0, layer.config.dropout, batch * d);
     let hidden_mask = mask(key, 1, layer.config.recurrent_dropout, batch * n);
 
     let mut outputs = vec![0.0; batch * time * n];
     let mut last = vec![0.0; C::STATE_TENSORS * batch * n];
     for row in 0..batch {
-        let mut s: Vec<Vec<f64>> = (0..C::STATE_TENSORS)
-            .map(|k| state[(k * batch + row) * n..][..n].to_vec())
-            .collect();
+        let mut s: Vec<Vec<f64>> =
+            (0..C::STATE_TENSORS).map(|k| state[(k * batch + row) * n..][..n].to_vec()).collect();
         let product = |h: &[f64]| -> Vec<f64> {
-            let h: Vec<f64> = h
-                .iter()
-                .zip(&hidden_mask[row * n..])
-                .map(|(h, m)| h * m)
-                .collect();
-            times(&h, &w_hh, g)
-                .iter()
-                .zip(&b_hh)
-                .map(|(a, b)| a + b)
-                .collect()
+            let h: Vec<f64> = h.iter().zip(&hidden_mask[row * n..]).map(|(h, m)| h * m).collect();
+            times(&h, &w_hh, g).iter().zip(&b_hh).map(|(a, b)| a + b).collect()
         };
         for t in 0..lengths[row] {
-            let x_t: Vec<f64> = (0..d)
-                .map(|j| x[(row * time + t) * d + j] * input_mask[row * d + j])
-                .collect();
-            let sums: Vec<f64> = times(&x_t, &w_ih, g)
-                .iter()
-                .zip(&b_ih)
-                .map(|(a, b)| a + b)
-                .collect();
+            let x_t: Vec<f64> = (0..d).map(|j| x[(row * time + t) * d + j] * input_mask[row * d + j]).collect();
+            let sums: Vec<f64> = times(&x_t, &w_ih, g).iter().zip(&b_ih).map(|(a, b)| a + b).collect();
             s = layer.config.cell.next(&sums, &s, &product);
             outputs[(row * time + t) * n..][..n].copy_from_slice(&s[0]);
         }

@@ -37,8 +37,6 @@ impl Optimizer for Adagrad {
     }
 
     fn to_device<const D: usize>(state: AdagradState<D>, device: &Device) -> AdagradState<D> {
-        AdagradState {
-            sum: state.sum.to_device(device),
-        }
+        AdagradState { sum: state.sum.to_device(device) }
     }
 }

@@ -91,9 +91,7 @@ impl OptimizerArgs {
             )));
         }
         if momentum > 0.0 && !matches!(name, OptimizerName::Sgd | OptimizerName::Rmsprop) {
-            return Err(Failure::input(
-                "--momentum is for --optimizer sgd and rmsprop only",
-            ));
+            return Err(Failure::input("--momentum is for --optimizer sgd and rmsprop only"));
         }
         Ok(config)
     }
@@ -104,25 +102,14 @@ impl OptimizerConfig {
     pub fn init(&self) -> ModuleOptimizer {
         match self.name {
             OptimizerName::Adam => AdamConfig::new().with_epsilon(EPSILON).init(),
-            OptimizerName::Adamw => AdamWConfig::new()
-                .with_epsilon(EPSILON)
-                .with_weight_decay(4e-3)
-                .init(),
-            OptimizerName::Rmsprop => RmsPropConfig::new()
-                .with_alpha(0.9)
-                .with_momentum(self.momentum as f32)
-                .with_epsilon(EPSILON)
-                .init(),
+            OptimizerName::Adamw => AdamWConfig::new().with_epsilon(EPSILON).with_weight_decay(4e-3).init(),
+            OptimizerName::Rmsprop => {
+                RmsPropConfig::new().with_alpha(0.9).with_momentum(self.momentum as f32).with_epsilon(EPSILON).init()
+            }
             OptimizerName::Sgd => {
-                let momentum = MomentumConfig::new()
-                    .with_momentum(self.momentum)
-                    .with_dampening(0.0);
+                let momentum = MomentumConfig::new().with_momentum(self.momentum).with_dampening(0.0);
                 let config = SgdConfig::new();
-                if self.momentum > 0.0 {
-                    config.with_momentum(Some(momentum)).init()
-                } else {
-                    config.init()
-                }
+                if self.momentum > 0.0 { config.with_momentum(Some(momentum)).init() } else { config.init() }
             }
             OptimizerName::Adagrad => ModuleOptimizer::from(Adagrad),
         }
@@ -152,9 +139,7 @@ mod tests {
         let config = args.resolve(OptimizerName::Adam).expect("right");
         let mut optimizer = config.init();
         let w = Tensor::<1>::from_floats([1.0], &device);
-        let mut model = One {
-            w: Param::from_tensor(w),
-        };
+        let mut model = One { w: Param::from_tensor(w) };
         let mut want = 1.0;
         for (t, x) in [2.0, -1.0, 0.5].into_iter().enumerate() {
             let loss = model.w.val().mul_scalar(x).sum();
@@ -162,10 +147,7 @@ mod tests {
             model = optimizer.step(config.learning_rate, model, grads);
             want -= 0.1 * expected(x, t as i32 + 1);
             let found: f32 = model.w.val().into_scalar();
-            assert!(
-                (f64::from(found) - want).abs() < 1e-5,
-                "{name:?} {t}: {found} {want}"
-            );
+            assert!((f64::from(found) - want).abs() < 1e-5, "{name:?} {t}: {found} {want}");
         }
     }
 
@@ -192,15 +174,8 @@ mod tests {
         });
         // The place of ε shows where v is near ε: g = 1e-6 moves by lr·1e-6/(3.2e-7+1e-7), not 1e-6/3.2e-4.
         let device = Device::default().autodiff();
-        let mut optimizer = OptimizerConfig {
-            name: OptimizerName::Rmsprop,
-            learning_rate: 1.0,
-            momentum: 0.0,
-        }
-        .init();
-        let model = One {
-            w: Param::from_tensor(Tensor::<1>::from_floats([0.0], &device)),
-        };
+        let mut optimizer = OptimizerConfig { name: OptimizerName::Rmsprop, learning_rate: 1.0, momentum: 0.0 }.init();
+        let model = One { w: Param::from_tensor(Tensor::<1>::from_floats([0.0], &device)) };
         let loss = model.w.val().mul_scalar(1e-6).sum();
         let grads = GradientsParams::from_grads(loss.backward(), &model);
         let found: f32 = optimizer.step(1.0, model, grads).w.val().into_scalar();
@@ -242,17 +217,10 @@ mod tests {
 
     #[test]
     fn wrong_settings_are_told() {
-        let wrong =
-            |args: OptimizerArgs| args.resolve(OptimizerName::Adam).unwrap_err().to_string();
-        let rate = OptimizerArgs {
-            learning_rate: Some(-1.0),
-            ..Default::default()
-        };
+        let wrong = |args: OptimizerArgs| args.resolve(OptimizerName::Adam).unwrap_err().to_string();
+        let rate = OptimizerArgs { learning_rate: Some(-1.0), ..Default::default() };
         assert!(wrong(rate).starts_with("--learning-rate -1 is not possible"));
-        let momentum = OptimizerArgs {
-            momentum: Some(0.9),
-            ..Default::default()
-        };
+        let momentum = OptimizerArgs { momentum: Some(0.9), ..Default::default() };
         assert!(wrong(momentum).contains("for --optimizer sgd and rmsprop only"));
     }
 }

@@ -28,13 +28,7 @@ impl<B> Batches<B> {
         shuffle: Option<Key>,
         make: impl Fn(&[usize], u64) -> B + Send + Sync + 'static,
     ) -> Self {
-        Self {
-            items,
-            batch: batch.max(1),
-            shuffle,
-            epoch: AtomicUsize::new(0),
-            make: Arc::new(make),
-        }
+        Self { items, batch: batch.max(1), shuffle, epoch: AtomicUsize::new(0), make: Arc::new(make) }
     }
 
     /// Steps in an epoch.
@@ -75,12 +69,7 @@ impl<B: Send + 'static> DataLoader<B> for Batches<B> {
             Some(key) => key.child(epoch as u64).permutation(self.items),
             None => (0..self.items).collect(),
         };
-        Box::new(Epoch {
-            batches: self,
-            first_step: (epoch * self.steps()) as u64,
-            order,
-            done: 0,
-        })
+        Box::new(Epoch { batches: self, first_step: (epoch * self.steps()) as u64, order, done: 0 })
     }
 
     fn num_items(&self) -> usize {
@@ -136,10 +125,7 @@ mod tests {
     use super::*;
 
     fn epoch(batches: &Batches<(Vec<usize>, u64)>) -> Vec<(Vec<usize>, u64)> {
-        batches
-            .iter()
-            .map(|b| b.expect("no dataset can fail"))
-            .collect()
+        batches.iter().map(|b| b.expect("no dataset can fail")).collect()
     }
 
     #[test]
@@ -147,14 +133,8 @@ mod tests {
         let make = || Batches::new(10, 4, Some(Key::new(1)), |i: &[usize], s| (i.to_vec(), s));
         let batches = make();
         let (first, second) = (epoch(&batches), epoch(&batches));
-        assert_eq!(
-            first.iter().map(|(i, _)| i.len()).collect::<Vec<_>>(),
-            [4, 4, 2]
-        );
-        assert_eq!(
-            second.iter().map(|(_, s)| *s).collect::<Vec<_>>(),
-            [3, 4, 5]
-        );
+        assert_eq!(first.iter().map(|(i, _)| i.len()).collect::<Vec<_>>(), [4, 4, 2]);
+        assert_eq!(second.iter().map(|(_, s)| *s).collect::<Vec<_>>(), [3, 4, 5]);
         for run in [&first, &second] {
             let mut all: Vec<usize> = run.iter().flat_map(|(i, _)| i.clone()).collect();
             all.sort_unstable();

@@ -1,0 +1,54 @@
+//! What can be wrong with a corpus.
+
+use std::path::{Path, PathBuf};
+
+/// Why a corpus cannot be had. Each message says what is wrong, where, and what would be right.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// A file or folder that cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A file or folder that is not what it should be.
+    #[error("{}: {problem}", path.display())]
+    Content {
+        /// Which one.
+        path: PathBuf,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
+    /// An address that did not answer, or not as it should. Nothing but a resumable part is left behind.
+    #[error("{address}: {problem}")]
+    Download {
+        /// Which one.
+        address: String,
+        /// What happened.
+        problem: String,
+    },
+    /// A name that the registry does not have.
+    #[error("there is no corpus {name:?}; the corpora are {known}")]
+    Unknown {
+        /// The name given.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A character that a vocabulary does not have.
+    #[error("the character {0:?} does not occur in the text the model was trained on")]
+    UnknownCharacter(char),
+}
+
+impl DataError {
+    pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
+        Self::Io { path: path.to_path_buf(), source }
+    }
+
+    pub(crate) fn content(path: &Path, problem: impl Into<String>) -> Self {
+        Self::Content { path: path.to_path_buf(), problem: problem.into() }
+    }
+}
