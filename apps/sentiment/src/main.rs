@@ -1,1 +1,39 @@
-fn main() {}
+//! Learns from film reviews whether the writer liked the film.
+
+mod commands;
+mod data;
+mod model;
+mod run;
+
+use clap::{Parser, Subcommand};
+use commands::{eval, predict, train};
+use std::process::ExitCode;
+
+#[derive(Debug, Parser)]
+#[command(name = "sentiment", version, about = "Learns from film reviews whether the writer liked the film")]
+#[command(args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    train: train::TrainArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train a model and test it (the default)
+    Train(train::TrainArgs),
+    /// Test a trained model
+    Eval(eval::EvalArgs),
+    /// Say of reviews whether they are positive: sentiment predict "What a film!"
+    Predict(predict::PredictArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    rnn_harness::run_program(|| match cli.command.unwrap_or(Command::Train(cli.train)) {
+        Command::Train(args) => train::train(&args),
+        Command::Eval(args) => eval::eval(&args),
+        Command::Predict(args) => predict::predict(&args),
+    })
+}

@@ -4,7 +4,9 @@ use burn::module::Module;
 use burn::nn::loss::BinaryCrossEntropyLossConfig;
 use burn::nn::{Embedding, Linear};
 use burn::tensor::{Device, Int, Tensor};
+use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Key, Preset, RnnError};
+use rnn_harness::training::StepOutput;
 use serde::{Deserialize, Serialize};
 
 /// Every size of the model; saved with a run.
@@ -62,18 +64,48 @@ impl Model {
 
 /// The mean binary cross-entropy of `logits` against `labels` (1 = positive), both `[batch]`.
 pub fn loss(logits: Tensor<1>, labels: Tensor<1, Int>) -> Tensor<1> {
-    BinaryCrossEntropyLossConfig::new()
-        .with_logits(true)
-        .init(&logits.device())
-        .forward(logits, labels)
+    BinaryCrossEntropyLossConfig::new().with_logits(true).init(&logits.device()).forward(logits, labels)
 }
 
 /// How many of `logits` are on the side that `labels` say, as a tensor `[1]`.
 pub fn correct(logits: Tensor<1>, labels: Tensor<1, Int>) -> Tensor<1> {
-    logits
-        .greater_elem(0.0)
-        .int()
-        .equal(labels)
-        .float()
-        .sum()
+    logits.greater_elem(0.0).int().equal(labels).float().sum()
+}
+
+/// Reviews as the model takes them.
+pub struct Batch {
+    /// `[batch, tokens]`.
+    pub ids: Tensor<2, Int>,
+    /// 1 = positive, `[batch]`.
+    pub labels: Tensor<1, Int>,
+    /// The key of this step's dropout.
+    pub dropout: Key,
+}
+
+impl TrainStep for Model {
+    type Input = Batch;
+    type Output = StepOutput;
+
+    fn step(&self, batch: Batch) -> TrainOutput<StepOutput> {
+        let logits = self.logits(batch.ids, Some(batch.dropout));
+        let loss = loss(logits.clone(), batch.labels.clone());
+        let grads = loss.backward();
+        TrainOutput::new(self, grads, output(loss.inner(), logits.inner(), batch.labels))
+    }
+}
+
+impl InferenceStep for Model {
+    type Input = Batch;
+    type Output = StepOutput;
+
+    fn step(&self, batch: Batch) -> StepOutput {
+        let logits = self.logits(batch.ids, None);
+        let loss = loss(logits.clone(), batch.labels.clone());
+        output(loss, logits, batch.labels)
+    }
+}
+
+fn output(loss: Tensor<1>, logits: Tensor<1>, labels: Tensor<1, Int>) -> StepOutput {
+    let items = labels.dims()[0];
+    StepOutput { loss, correct: correct(logits, labels), items }
 }

@@ -130,6 +130,15 @@ impl RunDir {
             .map_err(|e| Failure::input(format!("cannot read {}: {e}; is this a run of this program?", path.display())))
     }
 
+    /// Reads the UTF-8 file `name`.
+    ///
+    /// # Errors
+    /// If it is not there, cannot be read or is not UTF-8.
+    pub fn read_text(&self, name: &str) -> Result<String, Failure> {
+        String::from_utf8(self.read_bytes(name)?)
+            .map_err(|_| Failure::input(format!("{} is not UTF-8", self.path.join(name).display())))
+    }
+
     /// Reads the JSON file `name`.
     ///
     /// # Errors

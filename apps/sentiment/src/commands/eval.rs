@@ -1,0 +1,62 @@
+//! `sentiment eval`: a trained model on test reviews.
+
+use crate::commands::train::{TEST_BATCH, verdict};
+use crate::data::{DataArgs, Encoded};
+use crate::run::RunArgs;
+use rnn_core::Key;
+use rnn_harness::device::DeviceArgs;
+use rnn_harness::training::evaluate;
+use rnn_harness::{Failure, json_line};
+use serde::Serialize;
+
+/// Tests a trained model on the test reviews of a corpus.
+#[derive(Debug, clap::Args)]
+pub struct EvalArgs {
+    #[command(flatten)]
+    run: RunArgs,
+    #[command(flatten)]
+    data: DataArgs,
+    /// Print one JSON object as the last line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+#[derive(Debug, Serialize)]
+struct Metrics<'a> {
+    corpus: &'a str,
+    trained_on: &'a str,
+    device: &'a str,
+    test_loss: f64,
+    test_accuracy: f64,
+    test_seconds: f64,
+    test_reviews: usize,
+    run: String,
+}
+
+/// Loads, tests, says.
+pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
+    let selected = args.device.select()?;
+    let trained = args.run.load(&selected.device)?;
+    let reviews = args.data.load()?;
+    println!("{} on {}: {} reviews", trained.config.model.cell, reviews.source, reviews.test.len());
+    let model = &trained.config.model;
+    let encoded = Encoded::new(&reviews.test, &trained.vocabulary, model.num_words, model.tokens);
+    let batches = encoded.batches(TEST_BATCH, None, Key::new(0), &selected.device);
+    let tested = evaluate(&trained.model, &batches, "reviews")?;
+    println!("{}", verdict(&reviews.source, &tested, reviews.test.len()));
+    if args.json {
+        json_line(&Metrics {
+            corpus: &reviews.source.corpus,
+            trained_on: &trained.config.corpus,
+            device: &selected.name,
+            test_loss: tested.loss,
+            test_accuracy: tested.accuracy,
+            test_seconds: tested.seconds,
+            test_reviews: reviews.test.len(),
+            run: trained.path.display().to_string(),
+        })?;
+    }
+    Ok(())
+}

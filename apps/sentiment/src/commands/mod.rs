@@ -1,0 +1,5 @@
+//! One file a subcommand.
+
+pub mod eval;
+pub mod predict;
+pub mod train;

@@ -1,0 +1,69 @@
+//! What a run folder holds: `config.json`, `words.txt`, `model.bpk`, `metrics.json`.
+
+use crate::model::{Model, ModelConfig};
+use burn::tensor::Device;
+use rnn_core::Key;
+use rnn_data::words::Vocabulary;
+use rnn_harness::Failure;
+use rnn_harness::optim::OptimizerConfig;
+use rnn_harness::run_dir::RunDir;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// The program's name under `runs`.
+pub const PROGRAM: &str = "sentiment";
+const CONFIG: &str = "config.json";
+const WORDS: &str = "words.txt";
+
+/// How a model was made.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RunConfig {
+    /// The model's sizes.
+    pub model: ModelConfig,
+    /// What it was trained on.
+    pub corpus: String,
+    /// Seed of weights, order and dropout.
+    pub seed: u64,
+    /// Times over all training reviews.
+    pub epochs: usize,
+    /// Reviews in a step.
+    pub batch: usize,
+    /// The optimizer and its settings.
+    pub optimizer: OptimizerConfig,
+}
+
+/// Which run a command takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RunArgs {
+    /// Run folder, such as runs/sentiment/NAME [default: the newest]
+    #[arg(long, value_name = "DIR")]
+    run: Option<PathBuf>,
+}
+
+/// A trained model with all it needs.
+pub struct Trained {
+    pub path: PathBuf,
+    pub config: RunConfig,
+    pub vocabulary: Vocabulary,
+    pub model: Model,
+}
+
+impl RunArgs {
+    /// Loads the run onto `device` and says on stderr which it is.
+    pub fn load(&self, device: &Device) -> Result<Trained, Failure> {
+        let run = RunDir::open(PROGRAM, self.run.as_deref())?;
+        let config: RunConfig = run.read_json(CONFIG)?;
+        let vocabulary = Vocabulary::from_text(&run.read_text(WORDS)?);
+        let model = config.model.init(Key::new(0), device).map_err(Failure::input)?;
+        let model = run.load_model(model)?;
+        let path: &Path = run.path();
+        eprintln!("model: {}, trained on {}", path.display(), config.corpus);
+        Ok(Trained { path: path.to_path_buf(), config, vocabulary, model })
+    }
+}
+
+/// Writes what is known before training.
+pub fn begin(run: &RunDir, config: &RunConfig, vocabulary: &Vocabulary) -> Result<(), Failure> {
+    run.write_json(CONFIG, config)?;
+    run.write_bytes(WORDS, vocabulary.to_text().as_bytes())
+}
