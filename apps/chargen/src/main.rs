@@ -1,1 +1,36 @@
-fn main() {}
+//! Learns a text character by character and writes on.
+
+mod commands;
+mod data;
+mod generate;
+mod model;
+mod run;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Debug, Parser)]
+#[command(name = "chargen", version, about = "Learns a text character by character and writes on")]
+#[command(args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    train: commands::train::TrainArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train a model on a text (the default)
+    Train(commands::train::TrainArgs),
+    /// Let a trained model write: chargen generate --prime "alice was "
+    Generate(commands::generate::GenerateArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    rnn_harness::run_program(|| match cli.command.unwrap_or(Command::Train(cli.train)) {
+        Command::Train(args) => commands::train::train(&args),
+        Command::Generate(args) => commands::generate::generate(&args),
+    })
+}

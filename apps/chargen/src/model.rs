@@ -4,7 +4,9 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Device, Int, Tensor};
-use rnn_core::{AnyConfig, AnyRecurrent, AnyStates, CellKind, Key, Preset, RnnError};
+use burn::train::{InferenceStep, TrainOutput, TrainStep};
+use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Key, Preset, RnnError};
+use rnn_harness::training::StepOutput;
 use serde::{Deserialize, Serialize};
 
 /// Every size of the model; saved with a run.
@@ -44,11 +46,6 @@ impl ModelConfig {
             dense: Preset::Keras.linear(self.hidden, self.symbols, key.child(1), device),
         })
     }
-
-    /// Ids `[batch, time]` as rows of zeros with a single one, `[batch, time, symbols]`.
-    pub fn one_hot(&self, ids: Tensor<2, Int>) -> Tensor<3> {
-        ids.one_hot::<3>(self.symbols).float()
-    }
 }
 
 impl Model {
@@ -58,18 +55,48 @@ impl Model {
         let (_, state) = self.layer.forward(windows, None, dropout);
         self.dense.forward(state.hidden().clone())
     }
-
-    /// Reads `[1, time, symbols]` on from `state` and gives the logits for the next symbol, `[1, symbols]`, with the
-    /// state to go on from.
-    pub fn read(&self, input: Tensor<3>, state: Option<AnyStates>) -> (Tensor<2>, AnyStates) {
-        let (_, state) = self.layer.forward(input, state, None);
-        (self.dense.forward(state.hidden().clone()), state)
-    }
 }
 
 /// The mean cross-entropy of `logits`, `[batch, symbols]`, against the symbols that came, `[batch]`.
 pub fn loss(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
-    CrossEntropyLossConfig::new()
-        .init(&logits.device())
-        .forward(logits, targets)
+    CrossEntropyLossConfig::new().init(&logits.device()).forward(logits, targets)
+}
+
+/// Windows as the model takes them.
+pub struct Batch {
+    /// One-hot, `[batch, window, symbols]`.
+    pub windows: Tensor<3>,
+    /// The symbol that came after each, `[batch]`.
+    pub next: Tensor<1, Int>,
+    /// The key of this step's dropout.
+    pub dropout: Key,
+}
+
+impl TrainStep for Model {
+    type Input = Batch;
+    type Output = StepOutput;
+
+    fn step(&self, batch: Batch) -> TrainOutput<StepOutput> {
+        let logits = self.logits(batch.windows, Some(batch.dropout));
+        let loss = loss(logits.clone(), batch.next.clone());
+        let grads = loss.backward();
+        TrainOutput::new(self, grads, output(loss.inner(), logits.inner(), batch.next))
+    }
+}
+
+impl InferenceStep for Model {
+    type Input = Batch;
+    type Output = StepOutput;
+
+    fn step(&self, batch: Batch) -> StepOutput {
+        let logits = self.logits(batch.windows, None);
+        let loss = loss(logits.clone(), batch.next.clone());
+        output(loss, logits, batch.next)
+    }
+}
+
+fn output(loss: Tensor<1>, logits: Tensor<2>, next: Tensor<1, Int>) -> StepOutput {
+    let items = next.dims()[0];
+    let correct = logits.argmax(1).squeeze_dim::<1>(1).equal(next).float().sum();
+    StepOutput { loss, correct, items }
 }

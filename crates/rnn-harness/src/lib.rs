@@ -9,6 +9,8 @@ mod failure;
 pub mod optim;
 pub mod progress;
 pub mod run_dir;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(feature = "train")]
 pub mod training;
 

@@ -53,15 +53,14 @@ impl Progress {
         self.step == self.steps || self.shown.is_none_or(|at| at.elapsed() >= self.pause)
     }
 
-    /// Shows the line with the loss and, if there is one, a metric.
+    /// Shows the line with the loss and a metric, such as `accuracy 0.731`.
     ///
     /// # Errors
     /// If the loss is not finite: training can only get worse from there.
-    pub fn show(&mut self, loss: f64, metric: Option<(&str, f64)>) -> Result<(), Failure> {
+    pub fn show(&mut self, loss: f64, metric: &str) -> Result<(), Failure> {
         self.shown = Some(Instant::now());
-        let metric = metric.map_or_else(String::new, |(name, value)| format!("  {name} {value:.4}"));
         let line = format!(
-            "epoch {}/{}  step {}/{}  loss {loss:.4}{metric}  {}",
+            "epoch {}/{}  step {}/{}  loss {loss:.4}  {metric}  {}",
             self.epoch,
             self.epochs,
             self.step,
@@ -113,7 +112,7 @@ mod tests {
         let mut progress = Progress::new("items", 1, 3);
         progress.pause = Duration::from_secs(3600);
         assert!(progress.step(1));
-        progress.show(1.0, None).expect("finite");
+        progress.show(1.0, "right 3").expect("finite");
         assert!(!progress.step(1));
         assert!(progress.step(1));
     }
@@ -122,7 +121,7 @@ mod tests {
     fn a_loss_that_is_not_a_number_stops_training() {
         let mut progress = Progress::new("items", 1, 3);
         progress.step(1);
-        let error = progress.show(f64::NAN, None).expect_err("NaN");
+        let error = progress.show(f64::NAN, "right 0").expect_err("NaN");
         assert!(error.to_string().starts_with("the loss became NaN at epoch 1 step 1"));
     }
 }

@@ -90,7 +90,7 @@ where
         totals.pending.push(output);
         if due {
             let (loss, accuracy) = totals.read();
-            progress.show(loss, Some(("accuracy", accuracy)))?;
+            progress.show(loss, &format!("accuracy {accuracy:.4}"))?;
         }
     }
     progress.end();
@@ -228,7 +228,7 @@ impl<H> Strategy<H> {
             totals.pending.push(output.item);
             if due {
                 let (loss, accuracy) = totals.read();
-                progress.show(loss, Some(("accuracy", accuracy)))?;
+                progress.show(loss, &format!("accuracy {accuracy:.4}"))?;
             }
             if interrupter.should_stop() {
                 return Ok(None);

@@ -16,10 +16,10 @@ pub struct AskArgs {
     a: u32,
     /// The second number.
     b: u32,
-    /// The run folder; the newest without it.
+    /// Run folder, such as runs/adder/NAME [default: the newest]
     #[arg(long)]
     run: Option<PathBuf>,
-    /// Print one JSON object as the last line.
+    /// Print one JSON object as the last line
     #[arg(long)]
     json: bool,
     #[command(flatten)]

@@ -1,26 +1,42 @@
 //! `adder scratch`: the lesson's network, no framework.
 
 use crate::scratch::{Settings, run};
-use rnn_harness::Failure;
+use rnn_harness::{Failure, json_line};
+use serde::Serialize;
+use std::time::Instant;
 
 /// The lesson's from-scratch network: plain loops, f64, NumPy's random numbers.
 #[derive(Debug, clap::Args)]
 pub struct ScratchArgs {
-    /// Seed of NumPy's legacy generator; 0 gives the lesson's printout.
+    /// Seed of NumPy's legacy generator; 0 gives the lesson's printout
     #[arg(long, default_value_t = 0)]
     seed: u32,
-    /// Bits of the sum.
+    /// Bits of the sum
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(2..=24))]
     bits: u8,
-    /// Units of the hidden layer.
+    /// Units of the hidden layer
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     hidden: u16,
-    /// Additions to learn from.
+    /// Additions to learn from
     #[arg(long, default_value_t = 10_000)]
     iterations: usize,
-    /// Additions from one report to the next.
+    /// Additions from one report to the next
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
     report_every: u64,
+    /// Print one JSON object as the last line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Metrics {
+    seed: u32,
+    bits: u8,
+    hidden: u16,
+    iterations: usize,
+    /// Of the last report.
+    error: Option<f64>,
+    train_seconds: f64,
 }
 
 /// Trains it and prints a block every so many additions, as the lesson does.
@@ -33,6 +49,16 @@ pub fn scratch(args: &ScratchArgs) -> Result<(), Failure> {
         report_every: args.report_every as usize,
         ..Settings::default()
     };
-    run(&settings, |report| println!("{report}"));
+    let start = Instant::now();
+    let mut error = None;
+    run(&settings, |report| {
+        println!("{report}");
+        error = Some(report.error);
+    });
+    if args.json {
+        let (seed, bits, hidden, iterations) = (args.seed, args.bits, args.hidden, args.iterations);
+        let train_seconds = start.elapsed().as_secs_f64();
+        json_line(&Metrics { seed, bits, hidden, iterations, error, train_seconds })?;
+    }
     Ok(())
 }

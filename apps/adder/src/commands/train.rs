@@ -17,28 +17,28 @@ use std::time::Instant;
 /// Trains on random additions until every checked pair is right.
 #[derive(Debug, clap::Args)]
 pub struct TrainArgs {
-    /// The recurrent cell.
+    /// The recurrent cell
     #[arg(long, default_value = "rnn", value_parser = cell_parser())]
     cell: CellKind,
-    /// Bits of the sum; the operands have one less.
+    /// Bits of the sum; the operands have one less
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..=24))]
     bits: u32,
-    /// Units of the recurrent layer.
+    /// Units of the recurrent layer
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=4096))]
     hidden: u64,
-    /// Additions in one step.
+    /// Additions in one step
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=65_536))]
     batch: u64,
-    /// Steps at most; training ends sooner, at the first check without a wrong answer.
+    /// Steps at most; training ends sooner, at the first check without a wrong answer
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     steps: u64,
-    /// Seed of the weights and of the additions.
+    /// Seed of the weights and of the additions
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Name of the run folder; the time without it.
+    /// Name of the run folder [default: the time]
     #[arg(long)]
     name: Option<String>,
-    /// Print one JSON object as the last line.
+    /// Print one JSON object as the last line
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -111,7 +111,7 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
         }
         if progress.step(args.batch) || wrong == 0 {
             train_loss = loss.into_scalar::<f32>().into();
-            progress.show(train_loss, Some(("wrong", wrong as f64)))?;
+            progress.show(train_loss, &format!("wrong {wrong}"))?;
         }
     }
     progress.end();

@@ -2,22 +2,24 @@
 //!
 //! | name | settings | learning rate |
 //! |---|---|---|
-//! | adam | β 0.9 and 0.999, ε 1e-7 | 1e-3 |
+//! | adam | β 0.9 and 0.999, ε 1e-7 beside √v, not √v̂ | 1e-3 |
 //! | adamw | the same, weight decay 4e-3 | 1e-3 |
 //! | rmsprop | ρ 0.9, no momentum, ε 1e-7 outside the root: g/(√v+ε) | 1e-3 |
 //! | sgd | no momentum | 1e-2 |
 //! | adagrad | accumulator from 0.1, ε 1e-7 inside the root: g/√(a+ε) | 1e-3 |
 //!
-//! RMSprop is Keras 2's; Keras 3 has ε inside the root. Adam has ε beside √v̂, as in the paper and PyTorch; Keras has it
-//! beside √v, which at ε 1e-7 makes no difference that training shows.
+//! RMSprop is Keras 2's; Keras 3 has ε inside the root. Adam and Adagrad are written here because Burn's differ: its Adam
+//! has ε beside the corrected root, as PyTorch's; its Adagrad starts from 0.
 
 mod adagrad;
+mod adam;
 
 pub use adagrad::Adagrad;
+pub use adam::Adam;
 
 use crate::Failure;
 use burn::optim::momentum::MomentumConfig;
-use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, RmsPropConfig, SgdConfig};
+use burn::optim::{ModuleOptimizer, RmsPropConfig, SgdConfig};
 use serde::{Deserialize, Serialize};
 
 /// Keras' ε.
@@ -101,8 +103,8 @@ impl OptimizerConfig {
     /// The optimizer itself.
     pub fn init(&self) -> ModuleOptimizer {
         match self.name {
-            OptimizerName::Adam => AdamConfig::new().with_epsilon(EPSILON).init(),
-            OptimizerName::Adamw => AdamWConfig::new().with_epsilon(EPSILON).with_weight_decay(4e-3).init(),
+            OptimizerName::Adam => ModuleOptimizer::from(Adam { weight_decay: 0.0 }),
+            OptimizerName::Adamw => ModuleOptimizer::from(Adam { weight_decay: 4e-3 }),
             OptimizerName::Rmsprop => {
                 RmsPropConfig::new().with_alpha(0.9).with_momentum(self.momentum as f32).with_epsilon(EPSILON).init()
             }
@@ -172,15 +174,20 @@ mod tests {
             v = 0.9 * v + 0.1 * g * g;
             g / (f64::sqrt(v) + 1e-7)
         });
-        // The place of ε shows where v is near ε: g = 1e-6 moves by lr·1e-6/(3.2e-7+1e-7), not 1e-6/3.2e-4.
-        let device = Device::default().autodiff();
-        let mut optimizer = OptimizerConfig { name: OptimizerName::Rmsprop, learning_rate: 1.0, momentum: 0.0 }.init();
-        let model = One { w: Param::from_tensor(Tensor::<1>::from_floats([0.0], &device)) };
-        let loss = model.w.val().mul_scalar(1e-6).sum();
-        let grads = GradientsParams::from_grads(loss.backward(), &model);
-        let found: f32 = optimizer.step(1.0, model, grads).w.val().into_scalar();
+        // The place of ε shows where v is near ε: g = 1e-6 moves by 1e-6/(3.2e-7+1e-7), not by 1e-6/3.2e-4.
+        let found = first_step(OptimizerName::Rmsprop, 1e-6);
         let want = -1e-6 / (1e-6 * 0.1f64.sqrt() + 1e-7);
-        assert!((f64::from(found) - want).abs() < 1e-3, "{found} {want}");
+        assert!((found - want).abs() < 1e-3, "{found} {want}");
+    }
+
+    /// Where one step with the gradient `g` and rate 1 gets from 0.
+    fn first_step(name: OptimizerName, g: f64) -> f64 {
+        let device = Device::default().autodiff();
+        let mut optimizer = OptimizerConfig { name, learning_rate: 1.0, momentum: 0.0 }.init();
+        let model = One { w: Param::from_tensor(Tensor::<1>::from_floats([0.0], &device)) };
+        let loss = model.w.val().mul_scalar(g).sum();
+        let grads = GradientsParams::from_grads(loss.backward(), &model);
+        optimizer.step(1.0, model, grads).w.val().into_scalar::<f32>().into()
     }
 
     #[test]
@@ -191,6 +198,11 @@ mod tests {
             v = 0.999 * v + 0.001 * g * g;
             m / (1.0 - 0.9f64.powi(t)) / ((v / (1.0 - 0.999f64.powi(t))).sqrt() + 1e-7)
         });
+        // The place of ε shows where v is near ε: at the first step m = 0.1·g, √v = √0.001·|g|.
+        let g = 1e-6f64;
+        let want = -(0.001f64.sqrt() / 0.1) * 0.1 * g / (0.001f64.sqrt() * g + 1e-7);
+        let found = first_step(OptimizerName::Adam, g);
+        assert!((found - want).abs() < 1e-4, "{found} {want}");
     }
 
     #[test]

@@ -1,0 +1,69 @@
+//! The program as a person runs it.
+
+use rnn_harness::testing::Program;
+
+fn adder() -> Program {
+    Program::new(env!("CARGO_BIN_EXE_adder"))
+}
+
+/// The lesson's ten reports: error, predicted bits, right bits, sum.
+const LESSON: [[&str; 4]; 10] = [
+    ["3.45638663", "0 0 0 0 0 0 0 1", "0 1 0 0 0 1 0 1", "9 + 60 = 1"],
+    ["3.63389116", "1 1 1 1 1 1 1 1", "0 0 1 1 1 1 1 1", "28 + 35 = 255"],
+    ["3.91366595", "0 1 0 0 1 0 0 0", "1 0 1 0 0 0 0 0", "116 + 44 = 72"],
+    ["3.72191702", "1 1 0 1 1 1 1 1", "0 1 0 0 1 1 0 1", "4 + 73 = 223"],
+    ["3.5852713", "0 0 0 0 1 0 0 0", "0 1 0 1 0 0 1 0", "71 + 11 = 8"],
+    ["2.53352328", "1 0 1 0 0 0 1 0", "1 1 0 0 0 0 1 0", "81 + 113 = 162"],
+    ["0.57691441", "0 1 0 1 0 0 0 1", "0 1 0 1 0 0 0 1", "81 + 0 = 81"],
+    ["1.42589952", "1 0 0 0 0 0 0 1", "1 0 0 0 0 0 0 1", "4 + 125 = 129"],
+    ["0.47477457", "0 0 1 1 1 0 0 0", "0 0 1 1 1 0 0 0", "39 + 17 = 56"],
+    ["0.21595037", "0 0 0 0 1 1 1 0", "0 0 0 0 1 1 1 0", "11 + 3 = 14"],
+];
+
+#[test]
+fn scratch_prints_the_lessons_reports_to_the_last_digit() {
+    let blocks = LESSON.map(|[error, predicted, right, sum]| {
+        format!("Error:[{error}]\nPred:[{predicted}]\nTrue:[{right}]\n{sum}\n-----\n")
+    });
+    assert_eq!(adder().run(&["scratch", "--seed", "0"]).ok().stdout, blocks.concat());
+    let json = adder().run(&["scratch", "--json"]).ok().json();
+    assert_eq!(json["seed"], 0);
+    assert_eq!(format!("{:.8}", json["error"].as_f64().expect("number")), "0.21595037");
+}
+
+#[test]
+fn every_cell_learns_to_add_and_another_process_asks_it() {
+    let adder = adder();
+    for cell in ["rnn", "lstm", "gru"] {
+        // `train` is the default.
+        let json = adder.run(&["--cell", cell, "--name", cell, "--json", "--device", "flex"]).ok().json();
+        assert_eq!((&json["wrong"], &json["pairs"]), (&0.into(), &16_384.into()), "{cell}");
+        assert_eq!((&json["corpus"], &json["device"]), (&"additions".into(), &"flex".into()));
+        assert!(json["train_seconds"].as_f64().expect("number") < 20.0);
+        let run = format!("runs/adder/{cell}");
+        let answer = adder.run(&["ask", "57", "66", "--run", &run]).ok().stdout;
+        assert_eq!(answer, "  0 0 1 1 1 0 0 1   57\n+ 0 1 0 0 0 0 1 0   66\n= 0 1 1 1 1 0 1 1   123\n");
+    }
+    assert_eq!(adder.run(&["ask", "100", "27", "--json"]).ok().json()["answer"], 127); // the newest run
+    adder.run(&["--name", "rnn"]).told("runs/adder/rnn is there already and runs are never overwritten");
+    adder.run(&["ask", "57", "128"]).told("this model adds numbers from 0 to 127");
+}
+
+#[test]
+fn wrong_input_is_told() {
+    let adder = adder();
+    adder.run(&["ask", "1", "2"]).told("no trained model under runs/adder");
+    adder.run(&["ask", "1", "2", "--run", "nowhere"]).told("--run nowhere holds no model.bpk");
+    adder.run(&["--device", "tpu"]).told("the names are flex, ndarray, wgpu[:N] and cuda[:N]");
+    adder.run(&["--bits", "99"]).told("99 is not in 2..=24");
+    adder.run(&["--cell", "tree"]).told("invalid value 'tree'");
+    adder.run(&["--learning-rate", "0"]).told("--learning-rate 0 is not possible");
+    assert!(!adder.folder().join("runs").exists());
+}
+
+#[test]
+fn training_that_diverges_is_told() {
+    let ran = adder().run(&["--optimizer", "sgd", "--learning-rate", "1e38"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stderr.contains("training has diverged; try a smaller --learning-rate"), "{ran:?}");
+}

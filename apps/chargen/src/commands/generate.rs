@@ -1,0 +1,88 @@
+//! `chargen generate`: a trained model writes on.
+
+use crate::generate::{Choice, generate as write_on};
+use crate::run::RunArgs;
+use rnn_core::Key;
+use rnn_harness::device::DeviceArgs;
+use rnn_harness::{Failure, json_line};
+use serde::Serialize;
+use std::io::Write;
+
+/// Lets a trained model write on from a beginning.
+#[derive(Debug, clap::Args)]
+pub struct GenerateArgs {
+    #[command(flatten)]
+    run: RunArgs,
+    /// Beginning of the text; of a long one the last characters count, as many as the model's window
+    /// [default: a window of the training text]
+    #[arg(long, value_name = "TEXT")]
+    prime: Option<String>,
+    /// Characters to write
+    #[arg(long, default_value_t = 200)]
+    length: usize,
+    /// 0 takes the most probable character each time; 1 draws as the model says; more is wilder
+    #[arg(long, default_value_t = 0.0, value_name = "T")]
+    temperature: f64,
+    /// Seed of the draws
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Print one JSON object as the last line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+#[derive(Debug, Serialize)]
+struct Generated<'a> {
+    corpus: &'a str,
+    seed: u64,
+    device: &'a str,
+    run: String,
+    temperature: f64,
+    prime: &'a str,
+    text: String,
+}
+
+/// Prints each character as it comes.
+pub fn generate(args: &GenerateArgs) -> Result<(), Failure> {
+    let temperature = args.temperature;
+    if !(temperature >= 0.0 && temperature.is_finite()) {
+        return Err(Failure::input(format!(
+            "--temperature {temperature} is not possible; give 0 for the most probable character, or a number above"
+        )));
+    }
+    let selected = args.device.select()?;
+    let trained = args.run.load(&selected.device)?;
+    let config = &trained.config;
+    let prime = match &args.prime {
+        None => config.prime.clone(),
+        Some(prime) => config.prepare.prime(prime),
+    };
+    if prime.is_empty() {
+        return Err(Failure::input("--prime is empty; give at least one character that the model knows"));
+    }
+    let ids = trained.vocabulary.encode(&prime).map_err(|e| Failure::input(format!("--prime: {e}")))?;
+    let key = Key::new(args.seed);
+    let choice = if temperature == 0.0 { Choice::Argmax } else { Choice::Sample { temperature, key } };
+    let mut stdout = std::io::stdout().lock();
+    write!(stdout, "{prime}")?;
+    stdout.flush()?;
+    let mut text = String::new();
+    let on_character = |id| {
+        let character = trained.vocabulary.decode(id);
+        text.push(character);
+        write!(stdout, "{character}")?;
+        stdout.flush()?;
+        Ok::<(), Failure>(())
+    };
+    write_on(&trained.model, &config.model, &ids, args.length, choice, &selected.device, on_character)?;
+    writeln!(stdout)?;
+    drop(stdout);
+    if args.json {
+        let run = trained.path.display().to_string();
+        let (corpus, device) = (config.corpus.as_str(), selected.name.as_str());
+        json_line(&Generated { corpus, seed: args.seed, device, run, temperature, prime: &prime, text })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,181 @@
+//! `chargen train`: the lesson's model on Alice, or whatever is changed of it.
+
+use crate::data::{DataArgs, batches};
+use crate::generate::{Choice, generate};
+use crate::model::{Model, ModelConfig};
+use crate::run::{PROGRAM, RunConfig, begin};
+use rnn_core::{CellKind, Key};
+use rnn_data::chars::Vocabulary;
+use rnn_harness::device::DeviceArgs;
+use rnn_harness::optim::{OptimizerArgs, OptimizerName};
+use rnn_harness::run_dir::RunDir;
+use rnn_harness::training::{EpochStats, fit};
+use rnn_harness::{Failure, cell_parser, json_line};
+use serde::Serialize;
+
+/// Sets of defaults; single options change them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Preset {
+    /// The lesson's settings (the default)
+    Lesson,
+    /// For the short story of the built-in sample: more epochs (the default there)
+    Sample,
+}
+
+/// Trains a model and shows after each epoch what it writes.
+#[derive(Debug, clap::Args)]
+pub struct TrainArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    /// Set of defaults for what follows
+    #[arg(long, value_enum)]
+    preset: Option<Preset>,
+    /// Recurrent cell [default: gru]
+    #[arg(long, value_parser = cell_parser())]
+    cell: Option<CellKind>,
+    /// Characters the model sees before it guesses the next [default: 10]
+    #[arg(long, value_name = "N", value_parser = size())]
+    window: Option<u64>,
+    /// Units of the recurrent layer [default: 128]
+    #[arg(long, value_name = "N", value_parser = size())]
+    hidden: Option<u64>,
+    /// Dropout on the layer's input [default: 0]
+    #[arg(long, value_name = "P")]
+    dropout: Option<f64>,
+    /// Dropout on the recurrence, one mask for a whole window [default: 0]
+    #[arg(long, value_name = "P")]
+    recurrent_dropout: Option<f64>,
+    /// Windows in a step [default: 128]
+    #[arg(long, value_name = "N", value_parser = size())]
+    batch: Option<u64>,
+    /// Times over the whole text; the lesson advises 25 [default: 1; sample: 10]
+    #[arg(long, value_name = "N", value_parser = size())]
+    epochs: Option<u64>,
+    #[command(flatten)]
+    optimizer: OptimizerArgs,
+    /// Seed of the weights, the order of the windows and dropout
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Name of the run folder [default: the time]
+    #[arg(long)]
+    name: Option<String>,
+    /// Print one JSON object as the last line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+fn size() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(1..=1_000_000)
+}
+
+#[derive(Debug, Serialize)]
+struct Metrics<'a> {
+    corpus: &'a str,
+    cell: CellKind,
+    seed: u64,
+    device: &'a str,
+    windows: usize,
+    symbols: usize,
+    train_loss: f64,
+    train_accuracy: f64,
+    train_seconds: f64,
+    epochs: &'a [EpochStats],
+    run: String,
+}
+
+/// What the sample after an epoch has, as in the lesson.
+const SHOWN: usize = 100;
+
+/// Trains; after each epoch saves the model and shows what it writes.
+pub fn train(args: &TrainArgs) -> Result<(), Failure> {
+    let selected = args.device.select()?;
+    let (source, text) = args.data.load()?;
+    let window = args.window.unwrap_or(10) as usize;
+    let vocabulary = Vocabulary::build(&text);
+    let ids = vocabulary.encode(&text).map_err(Failure::failed)?;
+    if ids.len() <= window {
+        let length = ids.len();
+        return Err(Failure::input(format!(
+            "the text has {length} characters, too few for one window of {window} and the character after it"
+        )));
+    }
+    let default = if source.is_sample() { Preset::Sample } else { Preset::Lesson };
+    let epochs = match args.preset.unwrap_or(default) {
+        Preset::Lesson => 1,
+        Preset::Sample => 10,
+    };
+    let (windows, symbols) = (ids.len() - window, vocabulary.len());
+    let keys = Key::new(args.seed);
+    let (weights, order, dropout, shown) = (keys.child(0), keys.child(1), keys.child(2), keys.child(3));
+    let random_window = move |epoch: u64| {
+        let start = shown.child(epoch).uniforms(1).sum::<f64>() * windows as f64;
+        start as usize..start as usize + window
+    };
+    let prime = text.chars().skip(random_window(0).start).take(window).collect();
+    let config = RunConfig {
+        model: ModelConfig {
+            symbols,
+            window,
+            cell: args.cell.unwrap_or(CellKind::Gru),
+            hidden: args.hidden.unwrap_or(128) as usize,
+            dropout: args.dropout.unwrap_or(0.0),
+            recurrent_dropout: args.recurrent_dropout.unwrap_or(0.0),
+        },
+        corpus: source.corpus.clone(),
+        prepare: args.data.prepare(),
+        prime,
+        seed: args.seed,
+        epochs: args.epochs.map_or(epochs, |n| n as usize),
+        batch: args.batch.unwrap_or(128) as usize,
+        optimizer: args.optimizer.resolve(OptimizerName::Rmsprop)?,
+    };
+    let device = selected.device.clone();
+    let model = config.model.init(weights, &device.clone().autodiff()).map_err(Failure::input)?;
+    let batches = batches(ids.clone(), &config.model, config.batch, order, dropout, &device);
+
+    let run = RunDir::create(PROGRAM, args.name.as_deref())?;
+    begin(&run, &config, &vocabulary)?;
+    let cell = config.model.cell;
+    println!("{cell} on {source}: {windows} windows of {window}, {symbols} symbols");
+    let (saved, sizes) = (run.clone(), config.model.clone());
+    let after_epoch = move |model: &Model, epoch: &EpochStats| {
+        saved.save_model(model)?;
+        let EpochStats { epoch, loss, accuracy, seconds } = epoch;
+        println!("epoch {epoch}: training loss {loss:.4}, accuracy {accuracy:.4}, {seconds:.1} s");
+        let prime = &ids[random_window(*epoch as u64)];
+        let mut written = String::new();
+        let write = |id| {
+            written.push(vocabulary.decode(id));
+            Ok::<(), Failure>(())
+        };
+        generate(model, &sizes, prime, SHOWN, Choice::Argmax, &device, write)?;
+        let prime: String = prime.iter().map(|&id| vocabulary.decode(id)).collect();
+        println!("Generating from seed: {prime}\n{prime}{written}");
+        Ok(())
+    };
+    let (_, epochs) = fit(model, &config.optimizer, config.epochs, batches, "windows", after_epoch)?;
+
+    let last = epochs.last().ok_or_else(|| Failure::failed("training made no epoch"))?;
+    let metrics = Metrics {
+        corpus: &source.corpus,
+        cell,
+        seed: args.seed,
+        device: &selected.name,
+        windows,
+        symbols,
+        train_loss: last.loss,
+        train_accuracy: last.accuracy,
+        train_seconds: epochs.iter().map(|epoch| epoch.seconds).sum(),
+        epochs: &epochs,
+        run: run.path().display().to_string(),
+    };
+    run.write_json("metrics.json", &metrics)?;
+    let (loss, path) = (last.loss, run.path().display());
+    println!("training loss {loss:.4} on {source}; model: {path}");
+    if args.json {
+        json_line(&metrics)?;
+    }
+    Ok(())
+}

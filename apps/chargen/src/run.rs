@@ -1,0 +1,78 @@
+//! What a run folder holds: `config.json`, `symbols.json`, `model.bpk`, `metrics.json`.
+
+use crate::data::Prepare;
+use crate::model::{Model, ModelConfig};
+use burn::tensor::Device;
+use rnn_core::Key;
+use rnn_data::chars::Vocabulary;
+use rnn_harness::Failure;
+use rnn_harness::optim::OptimizerConfig;
+use rnn_harness::run_dir::RunDir;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The program's name under `runs`.
+pub const PROGRAM: &str = "chargen";
+const CONFIG: &str = "config.json";
+const SYMBOLS: &str = "symbols.json";
+
+/// How a model was made.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RunConfig {
+    /// The model's sizes.
+    pub model: ModelConfig,
+    /// What it was trained on.
+    pub corpus: String,
+    /// How the text was prepared.
+    pub prepare: Prepare,
+    /// A window of the text, to begin with when nobody gives another.
+    pub prime: String,
+    /// Seed of weights, order and dropout.
+    pub seed: u64,
+    /// Times over all windows.
+    pub epochs: usize,
+    /// Windows in a step.
+    pub batch: usize,
+    /// The optimizer and its settings.
+    pub optimizer: OptimizerConfig,
+}
+
+/// Which run a command takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RunArgs {
+    /// Run folder, such as runs/chargen/NAME [default: the newest]
+    #[arg(long, value_name = "DIR")]
+    run: Option<PathBuf>,
+}
+
+/// A trained model with all it needs.
+pub struct Trained {
+    pub path: PathBuf,
+    pub config: RunConfig,
+    pub vocabulary: Vocabulary,
+    pub model: Model,
+}
+
+impl RunArgs {
+    /// Loads the run onto `device` and says on stderr which it is.
+    pub fn load(&self, device: &Device) -> Result<Trained, Failure> {
+        let run = RunDir::open(PROGRAM, self.run.as_deref())?;
+        let config: RunConfig = run.read_json(CONFIG)?;
+        let vocabulary: Vocabulary = run.read_json(SYMBOLS)?;
+        if vocabulary.len() != config.model.symbols {
+            let path = run.path().display();
+            let (found, expected) = (vocabulary.len(), config.model.symbols);
+            return Err(Failure::input(format!("{path}/{SYMBOLS} has {found} symbols, but {CONFIG} says {expected}")));
+        }
+        let model = config.model.init(Key::new(0), device).map_err(Failure::input)?;
+        let model = run.load_model(model)?;
+        eprintln!("model: {}, trained on {}", run.path().display(), config.corpus);
+        Ok(Trained { path: run.path().to_path_buf(), config, vocabulary, model })
+    }
+}
+
+/// Writes what is known before training.
+pub fn begin(run: &RunDir, config: &RunConfig, vocabulary: &Vocabulary) -> Result<(), Failure> {
+    run.write_json(CONFIG, config)?;
+    run.write_json(SYMBOLS, vocabulary)
+}

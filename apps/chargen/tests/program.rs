@@ -1,0 +1,73 @@
+//! The program as a person runs it.
+
+use rnn_harness::testing::Program;
+
+fn chargen() -> Program {
+    Program::new(env!("CARGO_BIN_EXE_chargen"))
+}
+
+const SMALL: [&str; 6] = ["--device", "flex", "--hidden", "16", "--epochs", "1"];
+
+#[test]
+fn the_sample_is_learned_without_a_network_and_named_as_such() {
+    let program = chargen();
+    let ran = program.run(&[&["--json"], &SMALL[..]].concat()).ok();
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert!(lines[0].contains("sample") && lines[lines.len() - 2].contains("sample"), "{ran:?}");
+    let json = ran.json();
+    assert_eq!(json["corpus"], "sample");
+    let loss = json["train_loss"].as_f64().expect("number");
+    let chance = json["symbols"].as_f64().expect("number").ln();
+    assert!(loss < chance - 0.5, "{loss} {chance}");
+    // The sample after the epoch: a window of 10 and 100 characters more.
+    let seed = lines.iter().position(|line| line.starts_with("Generating from seed: ")).expect("a sample");
+    assert_eq!(lines[seed + 1].len(), 110, "{ran:?}");
+    assert_eq!(lines[seed]["Generating from seed: ".len()..], lines[seed + 1][..10]);
+}
+
+#[test]
+fn a_model_writes_the_same_in_another_process() {
+    let program = chargen();
+    program.write("tale.txt", "The cat sat on the mat. The dog sat on the log.\n".repeat(40));
+    for (cell, optimizer) in [("gru", "rmsprop"), ("lstm", "adam"), ("rnn", "sgd")] {
+        let args = ["--data", "tale.txt", "--cell", cell, "--optimizer", optimizer];
+        let json = program.run(&[&["train", "--json"], &SMALL[..], &args[..]].concat()).ok().json();
+        assert_eq!(json["corpus"], "tale.txt");
+        assert_eq!(json["windows"], 48 * 40 - 1 - 10);
+    }
+    let generate = |args: &[&str]| program.run(&[&["generate", "--length", "30"], args].concat()).ok().stdout;
+    let plain = generate(&["--prime", "The cat"]);
+    assert!(plain.starts_with("the cat") && plain.trim_end_matches('\n').len() == 37, "{plain:?}");
+    assert_eq!(plain, generate(&["--prime", "The cat"]));
+    let drawn = generate(&["--temperature", "1.5", "--seed", "1"]);
+    assert_eq!(drawn, generate(&["--temperature", "1.5", "--seed", "1"]));
+    assert_ne!(drawn, generate(&["--temperature", "1.5", "--seed", "2"]));
+    assert!(generate(&["--prime", "a cat sat on the mat and so on"]).starts_with("a cat sat on the mat and so on"));
+}
+
+#[test]
+fn any_language_will_do() {
+    let program = chargen();
+    program.write("tale.txt", "Жила-была ёлка 🎄 у реки.\n".repeat(30));
+    program.run(&["--data", "tale.txt"]).told("use --prepare none");
+    let args = ["--data", "tale.txt", "--prepare", "none", "--epochs", "3"];
+    program.run(&[&["train", "--hidden", "16", "--device", "flex"], &args[..]].concat()).ok();
+    let written = program.run(&["generate", "--prime", "ёлка", "--length", "20"]).ok().stdout;
+    assert_eq!(written.chars().count(), 4 + 20 + 1, "{written:?}");
+}
+
+#[test]
+fn wrong_input_is_told() {
+    let program = chargen();
+    program.run(&["generate"]).told("no trained model under runs/chargen");
+    program.run(&["--data", "nowhere"]).told("nowhere: there is no such file or folder");
+    program.write("short.txt", "too short");
+    program.run(&["--data", "short.txt"]).told("the text has 9 characters, too few for one window of 10");
+    program.write("latin1.txt", b"caf\xe9");
+    program.run(&["--data", "latin1.txt"]).told("latin1.txt: byte 3 is not UTF-8");
+    assert!(!program.folder().join("runs").exists());
+    program.run(&[&["--data", "sample"], &SMALL[..]].concat()).ok();
+    program.run(&["generate", "--prime", "#"]).told("the character '#' does not occur in the text");
+    program.run(&["generate", "--prime", ""]).told("--prime is empty");
+    program.run(&["generate", "--temperature", "-1"]).told("--temperature -1 is not possible");
+}

@@ -1,0 +1,103 @@
+//! The program as a person runs it.
+
+use rnn_harness::testing::{Program, Ran};
+use serde_json::Value;
+
+fn sentiment() -> Program {
+    Program::new(env!("CARGO_BIN_EXE_sentiment"))
+}
+
+const SMALL: [&str; 10] = ["--device", "flex", "--embedding", "8", "--hidden", "8", "--tokens", "30", "--epochs", "2"];
+
+fn train(program: &Program, args: &[&str]) -> Ran {
+    program.run(&[&["train", "--json"], &SMALL[..], args].concat()).ok()
+}
+
+fn probabilities(ran: &Ran) -> Vec<Value> {
+    let json = ran.json();
+    json["predictions"].as_array().expect("a list").iter().map(|p| p["probability"].clone()).collect()
+}
+
+#[test]
+fn the_sample_is_learned_without_a_network_and_named_as_such() {
+    let program = sentiment();
+    let ran = program.run(&["--json", "--device", "flex"]).ok(); // as a newcomer types it
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert!(lines[0].contains("sample"), "{ran:?}");
+    assert!(lines[lines.len() - 2].contains("sample"), "{ran:?}");
+    assert!(ran.stderr.contains("no IMDb: https://ai.stanford.edu"), "{ran:?}");
+    let json = ran.json();
+    assert_eq!(json["corpus"], "sample");
+    // 110 reviews: three standard errors above chance are 0.643.
+    assert!(json["test_accuracy"].as_f64().expect("number") > 0.65, "{ran:?}");
+    assert!(!program.folder().join("cache").exists());
+}
+
+#[test]
+fn a_model_gives_another_process_the_same_to_the_last_bit() {
+    let program = sentiment();
+    let trained = train(&program, &["--data", "sample", "--name", "a"]).json();
+    let evaluated = program.run(&["eval", "--run", "runs/sentiment/a", "--data", "sample", "--json"]).ok().json();
+    assert_eq!(trained["test_loss"], evaluated["test_loss"]);
+    assert_eq!(trained["test_accuracy"], evaluated["test_accuracy"]);
+    let reviews = ["A wonderful film, I loved it.", "Bad. Boring. A waste of time!", "42"];
+    let together = program.run(&[&["predict", "--json"], &reviews[..]].concat()).ok();
+    let again = program.run_with(&["predict", "--json"], &reviews.join("\n\n"), &[]).ok();
+    assert_eq!(probabilities(&together), probabilities(&again));
+    program.write("reviews.txt", reviews.join("\r\n"));
+    let file = program.run(&["predict", "--json", "--file", "reviews.txt"]).ok();
+    assert_eq!(probabilities(&together), probabilities(&file));
+    for (review, expected) in reviews.iter().zip(probabilities(&together)) {
+        let alone = program.run(&["predict", "--json", review]).ok();
+        assert_eq!(probabilities(&alone), [expected]);
+        assert!(alone.stdout.starts_with("positive ") || alone.stdout.starts_with("negative "));
+    }
+    // The same seed gives the same model, another seed another.
+    let same = train(&program, &["--data", "sample"]).json();
+    assert_eq!(trained["test_loss"], same["test_loss"]);
+    let other = train(&program, &["--data", "sample", "--seed", "1"]).json();
+    assert_ne!(trained["test_loss"], other["test_loss"]);
+}
+
+#[test]
+fn tables_train_too() {
+    let program = sentiment();
+    let row = |i: usize| format!("good nice film {i},positive\nbad dull film {i},negative\n");
+    program.write("films.csv", format!("text,label\n{}", (0..40).map(row).collect::<String>()));
+    for cell in ["rnn", "lstm", "gru"] {
+        let args = ["--data", "films.csv", "--cell", cell, "--epochs", "5", "--batch", "4", "--optimizer", "rmsprop"];
+        let ran = program.run(&[&["train", "--json", "--hidden", "8", "--embedding", "8"], &args[..]].concat()).ok();
+        let json = ran.json();
+        assert_eq!((&json["corpus"], &json["test_reviews"]), (&"films.csv".into(), &16.into()));
+        assert_eq!(json["test_accuracy"], 1.0, "{cell}");
+    }
+}
+
+#[test]
+fn wrong_input_is_told() {
+    let program = sentiment();
+    program.run(&["predict", "x"]).told("no trained model under runs/sentiment");
+    program.run(&["--data", "nowhere"]).told("nowhere: there is no such file or folder");
+    program.run(&["--data", "sample", "--words", "3"]).told("--words 3 is too few");
+    program.run(&["--data", "sample", "--dropout", "1"]).told("dropout is 1; a dropout probability must be");
+    program.run(&["--data", "sample", "--threads", "0"]).told("--threads 0 is not possible");
+    program.run(&["--data", "sample", "--momentum", "0.5"]).told("--momentum is for --optimizer sgd and rmsprop");
+    let folder = program.folder().as_os_str();
+    assert!(!program.folder().join("runs").exists());
+    std::fs::create_dir_all(program.folder().join("imdb")).expect("made");
+    program.write("imdb/aclImdb_labelled.tar.gz", "half an archive");
+    program.run_with(&[], "", &[("RNN_DATASETS", folder)]).told("it has 15 bytes instead of 27765085");
+    program.run(&["--data", "imdb/aclImdb_labelled.tar.gz"]).told("the archive is truncated or damaged");
+    program.write("latin1.csv", b"text,label\ncaf\xe9,1\n");
+    program.run(&["--data", "latin1.csv"]).told("latin1.csv: byte 14 is not UTF-8");
+    assert!(!program.folder().join("runs").exists());
+
+    train(&program, &["--data", "sample", "--name", "a"]);
+    program.run(&["predict", "--file", "nowhere"]).told("nowhere: No such file");
+    let model = program.folder().join("runs/sentiment/a/model.bpk");
+    let bytes = std::fs::read(&model).expect("there");
+    std::fs::write(&model, &bytes[..bytes.len() / 2]).expect("written");
+    program.run(&["predict", "x"]).told("model.bpk is damaged or of another model");
+    std::fs::write(program.folder().join("runs/sentiment/a/config.json"), "{").expect("written");
+    program.run(&["predict", "x"]).told("config.json is not what this program writes");
+}
