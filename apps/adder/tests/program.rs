@@ -55,8 +55,12 @@ fn wrong_input_is_told() {
     adder.run(&["ask", "1", "2"]).told("no trained model under runs/adder");
     adder.run(&["ask", "1", "2", "--run", "nowhere"]).told("--run nowhere holds no model.bpk");
     adder.run(&["--device", "tpu"]).told("the names are flex, ndarray, wgpu[:N] and cuda[:N]");
-    adder.run(&["--bits", "99"]).told("99 is not in 2..=24");
-    adder.run(&["--cell", "tree"]).told("invalid value 'tree'");
+    adder.run(&["--bits", "99"]).told("error: invalid value '99' for '--bits <BITS>': 99 is not in 2..=24 (--help");
+    adder
+        .run(&["--cell", "tree"])
+        .told("invalid value 'tree' for '--cell <CELL>' [possible values: rnn, lstm, gru] (--help");
+    adder.run(&["--frobnicate"]).told("unexpected argument '--frobnicate' found");
+    adder.run(&["--momentum", "-0.1"]).told("--momentum -0.1 is not possible");
     adder.run(&["--learning-rate", "0"]).told("--learning-rate 0 is not possible");
     assert!(!adder.folder().join("runs").exists());
 }

@@ -130,6 +130,6 @@ mod tests {
     fn one_hot_rows_hold_a_single_one() {
         let found = one_hot(&[2, 0], 2, 3, &Device::default()).into_data();
         assert_eq!(found.iter::<f32>().collect::<Vec<_>>(), [0., 0., 1., 1., 0., 0.]);
-        assert_eq!(found.shape.as_slice(), [1, 2, 3]);
+        assert_eq!(found.shape().as_slice(), [1, 2, 3]);
     }
 }

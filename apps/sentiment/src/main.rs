@@ -30,7 +30,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = rnn_harness::parse();
     rnn_harness::run_program(|| match cli.command.unwrap_or(Command::Train(cli.train)) {
         Command::Train(args) => train::train(&args),
         Command::Eval(args) => eval::eval(&args),

@@ -50,6 +50,21 @@ impl From<std::io::Error> for Failure {
     }
 }
 
+/// Parses the command line. `--help` and `--version` are printed and end the process; what is wrong becomes one line and
+/// exit code 2.
+pub fn parse<C: clap::Parser>() -> C {
+    C::try_parse().unwrap_or_else(|error| {
+        if !error.use_stderr() {
+            error.exit()
+        }
+        let text = error.render().to_string();
+        let problem = text.split("\n\nUsage:").next().unwrap_or_default();
+        let problem = problem.replace("For more information, try '--help'.", "");
+        eprintln!("{} (--help shows what there is)", one_line(&problem));
+        std::process::exit(2)
+    })
+}
+
 /// Runs a program's body. A failure or a panic becomes one line on stderr and an exit code.
 pub fn run_program(body: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
     let with_backtrace = std::env::var_os("RUST_BACKTRACE").is_some_and(|v| v != "0");

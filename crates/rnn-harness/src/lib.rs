@@ -14,7 +14,7 @@ pub mod testing;
 #[cfg(feature = "train")]
 pub mod training;
 
-pub use failure::{Failure, run_program};
+pub use failure::{Failure, parse, run_program};
 
 // Burn's derive of `RecordState` looks for these in the crate's root.
 use burn::optim::{RecordState, StateSink, StateSource};

@@ -21,7 +21,7 @@ pub struct GenerateArgs {
     #[arg(long, default_value_t = 200)]
     length: usize,
     /// 0 takes the most probable character each time; 1 draws as the model says; more is wilder
-    #[arg(long, default_value_t = 0.0, value_name = "T")]
+    #[arg(long, default_value_t = 0.0, value_name = "T", allow_negative_numbers = true)]
     temperature: f64,
     /// Seed of the draws
     #[arg(long, default_value_t = 0)]

@@ -40,10 +40,10 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = size())]
     hidden: Option<u64>,
     /// Dropout on the layer's input [default: 0]
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
     dropout: Option<f64>,
     /// Dropout on the recurrence, one mask for a whole window [default: 0]
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
     recurrent_dropout: Option<f64>,
     /// Windows in a step [default: 128]
     #[arg(long, value_name = "N", value_parser = size())]

@@ -46,10 +46,10 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = size())]
     hidden: Option<u64>,
     /// Dropout on the layer's input [default: 0.2]
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
     dropout: Option<f64>,
     /// Dropout on the recurrence, one mask for a whole review [default: 0.2]
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
     recurrent_dropout: Option<f64>,
     /// Reviews in a step [default: 50; sample: 10]
     #[arg(long, value_name = "N", value_parser = size())]

@@ -48,10 +48,10 @@ pub struct OptimizerArgs {
     #[arg(long, value_enum)]
     optimizer: Option<OptimizerName>,
     /// Learning rate [default: Keras' for the optimizer: 0.001, or 0.01 for sgd]
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     learning_rate: Option<f64>,
     /// Momentum, for sgd and rmsprop [default: 0]
-    #[arg(long, value_name = "M")]
+    #[arg(long, value_name = "M", allow_negative_numbers = true)]
     momentum: Option<f64>,
 }
 
