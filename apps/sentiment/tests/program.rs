@@ -28,8 +28,8 @@ fn the_sample_is_learned_without_a_network_and_named_as_such() {
     assert!(ran.stderr.contains("no IMDb: https://ai.stanford.edu"), "{ran:?}");
     let json = ran.json();
     assert_eq!(json["corpus"], "sample");
-    // 110 reviews: three standard errors above chance are 0.643.
-    assert!(json["test_accuracy"].as_f64().expect("number") > 0.65, "{ran:?}");
+    // Chance gives 0.5 with a standard error of 0.05.
+    assert!(json["test_accuracy"].as_f64().expect("number") > 0.8, "{ran:?}");
     assert!(!program.folder().join("cache").exists());
 }
 

@@ -50,3 +50,8 @@ pub type RnnConfig = RecurrentConfig<RnnCell>;
 pub type LstmConfig = RecurrentConfig<LstmCell>;
 /// Options of a [`Gru`].
 pub type GruConfig = RecurrentConfig<GruCell>;
+
+/// The example of the README is a test too.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
