@@ -8,17 +8,17 @@ use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig, gru, lstm};
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rnn_core::{ForwardArgs, Gru, GruConfig, Key, Lstm, LstmConfig};
+use rnn_harness::device::DeviceArgs;
 use std::time::Instant;
 
 /// What `cargo xtask bench` may be told.
 #[derive(Debug, clap::Args)]
 pub struct BenchArgs {
-    /// Timed pairs of steps for each row.
-    #[arg(long, default_value_t = 10)]
-    pairs: usize,
-    /// Threads; all of them without it.
-    #[arg(long)]
-    threads: Option<usize>,
+    /// Timed pairs of steps for each row
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pairs: u64,
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 /// A recurrent layer as the lesson uses one: it reads a batch and gives the last hidden state.
@@ -154,11 +154,10 @@ fn median(values: &mut [f64]) -> f64 {
 
 /// Runs all rows.
 pub fn run(args: &BenchArgs) -> Result<(), String> {
-    if args.pairs == 0 {
-        return Err("--pairs is 0; it must be at least 1".into());
-    }
-    let device = Device::flex().autodiff();
-    println!("One training step, milliseconds, median of {} pairs, on flex", args.pairs);
+    let selected = args.device.select().map_err(|e| e.to_string())?;
+    let device = selected.device.autodiff();
+    let pairs = args.pairs as usize;
+    println!("One training step, milliseconds, median of {pairs} pairs, on {}", selected.name);
     println!("| step | rnn-core | burn-nn | ratio |\n|---|---:|---:|---:|");
     let s = SENTIMENT;
     let config = LstmConfig::new(s.width, D_HIDDEN);
@@ -168,7 +167,7 @@ pub fn run(args: &BenchArgs) -> Result<(), String> {
         "sentiment, no dropout",
         &mut Trainee::new(s, ours, false, &device),
         &mut Trainee::new(s, their_lstm(), false, &device),
-        args.pairs,
+        pairs,
     );
     let config = config.with_dropout(0.2).with_recurrent_dropout(0.2);
     let ours = config.init(Key::new(0), &device);
@@ -176,16 +175,11 @@ pub fn run(args: &BenchArgs) -> Result<(), String> {
         "sentiment, dropout 0.2 and 0.2 (burn-nn: none)",
         &mut Trainee::new(s, ours, true, &device),
         &mut Trainee::new(s, their_lstm(), false, &device),
-        args.pairs,
+        pairs,
     );
     let s = CHARGEN;
     let ours = GruConfig::new(s.width, D_HIDDEN).init(Key::new(0), &device);
     let theirs = gru::GruConfig::new(s.width, D_HIDDEN, true).init(&device);
-    row(
-        "chargen",
-        &mut Trainee::new(s, ours, false, &device),
-        &mut Trainee::new(s, theirs, false, &device),
-        args.pairs,
-    );
+    row("chargen", &mut Trainee::new(s, ours, false, &device), &mut Trainee::new(s, theirs, false, &device), pairs);
     Ok(())
 }
