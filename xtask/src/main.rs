@@ -1,8 +1,9 @@
-//! Developer commands: `cargo xtask bench|data|ci`.
+//! Developer commands: `cargo xtask bench|data|reproduce|ci`.
 
 #[cfg(feature = "bench")]
 mod bench;
 mod data;
+mod reproduce;
 
 use clap::{Parser, Subcommand};
 use std::process::{Command, ExitCode};
@@ -28,6 +29,8 @@ enum Task {
     },
     /// List, fetch or verify the corpora.
     Data(data::DataArgs),
+    /// Run the lesson's experiments and print the README's tables.
+    Reproduce(reproduce::ReproduceArgs),
     /// Run everything a change must pass: what .ci/run runs.
     Ci,
 }
@@ -38,7 +41,8 @@ fn main() -> ExitCode {
         Task::Bench(args) => bench::run(&args),
         #[cfg(not(feature = "bench"))]
         Task::Bench { args } => return bench_with_burn(&args),
-        Task::Data(args) => data::run(args).map_err(|e| e.to_string()),
+        Task::Data(args) => data::run(args),
+        Task::Reproduce(args) => reproduce::run(&args),
         Task::Ci => return exit_code(Command::new("bash").arg(root().join(".ci/run"))),
     };
     match result {
