@@ -143,7 +143,9 @@ impl Programs<'_> {
         let json: Value = serde_json::from_str(stdout.lines().last().unwrap_or_default())
             .map_err(|e| format!("{program}: the last line is not JSON: {e}"))?;
         if json["corpus"] == "sample" {
-            return Err(format!("{program} found only the built-in sample; set RNN_DATASETS or fetch the corpora first"));
+            return Err(format!(
+                "{program} found only the built-in sample; set RNN_DATASETS or fetch the corpora first"
+            ));
         }
         Ok(json)
     }

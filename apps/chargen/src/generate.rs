@@ -1,9 +1,18 @@
-//! Writing on: the model sees the last `window` characters and says which comes next.
+//! Writing on: the model says which character comes next, that one is read too, and so on.
 
 use crate::data::one_hot;
 use crate::model::{Model, ModelConfig};
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use rnn_core::Key;
+
+/// What the next character is guessed from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    /// The last `window` characters alone, read anew for each: what the model was trained to do, and what the lesson does.
+    Window,
+    /// All characters so far: each is read once and the state is carried on.
+    State,
+}
 
 /// How the next character is chosen.
 #[derive(Debug, Clone, Copy)]
@@ -19,32 +28,58 @@ pub enum Choice {
     },
 }
 
-/// Writes `length` characters after `ids` and hands each over as it comes. As in the lesson each character is guessed
-/// from the last `window` ones alone, which is what the model was trained to do.
+/// Writes `length` characters after `ids`, of which there must be one, and hands each over as it comes.
 ///
 /// # Errors
 /// What `on_character` says; then writing stops.
 pub fn generate<E>(
-    model: &Model,
-    sizes: &ModelConfig,
+    writer: &Writer,
     ids: &[u32],
     length: usize,
-    choice: Choice,
-    device: &Device,
     mut on_character: impl FnMut(u32) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut ids = ids.to_vec();
+    let mut state = None;
+    let mut read = 0; // how many of `ids` the state has seen
     for step in 0..length {
-        let seen = &ids[ids.len().saturating_sub(sizes.window)..];
-        let logits = model.logits(one_hot(seen, seen.len(), sizes.symbols, device), None);
+        let logits = match writer.memory {
+            Memory::Window => {
+                let seen = &ids[ids.len().saturating_sub(writer.sizes.window)..];
+                writer.model.logits(writer.one_hot(seen), None)
+            }
+            Memory::State => {
+                for &id in &ids[read..] {
+                    state = Some(writer.model.read(writer.one_hot(&[id]).squeeze_dim(1), state));
+                }
+                read = ids.len();
+                let Some(state) = &state else {
+                    return Ok(()); // there is nothing to go on from
+                };
+                writer.model.guess(state)
+            }
+        };
         let logits: Vec<f64> = logits.into_data().iter::<f64>().collect();
-        let next = choose(&logits, choice, step as u64) as u32;
+        let next = choose(&logits, writer.choice, step as u64) as u32;
         on_character(next)?;
         ids.push(next);
-        let old = ids.len().saturating_sub(sizes.window);
-        ids.drain(..old);
     }
     Ok(())
+}
+
+/// A model and how it is to write.
+pub struct Writer<'a> {
+    pub model: &'a Model,
+    pub sizes: &'a ModelConfig,
+    pub device: &'a Device,
+    pub memory: Memory,
+    pub choice: Choice,
+}
+
+impl Writer<'_> {
+    /// `ids` as one row, `[1, ids.len(), symbols]`.
+    fn one_hot(&self, ids: &[u32]) -> Tensor<3> {
+        one_hot(ids, ids.len(), self.sizes.symbols, self.device)
+    }
 }
 
 fn choose(logits: &[f64], choice: Choice, step: u64) -> usize {

@@ -5,7 +5,7 @@ use burn::nn::Linear;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Device, Int, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
-use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Key, Preset, RnnError};
+use rnn_core::{AnyConfig, AnyRecurrent, AnyStates, CellKind, Key, Preset, RnnError};
 use rnn_harness::training::StepOutput;
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +53,17 @@ impl Model {
     /// Dropout acts when a key is given.
     pub fn logits(&self, windows: Tensor<3>, dropout: Option<Key>) -> Tensor<2> {
         let (_, state) = self.layer.forward(windows, None, dropout);
+        self.guess(&state)
+    }
+
+    /// A logit for each symbol that may come after what `state` has seen, `[batch, symbols]`.
+    pub fn guess(&self, state: &AnyStates) -> Tensor<2> {
         self.dense.forward(state.hidden().clone())
+    }
+
+    /// Reads one character a row, one-hot `[batch, symbols]`.
+    pub fn read(&self, characters: Tensor<2>, state: Option<AnyStates>) -> AnyStates {
+        self.layer.step(characters, state)
     }
 }
 

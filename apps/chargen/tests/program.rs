@@ -39,6 +39,9 @@ fn a_model_writes_the_same_in_another_process() {
     let plain = generate(&["--prime", "The cat"]);
     assert!(plain.starts_with("the cat") && plain.trim_end_matches('\n').len() == 37, "{plain:?}");
     assert_eq!(plain, generate(&["--prime", "The cat"]));
+    // A state that has read no more than a window is what the window gives.
+    let carried = generate(&["--prime", "The cat", "--carry-state"]);
+    assert_eq!(carried[..10], plain[..10]);
     let drawn = generate(&["--temperature", "1.5", "--seed", "1"]);
     assert_eq!(drawn, generate(&["--temperature", "1.5", "--seed", "1"]));
     assert_ne!(drawn, generate(&["--temperature", "1.5", "--seed", "2"]));

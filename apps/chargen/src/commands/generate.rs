@@ -1,20 +1,21 @@
 //! `chargen generate`: a trained model writes on.
 
-use crate::generate::{Choice, generate as write_on};
+use crate::generate::{Choice, Memory, Writer, generate as write_on};
 use crate::run::RunArgs;
 use rnn_core::Key;
 use rnn_harness::device::DeviceArgs;
 use rnn_harness::{Failure, json_line};
 use serde::Serialize;
 use std::io::Write;
+use std::time::Instant;
 
 /// Lets a trained model write on from a beginning.
 #[derive(Debug, clap::Args)]
 pub struct GenerateArgs {
     #[command(flatten)]
     run: RunArgs,
-    /// Beginning of the text; of a long one the last characters count, as many as the model's window
-    /// [default: a window of the training text]
+    /// Beginning of the text; of a long one the last characters count, as many as the model's window, unless the state
+    /// is carried [default: a window of the training text]
     #[arg(long, value_name = "TEXT")]
     prime: Option<String>,
     /// Characters to write
@@ -23,6 +24,10 @@ pub struct GenerateArgs {
     /// 0 takes the most probable character each time; 1 draws as the model says; more is wilder
     #[arg(long, default_value_t = 0.0, value_name = "T", allow_negative_numbers = true)]
     temperature: f64,
+    /// Read each character once and carry the state on, instead of reading the last window anew for each: faster, and
+    /// the model may remember more than it was trained to
+    #[arg(long)]
+    carry_state: bool,
     /// Seed of the draws
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -42,6 +47,7 @@ struct Generated<'a> {
     temperature: f64,
     prime: &'a str,
     text: String,
+    seconds: f64,
 }
 
 /// Prints each character as it comes.
@@ -76,13 +82,22 @@ pub fn generate(args: &GenerateArgs) -> Result<(), Failure> {
         stdout.flush()?;
         Ok::<(), Failure>(())
     };
-    write_on(&trained.model, &config.model, &ids, args.length, choice, &selected.device, on_character)?;
+    let writer = Writer {
+        model: &trained.model,
+        sizes: &config.model,
+        device: &selected.device,
+        memory: if args.carry_state { Memory::State } else { Memory::Window },
+        choice,
+    };
+    let start = Instant::now();
+    write_on(&writer, &ids, args.length, on_character)?;
+    let seconds = start.elapsed().as_secs_f64();
     writeln!(stdout)?;
     drop(stdout);
     if args.json {
         let run = trained.path.display().to_string();
         let (corpus, device) = (config.corpus.as_str(), selected.name.as_str());
-        json_line(&Generated { corpus, seed: args.seed, device, run, temperature, prime: &prime, text })?;
+        json_line(&Generated { corpus, seed: args.seed, device, run, temperature, prime: &prime, text, seconds })?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `chargen train`: the lesson's model on Alice, or whatever is changed of it.
 
 use crate::data::{DataArgs, batches};
-use crate::generate::{Choice, generate};
+use crate::generate::{Choice, Memory, Writer, generate};
 use crate::model::{Model, ModelConfig};
 use crate::run::{PROGRAM, RunConfig, begin};
 use rnn_core::{CellKind, Key};
@@ -150,7 +150,8 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
             written.push(vocabulary.decode(id));
             Ok::<(), Failure>(())
         };
-        generate(model, &sizes, prime, SHOWN, Choice::Argmax, &device, write)?;
+        let writer = Writer { model, sizes: &sizes, device: &device, memory: Memory::Window, choice: Choice::Argmax };
+        generate(&writer, prime, SHOWN, write)?;
         let prime: String = prime.iter().map(|&id| vocabulary.decode(id)).collect();
         println!("Generating from seed: {prime}\n{prime}{written}");
         Ok(())
