@@ -56,7 +56,8 @@ enum Message {
 /// Downloads `file` from its address to `target`. What has come goes to `target` with `.part` behind it, from where a
 /// later call goes on; a whole file that is not the right one is deleted.
 pub(crate) fn download(address: &str, file: &CorpusFile, target: &Path) -> Result<(), DataError> {
-    let failed = |problem: String| DataError::Download { address: address.to_string(), problem };
+    let error = |problem, answered| DataError::Download { address: address.to_string(), problem, answered };
+    let (unreachable, failed) = (|problem: String| error(problem, false), |problem: String| error(problem, true));
     let folder = target.parent().unwrap_or(Path::new("."));
     let mut part = target.as_os_str().to_owned();
     part.push(".part");
@@ -71,8 +72,8 @@ pub(crate) fn download(address: &str, file: &CorpusFile, target: &Path) -> Resul
         std::thread::spawn(move || talk(&request, have, &sender));
         let from = match messages.recv_timeout(ANSWER) {
             Ok(Message::From(from)) => from,
-            Ok(Message::Failed(problem)) => return Err(failed(problem)),
-            Ok(Message::Bytes(_)) | Err(_) => return Err(failed("no answer within 5 seconds".into())),
+            Ok(Message::Failed(problem)) => return Err(unreachable(problem)),
+            Ok(Message::Bytes(_)) | Err(_) => return Err(unreachable("no answer within 5 seconds".into())),
         };
         std::fs::create_dir_all(folder).map_err(|e| DataError::io(folder, e))?;
         let io = |e| DataError::io(&part, e);

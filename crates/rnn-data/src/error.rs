@@ -29,6 +29,8 @@ pub enum DataError {
         address: String,
         /// What happened.
         problem: String,
+        /// Whether anything came at all. If not, there is no network or nobody answers.
+        answered: bool,
     },
     /// A name that the registry does not have.
     #[error("there is no corpus {name:?}; the corpora are {known}")]

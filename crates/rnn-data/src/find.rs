@@ -96,27 +96,18 @@ pub(crate) fn find(corpus: &Corpus, places: &Places) -> Result<Source, DataError
     match &places.cache {
         Some(cache) if places.network => match fetch(corpus, cache) {
             Ok(path) => Ok(found(path)),
-            Err(error @ DataError::Download { .. }) if !has_part(corpus, cache) => Ok(sample(Some(error.to_string()))),
+            // A download that broke, or gave a wrong file, is told; nobody meant to train on the sample then.
+            Err(error @ DataError::Download { answered: false, .. }) => Ok(sample(Some(error.to_string()))),
             Err(error) => Err(error),
         },
         _ => Ok(sample(Some(format!("{} is in none of the folders and downloads are off", corpus.name)))),
     }
 }
 
+/// The file that is downloaded, and from where.
 fn addressed(corpus: &Corpus) -> (&CorpusFile, &str) {
-    let with_address = |file| Some((file, CorpusFile::address(file)?));
-    corpus.files.iter().find_map(with_address).expect("a test of the registry sees to it")
-}
-
-impl CorpusFile {
-    fn address(&self) -> Option<&str> {
-        self.address.as_deref()
-    }
-}
-
-/// A download that began is worth going on with: then a break is an error, not a reason to take the sample.
-fn has_part(corpus: &Corpus, cache: &Path) -> bool {
-    cache.join(format!("{}.part", addressed(corpus).0.path)).exists()
+    let addressed = corpus.files.iter().find_map(|file| Some((file, file.address.as_deref()?)));
+    addressed.expect("every corpus has an address: a test of the registry sees to it")
 }
 
 /// Downloads `corpus` into `cache` unless it is there, and returns its path.
@@ -224,5 +215,10 @@ mod tests {
         }
         assert!(start.elapsed().as_secs_f64() < 6.0);
         assert!(!cache.exists());
+        // A download that once began changes nothing of that, and is kept.
+        std::fs::create_dir_all(cache.join("text")).expect("made");
+        std::fs::write(cache.join("text/x.txt.part"), b"ri").expect("written");
+        assert!(find(&corpus(b"right", "http://127.0.0.1:9/x"), &places).expect("sample").is_sample());
+        assert_eq!(std::fs::read(cache.join("text/x.txt.part")).expect("kept"), b"ri");
     }
 }
