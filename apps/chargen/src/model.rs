@@ -6,6 +6,7 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Device, Int, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use rnn_core::{AnyConfig, AnyRecurrent, AnyStates, CellKind, Key, Preset, RnnError};
+use rnn_harness::options::DropoutConfig;
 use rnn_harness::training::StepOutput;
 use serde::{Deserialize, Serialize};
 
@@ -20,10 +21,8 @@ pub struct ModelConfig {
     pub cell: CellKind,
     /// Units of the recurrent layer.
     pub hidden: usize,
-    /// Dropout on the layer's input.
-    pub dropout: f64,
-    /// Dropout on the recurrence.
-    pub recurrent_dropout: f64,
+    /// Dropout on the layer's input and on the recurrence.
+    pub dropout: DropoutConfig,
 }
 
 /// One-hot → recurrent layer → Dense.
@@ -36,11 +35,7 @@ pub struct Model {
 impl ModelConfig {
     /// A new model, its weights drawn from `key` as Keras draws them.
     pub fn init(&self, key: Key, device: &Device) -> Result<Model, RnnError> {
-        let layer = AnyConfig {
-            dropout: self.dropout,
-            recurrent_dropout: self.recurrent_dropout,
-            ..AnyConfig::new(self.cell, self.symbols, self.hidden)
-        };
+        let layer = self.dropout.apply(AnyConfig::new(self.cell, self.symbols, self.hidden));
         Ok(Model {
             layer: layer.try_init(key.child(0), device)?,
             dense: Preset::Keras.linear(self.hidden, self.symbols, key.child(1), device),

@@ -7,6 +7,7 @@ use rnn_core::Key;
 use rnn_data::chars::Vocabulary;
 use rnn_harness::Failure;
 use rnn_harness::optim::OptimizerConfig;
+use rnn_harness::options::RunArgs;
 use rnn_harness::run_dir::RunDir;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -37,14 +38,6 @@ pub struct RunConfig {
     pub optimizer: OptimizerConfig,
 }
 
-/// Which run a command takes.
-#[derive(Debug, Clone, clap::Args)]
-pub struct RunArgs {
-    /// Run folder, such as runs/chargen/NAME [default: the newest]
-    #[arg(long, value_name = "DIR")]
-    run: Option<PathBuf>,
-}
-
 /// A trained model with all it needs.
 pub struct Trained {
     pub path: PathBuf,
@@ -53,10 +46,10 @@ pub struct Trained {
     pub model: Model,
 }
 
-impl RunArgs {
+impl Trained {
     /// Loads the run onto `device` and says on stderr which it is.
-    pub fn load(&self, device: &Device) -> Result<Trained, Failure> {
-        let run = RunDir::open(PROGRAM, self.run.as_deref())?;
+    pub fn load(args: &RunArgs, device: &Device) -> Result<Self, Failure> {
+        let run = args.open(PROGRAM)?;
         let config: RunConfig = run.read_json(CONFIG)?;
         let vocabulary: Vocabulary = run.read_json(SYMBOLS)?;
         if vocabulary.len() != config.model.symbols {

@@ -6,6 +6,7 @@ use burn::nn::{Embedding, Linear};
 use burn::tensor::{Device, Int, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Key, Preset, RnnError};
+use rnn_harness::options::DropoutConfig;
 use rnn_harness::training::StepOutput;
 use serde::{Deserialize, Serialize};
 
@@ -22,10 +23,8 @@ pub struct ModelConfig {
     pub cell: CellKind,
     /// Units of the recurrent layer.
     pub hidden: usize,
-    /// Dropout on the layer's input.
-    pub dropout: f64,
-    /// Dropout on the recurrence.
-    pub recurrent_dropout: f64,
+    /// Dropout on the layer's input and on the recurrence.
+    pub dropout: DropoutConfig,
 }
 
 /// Embedding → recurrent layer → Dense(1).
@@ -39,11 +38,7 @@ pub struct Model {
 impl ModelConfig {
     /// A new model, its weights drawn from `key` as Keras draws them.
     pub fn init(&self, key: Key, device: &Device) -> Result<Model, RnnError> {
-        let layer = AnyConfig {
-            dropout: self.dropout,
-            recurrent_dropout: self.recurrent_dropout,
-            ..AnyConfig::new(self.cell, self.embedding, self.hidden)
-        };
+        let layer = self.dropout.apply(AnyConfig::new(self.cell, self.embedding, self.hidden));
         let keras = Preset::Keras;
         Ok(Model {
             embedding: keras.embedding(self.num_words, self.embedding, key.child(0), device),

@@ -2,7 +2,9 @@
 
 use crate::cell::{Cell, GruCell, LstmCell, RnnCell};
 use crate::state::{CellState, LstmState, States};
-use crate::{ForwardArgs, Gru, HiddenState, Key, Lstm, Preset, Recurrent, RecurrentConfig, Rnn, RnnError};
+use crate::{
+    DropoutMasks, ForwardArgs, Gru, HiddenState, Key, Lstm, Preset, Recurrent, RecurrentConfig, Rnn, RnnError,
+};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -61,6 +63,8 @@ pub struct AnyConfig {
     pub dropout: f64,
     /// Recurrent dropout.
     pub recurrent_dropout: f64,
+    /// One mask for all gates, or one a gate.
+    pub dropout_masks: DropoutMasks,
     /// Initialisers and biases.
     pub preset: Preset,
 }
@@ -68,7 +72,8 @@ pub struct AnyConfig {
 impl AnyConfig {
     /// A layer without dropout, with [`Preset::Keras`].
     pub fn new(cell: CellKind, d_input: usize, d_hidden: usize) -> Self {
-        Self { cell, d_input, d_hidden, dropout: 0.0, recurrent_dropout: 0.0, preset: Preset::Keras }
+        let dropout_masks = DropoutMasks::Shared;
+        Self { cell, d_input, d_hidden, dropout: 0.0, recurrent_dropout: 0.0, dropout_masks, preset: Preset::Keras }
     }
 
     /// Makes the layer, its weights drawn from `key`.
@@ -88,6 +93,7 @@ impl AnyConfig {
             .with_preset(self.preset)
             .with_dropout(self.dropout)
             .with_recurrent_dropout(self.recurrent_dropout)
+            .with_dropout_masks(self.dropout_masks)
     }
 }
 

@@ -8,6 +8,18 @@ use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+/// How many masks input dropout and recurrent dropout draw for a sequence.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DropoutMasks {
+    /// One for all gates (Gal and Ghahramani, 2016, "tied weights"). Keras does this with `implementation=2` alone.
+    #[default]
+    Shared,
+    /// One a gate ("untied weights" there). Keras 2 and Keras 3 do this whenever recurrent dropout is on: they turn to
+    /// `implementation=1` by themselves.
+    PerGate,
+}
+
 /// Options of a recurrent layer over the cell `C`. See [`RnnConfig`](crate::RnnConfig),
 /// [`LstmConfig`](crate::LstmConfig) and [`GruConfig`](crate::GruConfig).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +38,8 @@ pub struct RecurrentConfig<C: Cell> {
     /// The probability that a unit of h is dropped from the recurrent product for a whole sequence (variational
     /// dropout: Gal and Ghahramani, 2016).
     pub recurrent_dropout: f64,
+    /// One mask for all gates, or one a gate; for both kinds of dropout.
+    pub dropout_masks: DropoutMasks,
     /// How the weights start.
     pub initializers: Initializers,
 }
@@ -42,6 +56,7 @@ impl<C: Cell + Default> RecurrentConfig<C> {
             cell,
             dropout: 0.0,
             recurrent_dropout: 0.0,
+            dropout_masks: DropoutMasks::Shared,
             initializers: Initializers::KERAS,
         }
     }
@@ -73,6 +88,12 @@ impl<C: Cell> RecurrentConfig<C> {
     /// Drops units of h in the recurrent product with probability `dropout`, one mask per sequence.
     pub fn with_recurrent_dropout(mut self, dropout: f64) -> Self {
         self.recurrent_dropout = dropout;
+        self
+    }
+
+    /// Draws one mask for all gates, or one a gate.
+    pub fn with_dropout_masks(mut self, masks: DropoutMasks) -> Self {
+        self.dropout_masks = masks;
         self
     }
 

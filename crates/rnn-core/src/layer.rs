@@ -1,7 +1,7 @@
 //! The one driver: a cell over a batch of sequences.
 
-use crate::cell::{Cell, Recurrence};
-use crate::config::RecurrentConfig;
+use crate::cell::{Cell, Recurrence, masked_product};
+use crate::config::{DropoutMasks, RecurrentConfig};
 use crate::ops::reference;
 use crate::state::{CellState, States};
 use crate::{Key, RnnError};
@@ -104,9 +104,9 @@ impl<C: Cell> Recurrent<C> {
 
     /// Runs over `input`, `[batch, time, d_input]`, with a state, lengths or dropout.
     ///
-    /// Input dropout and recurrent dropout draw one mask per sequence, the same at every step and for all gates, and
-    /// scale by 1/(1−p). The recurrent mask applies to h in the recurrent product only, not to the GRU's `z∘h`. Keras
-    /// 2 did the same; Keras 3 draws one mask per gate when recurrent dropout is on.
+    /// Input dropout and recurrent dropout draw their masks once per sequence, the same at every step, and scale by
+    /// 1/(1−p); see [`DropoutMasks`]. The recurrent mask applies to h in the recurrent product only, not to the GRU's
+    /// `z∘h`.
     ///
     /// # Errors
     /// An input without rows or steps or with other than `d_input` features; lengths that are not one a row or longer
@@ -118,12 +118,13 @@ impl<C: Cell> Recurrent<C> {
         let layer = &self.layers[0];
 
         // Time-major, so that each step's products lie side by side.
-        let mut input = input;
-        if let Some(mask) = self.mask(args.dropout, INPUT_MASK, [batch, d_input]) {
-            input = input * mask.unsqueeze_dim(1);
-        }
-        let input = input.swap_dims(0, 1).reshape([time * batch, d_input]);
-        let mut products = input.matmul(layer.weight_ih.val());
+        let input = input.swap_dims(0, 1);
+        let masks = self.masks(args.dropout, INPUT_MASK, [batch, d_input]);
+        let mut products = masked_product(&masks, layer.weight_ih.val(), |mask| {
+            let input = input.clone();
+            let input = if let Some(mask) = mask { input * mask.clone().unsqueeze_dim(0) } else { input };
+            input.reshape([time * batch, d_input])
+        });
         if let Some(bias) = &layer.bias_ih {
             products = products + bias.val().unsqueeze();
         }
@@ -150,28 +151,32 @@ impl<C: Cell> Recurrent<C> {
         Recurrence {
             weight: layer.weight_hh.val(),
             bias: layer.bias_hh.as_ref().map(|b| b.val()),
-            mask: self.mask(dropout, RECURRENT_MASK, [batch, self.config.d_hidden]),
+            masks: self.masks(dropout, RECURRENT_MASK, [batch, self.config.d_hidden]),
         }
     }
 
-    /// A mask of 0 and 1/(1−p), or `None` where nothing is dropped.
-    fn mask(&self, key: Option<Key>, which: u64, shape: [usize; 2]) -> Option<Tensor<2>> {
+    /// Masks of 0 and 1/(1−p): none where nothing is dropped, one for all gates, or one a gate.
+    fn masks(&self, key: Option<Key>, which: u64, shape: [usize; 2]) -> Vec<Tensor<2>> {
         let p = if which == INPUT_MASK { self.config.dropout } else { self.config.recurrent_dropout };
-        let key = key.filter(|_| p > 0.0)?;
+        let Some(key) = key.filter(|_| p > 0.0) else {
+            return Vec::new();
+        };
+        // Children of the key: layer, then direction, then the mask's own number, then the gate.
+        let key = key.child(0).child(0).child(which);
+        match self.config.dropout_masks {
+            DropoutMasks::Shared => vec![self.mask(key, p, shape)],
+            DropoutMasks::PerGate => (0..C::GATES as u64).map(|gate| self.mask(key.child(gate), p, shape)).collect(),
+        }
+    }
+
+    fn mask(&self, key: Key, p: f64, shape: [usize; 2]) -> Tensor<2> {
         let scale = 1.0 / (1.0 - p);
-        // Children of the key: layer, then direction, then the mask's own number.
-        let values: Vec<f64> = key
-            .child(0)
-            .child(0)
-            .child(which)
-            .uniforms(shape[0] * shape[1])
-            .map(|u| if u < p { 0.0 } else { scale })
-            .collect();
+        let values: Vec<f64> = key.uniforms(shape[0] * shape[1]).map(|u| if u < p { 0.0 } else { scale }).collect();
         let weight = self.layers[0].weight_hh.val();
         let options = (&weight.device().inner(), weight.dtype());
         let mask = Tensor::from_data(TensorData::new(values, shape), options);
         // Masks are constants; they only join the graph of the weights.
-        Some(if weight.is_autodiff() { mask.autodiff() } else { mask })
+        if weight.is_autodiff() { mask.autodiff() } else { mask }
     }
 
     fn initial_state(&self, given: Option<States<C::State>>, batch: usize) -> Result<C::State, RnnError> {

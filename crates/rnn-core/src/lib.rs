@@ -31,7 +31,7 @@ mod state;
 pub use any::{AnyConfig, AnyRecurrent, AnyStates, CellKind};
 pub use burn;
 pub use cell::{Bias, GruCell, LstmCell, Nonlinearity, RnnCell};
-pub use config::RecurrentConfig;
+pub use config::{DropoutMasks, RecurrentConfig};
 pub use error::RnnError;
 pub use init::{Initializer, Initializers, Preset};
 pub use layer::{ForwardArgs, Layer, Output, Recurrent};

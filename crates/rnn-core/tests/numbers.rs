@@ -9,8 +9,8 @@ use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 use naive::Naive;
 use rnn_core::cell::Cell;
 use rnn_core::{
-    Bias, CellState, ForwardArgs, GruCell, GruConfig, Key, LstmCell, LstmConfig, Nonlinearity, Preset, Recurrent,
-    RecurrentConfig, RnnCell, RnnConfig, States,
+    Bias, CellState, DropoutMasks, ForwardArgs, GruCell, GruConfig, Key, LstmCell, LstmConfig, Nonlinearity, Preset,
+    Recurrent, RecurrentConfig, RnnCell, RnnConfig, States,
 };
 use std::sync::Once;
 
@@ -49,10 +49,12 @@ fn worst(found: &[f64], expected: &[f64]) -> f64 {
 /// All options that change the numbers, for one cell.
 fn each_layer<C: Cell>(make: impl Fn(Bias) -> RecurrentConfig<C>, mut f: impl FnMut(Recurrent<C>)) {
     for bias in [Bias::None, Bias::One, Bias::Two] {
-        let config = make(bias).with_dropout(0.3).with_recurrent_dropout(0.4);
-        let layer = config.init(Key::new(11), &device());
-        // Biases start at 0; give every one a value of its own.
-        f(layer.map(&mut Shift(0.1)));
+        for masks in [DropoutMasks::Shared, DropoutMasks::PerGate] {
+            let config = make(bias).with_dropout(0.3).with_recurrent_dropout(0.4).with_dropout_masks(masks);
+            let layer = config.init(Key::new(11), &device());
+            // Biases start at 0; give every one a value of its own.
+            f(layer.map(&mut Shift(0.1)));
+        }
     }
 }
 

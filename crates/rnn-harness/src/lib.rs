@@ -7,6 +7,7 @@
 pub mod device;
 mod failure;
 pub mod optim;
+pub mod options;
 pub mod progress;
 pub mod run_dir;
 #[cfg(feature = "testing")]
@@ -18,13 +19,6 @@ pub use failure::{Failure, parse, run_program};
 
 // Burn's derive of `RecordState` looks for these in the crate's root.
 use burn::optim::{RecordState, StateSink, StateSource};
-
-/// The parser of `--cell`.
-pub fn cell_parser() -> impl clap::builder::TypedValueParser<Value = rnn_core::CellKind> {
-    use clap::builder::{PossibleValuesParser, TypedValueParser};
-    PossibleValuesParser::new(rnn_core::CellKind::ALL.map(|cell| cell.name()))
-        .try_map(|name| name.parse::<rnn_core::CellKind>())
-}
 
 /// Burn allocates a fresh buffer for every result. With glibc's allocator each large one is new pages from the kernel;
 /// mimalloc hands the same pages out again (a layer that takes 24 ms takes 33 without it).

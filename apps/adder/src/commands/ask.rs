@@ -4,10 +4,9 @@ use crate::commands::train::RunConfig;
 use crate::data::{operand_limit, written};
 use rnn_core::Key;
 use rnn_harness::device::DeviceArgs;
-use rnn_harness::run_dir::RunDir;
+use rnn_harness::options::RunArgs;
 use rnn_harness::{Failure, json_line};
 use serde::Serialize;
-use std::path::PathBuf;
 
 /// Adds two numbers with a trained model and shows the bits.
 #[derive(Debug, clap::Args)]
@@ -16,9 +15,8 @@ pub struct AskArgs {
     a: u32,
     /// The second number.
     b: u32,
-    /// Run folder, such as runs/adder/NAME [default: the newest]
-    #[arg(long)]
-    run: Option<PathBuf>,
+    #[command(flatten)]
+    run: RunArgs,
     /// Print one JSON object as the last line
     #[arg(long)]
     json: bool,
@@ -36,7 +34,7 @@ struct Answer {
 
 /// Loads the model and asks it.
 pub fn ask(args: &AskArgs) -> Result<(), Failure> {
-    let run = RunDir::open("adder", args.run.as_deref())?;
+    let run = args.run.open("adder")?;
     let config: RunConfig = run.read_json("config.json")?;
     let bits = config.model.bits;
     let limit = operand_limit(bits);

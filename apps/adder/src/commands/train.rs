@@ -8,9 +8,10 @@ use burn::tensor::Device;
 use rnn_core::{CellKind, Key};
 use rnn_harness::device::DeviceArgs;
 use rnn_harness::optim::{OptimizerArgs, OptimizerConfig, OptimizerName};
+use rnn_harness::options::cell_parser;
 use rnn_harness::progress::Progress;
 use rnn_harness::run_dir::RunDir;
-use rnn_harness::{Failure, cell_parser, json_line};
+use rnn_harness::{Failure, json_line};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 

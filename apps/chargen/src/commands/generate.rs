@@ -1,9 +1,10 @@
 //! `chargen generate`: a trained model writes on.
 
 use crate::generate::{Choice, Memory, Writer, generate as write_on};
-use crate::run::RunArgs;
+use crate::run::Trained;
 use rnn_core::Key;
 use rnn_harness::device::DeviceArgs;
+use rnn_harness::options::RunArgs;
 use rnn_harness::{Failure, json_line};
 use serde::Serialize;
 use std::io::Write;
@@ -59,7 +60,7 @@ pub fn generate(args: &GenerateArgs) -> Result<(), Failure> {
         )));
     }
     let selected = args.device.select()?;
-    let trained = args.run.load(&selected.device)?;
+    let trained = Trained::load(&args.run, &selected.device)?;
     let config = &trained.config;
     let prime = match &args.prime {
         None => config.prime.clone(),

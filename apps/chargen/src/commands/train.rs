@@ -8,9 +8,10 @@ use rnn_core::{CellKind, Key};
 use rnn_data::chars::Vocabulary;
 use rnn_harness::device::DeviceArgs;
 use rnn_harness::optim::{OptimizerArgs, OptimizerName};
+use rnn_harness::options::{DropoutArgs, cell_parser, size};
 use rnn_harness::run_dir::RunDir;
 use rnn_harness::training::{EpochStats, fit};
-use rnn_harness::{Failure, cell_parser, json_line};
+use rnn_harness::{Failure, json_line};
 use serde::Serialize;
 
 /// Sets of defaults; single options change them.
@@ -39,12 +40,8 @@ pub struct TrainArgs {
     /// Units of the recurrent layer [default: 128]
     #[arg(long, value_name = "N", value_parser = size())]
     hidden: Option<u64>,
-    /// Dropout on the layer's input [default: 0]
-    #[arg(long, value_name = "P", allow_negative_numbers = true)]
-    dropout: Option<f64>,
-    /// Dropout on the recurrence, one mask for a whole window [default: 0]
-    #[arg(long, value_name = "P", allow_negative_numbers = true)]
-    recurrent_dropout: Option<f64>,
+    #[command(flatten)]
+    dropout: DropoutArgs,
     /// Windows in a step [default: 128]
     #[arg(long, value_name = "N", value_parser = size())]
     batch: Option<u64>,
@@ -64,10 +61,6 @@ pub struct TrainArgs {
     json: bool,
     #[command(flatten)]
     device: DeviceArgs,
-}
-
-fn size() -> clap::builder::RangedU64ValueParser {
-    clap::value_parser!(u64).range(1..=1_000_000)
 }
 
 #[derive(Debug, Serialize)]
@@ -120,8 +113,7 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
             window,
             cell: args.cell.unwrap_or(CellKind::Gru),
             hidden: args.hidden.unwrap_or(128) as usize,
-            dropout: args.dropout.unwrap_or(0.0),
-            recurrent_dropout: args.recurrent_dropout.unwrap_or(0.0),
+            dropout: args.dropout.resolve(0.0),
         },
         corpus: source.corpus.clone(),
         prepare: args.data.prepare(),

@@ -2,9 +2,10 @@
 
 use crate::commands::train::{TEST_BATCH, verdict};
 use crate::data::{DataArgs, Encoded};
-use crate::run::RunArgs;
+use crate::run::Trained;
 use rnn_core::Key;
 use rnn_harness::device::DeviceArgs;
+use rnn_harness::options::RunArgs;
 use rnn_harness::training::evaluate;
 use rnn_harness::{Failure, json_line};
 use serde::Serialize;
@@ -38,7 +39,7 @@ struct Metrics<'a> {
 /// Loads, tests, says.
 pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
     let selected = args.device.select()?;
-    let trained = args.run.load(&selected.device)?;
+    let trained = Trained::load(&args.run, &selected.device)?;
     let reviews = args.data.load()?;
     println!("{} on {}: {} reviews", trained.config.model.cell, reviews.source, reviews.test.len());
     let model = &trained.config.model;

@@ -1,9 +1,10 @@
 //! `sentiment predict`: label and probability of single reviews.
 
 use crate::data::{encode, tensor};
-use crate::run::{RunArgs, Trained};
+use crate::run::Trained;
 use burn::tensor::Device;
 use rnn_harness::device::DeviceArgs;
+use rnn_harness::options::RunArgs;
 use rnn_harness::{Failure, json_line};
 use serde::Serialize;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -54,7 +55,7 @@ pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
         }
     };
     let selected = args.device.select()?;
-    let trained = args.run.load(&selected.device)?;
+    let trained = Trained::load(&args.run, &selected.device)?;
     let mut predictions = Vec::new();
     for review in lines {
         let review = review?;

@@ -8,9 +8,10 @@ use rnn_data::Source;
 use rnn_data::words::Vocabulary;
 use rnn_harness::device::DeviceArgs;
 use rnn_harness::optim::{OptimizerArgs, OptimizerName};
+use rnn_harness::options::{DropoutArgs, cell_parser, size};
 use rnn_harness::run_dir::RunDir;
 use rnn_harness::training::{EpochStats, evaluate, fit};
-use rnn_harness::{Failure, cell_parser, json_line};
+use rnn_harness::{Failure, json_line};
 use serde::Serialize;
 
 /// Sets of defaults; single options change them.
@@ -45,12 +46,8 @@ pub struct TrainArgs {
     /// Units of the recurrent layer [default: 128; sample: 32]
     #[arg(long, value_name = "N", value_parser = size())]
     hidden: Option<u64>,
-    /// Dropout on the layer's input [default: 0.2]
-    #[arg(long, value_name = "P", allow_negative_numbers = true)]
-    dropout: Option<f64>,
-    /// Dropout on the recurrence, one mask for a whole review [default: 0.2]
-    #[arg(long, value_name = "P", allow_negative_numbers = true)]
-    recurrent_dropout: Option<f64>,
+    #[command(flatten)]
+    dropout: DropoutArgs,
     /// Reviews in a step [default: 50; sample: 10]
     #[arg(long, value_name = "N", value_parser = size())]
     batch: Option<u64>,
@@ -70,10 +67,6 @@ pub struct TrainArgs {
     json: bool,
     #[command(flatten)]
     device: DeviceArgs,
-}
-
-fn size() -> clap::builder::RangedU64ValueParser {
-    clap::value_parser!(u64).range(1..=1_000_000)
 }
 
 impl TrainArgs {
@@ -97,8 +90,7 @@ impl TrainArgs {
                 embedding: pick(self.embedding, 128, 32),
                 cell: self.cell.unwrap_or(CellKind::Lstm),
                 hidden: pick(self.hidden, 128, 32),
-                dropout: self.dropout.unwrap_or(0.2),
-                recurrent_dropout: self.recurrent_dropout.unwrap_or(0.2),
+                dropout: self.dropout.resolve(0.2),
             },
             corpus: source.corpus.clone(),
             seed: self.seed,

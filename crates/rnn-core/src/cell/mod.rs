@@ -15,6 +15,7 @@ use crate::state::CellState;
 use burn::tensor::Tensor;
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
+use std::ops::Range;
 
 /// How many bias vectors a layer has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
@@ -57,36 +58,56 @@ pub struct Recurrence {
     pub weight: Tensor<2>,
     /// `b_hh`, `[gates·d_hidden]`.
     pub bias: Option<Tensor<1>>,
-    /// The recurrent dropout mask, `[batch, d_hidden]`, 0 or 1/(1−p), the same at every step and for all gates.
-    pub mask: Option<Tensor<2>>,
+    /// The recurrent dropout masks, `[batch, d_hidden]`, 0 or 1/(1−p), the same at every step: none, one for all gates,
+    /// or one a gate.
+    pub masks: Vec<Tensor<2>>,
 }
 
 impl Recurrence {
     /// `(h ∘ mask)·W_hh + b_hh` for all gates, `[batch, gates·d_hidden]`.
     pub fn product(&self, hidden: Tensor<2>) -> Tensor<2> {
-        self.finish(hidden, self.weight.clone(), self.bias.clone())
+        let product = masked_product(&self.masks, self.weight.clone(), |mask| masked(&hidden, mask));
+        self.add_bias(product, self.bias.clone())
     }
 
     /// The same for the gates `gates` alone, `[batch, gates.len()·d_hidden]`.
-    pub fn product_of(&self, hidden: Tensor<2>, gates: std::ops::Range<usize>) -> Tensor<2> {
+    pub fn product_of(&self, hidden: Tensor<2>, gates: Range<usize>) -> Tensor<2> {
         let [d_hidden, _] = self.weight.dims();
         let columns = gates.start * d_hidden..gates.end * d_hidden;
+        let masks = if self.masks.len() > 1 { &self.masks[gates] } else { &self.masks[..] };
         let weight = self.weight.clone().slice_dim(1, columns.clone());
-        let bias = self.bias.clone().map(|b| b.slice_dim(0, columns));
-        self.finish(hidden, weight, bias)
+        let product = masked_product(masks, weight, |mask| masked(&hidden, mask));
+        self.add_bias(product, self.bias.clone().map(|b| b.slice_dim(0, columns)))
     }
 
-    fn finish(&self, hidden: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
-        let hidden = match &self.mask {
-            Some(mask) => hidden * mask.clone(),
-            None => hidden,
-        };
-        let product = hidden.matmul(weight);
+    fn add_bias(&self, product: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
         match bias {
             Some(bias) => product + bias.unsqueeze(),
             None => product,
         }
     }
+}
+
+fn masked(hidden: &Tensor<2>, mask: Option<&Tensor<2>>) -> Tensor<2> {
+    match mask {
+        Some(mask) => hidden.clone() * mask.clone(),
+        None => hidden.clone(),
+    }
+}
+
+/// `x(mask)·weight`, where `masks` are none, one for the whole of `weight`, or one for each of its gates.
+pub(crate) fn masked_product(
+    masks: &[Tensor<2>],
+    weight: Tensor<2>,
+    x: impl Fn(Option<&Tensor<2>>) -> Tensor<2>,
+) -> Tensor<2> {
+    if masks.len() < 2 {
+        return x(masks.first()).matmul(weight);
+    }
+    let width = weight.dims()[1] / masks.len();
+    let columns = |gate: usize| weight.clone().slice_dim(1, gate * width..(gate + 1) * width);
+    let products = masks.iter().enumerate().map(|(gate, mask)| x(Some(mask)).matmul(columns(gate)));
+    Tensor::cat(products.collect(), 1)
 }
 
 /// Cuts `[batch, N·d_hidden]` into its N gates, each `[batch, d_hidden]`.

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use rnn_core::cell::Cell;
-use rnn_core::{GruCell, Key, LstmCell, Nonlinearity, Recurrent, RnnCell};
+use rnn_core::{DropoutMasks, GruCell, Key, LstmCell, Nonlinearity, Recurrent, RnnCell};
 
 /// One row's step: `x` and `u` are the sums of all gates from the input and from h.
 pub trait Naive: Cell {
@@ -62,19 +62,21 @@ fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
     tensor.into_data().try_to_vec().expect("f64 tensor")
 }
 
-/// `v·W`, W row by row.
-fn times(v: &[f64], w: &[f64], columns: usize) -> Vec<f64> {
-    (0..columns).map(|c| v.iter().enumerate().map(|(r, x)| x * w[r * columns + c]).sum()).collect()
+/// `(v∘mask)·W` of one row, W row by row; each gate, of `columns / masks.len()` columns, has a mask of its own.
+fn times(v: &[f64], masks: &[&[f64]], w: &[f64], columns: usize) -> Vec<f64> {
+    let mask = |column: usize| masks[column * masks.len() / columns];
+    (0..columns).map(|c| (0..v.len()).map(|r| v[r] * mask(c)[r] * w[r * columns + c]).sum()).collect()
 }
 
-/// A dropout mask as the layer's documentation defines it: child 0 (layer), 0 (direction), then 0 for the input and 1
-/// for the recurrent mask.
-fn mask(key: Option<Key>, which: u64, p: f64, n: usize) -> Vec<f64> {
-    match key {
-        None => vec![1.0; n],
-        Some(key) => {
-            key.child(0).child(0).child(which).uniforms(n).map(|u| if u < p { 0.0 } else { 1.0 / (1.0 - p) }).collect()
-        }
+/// Dropout masks as the layer defines them: child 0 (layer), 0 (direction), then 0 for the input and 1 for the recurrent
+/// mask, then the gate if each has its own.
+fn masks(key: Option<Key>, which: u64, p: f64, n: usize, gates: Option<u64>) -> Vec<Vec<f64>> {
+    let mask = |key: Key| key.uniforms(n).map(|u| if u < p { 0.0 } else { 1.0 / (1.0 - p) }).collect();
+    let Some(key) = key else { return vec![vec![1.0; n]] };
+    let key = key.child(0).child(0).child(which);
+    match gates {
+        None => vec![mask(key)],
+        Some(gates) => (0..gates).map(|gate| mask(key.child(gate))).collect(),
     }
 }
 
@@ -93,21 +95,27 @@ pub fn run<C: Naive>(
     let zero = || vec![0.0; g];
     let b_ih = weights.bias_ih.as_ref().map_or_else(zero, |b| to_vec(b.val()));
     let b_hh = weights.bias_hh.as_ref().map_or_else(zero, |b| to_vec(b.val()));
-    let input_mask = mask(key, 0, layer.config.dropout, batch * d);
-    let hidden_mask = mask(key, 1, layer.config.recurrent_dropout, batch * n);
+    let gates = (layer.config.dropout_masks == DropoutMasks::PerGate).then_some(C::GATES as u64);
+    let input_masks = masks(key, 0, layer.config.dropout, batch * d, gates);
+    let hidden_masks = masks(key, 1, layer.config.recurrent_dropout, batch * n, gates);
+    let of_row = |masks: &[Vec<f64>], row: usize, n: usize| -> Vec<Vec<f64>> {
+        masks.iter().map(|mask| mask[row * n..][..n].to_vec()).collect()
+    };
 
     let mut outputs = vec![0.0; batch * time * n];
     let mut last = vec![0.0; C::STATE_TENSORS * batch * n];
     for row in 0..batch {
         let mut s: Vec<Vec<f64>> =
             (0..C::STATE_TENSORS).map(|k| state[(k * batch + row) * n..][..n].to_vec()).collect();
+        let (input_masks, hidden_masks) = (of_row(&input_masks, row, d), of_row(&hidden_masks, row, n));
+        let [input_masks, hidden_masks] =
+            [&input_masks, &hidden_masks].map(|masks| masks.iter().map(Vec::as_slice).collect::<Vec<_>>());
         let product = |h: &[f64]| -> Vec<f64> {
-            let h: Vec<f64> = h.iter().zip(&hidden_mask[row * n..]).map(|(h, m)| h * m).collect();
-            times(&h, &w_hh, g).iter().zip(&b_hh).map(|(a, b)| a + b).collect()
+            times(h, &hidden_masks, &w_hh, g).iter().zip(&b_hh).map(|(a, b)| a + b).collect()
         };
         for t in 0..lengths[row] {
-            let x_t: Vec<f64> = (0..d).map(|j| x[(row * time + t) * d + j] * input_mask[row * d + j]).collect();
-            let sums: Vec<f64> = times(&x_t, &w_ih, g).iter().zip(&b_ih).map(|(a, b)| a + b).collect();
+            let x_t = &x[(row * time + t) * d..][..d];
+            let sums: Vec<f64> = times(x_t, &input_masks, &w_ih, g).iter().zip(&b_ih).map(|(a, b)| a + b).collect();
             s = layer.config.cell.next(&sums, &s, &product);
             outputs[(row * time + t) * n..][..n].copy_from_slice(&s[0]);
         }

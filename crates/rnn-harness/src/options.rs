@@ -1,0 +1,91 @@
+//! Options that mean the same in every program.
+
+use crate::Failure;
+use crate::run_dir::RunDir;
+use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
+use rnn_core::{AnyConfig, CellKind, DropoutMasks};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The parser of `--cell`.
+pub fn cell_parser() -> impl TypedValueParser<Value = CellKind> {
+    PossibleValuesParser::new(CellKind::ALL.map(|cell| cell.name())).try_map(|name| name.parse::<CellKind>())
+}
+
+/// The parser of a size or a count.
+pub fn size() -> RangedU64ValueParser {
+    clap::value_parser!(u64).range(1..=1_000_000)
+}
+
+/// The options about dropout.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub struct DropoutArgs {
+    /// Dropout on the layer's input, masks drawn once for a whole sequence [default: the lesson's]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    dropout: Option<f64>,
+    /// Dropout on the recurrence, masks drawn once for a whole sequence [default: the lesson's]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    recurrent_dropout: Option<f64>,
+    /// Whether all gates share a mask or each has its own [default: per-gate, as Keras]
+    #[arg(long, value_enum)]
+    dropout_masks: Option<Masks>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Masks {
+    /// One mask for all gates
+    Shared,
+    /// One mask a gate
+    PerGate,
+}
+
+/// Dropout of a recurrent layer; saved with a run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct DropoutConfig {
+    /// On the input.
+    pub input: f64,
+    /// On the recurrence.
+    pub recurrent: f64,
+    /// One mask for all gates, or one a gate.
+    pub masks: DropoutMasks,
+}
+
+impl DropoutArgs {
+    /// The person's choice, or `default` for both kinds of dropout.
+    pub fn resolve(&self, default: f64) -> DropoutConfig {
+        DropoutConfig {
+            input: self.dropout.unwrap_or(default),
+            recurrent: self.recurrent_dropout.unwrap_or(default),
+            masks: match self.dropout_masks {
+                Some(Masks::Shared) => DropoutMasks::Shared,
+                Some(Masks::PerGate) | None => DropoutMasks::PerGate,
+            },
+        }
+    }
+}
+
+impl DropoutConfig {
+    /// `layer` with this dropout.
+    pub fn apply(self, layer: AnyConfig) -> AnyConfig {
+        let Self { input: dropout, recurrent: recurrent_dropout, masks: dropout_masks } = self;
+        AnyConfig { dropout, recurrent_dropout, dropout_masks, ..layer }
+    }
+}
+
+/// Which run a command takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RunArgs {
+    /// Run folder, such as runs/PROGRAM/NAME [default: the newest]
+    #[arg(long, value_name = "DIR")]
+    run: Option<PathBuf>,
+}
+
+impl RunArgs {
+    /// Opens that run of `program`.
+    ///
+    /// # Errors
+    /// As [`RunDir::open`].
+    pub fn open(&self, program: &str) -> Result<RunDir, Failure> {
+        RunDir::open(program, self.run.as_deref())
+    }
+}
