@@ -5,7 +5,7 @@ use burn::nn::Linear;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Device, Int, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
-use rnn_core::{AnyConfig, AnyRecurrent, AnyStates, CellKind, Key, Preset, RnnError};
+use rnn_core::{AnyConfig, AnyRecurrent, AnyStates, CellKind, Direction, Key, Preset, RnnError};
 use rnn_harness::options::DropoutConfig;
 use rnn_harness::training::StepOutput;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,9 @@ pub struct ModelConfig {
     pub window: usize,
     /// rnn, lstm or gru.
     pub cell: CellKind,
-    /// Units of the recurrent layer.
+    /// Recurrent layers upon each other.
+    pub layers: usize,
+    /// Units of each.
     pub hidden: usize,
     /// Dropout on the layer's input and on the recurrence.
     pub dropout: DropoutConfig,
@@ -36,6 +38,7 @@ impl ModelConfig {
     /// A new model, its weights drawn from `key` as Keras draws them.
     pub fn init(&self, key: Key, device: &Device) -> Result<Model, RnnError> {
         let layer = self.dropout.apply(AnyConfig::new(self.cell, self.symbols, self.hidden));
+        let layer = AnyConfig { num_layers: self.layers, ..layer };
         Ok(Model {
             layer: layer.try_init(key.child(0), device)?,
             dense: Preset::Keras.linear(self.hidden, self.symbols, key.child(1), device),
@@ -53,7 +56,7 @@ impl Model {
 
     /// A logit for each symbol that may come after what `state` has seen, `[batch, symbols]`.
     pub fn guess(&self, state: &AnyStates) -> Tensor<2> {
-        self.dense.forward(state.hidden().clone())
+        self.dense.forward(state.hidden(Direction::Forward))
     }
 
     /// Reads one character a row, one-hot `[batch, symbols]`.

@@ -30,7 +30,7 @@ fn a_model_writes_the_same_in_another_process() {
     let program = chargen();
     program.write("tale.txt", "The cat sat on the mat. The dog sat on the log.\n".repeat(40));
     for (cell, optimizer) in [("gru", "rmsprop"), ("lstm", "adam"), ("rnn", "sgd")] {
-        let args = ["--data", "tale.txt", "--cell", cell, "--optimizer", optimizer];
+        let args = ["--data", "tale.txt", "--cell", cell, "--optimizer", optimizer, "--layers", "2"];
         let json = program.run(&[&["train", "--json"], &SMALL[..], &args[..]].concat()).ok().json();
         assert_eq!(json["corpus"], "tale.txt");
         assert_eq!(json["windows"], 48 * 40 - 1 - 10);

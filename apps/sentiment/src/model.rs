@@ -5,7 +5,7 @@ use burn::nn::loss::BinaryCrossEntropyLossConfig;
 use burn::nn::{Embedding, Linear};
 use burn::tensor::{Device, Int, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
-use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Key, Preset, RnnError};
+use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Direction, Key, Preset, RnnError};
 use rnn_harness::options::DropoutConfig;
 use rnn_harness::training::StepOutput;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,11 @@ pub struct ModelConfig {
     pub embedding: usize,
     /// rnn, lstm or gru.
     pub cell: CellKind,
-    /// Units of the recurrent layer.
+    /// Recurrent layers upon each other.
+    pub layers: usize,
+    /// Forward, or both ways.
+    pub direction: Direction,
+    /// Units of each.
     pub hidden: usize,
     /// Dropout on the layer's input and on the recurrence.
     pub dropout: DropoutConfig,
@@ -33,17 +37,24 @@ pub struct Model {
     embedding: Embedding,
     layer: AnyRecurrent,
     dense: Linear,
+    #[module(skip)]
+    direction: Direction,
 }
 
 impl ModelConfig {
     /// A new model, its weights drawn from `key` as Keras draws them.
     pub fn init(&self, key: Key, device: &Device) -> Result<Model, RnnError> {
-        let layer = self.dropout.apply(AnyConfig::new(self.cell, self.embedding, self.hidden));
+        let layer = AnyConfig {
+            num_layers: self.layers,
+            direction: self.direction,
+            ..self.dropout.apply(AnyConfig::new(self.cell, self.embedding, self.hidden))
+        };
         let keras = Preset::Keras;
         Ok(Model {
             embedding: keras.embedding(self.num_words, self.embedding, key.child(0), device),
             layer: layer.try_init(key.child(1), device)?,
-            dense: keras.linear(self.hidden, 1, key.child(2), device),
+            dense: keras.linear(layer.d_output(), 1, key.child(2), device),
+            direction: self.direction,
         })
     }
 }
@@ -53,7 +64,7 @@ impl Model {
     pub fn logits(&self, ids: Tensor<2, Int>, dropout: Option<Key>) -> Tensor<1> {
         let words = self.embedding.forward(ids); // [batch, tokens, embedding]
         let (_, state) = self.layer.forward(words, None, dropout);
-        self.dense.forward(state.hidden().clone()).squeeze_dim(1)
+        self.dense.forward(state.hidden(self.direction)).squeeze_dim(1)
     }
 }
 

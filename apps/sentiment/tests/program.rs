@@ -66,6 +66,7 @@ fn tables_train_too() {
     program.write("films.csv", format!("text,label\n{}", (0..40).map(row).collect::<String>()));
     for cell in ["rnn", "lstm", "gru"] {
         let args = ["--data", "films.csv", "--cell", cell, "--epochs", "5", "--batch", "4", "--optimizer", "rmsprop"];
+        let args = [&args[..], &["--layers", "2", "--bidirectional"]].concat();
         let ran = program.run(&[&["train", "--json", "--hidden", "8", "--embedding", "8"], &args[..]].concat()).ok();
         let json = ran.json();
         assert_eq!((&json["corpus"], &json["test_reviews"]), (&"films.csv".into(), &16.into()));

@@ -1,9 +1,10 @@
 //! A recurrent layer whose cell is chosen at run time.
 
 use crate::cell::{Cell, GruCell, LstmCell, RnnCell};
-use crate::state::{CellState, LstmState, States};
+use crate::state::{LstmState, States};
 use crate::{
-    DropoutMasks, ForwardArgs, Gru, HiddenState, Key, Lstm, Preset, Recurrent, RecurrentConfig, Rnn, RnnError,
+    Direction, DropoutMasks, ForwardArgs, Gru, HiddenState, Key, Lstm, Preset, Recurrent, RecurrentConfig, Rnn,
+    RnnError,
 };
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -57,8 +58,12 @@ pub struct AnyConfig {
     pub cell: CellKind,
     /// Features per step of the input.
     pub d_input: usize,
-    /// Units of the hidden state.
+    /// Units of the hidden state, in every layer.
     pub d_hidden: usize,
+    /// Layers upon each other.
+    pub num_layers: usize,
+    /// Which way each goes.
+    pub direction: Direction,
     /// Input dropout.
     pub dropout: f64,
     /// Recurrent dropout.
@@ -70,10 +75,24 @@ pub struct AnyConfig {
 }
 
 impl AnyConfig {
-    /// A layer without dropout, with [`Preset::Keras`].
+    /// One forward layer without dropout, with [`Preset::Keras`].
     pub fn new(cell: CellKind, d_input: usize, d_hidden: usize) -> Self {
-        let dropout_masks = DropoutMasks::Shared;
-        Self { cell, d_input, d_hidden, dropout: 0.0, recurrent_dropout: 0.0, dropout_masks, preset: Preset::Keras }
+        Self {
+            cell,
+            d_input,
+            d_hidden,
+            num_layers: 1,
+            direction: Direction::Forward,
+            dropout: 0.0,
+            recurrent_dropout: 0.0,
+            dropout_masks: DropoutMasks::Shared,
+            preset: Preset::Keras,
+        }
+    }
+
+    /// Features per step of the output: directions times `d_hidden`.
+    pub fn d_output(&self) -> usize {
+        self.direction.count() * self.d_hidden
     }
 
     /// Makes the layer, its weights drawn from `key`.
@@ -90,6 +109,8 @@ impl AnyConfig {
 
     fn of<C: Cell + Default>(&self) -> RecurrentConfig<C> {
         RecurrentConfig::new(self.d_input, self.d_hidden)
+            .with_num_layers(self.num_layers)
+            .with_direction(self.direction)
             .with_preset(self.preset)
             .with_dropout(self.dropout)
             .with_recurrent_dropout(self.recurrent_dropout)
@@ -120,11 +141,11 @@ pub enum AnyStates {
 }
 
 impl AnyStates {
-    /// The last layer's h, `[batch, d_hidden]`.
-    pub fn hidden(&self) -> &Tensor<2> {
+    /// The last layer's h, its `directions` side by side: `[batch, directions·d_hidden]`.
+    pub fn hidden(&self, direction: Direction) -> Tensor<2> {
         match self {
-            AnyStates::Rnn(s) | AnyStates::Gru(s) => s.last().hidden(),
-            AnyStates::Lstm(s) => s.last().hidden(),
+            AnyStates::Rnn(s) | AnyStates::Gru(s) => s.hidden(direction),
+            AnyStates::Lstm(s) => s.hidden(direction),
         }
     }
 }
@@ -181,7 +202,7 @@ fn run<C: Cell>(
     dropout: Option<Key>,
     wrap: impl Fn(States<C::State>) -> AnyStates,
 ) -> Result<(Tensor<3>, AnyStates), RnnError> {
-    let args = ForwardArgs { state, lengths: None, dropout };
+    let args = ForwardArgs { state, ..Default::default() }.with_dropout(dropout);
     let output = layer.try_forward(input, args)?;
     Ok((output.sequence, wrap(output.state)))
 }

@@ -8,6 +8,31 @@ use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+/// Which way a layer goes over its input.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// From the first step to the last.
+    #[default]
+    Forward,
+    /// From the last step to the first (Keras' `go_backwards`, but outputs stay at their own steps).
+    Backward,
+    /// Both, each with weights of its own; the outputs side by side, forward before backward.
+    Bidirectional,
+}
+
+impl Direction {
+    /// 1, or 2 for both.
+    pub fn count(self) -> usize {
+        if self == Self::Bidirectional { 2 } else { 1 }
+    }
+
+    /// Whether the `index`-th of these directions goes backward.
+    pub(crate) fn reverse(self, index: usize) -> bool {
+        self == Self::Backward || index == 1
+    }
+}
+
 /// How many masks input dropout and recurrent dropout draw for a sequence.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -20,6 +45,15 @@ pub enum DropoutMasks {
     PerGate,
 }
 
+/// The probability that a unit of the state keeps its old value at a step (Krueger et al., 2017).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct ZoneoutConfig {
+    /// Of h.
+    pub hidden: f64,
+    /// Of c; cells without one ignore it.
+    pub cell: f64,
+}
+
 /// Options of a recurrent layer over the cell `C`. See [`RnnConfig`](crate::RnnConfig),
 /// [`LstmConfig`](crate::LstmConfig) and [`GruConfig`](crate::GruConfig).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,19 +61,30 @@ pub enum DropoutMasks {
 pub struct RecurrentConfig<C: Cell> {
     /// Features per step of the input.
     pub d_input: usize,
-    /// Units of the hidden state.
-    pub d_hidden: usize,
+    /// Units of each layer's hidden state, the first layer's first.
+    pub d_hidden: Vec<usize>,
+    /// Which way each layer goes.
+    pub direction: Direction,
+    /// Whether input and output are `[time, batch, …]` instead of `[batch, time, …]`. Masks and lengths stay as they are.
+    pub time_major: bool,
     /// The cell and its own options.
     pub cell: C,
     /// None, one or two bias vectors.
     pub bias: Bias,
-    /// The probability that an input feature is dropped for a whole sequence.
+    /// The probability that a feature of a layer's input is dropped for a whole sequence; in every layer.
     pub dropout: f64,
+    /// The probability that an output of a layer is dropped on its way to the next, drawn anew for each step: PyTorch's
+    /// `dropout`.
+    pub layer_dropout: f64,
     /// The probability that a unit of h is dropped from the recurrent product for a whole sequence (variational
     /// dropout: Gal and Ghahramani, 2016).
     pub recurrent_dropout: f64,
-    /// One mask for all gates, or one a gate; for both kinds of dropout.
+    /// One mask for all gates, or one a gate; for `dropout` and `recurrent_dropout`.
     pub dropout_masks: DropoutMasks,
+    /// The probability that an element of `W_hh` is dropped for a whole batch (AWD-LSTM: Merity, Keskar and Socher, 2018).
+    pub weight_dropout: f64,
+    /// The probability that a unit of the state keeps its old value at a step.
+    pub zoneout: ZoneoutConfig,
     /// How the weights start.
     pub initializers: Initializers,
 }
@@ -51,18 +96,48 @@ impl<C: Cell + Default> RecurrentConfig<C> {
         let cell = C::default();
         Self {
             d_input,
-            d_hidden,
+            d_hidden: vec![d_hidden],
+            direction: Direction::Forward,
+            time_major: false,
             bias: cell.keras_bias(),
             cell,
             dropout: 0.0,
+            layer_dropout: 0.0,
             recurrent_dropout: 0.0,
             dropout_masks: DropoutMasks::Shared,
+            weight_dropout: 0.0,
+            zoneout: ZoneoutConfig::default(),
             initializers: Initializers::KERAS,
         }
     }
 }
 
 impl<C: Cell> RecurrentConfig<C> {
+    /// Stacks `layers` layers of the first one's size.
+    pub fn with_num_layers(mut self, layers: usize) -> Self {
+        let d_hidden = self.d_hidden.first().copied().unwrap_or_default();
+        self.d_hidden = vec![d_hidden; layers];
+        self
+    }
+
+    /// Stacks layers of these sizes.
+    pub fn with_d_hidden(mut self, d_hidden: impl Into<Vec<usize>>) -> Self {
+        self.d_hidden = d_hidden.into();
+        self
+    }
+
+    /// Which way each layer goes.
+    pub fn with_direction(mut self, direction: Direction) -> Self {
+        self.direction = direction;
+        self
+    }
+
+    /// Takes and gives `[time, batch, …]` instead of `[batch, time, …]`.
+    pub fn with_time_major(mut self, time_major: bool) -> Self {
+        self.time_major = time_major;
+        self
+    }
+
     /// Takes initialisers and number of biases from a framework. Set the cell's own options first: Keras' number of
     /// biases depends on them.
     pub fn with_preset(mut self, preset: Preset) -> Self {
@@ -79,9 +154,15 @@ impl<C: Cell> RecurrentConfig<C> {
         self
     }
 
-    /// Drops input features with probability `dropout`, one mask per sequence.
+    /// Drops features of each layer's input with probability `dropout`, one mask per sequence.
     pub fn with_dropout(mut self, dropout: f64) -> Self {
         self.dropout = dropout;
+        self
+    }
+
+    /// Drops outputs of a layer on their way to the next with probability `dropout`, at each step anew.
+    pub fn with_layer_dropout(mut self, dropout: f64) -> Self {
+        self.layer_dropout = dropout;
         self
     }
 
@@ -97,24 +178,59 @@ impl<C: Cell> RecurrentConfig<C> {
         self
     }
 
+    /// Drops elements of the recurrent matrix with probability `dropout`, one mask per batch.
+    pub fn with_weight_dropout(mut self, dropout: f64) -> Self {
+        self.weight_dropout = dropout;
+        self
+    }
+
+    /// Keeps units of h, and of c, at their old value with these probabilities at each step.
+    pub fn with_zoneout(mut self, hidden: f64, cell: f64) -> Self {
+        self.zoneout = ZoneoutConfig { hidden, cell };
+        self
+    }
+
     /// How the weights start.
     pub fn with_initializers(mut self, initializers: Initializers) -> Self {
         self.initializers = initializers;
         self
     }
 
+    /// Features per step of the output: directions times the last layer's `d_hidden`.
+    pub fn d_output(&self) -> usize {
+        self.direction.count() * self.d_hidden.last().copied().unwrap_or_default()
+    }
+
+    /// Features per step of the `layer`-th layer's input.
+    pub(crate) fn layer_input(&self, layer: usize) -> usize {
+        if layer == 0 { self.d_input } else { self.direction.count() * self.d_hidden[layer - 1] }
+    }
+
     /// Makes the layer, its weights drawn from `key`.
     ///
     /// # Errors
-    /// A size of zero, a probability outside `[0, 1)`, an initialiser that cannot fill its parameter.
+    /// A size of zero, no layer, a probability outside `[0, 1)`, an initialiser that cannot fill its parameter.
     pub fn try_init(&self, key: Key, device: &Device) -> Result<Recurrent<C>, RnnError> {
         self.check()?;
-        let (i, h, g) = (self.d_input, self.d_hidden, C::GATES * self.d_hidden);
+        let mut layers = Vec::new();
+        for layer in 0..self.d_hidden.len() {
+            for _ in 0..self.direction.count() {
+                let number = layers.len() as u64;
+                layers.push(self.init_layer(layer, |parameter| key.child(4 * number + parameter), device)?);
+            }
+        }
+        Ok(Recurrent { layers, config: self.clone() })
+    }
+
+    /// The weights of one layer and direction; `key` gives each of the four parameters a key of its own.
+    fn init_layer(&self, layer: usize, key: impl Fn(u64) -> Key, device: &Device) -> Result<Layer, RnnError> {
+        let (i, h) = (self.layer_input(layer), self.d_hidden[layer]);
+        let g = C::GATES * h;
         let of = &self.initializers;
         let input_bias = match self.bias {
             Bias::None => None,
             _ => {
-                let mut bias = of.bias.vector(g, h, key.child(2))?;
+                let mut bias = of.bias.vector(g, h, key(2))?;
                 if let (true, Some(forget)) = (of.unit_forget_bias, C::FORGET_GATE) {
                     bias[forget * h..(forget + 1) * h].fill(1.0);
                 }
@@ -122,20 +238,19 @@ impl<C: Cell> RecurrentConfig<C> {
             }
         };
         let recurrent_bias = match self.bias {
-            Bias::Two => Some(of.bias.vector(g, h, key.child(3))?),
+            Bias::Two => Some(of.bias.vector(g, h, key(3))?),
             _ => None,
         };
         let vector = |values: Vec<f64>| {
             let data = TensorData::new(values, [g]);
             Param::from_tensor(Tensor::<1>::from_data(data, device))
         };
-        let layer = Layer {
-            weight_ih: parameter(of.input.matrix(i, g, h, key.child(0)), g, device),
-            weight_hh: parameter(of.recurrent.matrix(h, g, h, key.child(1)), g, device),
+        Ok(Layer {
+            weight_ih: parameter(of.input.matrix(i, g, h, key(0)), g, device),
+            weight_hh: parameter(of.recurrent.matrix(h, g, h, key(1)), g, device),
             bias_ih: input_bias.map(vector),
             bias_hh: recurrent_bias.map(vector),
-        };
-        Ok(Recurrent { layers: vec![layer], config: self.clone() })
+        })
     }
 
     /// [`try_init`](Self::try_init) for a configuration known to be right.
@@ -150,21 +265,31 @@ impl<C: Cell> RecurrentConfig<C> {
     }
 
     fn check(&self) -> Result<(), RnnError> {
-        for (name, size) in [("d_input", self.d_input), ("d_hidden", self.d_hidden)] {
-            if size == 0 {
-                return Err(RnnError::ZeroSize { name });
-            }
+        if self.d_hidden.is_empty() {
+            return Err(RnnError::NoLayers);
         }
-        for (name, value) in [("dropout", self.dropout), ("recurrent_dropout", self.recurrent_dropout)] {
-            if !(0.0..1.0).contains(&value) {
-                return Err(RnnError::Probability { name, value });
-            }
+        if self.d_input == 0 {
+            return Err(RnnError::ZeroSize { name: "d_input" });
+        }
+        if self.d_hidden.contains(&0) {
+            return Err(RnnError::ZeroSize { name: "d_hidden" });
+        }
+        let probabilities = [
+            ("dropout", self.dropout),
+            ("layer_dropout", self.layer_dropout),
+            ("recurrent_dropout", self.recurrent_dropout),
+            ("weight_dropout", self.weight_dropout),
+            ("zoneout.hidden", self.zoneout.hidden),
+            ("zoneout.cell", self.zoneout.cell),
+        ];
+        if let Some(&(name, value)) = probabilities.iter().find(|(_, value)| !(0.0..1.0).contains(value)) {
+            return Err(RnnError::Probability { name, value });
         }
         if matches!(self.bias, Bias::None) {
             return Ok(());
         }
         match self.initializers.bias {
-            Initializer::GlorotUniform | Initializer::Orthogonal => {
+            Initializer::GlorotUniform | Initializer::Orthogonal | Initializer::Identity(_) => {
                 self.initializers.bias.vector(1, 1, Key::new(0)).map(drop)
             }
             _ => Ok(()),

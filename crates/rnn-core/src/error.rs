@@ -10,6 +10,9 @@ pub enum RnnError {
         /// The configuration's field.
         name: &'static str,
     },
+    /// The configuration has no layer.
+    #[error("d_hidden is empty; give the size of at least one layer")]
+    NoLayers,
     /// A probability is outside `[0, 1)`.
     #[error("{name} is {value}; a dropout probability must be at least 0 and less than 1")]
     Probability {
@@ -65,8 +68,21 @@ pub enum RnnError {
         /// Steps of the input.
         time: usize,
     },
+    /// The mask has not one value a row and step.
+    #[error("the mask has {found} values, expected one a row and step: {batch}·{time}")]
+    MaskSize {
+        /// Rows of the batch.
+        batch: usize,
+        /// Steps of the input.
+        time: usize,
+        /// Values given.
+        found: usize,
+    },
+    /// Both lengths and a mask were given.
+    #[error("both lengths and a mask were given; give one of them")]
+    LengthsAndMask,
     /// The number of states is not the number of layers.
-    #[error("{found} initial states were given for {expected} layers")]
+    #[error("{found} initial states were given for {expected} layers and directions")]
     StateCount {
         /// Layers times directions.
         expected: usize,

@@ -22,6 +22,9 @@ pub enum Initializer {
     Orthogonal,
     /// Uniform in ±1/√d_hidden (PyTorch's recurrent layers).
     UniformHidden,
+    /// This multiple of the identity, in each gate's square: rows beyond the columns, or columns beyond the rows, are
+    /// zero. With relu, IRNN's recurrence (Le, Jaitly and Hinton, 2015).
+    Identity(f64),
 }
 
 impl Initializer {
@@ -31,6 +34,10 @@ impl Initializer {
         match self {
             Initializer::GlorotUniform => uniform(n, (6.0 / (rows + columns) as f64).sqrt(), key).collect(),
             Initializer::Orthogonal => orthogonal(rows, columns, key),
+            Initializer::Identity(scale) => {
+                let on_diagonal = |i: usize| i % columns % d_hidden == i / columns;
+                (0..n).map(|i| if on_diagonal(i) { scale } else { 0.0 }).collect()
+            }
             other => other.elementwise(n, d_hidden, key),
         }
     }
@@ -41,11 +48,13 @@ impl Initializer {
     /// [`RnnError::Initializer`] for the initialisers that need a matrix.
     pub fn vector(self, n: usize, d_hidden: usize, key: Key) -> Result<Vec<f64>, RnnError> {
         match self {
-            Initializer::GlorotUniform | Initializer::Orthogonal => Err(RnnError::Initializer {
-                initializer: format!("{self:?}"),
-                parameter: "bias",
-                reason: "it is defined for matrices only; use Zeros, Constant or a uniform one".into(),
-            }),
+            Initializer::GlorotUniform | Initializer::Orthogonal | Initializer::Identity(_) => {
+                Err(RnnError::Initializer {
+                    initializer: format!("{self:?}"),
+                    parameter: "bias",
+                    reason: "it is defined for matrices only; use Zeros, Constant or a uniform one".into(),
+                })
+            }
             other => Ok(other.elementwise(n, d_hidden, key)),
         }
     }
@@ -209,6 +218,12 @@ mod tests {
         let torch = reach(Initializer::UniformHidden.matrix(64, 512, 128, Key::new(0)));
         let limit = 1.0 / 128f64.sqrt();
         assert!(torch <= limit && torch > 0.999 * limit);
+    }
+
+    #[test]
+    fn the_identity_is_in_each_gate() {
+        let m = Initializer::Identity(0.5).matrix(2, 4, 2, Key::new(0));
+        assert_eq!(m, [0.5, 0., 0.5, 0., 0., 0.5, 0., 0.5]);
     }
 
     #[test]

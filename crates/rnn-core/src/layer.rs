@@ -1,12 +1,14 @@
-//! The one driver: a cell over a batch of sequences.
+//! The one driver: a cell over a batch of sequences, layer upon layer, in one direction or both.
 
+use crate::RnnError;
+use crate::args::{ForwardArgs, Output};
 use crate::cell::{Cell, Recurrence, masked_product};
-use crate::config::{DropoutMasks, RecurrentConfig};
-use crate::ops::reference;
+use crate::config::RecurrentConfig;
+use crate::dropout::Dropout;
+use crate::ops::{Counted, Pass, reference};
 use crate::state::{CellState, States};
-use crate::{Key, RnnError};
 use burn::module::{Module, Param};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 
 /// The weights of one layer and direction, packed over the gates in PyTorch's order.
 ///
@@ -23,63 +25,17 @@ pub struct Layer {
     pub bias_hh: Option<Param<Tensor<1>>>,
 }
 
-/// A recurrent layer over the cell `C`: [`Rnn`](crate::Rnn), [`Lstm`](crate::Lstm), [`Gru`](crate::Gru).
+/// A recurrent layer, or a stack of them, over the cell `C`: [`Rnn`](crate::Rnn), [`Lstm`](crate::Lstm),
+/// [`Gru`](crate::Gru).
 ///
 /// Made by [`RecurrentConfig::init`]; a Burn [`Module`], so it goes into other modules, optimizers and records.
 #[derive(Module, Debug)]
 pub struct Recurrent<C: Cell> {
-    /// The weights. One layer so far.
+    /// The weights per layer and direction: index `layer · directions + direction`.
     pub layers: Vec<Layer>,
     /// What the layer was made with.
     #[module(skip)]
     pub config: RecurrentConfig<C>,
-}
-
-/// What a forward pass may be given besides its input.
-#[derive(Debug, Clone)]
-pub struct ForwardArgs<'a, S> {
-    /// The state before the first step; zero without it.
-    pub state: Option<States<S>>,
-    /// Each row's own number of steps, at most the input's; all of them without it. Rows are padded at the end.
-    pub lengths: Option<&'a [usize]>,
-    /// Draws the dropout masks. Dropout acts when a key is given and only then, so pass one in training, another at
-    /// every step, and none in evaluation.
-    pub dropout: Option<Key>,
-}
-
-impl<S> Default for ForwardArgs<'_, S> {
-    fn default() -> Self {
-        Self { state: None, lengths: None, dropout: None }
-    }
-}
-
-impl<'a, S> ForwardArgs<'a, S> {
-    /// Starts from `state`.
-    pub fn with_state(mut self, state: impl Into<States<S>>) -> Self {
-        self.state = Some(state.into());
-        self
-    }
-
-    /// Gives each row's own number of steps.
-    pub fn with_lengths(mut self, lengths: &'a [usize]) -> Self {
-        self.lengths = Some(lengths);
-        self
-    }
-
-    /// Turns dropout on (`Some`) or off (`None`).
-    pub fn with_dropout(mut self, key: Option<Key>) -> Self {
-        self.dropout = key;
-        self
-    }
-}
-
-/// What a forward pass gives.
-#[derive(Debug, Clone)]
-pub struct Output<S> {
-    /// The hidden state at every step, `[batch, time, d_hidden]`; zero past a row's own length.
-    pub sequence: Tensor<3>,
-    /// Each row's state after its own last step.
-    pub state: States<S>,
 }
 
 impl<C: Cell> Recurrent<C> {
@@ -102,38 +58,53 @@ impl<C: Cell> Recurrent<C> {
         }
     }
 
-    /// Runs over `input`, `[batch, time, d_input]`, with a state, lengths or dropout.
+    /// Runs over `input`, `[batch, time, d_input]`, with a state, lengths or a mask, and dropout.
     ///
     /// Input dropout and recurrent dropout draw their masks once per sequence, the same at every step, and scale by
-    /// 1/(1−p); see [`DropoutMasks`]. The recurrent mask applies to h in the recurrent product only, not to the GRU's
-    /// `z∘h`.
+    /// 1/(1−p); see [`DropoutMasks`](crate::DropoutMasks). The recurrent mask applies to h in the recurrent product only,
+    /// not to the GRU's `z∘h`. Zoneout draws anew for each step, and without a key takes the mean of old and new value.
     ///
     /// # Errors
     /// An input without rows or steps or with other than `d_input` features; lengths that are not one a row or longer
-    /// than the input; a state of another shape; tensors on different devices or of different dtypes.
+    /// than the input; a mask that has not one value a row and step; states of another number or shape; tensors on
+    /// different devices or of different dtypes.
     pub fn try_forward(&self, input: Tensor<3>, args: ForwardArgs<C::State>) -> Result<Output<C::State>, RnnError> {
-        let [batch, time, d_input] = input.dims();
-        self.check_input(&input, args.lengths)?;
-        let state = self.initial_state(args.state, batch)?;
-        let layer = &self.layers[0];
+        let [batch, time] = self.sizes(&input);
+        let counted = self.check_input(&input, &args)?;
+        let states = self.initial_states(args.state, batch)?;
 
         // Time-major, so that each step's products lie side by side.
-        let input = input.swap_dims(0, 1);
-        let masks = self.masks(args.dropout, INPUT_MASK, [batch, d_input]);
-        let mut products = masked_product(&masks, layer.weight_ih.val(), |mask| {
-            let input = input.clone();
-            let input = if let Some(mask) = mask { input * mask.clone().unsqueeze_dim(0) } else { input };
-            input.reshape([time * batch, d_input])
-        });
-        if let Some(bias) = &layer.bias_ih {
-            products = products + bias.val().unsqueeze();
+        let mut sequence = self.swap_unless_time_major(input);
+        let mut last = Vec::with_capacity(states.len());
+        let mut states = states.into_iter();
+        let directions = self.config.direction.count();
+        for (number, weights) in self.layers.chunks_exact(directions).enumerate() {
+            let mut outputs = Vec::with_capacity(directions);
+            for (direction, (weights, state)) in weights.iter().zip(states.by_ref()).enumerate() {
+                let dropout = Dropout::new(&self.config, args.dropout, number, direction, &weights.weight_hh);
+                let pass = Pass {
+                    reverse: self.config.direction.reverse(direction),
+                    counted,
+                    masked_output: args.masked_output,
+                    zoneout: dropout.zoneout(C::State::TENSORS, [time, batch, self.config.d_hidden[number]]),
+                };
+                let inputs = input_products(weights, sequence.clone(), &dropout.input::<C>(batch, sequence.dims()[2]));
+                let recurrence = Recurrence {
+                    weight: dropout.weight(),
+                    bias: weights.bias_hh.as_ref().map(|b| b.val()),
+                    masks: dropout.recurrent::<C>(batch),
+                };
+                let (output, state) = reference::sequence(&self.config.cell, inputs, &recurrence, state, &pass);
+                outputs.push(output);
+                last.push(state);
+            }
+            sequence = if directions == 1 { outputs.remove(0) } else { Tensor::cat(outputs, 2) };
+            if number + 1 < self.config.d_hidden.len() {
+                let weight_hh = &weights[0].weight_hh;
+                sequence = Dropout::new(&self.config, args.dropout, number, 0, weight_hh).between(sequence);
+            }
         }
-        let [_, width] = products.dims();
-        let products = products.reshape([time, batch, width]);
-
-        let recurrence = self.recurrence(args.dropout, batch);
-        let (outputs, state) = reference::sequence(&self.config.cell, products, &recurrence, state, args.lengths);
-        Ok(Output { sequence: outputs.swap_dims(0, 1), state: States::from(state) })
+        Ok(Output { sequence: self.swap_unless_time_major(sequence), state: States(last) })
     }
 
     /// One step, for generation and loops of one's own: `input` is `[batch, d_input]`; the output is the new state's
@@ -143,65 +114,47 @@ impl<C: Cell> Recurrent<C> {
     /// Where `try_forward` gives an error for an input of one step.
     pub fn step(&self, input: Tensor<2>, state: Option<States<C::State>>) -> States<C::State> {
         let args = ForwardArgs { state, ..Default::default() };
-        self.forward_with(input.unsqueeze_dim(1), args).state
+        let time = if self.config.time_major { 0 } else { 1 };
+        self.forward_with(input.unsqueeze_dim(time), args).state
     }
 
-    fn recurrence(&self, dropout: Option<Key>, batch: usize) -> Recurrence {
-        let layer = &self.layers[0];
-        Recurrence {
-            weight: layer.weight_hh.val(),
-            bias: layer.bias_hh.as_ref().map(|b| b.val()),
-            masks: self.masks(dropout, RECURRENT_MASK, [batch, self.config.d_hidden]),
+    /// Rows and steps of an input.
+    fn sizes(&self, input: &Tensor<3>) -> [usize; 2] {
+        let [a, b, _] = input.dims();
+        if self.config.time_major { [b, a] } else { [a, b] }
+    }
+
+    fn swap_unless_time_major(&self, sequence: Tensor<3>) -> Tensor<3> {
+        if self.config.time_major { sequence } else { sequence.swap_dims(0, 1) }
+    }
+
+    fn initial_states(&self, given: Option<States<C::State>>, batch: usize) -> Result<Vec<C::State>, RnnError> {
+        let weights = || self.layers.iter().map(|layer| layer.weight_hh.val());
+        let Some(States(states)) = given else {
+            let zeros = weights().map(|weight| {
+                let zeros = C::State::zeros(batch, weight.dims()[0], &weight.device());
+                zeros.map(|t| t.cast(weight.dtype()))
+            });
+            return Ok(zeros.collect());
+        };
+        if states.len() != self.layers.len() {
+            return Err(RnnError::StateCount { expected: self.layers.len(), found: states.len() });
         }
-    }
-
-    /// Masks of 0 and 1/(1−p): none where nothing is dropped, one for all gates, or one a gate.
-    fn masks(&self, key: Option<Key>, which: u64, shape: [usize; 2]) -> Vec<Tensor<2>> {
-        let p = if which == INPUT_MASK { self.config.dropout } else { self.config.recurrent_dropout };
-        let Some(key) = key.filter(|_| p > 0.0) else {
-            return Vec::new();
+        let check = |(state, weight): (C::State, Tensor<2>)| {
+            let mut result = Ok(());
+            let state = state.map(|tensor| {
+                if result.is_ok() {
+                    result = check_state(&tensor, [batch, weight.dims()[0]], &weight);
+                }
+                tensor
+            });
+            result.map(|()| state)
         };
-        // Children of the key: layer, then direction, then the mask's own number, then the gate.
-        let key = key.child(0).child(0).child(which);
-        match self.config.dropout_masks {
-            DropoutMasks::Shared => vec![self.mask(key, p, shape)],
-            DropoutMasks::PerGate => (0..C::GATES as u64).map(|gate| self.mask(key.child(gate), p, shape)).collect(),
-        }
+        states.into_iter().zip(weights()).map(check).collect()
     }
 
-    fn mask(&self, key: Key, p: f64, shape: [usize; 2]) -> Tensor<2> {
-        let scale = 1.0 / (1.0 - p);
-        let values: Vec<f64> = key.uniforms(shape[0] * shape[1]).map(|u| if u < p { 0.0 } else { scale }).collect();
-        let weight = self.layers[0].weight_hh.val();
-        let options = (&weight.device().inner(), weight.dtype());
-        let mask = Tensor::from_data(TensorData::new(values, shape), options);
-        // Masks are constants; they only join the graph of the weights.
-        if weight.is_autodiff() { mask.autodiff() } else { mask }
-    }
-
-    fn initial_state(&self, given: Option<States<C::State>>, batch: usize) -> Result<C::State, RnnError> {
-        let d_hidden = self.config.d_hidden;
-        let weight = self.layers[0].weight_hh.val();
-        let Some(States(mut states)) = given else {
-            let zeros = C::State::zeros(batch, d_hidden, &weight.device());
-            return Ok(zeros.map(|t| t.cast(weight.dtype())));
-        };
-        let (found, expected) = (states.len(), self.layers.len());
-        let (Some(state), true) = (states.pop(), found == expected) else {
-            return Err(RnnError::StateCount { expected, found });
-        };
-        let mut result = Ok(());
-        let state = state.map(|tensor| {
-            if result.is_ok() {
-                result = check_state(&tensor, [batch, d_hidden], &weight);
-            }
-            tensor
-        });
-        result.map(|()| state)
-    }
-
-    fn check_input(&self, input: &Tensor<3>, lengths: Option<&[usize]>) -> Result<(), RnnError> {
-        let [batch, time, d_input] = input.dims();
+    fn check_input<'a>(&self, input: &Tensor<3>, args: &ForwardArgs<'a, C::State>) -> Result<Counted<'a>, RnnError> {
+        let ([batch, time], [_, _, d_input]) = (self.sizes(input), input.dims());
         if batch == 0 || time == 0 {
             return Err(RnnError::EmptyInput { batch, time });
         }
@@ -209,21 +162,40 @@ impl<C: Cell> Recurrent<C> {
             return Err(RnnError::InputSize { expected: self.config.d_input, found: d_input });
         }
         check_place("input", input, &self.layers[0].weight_hh.val())?;
-        let Some(lengths) = lengths else {
-            return Ok(());
-        };
-        if lengths.len() != batch {
-            return Err(RnnError::LengthCount { expected: batch, found: lengths.len() });
-        }
-        match lengths.iter().position(|&length| length > time) {
-            Some(row) => Err(RnnError::LengthTooLong { row, length: lengths[row], time }),
-            None => Ok(()),
+        match (args.lengths, args.mask) {
+            (None, None) => Ok(Counted::All),
+            (Some(_), Some(_)) => Err(RnnError::LengthsAndMask),
+            (None, Some(mask)) if mask.len() != batch * time => {
+                Err(RnnError::MaskSize { batch, time, found: mask.len() })
+            }
+            (None, Some(mask)) => Ok(Counted::Mask(mask)),
+            (Some(lengths), None) if lengths.len() != batch => {
+                Err(RnnError::LengthCount { expected: batch, found: lengths.len() })
+            }
+            (Some(lengths), None) => match lengths.iter().position(|&length| length > time) {
+                Some(row) => Err(RnnError::LengthTooLong { row, length: lengths[row], time }),
+                None => Ok(Counted::Lengths(lengths)),
+            },
         }
     }
 }
 
-const INPUT_MASK: u64 = 0;
-const RECURRENT_MASK: u64 = 1;
+/// `(x ∘ mask)·W_ih + b_ih` for all steps at once: `input` is `[time, batch, d_input]`.
+fn input_products(weights: &Layer, input: Tensor<3>, masks: &[Tensor<2>]) -> Tensor<3> {
+    let [time, batch, d_input] = input.dims();
+    let mut products = masked_product(masks, weights.weight_ih.val(), |mask| {
+        let input = match mask {
+            Some(mask) => input.clone() * mask.clone().unsqueeze_dim(0),
+            None => input.clone(),
+        };
+        input.reshape([time * batch, d_input])
+    });
+    if let Some(bias) = &weights.bias_ih {
+        products = products + bias.val().unsqueeze();
+    }
+    let [_, width] = products.dims();
+    products.reshape([time, batch, width])
+}
 
 fn check_state(state: &Tensor<2>, expected: [usize; 2], weight: &Tensor<2>) -> Result<(), RnnError> {
     let found = state.dims();

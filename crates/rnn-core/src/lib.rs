@@ -19,8 +19,11 @@
 #![forbid(unsafe_code)]
 
 mod any;
+mod args;
+mod bptt;
 pub mod cell;
 mod config;
+mod dropout;
 mod error;
 mod init;
 mod layer;
@@ -29,12 +32,14 @@ mod rng;
 mod state;
 
 pub use any::{AnyConfig, AnyRecurrent, AnyStates, CellKind};
+pub use args::{ForwardArgs, MaskedOutput, Output};
+pub use bptt::windows;
 pub use burn;
 pub use cell::{Bias, GruCell, LstmCell, Nonlinearity, RnnCell};
-pub use config::{DropoutMasks, RecurrentConfig};
+pub use config::{Direction, DropoutMasks, RecurrentConfig, ZoneoutConfig};
 pub use error::RnnError;
 pub use init::{Initializer, Initializers, Preset};
-pub use layer::{ForwardArgs, Layer, Output, Recurrent};
+pub use layer::{Layer, Recurrent};
 pub use rng::Key;
 pub use state::{CellState, HiddenState, LstmState, States};
 

@@ -1,20 +1,24 @@
 //! The state a cell carries from step to step.
 
-use burn::tensor::{Device, Tensor};
+use crate::Direction;
+use burn::tensor::{Bool, Device, Tensor, TensorData};
 use std::fmt::Debug;
 
 /// What one layer and direction carries from one step to the next.
 pub trait CellState: Clone + Debug + Send + Sync + 'static {
+    /// How many tensors it has.
+    const TENSORS: usize;
+
     /// All zero, for `batch` rows: where a sequence starts.
     fn zeros(batch: usize, d_hidden: usize, device: &Device) -> Self;
 
     /// The hidden state h, `[batch, d_hidden]`: what the layer gives out at this step.
     fn hidden(&self) -> &Tensor<2>;
 
-    /// The state with every tensor `[batch, d_hidden]` replaced by `f` of it.
+    /// The state with every tensor `[batch, d_hidden]` replaced by `f` of it, h first.
     fn map(self, f: impl FnMut(Tensor<2>) -> Tensor<2>) -> Self;
 
-    /// Two states of the same kind, tensor by tensor.
+    /// Two states of the same kind, tensor by tensor, h first.
     fn zip(self, other: Self, f: impl FnMut(Tensor<2>, Tensor<2>) -> Tensor<2>) -> Self;
 
     /// The same values without their history: no gradient flows back past this point.
@@ -31,6 +35,8 @@ pub struct HiddenState {
 }
 
 impl CellState for HiddenState {
+    const TENSORS: usize = 1;
+
     fn zeros(batch: usize, d_hidden: usize, device: &Device) -> Self {
         Self { hidden: Tensor::zeros([batch, d_hidden], device) }
     }
@@ -58,6 +64,8 @@ pub struct LstmState {
 }
 
 impl CellState for LstmState {
+    const TENSORS: usize = 2;
+
     fn zeros(batch: usize, d_hidden: usize, device: &Device) -> Self {
         let zeros = Tensor::zeros([batch, d_hidden], device);
         Self { hidden: zeros.clone(), cell: zeros }
@@ -77,12 +85,12 @@ impl CellState for LstmState {
 }
 
 /// The states of a whole [`Recurrent`](crate::Recurrent), one per layer and direction: index
-/// `layer · directions + direction`, as in PyTorch. There is one layer and one direction so far.
+/// `layer · directions + direction`, as in PyTorch.
 #[derive(Debug, Clone)]
 pub struct States<S>(pub Vec<S>);
 
 impl<S: CellState> States<S> {
-    /// The state of the last layer.
+    /// The state of the last layer, of the last of its directions.
     ///
     /// # Panics
     /// If there is none; those that a layer returns hold at least one.
@@ -90,9 +98,35 @@ impl<S: CellState> States<S> {
         &self.0[self.0.len() - 1]
     }
 
+    /// The last layer's h, its directions side by side: `[batch, directions·d_hidden]`.
+    ///
+    /// # Panics
+    /// If there are fewer states than directions; those that a layer returns are enough.
+    pub fn hidden(&self, direction: Direction) -> Tensor<2> {
+        let last = &self.0[self.0.len() - direction.count()..];
+        match last {
+            [one] => one.hidden().clone(),
+            both => Tensor::cat(both.iter().map(|state| state.hidden().clone()).collect(), 1),
+        }
+    }
+
     /// The same values without their history, to carry over from one window of a long sequence to the next.
     pub fn detach(self) -> Self {
         Self(self.0.into_iter().map(S::detach).collect())
+    }
+
+    /// The same with zero in the rows that are `true`: those whose document ended, when a batch goes on with others.
+    ///
+    /// # Panics
+    /// If `rows` has not one value a row.
+    pub fn reset(self, rows: &[bool]) -> Self {
+        let zero = |tensor: Tensor<2>| {
+            let device = tensor.device().inner();
+            let rows: Tensor<2, Bool> = Tensor::from_data(TensorData::new(rows.to_vec(), [rows.len(), 1]), &device);
+            let rows = rows.expand(tensor.dims());
+            tensor.mask_fill(rows, 0.0)
+        };
+        Self(self.0.into_iter().map(|state| state.map(zero)).collect())
     }
 }
 

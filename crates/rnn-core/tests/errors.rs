@@ -21,12 +21,26 @@ fn configurations_are_checked() {
     let error = |config: LstmConfig| config.try_init(Key::new(0), &device).unwrap_err().to_string();
     assert_eq!(error(LstmConfig::new(0, 3)), "d_input is 0; it must be at least 1");
     assert_eq!(error(LstmConfig::new(3, 0)), "d_hidden is 0; it must be at least 1");
+    assert_eq!(
+        error(LstmConfig::new(3, 3).with_num_layers(0)),
+        "d_hidden is empty; give the size of at least one layer"
+    );
+    assert_eq!(error(LstmConfig::new(3, 3).with_d_hidden([3, 0])), "d_hidden is 0; it must be at least 1");
     let range = "a dropout probability must be at least 0 and less than 1";
     assert_eq!(error(LstmConfig::new(3, 3).with_dropout(1.0)), format!("dropout is 1; {range}"));
     assert_eq!(
         error(LstmConfig::new(3, 3).with_recurrent_dropout(f64::NAN)),
         format!("recurrent_dropout is NaN; {range}")
     );
+    let probabilities = [
+        ("layer_dropout", LstmConfig::new(3, 3).with_layer_dropout(-0.1), "-0.1"),
+        ("weight_dropout", LstmConfig::new(3, 3).with_weight_dropout(1.5), "1.5"),
+        ("zoneout.hidden", LstmConfig::new(3, 3).with_zoneout(1.0, 0.0), "1"),
+        ("zoneout.cell", LstmConfig::new(3, 3).with_zoneout(0.0, 2.0), "2"),
+    ];
+    for (name, config, value) in probabilities {
+        assert_eq!(error(config), format!("{name} is {value}; {range}"));
+    }
     let wrong = Initializers { bias: Initializer::GlorotUniform, ..Initializers::KERAS };
     let config = LstmConfig::new(3, 3).with_initializers(wrong);
     assert!(matches!(config.try_init(Key::new(0), &device), Err(RnnError::Initializer { parameter: "bias", .. })));
@@ -55,11 +69,21 @@ fn inputs_are_checked() {
         "initial state is [2, 4], expected [batch, d_hidden] = [2, 3]"
     );
     let two = States(vec![state([2, 3]), state([2, 3])]);
-    assert_eq!(message([2, 4, 2], ForwardArgs::default().with_state(two)), "2 initial states were given for 1 layers");
+    assert_eq!(
+        message([2, 4, 2], ForwardArgs::default().with_state(two)),
+        "2 initial states were given for 1 layers and directions"
+    );
     assert_eq!(
         message([2, 4, 2], ForwardArgs::default().with_state(States(vec![]))),
-        "0 initial states were given for 1 layers"
+        "0 initial states were given for 1 layers and directions"
     );
+    let mask = [true; 7];
+    assert_eq!(
+        message([2, 4, 2], ForwardArgs::default().with_mask(&mask)),
+        "the mask has 7 values, expected one a row and step: 2·4"
+    );
+    let both = ForwardArgs::default().with_mask(&[true; 8]).with_lengths(&[4, 4]);
+    assert_eq!(message([2, 4, 2], both), "both lengths and a mask were given; give one of them");
     let half = Tensor::<3>::zeros([2, 4, 2], (&device, DType::F64));
     let error = layer().try_forward(half, ForwardArgs::default()).unwrap_err();
     assert_eq!(error.to_string(), "input is F64, but the layer's weights are F32");

@@ -5,12 +5,12 @@
 mod naive;
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, FloatDType, Tensor, TensorData};
+use burn::tensor::{Device, FloatDType, Gradients, Tensor, TensorData};
 use naive::Naive;
 use rnn_core::cell::Cell;
 use rnn_core::{
-    Bias, CellState, DropoutMasks, ForwardArgs, GruCell, GruConfig, Key, LstmCell, LstmConfig, Nonlinearity, Preset,
-    Recurrent, RecurrentConfig, RnnCell, RnnConfig, States,
+    Bias, CellState, Direction, DropoutMasks, ForwardArgs, GruCell, GruConfig, Key, Layer, LstmCell, LstmConfig,
+    MaskedOutput, Nonlinearity, Preset, Recurrent, RecurrentConfig, RnnCell, RnnConfig, States, windows,
 };
 use std::sync::Once;
 
@@ -48,13 +48,20 @@ fn worst(found: &[f64], expected: &[f64]) -> f64 {
 
 /// All options that change the numbers, for one cell.
 fn each_layer<C: Cell>(make: impl Fn(Bias) -> RecurrentConfig<C>, mut f: impl FnMut(Recurrent<C>)) {
+    let mut configs = Vec::new();
     for bias in [Bias::None, Bias::One, Bias::Two] {
         for masks in [DropoutMasks::Shared, DropoutMasks::PerGate] {
-            let config = make(bias).with_dropout(0.3).with_recurrent_dropout(0.4).with_dropout_masks(masks);
-            let layer = config.init(Key::new(11), &device());
-            // Biases start at 0; give every one a value of its own.
-            f(layer.map(&mut Shift(0.1)));
+            configs.push(make(bias).with_dropout(0.3).with_recurrent_dropout(0.4).with_dropout_masks(masks));
         }
+    }
+    configs.push(make(Bias::One).with_direction(Direction::Backward).with_num_layers(2).with_zoneout(0.3, 0.2));
+    let all = make(Bias::Two).with_direction(Direction::Bidirectional).with_d_hidden([2, 3, 1]);
+    let all = all.with_dropout(0.2).with_recurrent_dropout(0.2).with_dropout_masks(DropoutMasks::PerGate);
+    configs.push(all.with_layer_dropout(0.3).with_weight_dropout(0.3).with_zoneout(0.2, 0.3));
+    for config in configs {
+        let layer = config.init(Key::new(11), &device());
+        // Biases start at 0; give every one a value of its own.
+        f(layer.map(&mut Shift(0.1)));
     }
 }
 
@@ -87,39 +94,66 @@ fn gru(reset_after: bool) -> impl Fn(Bias) -> RecurrentConfig<GruCell> {
     move |bias| GruConfig::new(INPUT, HIDDEN).with_reset_after(reset_after).with_bias(bias)
 }
 
-/// An initial state whose tensors hold `base`, changed at `(tensor, element)` by `delta`.
-fn state<S: CellState>(base: &[f64]) -> S {
-    let mut n = 0;
-    S::zeros(BATCH, HIDDEN, &device()).map(|_| {
-        n += 1;
-        let part = &base[(n - 1) * BATCH * HIDDEN..n * BATCH * HIDDEN];
-        tensor(part, [BATCH, HIDDEN]).require_grad()
-    })
+/// How many numbers all initial states of a layer have.
+fn state_size<C: Naive>(layer: &Recurrent<C>) -> usize {
+    let units: usize = layer.config.d_hidden.iter().sum();
+    C::STATE_TENSORS * BATCH * layer.config.direction.count() * units
 }
 
-fn state_values<S: CellState>(state: &S) -> Vec<f64> {
-    let mut all = Vec::new();
-    let _ = state.clone().map(|t| {
-        all.extend(to_vec(t.clone()));
-        t
+/// Initial states whose tensors hold `base`, one after the other.
+fn states<C: Cell>(layer: &Recurrent<C>, base: &[f64]) -> States<C::State> {
+    let mut rest = base;
+    let all = layer.layers.iter().map(|weights| {
+        let [d_hidden, _] = weights.weight_hh.dims();
+        C::State::zeros(BATCH, d_hidden, &device()).map(|_| {
+            let (part, after) = rest.split_at(BATCH * d_hidden);
+            rest = after;
+            tensor(part, [BATCH, d_hidden]).require_grad()
+        })
     });
+    States(all.collect())
+}
+
+/// Every tensor of every state.
+fn tensors<S: CellState>(states: &States<S>) -> Vec<Tensor<2>> {
+    let mut all = Vec::new();
+    for state in &states.0 {
+        let _ = state.clone().map(|t| {
+            all.push(t.clone());
+            t
+        });
+    }
     all
+}
+
+fn state_values<S: CellState>(states: &States<S>) -> Vec<f64> {
+    tensors(states).into_iter().flat_map(to_vec).collect()
+}
+
+fn counted_by(lengths: &[usize]) -> Vec<bool> {
+    lengths.iter().flat_map(|&length| (0..TIME).map(move |t| t < length)).collect()
 }
 
 fn check_forward<C: Cell + Naive>(make: impl Fn(Bias) -> RecurrentConfig<C>) {
     each_layer(make, |layer| {
         let x = values(Key::new(1), BATCH * TIME * INPUT);
-        let s = values(Key::new(2), C::STATE_TENSORS * BATCH * HIDDEN);
-        for lengths in [vec![TIME; BATCH], vec![5, 1, 3], vec![0, 5, 2]] {
+        let s = values(Key::new(2), state_size(&layer));
+        let check = |args: ForwardArgs<C::State>, counted: &[bool]| {
             for key in [None, Some(Key::new(3))] {
-                let args =
-                    ForwardArgs::default().with_state(state::<C::State>(&s)).with_lengths(&lengths).with_dropout(key);
+                let args = args.clone().with_state(states(&layer, &s)).with_dropout(key);
                 let out = layer.forward_with(tensor(&x, [BATCH, TIME, INPUT]), args);
-                let (sequence, last) = naive::run(&layer, &x, &s, &lengths, key);
-                assert!(worst(&to_vec(out.sequence), &sequence) < 1e-13);
-                assert!(worst(&state_values(out.state.last()), &last) < 1e-13);
+                let (sequence, last) = naive::run(&layer, &x, &s, counted, BATCH, key);
+                assert!(worst(&to_vec(out.sequence), &sequence) < 1e-13, "{:?}", layer.config);
+                assert!(worst(&state_values(&out.state), &last) < 1e-13, "{:?}", layer.config);
             }
+        };
+        check(ForwardArgs::default(), &[true; BATCH * TIME]);
+        for lengths in [[5, 1, 3], [0, 5, 2]] {
+            check(ForwardArgs::default().with_lengths(&lengths), &counted_by(&lengths));
         }
+        // Padded in front, with holes, nothing at all.
+        let mask = [[false, false, true, true, true], [true, false, true, false, true], [false; 5]].concat();
+        check(ForwardArgs::default().with_mask(&mask), &mask);
     });
 }
 
@@ -133,19 +167,17 @@ fn forward_equals_the_equations() {
 }
 
 /// A scalar that depends on every output and every final state with weights of its own.
-fn loss<C: Cell>(layer: &Recurrent<C>, x: Tensor<3>, s: C::State) -> Tensor<1> {
+fn loss<C: Cell>(layer: &Recurrent<C>, x: Tensor<3>, s: States<C::State>) -> Tensor<1> {
     let lengths = [5, 2, 4];
     let args = ForwardArgs::default().with_state(s).with_lengths(&lengths).with_dropout(Some(Key::new(3)));
     let out = layer.forward_with(x, args);
-    let w = values(Key::new(21), BATCH * TIME * HIDDEN);
-    let mut sum = (out.sequence * tensor(&w, [BATCH, TIME, HIDDEN])).sum();
-    let mut seed = 22;
-    let _ = out.state.last().clone().map(|t| {
-        seed += 1;
-        let w = values(Key::new(seed), BATCH * HIDDEN);
-        sum = sum.clone() + (t.clone() * tensor(&w, [BATCH, HIDDEN])).sum();
-        t
-    });
+    let weigh = |number: usize, n: usize| values(Key::new(21 + number as u64), n);
+    let shape = out.sequence.dims();
+    let mut sum = (out.sequence * tensor(&weigh(0, shape.iter().product()), shape)).sum();
+    for (number, t) in tensors(&out.state).into_iter().enumerate() {
+        let shape = t.dims();
+        sum = sum + (t * tensor(&weigh(number + 1, shape.iter().product()), shape)).sum();
+    }
     sum
 }
 
@@ -163,58 +195,63 @@ fn differences(v: &[f64], f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
         .collect()
 }
 
+const PARAMETERS: [&str; 4] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"];
+
+/// The values and the gradient of a parameter, if the layer has it.
+fn parameter(layer: &Layer, name: &str, grads: &Gradients) -> Option<(Vec<f64>, Vec<f64>)> {
+    fn both<const D: usize>(param: &Param<Tensor<D>>, grads: &Gradients) -> (Vec<f64>, Vec<f64>) {
+        (to_vec(param.val()), to_vec(param.val().grad(grads).expect("gradient")))
+    }
+    match name {
+        "weight_ih" => Some(both(&layer.weight_ih, grads)),
+        "weight_hh" => Some(both(&layer.weight_hh, grads)),
+        "bias_ih" => layer.bias_ih.as_ref().map(|bias| both(bias, grads)),
+        _ => layer.bias_hh.as_ref().map(|bias| both(bias, grads)),
+    }
+}
+
+fn set(layer: &mut Layer, name: &str, v: &[f64]) {
+    fn replace<const D: usize>(param: &mut Param<Tensor<D>>, v: &[f64]) {
+        *param = Param::from_tensor(tensor(v, param.val().dims()));
+    }
+    match (name, &mut layer.bias_ih, &mut layer.bias_hh) {
+        ("weight_ih", _, _) => replace(&mut layer.weight_ih, v),
+        ("weight_hh", _, _) => replace(&mut layer.weight_hh, v),
+        ("bias_ih", Some(bias), _) | ("bias_hh", _, Some(bias)) => replace(bias, v),
+        _ => panic!("there is no {name}"),
+    }
+}
+
 fn check_gradients<C: Cell + Naive>(make: impl Fn(Bias) -> RecurrentConfig<C>) {
     each_layer(make, |layer| {
         let x = values(Key::new(1), BATCH * TIME * INPUT);
-        let s = values(Key::new(2), C::STATE_TENSORS * BATCH * HIDDEN);
+        let s = values(Key::new(2), state_size(&layer));
         let scalar = |layer: &Recurrent<C>, x: &[f64], s: &[f64]| {
-            loss(layer, tensor(x, [BATCH, TIME, INPUT]), state(s)).into_scalar::<f64>()
+            loss(layer, tensor(x, [BATCH, TIME, INPUT]), states(layer, s)).into_scalar::<f64>()
         };
         let input = tensor(&x, [BATCH, TIME, INPUT]).require_grad();
-        let start = state::<C::State>(&s);
+        let start = states(&layer, &s);
         let grads = loss(&layer, input.clone(), start.clone()).backward();
 
         let found = to_vec(input.grad(&grads).expect("input gradient"));
         let expected = differences(&x, |x| scalar(&layer, x, &s));
-        assert!(worst(&found, &expected) < 1e-7, "input");
+        assert!(worst(&found, &expected) < 1e-7, "input of {:?}", layer.config);
 
-        let mut found = Vec::new();
-        let _ = start.map(|t| {
-            found.extend(to_vec(t.grad(&grads).expect("state gradient")));
-            t
-        });
+        let found: Vec<f64> =
+            tensors(&start).iter().flat_map(|t| to_vec(t.grad(&grads).expect("state gradient"))).collect();
         let expected = differences(&s, |s| scalar(&layer, &x, s));
-        assert!(worst(&found, &expected) < 1e-7, "initial state");
+        assert!(worst(&found, &expected) < 1e-7, "initial states of {:?}", layer.config);
 
-        let weights = &layer.layers[0];
-        for (name, param) in [("W_ih", &weights.weight_ih), ("W_hh", &weights.weight_hh)] {
-            let shape = param.val().dims();
-            let found = to_vec(param.val().grad(&grads).expect("weight gradient"));
-            let expected = differences(&to_vec(param.val()), |v| {
-                let mut changed = layer.clone();
-                let param = Param::from_tensor(tensor(v, shape));
-                match name {
-                    "W_ih" => changed.layers[0].weight_ih = param,
-                    _ => changed.layers[0].weight_hh = param,
-                }
-                scalar(&changed, &x, &s)
-            });
-            assert!(worst(&found, &expected) < 1e-7, "{name}");
-        }
-        for (name, param) in [("b_ih", &weights.bias_ih), ("b_hh", &weights.bias_hh)] {
-            let Some(param) = param else { continue };
-            let shape = param.val().dims();
-            let found = to_vec(param.val().grad(&grads).expect("bias gradient"));
-            let expected = differences(&to_vec(param.val()), |v| {
-                let mut changed = layer.clone();
-                let param = Some(Param::from_tensor(tensor(v, shape)));
-                match name {
-                    "b_ih" => changed.layers[0].bias_ih = param,
-                    _ => changed.layers[0].bias_hh = param,
-                }
-                scalar(&changed, &x, &s)
-            });
-            assert!(worst(&found, &expected) < 1e-7, "{name}");
+        for number in 0..layer.layers.len() {
+            for name in PARAMETERS {
+                let Some((v, found)) = parameter(&layer.layers[number], name, &grads) else { continue };
+                let expected = differences(&v, |v| {
+                    let mut changed = layer.clone();
+                    set(&mut changed.layers[number], name, v);
+                    scalar(&changed, &x, &s)
+                });
+                assert!(worst(&found, &expected) < 1e-7, "{name} of layer {number} of {:?}", layer.config);
+            }
         }
     });
 }
@@ -229,7 +266,7 @@ fn gradients_equal_differences() {
 
 #[test]
 fn steps_one_by_one_equal_the_sequence() {
-    let layer = lstm(Bias::One).init(Key::new(5), &device());
+    let layer = lstm(Bias::One).with_num_layers(2).init(Key::new(5), &device());
     let x = tensor(&values(Key::new(1), BATCH * TIME * INPUT), [BATCH, TIME, INPUT]);
     let whole = layer.forward(x.clone());
     let mut state: Option<States<_>> = None;
@@ -238,5 +275,93 @@ fn steps_one_by_one_equal_the_sequence() {
         state = Some(layer.step(input, state));
     }
     let state = state.expect("TIME is not 0");
-    assert_eq!(state_values(state.last()), state_values(whole.state.last()), "the same operations, so the same bits");
+    assert_eq!(state_values(&state), state_values(&whole.state), "the same operations, so the same bits");
+}
+
+#[test]
+fn two_windows_with_carried_state_equal_the_whole() {
+    let layer = gru(true)(Bias::Two).with_num_layers(2).with_zoneout(0.2, 0.0).init(Key::new(5), &device());
+    let x = tensor(&values(Key::new(1), BATCH * TIME * INPUT), [BATCH, TIME, INPUT]);
+    let whole = layer.forward(x.clone());
+    let first = layer.forward(x.clone().slice_dim(1, 0..2));
+    let args = ForwardArgs::default().with_state(first.state.clone().detach());
+    let second = layer.forward_with(x.clone().slice_dim(1, 2..TIME), args);
+    let together = Tensor::cat(vec![first.sequence, second.sequence], 1);
+    assert_eq!(to_vec(together), to_vec(whole.sequence));
+    assert_eq!(state_values(&second.state), state_values(&whole.state));
+    let lengths: Vec<usize> = windows(x.clone(), 2).map(|window| window.dims()[1]).collect();
+    assert_eq!(lengths, [2, 2, 1]);
+    // A row whose document ended starts anew.
+    let reset = first.state.reset(&[false, true, false]);
+    let expected = tensors(&layer.forward(x.slice_dim(1, 0..2)).state);
+    for (found, before) in tensors(&reset).into_iter().zip(expected) {
+        let (found, before) = (to_vec(found), to_vec(before));
+        assert_eq!(found[..HIDDEN], before[..HIDDEN]);
+        assert_eq!(found[HIDDEN..2 * HIDDEN], [0.0; HIDDEN]);
+        assert_eq!(found[2 * HIDDEN..], before[2 * HIDDEN..]);
+    }
+}
+
+#[test]
+fn time_may_come_first() {
+    let config = lstm(Bias::One).with_num_layers(2);
+    let (layer, other) =
+        (config.init(Key::new(5), &device()), config.with_time_major(true).init(Key::new(5), &device()));
+    let x = tensor(&values(Key::new(1), BATCH * TIME * INPUT), [BATCH, TIME, INPUT]);
+    let lengths = [3, 5, 1];
+    let args = || ForwardArgs::default().with_lengths(&lengths);
+    let (a, b) = (layer.forward_with(x.clone(), args()), other.forward_with(x.clone().swap_dims(0, 1), args()));
+    assert_eq!(to_vec(a.sequence.swap_dims(0, 1)), to_vec(b.sequence));
+    assert_eq!(state_values(&a.state), state_values(&b.state));
+    let first: Tensor<2> = x.slice_dim(1, 0..1).squeeze_dim(1);
+    assert_eq!(state_values(&layer.step(first.clone(), None)), state_values(&other.step(first, None)));
+}
+
+#[test]
+fn a_backward_layer_is_a_forward_one_on_the_reversed_input() {
+    let forward = lstm(Bias::One).init(Key::new(5), &device());
+    let backward = lstm(Bias::One).with_direction(Direction::Backward).init(Key::new(5), &device());
+    let x = tensor(&values(Key::new(1), BATCH * TIME * INPUT), [BATCH, TIME, INPUT]);
+    let a = forward.forward(x.clone().flip([1]));
+    let b = backward.forward(x);
+    assert_eq!(to_vec(a.sequence.flip([1])), to_vec(b.sequence));
+    assert_eq!(state_values(&a.state), state_values(&b.state));
+}
+
+#[test]
+fn a_padded_batch_equals_its_rows_alone() {
+    let config = gru(true)(Bias::Two).with_num_layers(2).with_direction(Direction::Bidirectional);
+    let layer = config.init(Key::new(5), &device());
+    let x = tensor(&values(Key::new(1), BATCH * TIME * INPUT), [BATCH, TIME, INPUT]);
+    let lengths = [3, 5, 1];
+    let batch = layer.forward_with(x.clone(), ForwardArgs::default().with_lengths(&lengths));
+    for (row, length) in lengths.into_iter().enumerate() {
+        let alone = layer.forward(x.clone().slice_dim(0, row..row + 1).slice_dim(1, 0..length));
+        let ours = batch.sequence.clone().slice_dim(0, row..row + 1);
+        assert!(worst(&to_vec(ours.clone().slice_dim(1, 0..length)), &to_vec(alone.sequence)) < 1e-15);
+        assert!(to_vec(ours).into_iter().skip(length * 2 * HIDDEN).all(|v| v == 0.0));
+        for (ours, alone) in tensors(&batch.state).into_iter().zip(tensors(&alone.state)) {
+            assert!(worst(&to_vec(ours.slice_dim(0, row..row + 1)), &to_vec(alone)) < 1e-15);
+        }
+    }
+    // The same rows padded in front, with a mask.
+    let pad = |row: usize| {
+        let real = x.clone().slice_dim(0, row..row + 1).slice_dim(1, 0..lengths[row]);
+        let zeros = Tensor::zeros([1, TIME - lengths[row], INPUT], &device());
+        Tensor::cat(vec![zeros, real], 1)
+    };
+    let front = Tensor::cat((0..BATCH).map(pad).collect(), 0);
+    let mask: Vec<bool> = lengths.iter().flat_map(|&l| (0..TIME).map(move |t| t >= TIME - l)).collect();
+    let masked = layer.forward_with(front.clone(), ForwardArgs::default().with_mask(&mask));
+    assert!(worst(&state_values(&masked.state), &state_values(&batch.state)) < 1e-15);
+    // Keras' way: at steps that do not count the output before is given again.
+    let one = gru(true)(Bias::Two).init(Key::new(5), &device());
+    let x = x.slice_dim(0, 0..1);
+    let mask = [false, true, false, false, true];
+    let args = ForwardArgs::default().with_mask(&mask).with_masked_output(MaskedOutput::Previous);
+    let out = to_vec(one.forward_with(x, args).sequence);
+    let step = |t: usize| &out[t * HIDDEN..(t + 1) * HIDDEN];
+    assert_eq!(step(0), [0.0; HIDDEN]);
+    assert_eq!((step(2), step(3)), (step(1), step(1)));
+    assert_ne!(step(4), step(1));
 }

@@ -37,7 +37,10 @@ pub struct TrainArgs {
     /// Characters the model sees before it guesses the next [default: 10]
     #[arg(long, value_name = "N", value_parser = size())]
     window: Option<u64>,
-    /// Units of the recurrent layer [default: 128]
+    /// Recurrent layers upon each other [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=64))]
+    layers: Option<u64>,
+    /// Units of each recurrent layer [default: 128]
     #[arg(long, value_name = "N", value_parser = size())]
     hidden: Option<u64>,
     #[command(flatten)]
@@ -112,6 +115,7 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
             symbols,
             window,
             cell: args.cell.unwrap_or(CellKind::Gru),
+            layers: args.layers.unwrap_or(1) as usize,
             hidden: args.hidden.unwrap_or(128) as usize,
             dropout: args.dropout.resolve(0.0),
         },

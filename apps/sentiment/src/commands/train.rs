@@ -3,7 +3,7 @@
 use crate::data::{DataArgs, Encoded};
 use crate::model::{Model, ModelConfig};
 use crate::run::{PROGRAM, RunConfig, begin};
-use rnn_core::{CellKind, Key};
+use rnn_core::{CellKind, Direction, Key};
 use rnn_data::Source;
 use rnn_data::words::Vocabulary;
 use rnn_harness::device::DeviceArgs;
@@ -43,7 +43,13 @@ pub struct TrainArgs {
     /// Width of a word's vector [default: 128; sample: 32]
     #[arg(long, value_name = "N", value_parser = size())]
     embedding: Option<u64>,
-    /// Units of the recurrent layer [default: 128; sample: 32]
+    /// Recurrent layers upon each other [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=64))]
+    layers: Option<u64>,
+    /// Read each review both ways
+    #[arg(long)]
+    bidirectional: bool,
+    /// Units of each recurrent layer [default: 128; sample: 32]
     #[arg(long, value_name = "N", value_parser = size())]
     hidden: Option<u64>,
     #[command(flatten)]
@@ -89,6 +95,8 @@ impl TrainArgs {
                 tokens: pick(self.tokens, 80, 80),
                 embedding: pick(self.embedding, 128, 32),
                 cell: self.cell.unwrap_or(CellKind::Lstm),
+                layers: pick(self.layers, 1, 1),
+                direction: if self.bidirectional { Direction::Bidirectional } else { Direction::Forward },
                 hidden: pick(self.hidden, 128, 32),
                 dropout: self.dropout.resolve(0.2),
             },

@@ -4,3 +4,52 @@
 //! fused kernel will take that instead; each kernel is tested against the reference.
 
 pub mod reference;
+
+use crate::MaskedOutput;
+use burn::tensor::Tensor;
+
+/// How one layer and direction goes over a sequence.
+#[derive(Debug, Clone)]
+pub struct Pass<'a> {
+    /// From the last step to the first.
+    pub reverse: bool,
+    /// Which steps of which rows count.
+    pub counted: Counted<'a>,
+    /// The output at those that do not.
+    pub masked_output: MaskedOutput,
+    /// For each tensor of the state, h first: what keeps parts of it as they are. Empty without zoneout.
+    pub zoneout: Vec<Zoneout>,
+}
+
+/// Which steps of which rows count. A step that does not leaves the row's state as it is.
+#[derive(Debug, Clone, Copy)]
+pub enum Counted<'a> {
+    /// All.
+    All,
+    /// The first so many of each row.
+    Lengths(&'a [usize]),
+    /// Those with `true`, `[batch, time]` row by row.
+    Mask(&'a [bool]),
+}
+
+impl Counted<'_> {
+    /// The rows that rest at step `t`; `None` when none does.
+    pub fn resting(&self, t: usize, batch: usize) -> Option<Vec<bool>> {
+        let resting: Vec<bool> = match self {
+            Counted::All => return None,
+            Counted::Lengths(lengths) => lengths.iter().map(|&length| length <= t).collect(),
+            Counted::Mask(mask) => mask.chunks_exact(mask.len() / batch).map(|row| !row[t]).collect(),
+        };
+        resting.contains(&true).then_some(resting)
+    }
+}
+
+/// Zoneout of one tensor of the state (Krueger et al., 2017): each unit keeps its old value with probability p.
+#[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "a pass has at most two")]
+pub enum Zoneout {
+    /// In evaluation: `p·old + (1−p)·new`.
+    Mean(f64),
+    /// In training: 1 keeps the old value, 0 takes the new one; `[time, batch, d_hidden]`.
+    Drawn(Tensor<3>),
+}

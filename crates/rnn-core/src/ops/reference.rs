@@ -1,5 +1,7 @@
 //! The recurrence in plain tensor operations: any device, gradients by Burn's autodiff.
 
+use super::{Pass, Zoneout};
+use crate::MaskedOutput;
 use crate::cell::{Cell, Recurrence};
 use crate::state::CellState;
 use burn::tensor::{Bool, Tensor, TensorData};
@@ -8,7 +10,6 @@ use burn::tensor::{Bool, Tensor, TensorData};
 ///
 /// - `inputs`: `x·W_ih + b_ih`, `[time, batch, gates·d_hidden]`
 /// - `state`: before the first step, tensors `[batch, d_hidden]`
-/// - `lengths`: each row's own number of steps; past it the row's outputs are zero and its state stands still
 ///
 /// Returns the hidden states of all steps, `[time, batch, d_hidden]`, and each row's state after its own last step.
 pub fn sequence<C: Cell>(
@@ -16,32 +17,53 @@ pub fn sequence<C: Cell>(
     inputs: Tensor<3>,
     recurrence: &Recurrence,
     mut state: C::State,
-    lengths: Option<&[usize]>,
+    pass: &Pass,
 ) -> (Tensor<3>, C::State) {
-    let [d_hidden, _] = recurrence.weight.dims();
-    let device = inputs.device();
-    let mut outputs = Vec::with_capacity(inputs.dims()[0]);
-    for (t, input) in steps(inputs).into_iter().enumerate() {
-        let next = cell.step(input, state.clone(), recurrence);
-        let ended = lengths.and_then(|lengths| ended_rows(lengths, t));
-        let Some(ended) = ended else {
-            outputs.push(next.hidden().clone());
+    let [_, batch, _] = inputs.dims();
+    let device = inputs.device().inner();
+    let mut steps: Vec<(usize, Tensor<2>)> = steps(inputs).into_iter().enumerate().collect();
+    if pass.reverse {
+        steps.reverse();
+    }
+    let mut outputs: Vec<Tensor<2>> = Vec::with_capacity(steps.len());
+    for (t, input) in steps {
+        let mut next = cell.step(input, state.clone(), recurrence);
+        if !pass.zoneout.is_empty() {
+            let mut zoneout = pass.zoneout.iter();
+            next = next.zip(state.clone(), |new, old| match zoneout.next() {
+                Some(zoneout) => stay(zoneout, t, new, old),
+                None => new,
+            });
+        }
+        let output = next.hidden().clone();
+        let Some(resting) = pass.counted.resting(t, batch) else {
+            outputs.push(output);
             state = next;
             continue;
         };
-        let batch = ended.len();
-        let ended: Tensor<2, Bool> = Tensor::from_data(TensorData::new(ended, [batch, 1]), &device.clone().inner());
-        let ended = ended.expand([batch, d_hidden]);
-        outputs.push(next.hidden().clone().mask_fill(ended.clone(), 0.0));
-        state = next.zip(state, |new, old| new.mask_where(ended.clone(), old));
+        let resting: Tensor<2, Bool> = Tensor::from_data(TensorData::new(resting, [batch, 1]), &device);
+        let resting = resting.expand(output.dims());
+        outputs.push(match (pass.masked_output, outputs.last()) {
+            (MaskedOutput::Previous, Some(previous)) => output.mask_where(resting.clone(), previous.clone()),
+            _ => output.mask_fill(resting.clone(), 0.0),
+        });
+        state = next.zip(state, |new, old| new.mask_where(resting.clone(), old));
+    }
+    if pass.reverse {
+        outputs.reverse();
     }
     (Tensor::stack(outputs, 0), state)
 }
 
-/// Which rows have ended before step `t`; `None` when none has.
-fn ended_rows(lengths: &[usize], t: usize) -> Option<Vec<bool>> {
-    let ended: Vec<bool> = lengths.iter().map(|&length| length <= t).collect();
-    ended.contains(&true).then_some(ended)
+/// The new value, or the old where zoneout keeps it; the mean of both where nothing is drawn.
+fn stay(zoneout: &Zoneout, t: usize, new: Tensor<2>, old: Tensor<2>) -> Tensor<2> {
+    match zoneout {
+        Zoneout::Mean(p) => new.clone() + (old - new) * *p,
+        Zoneout::Drawn(masks) => {
+            let keep = masks.clone().slice_dim(0, t..t + 1).squeeze_dim(0);
+            new.clone() + (old - new) * keep
+        }
+    }
 }
 
 /// `[time, batch, width]` as `time` tensors `[batch, width]`, by halving.

@@ -1,0 +1,79 @@
+//! What a forward pass is given besides its input, and what it gives.
+
+use crate::Key;
+use crate::state::States;
+use burn::tensor::Tensor;
+
+/// What a forward pass may be given besides its input.
+#[derive(Debug, Clone)]
+pub struct ForwardArgs<'a, S> {
+    /// The state before the first step; zero without it.
+    pub state: Option<States<S>>,
+    /// Each row's own number of steps, at most the input's; all of them without it. Rows are padded at the end.
+    pub lengths: Option<&'a [usize]>,
+    /// Which steps count, `[batch, time]` row by row; all of them without it. A step that does not count leaves the state
+    /// as it is. This is the form for input that is padded in front (Keras' `mask_zero`); give it or `lengths`, not both.
+    pub mask: Option<&'a [bool]>,
+    /// The output at steps that do not count.
+    pub masked_output: MaskedOutput,
+    /// Draws the masks of dropout and zoneout. They act when a key is given and only then, so pass one in training,
+    /// another at every step, and none in evaluation.
+    pub dropout: Option<Key>,
+}
+
+/// The output at steps that do not count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MaskedOutput {
+    /// Zero, as PyTorch pads.
+    #[default]
+    Zero,
+    /// The output of the step before, zero if there is none, as Keras.
+    Previous,
+}
+
+impl<S> Default for ForwardArgs<'_, S> {
+    fn default() -> Self {
+        Self { state: None, lengths: None, mask: None, masked_output: MaskedOutput::Zero, dropout: None }
+    }
+}
+
+impl<'a, S> ForwardArgs<'a, S> {
+    /// Starts from `state`.
+    pub fn with_state(mut self, state: impl Into<States<S>>) -> Self {
+        self.state = Some(state.into());
+        self
+    }
+
+    /// Gives each row's own number of steps.
+    pub fn with_lengths(mut self, lengths: &'a [usize]) -> Self {
+        self.lengths = Some(lengths);
+        self
+    }
+
+    /// Says which steps count, `[batch, time]` row by row.
+    pub fn with_mask(mut self, mask: &'a [bool]) -> Self {
+        self.mask = Some(mask);
+        self
+    }
+
+    /// Chooses the output at steps that do not count.
+    pub fn with_masked_output(mut self, output: MaskedOutput) -> Self {
+        self.masked_output = output;
+        self
+    }
+
+    /// Turns dropout on (`Some`) or off (`None`).
+    pub fn with_dropout(mut self, key: Option<Key>) -> Self {
+        self.dropout = key;
+        self
+    }
+}
+
+/// What a forward pass gives.
+#[derive(Debug, Clone)]
+pub struct Output<S> {
+    /// The last layer's hidden state at every step, `[batch, time, directions·d_hidden]`, forward before backward.
+    pub sequence: Tensor<3>,
+    /// Each row's state after its own last step (for the backward direction, after its first), per layer and direction.
+    pub state: States<S>,
+}

@@ -1,0 +1,125 @@
+//! What dropout and zoneout draw for one layer and direction, on the host, so that it is the same on every backend.
+//!
+//! The key of each mask is a path of children: layer, direction, which of the kinds below, and for masks of their own
+//! the gate.
+
+use crate::Key;
+use crate::cell::Cell;
+use crate::config::{DropoutMasks, RecurrentConfig};
+use crate::ops::Zoneout;
+use burn::module::Param;
+use burn::tensor::{Tensor, TensorData};
+
+const INPUT: u64 = 0;
+const RECURRENT: u64 = 1;
+const BETWEEN: u64 = 2;
+const WEIGHT: u64 = 3;
+/// Of the first tensor of the state; the next one's is one more.
+const ZONEOUT: u64 = 4;
+
+/// The drawer of one layer and direction.
+pub(crate) struct Dropout {
+    /// `None` in evaluation.
+    key: Option<Key>,
+    weight_hh: Tensor<2>,
+    masks: DropoutMasks,
+    input: f64,
+    recurrent: f64,
+    between: f64,
+    weight: f64,
+    zoneout: [f64; 2],
+}
+
+impl Dropout {
+    pub(crate) fn new<C: Cell>(
+        config: &RecurrentConfig<C>,
+        key: Option<Key>,
+        layer: usize,
+        direction: usize,
+        weight_hh: &Param<Tensor<2>>,
+    ) -> Self {
+        Self {
+            key: key.map(|key| key.child(layer as u64).child(direction as u64)),
+            weight_hh: weight_hh.val(),
+            masks: config.dropout_masks,
+            input: config.dropout,
+            recurrent: config.recurrent_dropout,
+            between: config.layer_dropout,
+            weight: config.weight_dropout,
+            zoneout: [config.zoneout.hidden, config.zoneout.cell],
+        }
+    }
+
+    /// The masks of the input, `[batch, d_input]`: none, one, or one a gate.
+    pub(crate) fn input<C: Cell>(&self, batch: usize, d_input: usize) -> Vec<Tensor<2>> {
+        self.gates::<C>(INPUT, self.input, [batch, d_input])
+    }
+
+    /// The masks of h in the recurrent product, `[batch, d_hidden]`: none, one, or one a gate.
+    pub(crate) fn recurrent<C: Cell>(&self, batch: usize) -> Vec<Tensor<2>> {
+        let [d_hidden, _] = self.weight_hh.dims();
+        self.gates::<C>(RECURRENT, self.recurrent, [batch, d_hidden])
+    }
+
+    /// `W_hh`, thinned out.
+    pub(crate) fn weight(&self) -> Tensor<2> {
+        self.scaled(self.weight_hh.clone(), WEIGHT, self.weight)
+    }
+
+    /// The layer's output on its way to the next layer.
+    pub(crate) fn between(&self, sequence: Tensor<3>) -> Tensor<3> {
+        self.scaled(sequence, BETWEEN, self.between)
+    }
+
+    /// What each of the state's `tensors` keeps; `shape` is `[time, batch, d_hidden]`. Empty without zoneout.
+    pub(crate) fn zoneout(&self, tensors: usize, shape: [usize; 3]) -> Vec<Zoneout> {
+        let ps = &self.zoneout[..tensors.min(2)];
+        if ps.iter().all(|&p| p == 0.0) {
+            return Vec::new();
+        }
+        let draw = |(which, &p): (u64, &f64)| match self.key {
+            None => Zoneout::Mean(p),
+            Some(key) => Zoneout::Drawn(self.draw(key.child(which), shape, |u| if u < p { 1.0 } else { 0.0 })),
+        };
+        (ZONEOUT..).zip(ps).map(draw).collect()
+    }
+
+    fn gates<C: Cell>(&self, which: u64, p: f64, shape: [usize; 2]) -> Vec<Tensor<2>> {
+        let Some(key) = self.acting(which, p) else {
+            return Vec::new();
+        };
+        match self.masks {
+            DropoutMasks::Shared => vec![self.mask(key, p, shape)],
+            DropoutMasks::PerGate => (0..C::GATES as u64).map(|gate| self.mask(key.child(gate), p, shape)).collect(),
+        }
+    }
+
+    fn scaled<const D: usize>(&self, tensor: Tensor<D>, which: u64, p: f64) -> Tensor<D> {
+        match self.acting(which, p) {
+            Some(key) => {
+                let shape = tensor.dims();
+                tensor * self.mask(key, p, shape)
+            }
+            None => tensor,
+        }
+    }
+
+    /// The key of `which` masks, if anything is to be dropped.
+    fn acting(&self, which: u64, p: f64) -> Option<Key> {
+        self.key.filter(|_| p > 0.0).map(|key| key.child(which))
+    }
+
+    /// 0 with probability p, else 1/(1−p).
+    fn mask<const D: usize>(&self, key: Key, p: f64, shape: [usize; D]) -> Tensor<D> {
+        let scale = 1.0 / (1.0 - p);
+        self.draw(key, shape, |u| if u < p { 0.0 } else { scale })
+    }
+
+    fn draw<const D: usize>(&self, key: Key, shape: [usize; D], value: impl Fn(f64) -> f64) -> Tensor<D> {
+        let values: Vec<f64> = key.uniforms(shape.iter().product()).map(value).collect();
+        let options = (&self.weight_hh.device().inner(), self.weight_hh.dtype());
+        let mask = Tensor::from_data(TensorData::new(values, shape), options);
+        // Masks are constants; they only join the graph of the weights.
+        if self.weight_hh.is_autodiff() { mask.autodiff() } else { mask }
+    }
+}
