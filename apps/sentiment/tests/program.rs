@@ -65,7 +65,20 @@ fn tables_train_too() {
     let row = |i: usize| format!("good nice film {i},positive\nbad dull film {i},negative\n");
     program.write("films.csv", format!("text,label\n{}", (0..40).map(row).collect::<String>()));
     for cell in ["rnn", "lstm", "gru"] {
-        let args = ["--data", "films.csv", "--cell", cell, "--epochs", "5", "--batch", "4", "--optimizer", "rmsprop"];
+        let args = [
+            "--data",
+            "films.csv",
+            "--cell",
+            cell,
+            "--epochs",
+            "5",
+            "--batch",
+            "4",
+            "--optimizer",
+            "rmsprop",
+            "--learning-rate",
+            "0.01",
+        ];
         let args = [&args[..], &["--layers", "2", "--bidirectional"]].concat();
         let ran = program.run(&[&["train", "--json", "--hidden", "8", "--embedding", "8"], &args[..]].concat()).ok();
         let json = ran.json();
