@@ -30,6 +30,8 @@ mod layer;
 pub mod ops;
 mod rng;
 mod state;
+#[cfg(feature = "weights")]
+pub mod weights;
 
 pub use any::{AnyConfig, AnyRecurrent, AnyStates, CellKind};
 pub use args::{ForwardArgs, MaskedOutput, Output};

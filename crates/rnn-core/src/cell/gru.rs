@@ -34,6 +34,10 @@ impl Cell for GruCell {
         if self.reset_after { Bias::Two } else { Bias::One }
     }
 
+    fn unlike_pytorch(&self) -> Option<&'static str> {
+        (!self.reset_after).then_some("a reset gate before the recurrent product")
+    }
+
     fn step(&self, input: Tensor<2>, state: HiddenState, recurrence: &Recurrence) -> HiddenState {
         let h = state.hidden;
         let [x_r, x_z, x_n] = gates(input);

@@ -24,6 +24,10 @@ impl Cell for LstmCell {
     const GATES: usize = 4;
     const FORGET_GATE: Option<usize> = Some(1);
 
+    fn unlike_pytorch(&self) -> Option<&'static str> {
+        None
+    }
+
     fn step(&self, input: Tensor<2>, state: LstmState, recurrence: &Recurrence) -> LstmState {
         let [i, f, g, o] = gates(input + recurrence.product(state.hidden));
         let cell = sigmoid(f) * state.cell + sigmoid(i) * g.tanh();

@@ -44,6 +44,11 @@ pub trait Cell: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send 
         Bias::One
     }
 
+    /// What PyTorch has no layer for, if that is so: then weights cannot come from there. Cells of one's own are such.
+    fn unlike_pytorch(&self) -> Option<&'static str> {
+        Some("this cell")
+    }
+
     /// One step.
     ///
     /// `input` is `x·W_ih + b_ih`, `[batch, G·d_hidden]`. The products with the recurrent weights are asked of

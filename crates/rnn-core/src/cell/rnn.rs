@@ -28,6 +28,10 @@ impl Cell for RnnCell {
     type State = HiddenState;
     const GATES: usize = 1;
 
+    fn unlike_pytorch(&self) -> Option<&'static str> {
+        None
+    }
+
     fn step(&self, input: Tensor<2>, state: HiddenState, recurrence: &Recurrence) -> HiddenState {
         let sum = input + recurrence.product(state.hidden);
         let hidden = match self.nonlinearity {

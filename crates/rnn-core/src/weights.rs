@@ -1,0 +1,238 @@
+//! Weights from and for PyTorch: `state_dict`s that hold an `nn.RNN`, `nn.LSTM` or `nn.GRU`, on Burn's `burn-store`.
+//!
+//! PyTorch names a layer's parameters `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0`, the next layer's `…_l1`, the
+//! backward direction's `…_l0_reverse`. Its gates lie in the order used here, and its matrices are the transposes of these.
+//!
+//! | PyTorch | here |
+//! |---|---|
+//! | `nn.RNN(3, 4)` | `RnnConfig::new(3, 4).with_preset(Preset::Pytorch)` |
+//! | `nn.LSTM(3, 4, num_layers=2, bidirectional=True)` | `LstmConfig::new(3, 4).with_num_layers(2).with_direction(Direction::Bidirectional).with_preset(Preset::Pytorch)` |
+//! | `nn.GRU(3, 4, bias=False)` | `GruConfig::new(3, 4).with_bias(Bias::None)` |
+
+use crate::cell::Cell;
+use crate::{Bias, Direction, Recurrent};
+use burn::module::Param;
+use burn::store::{
+    ModuleAdapter, ModuleContext, ModuleSnapshot, ModuleStore, PytorchStore, SafetensorsStore, bridge,
+    burn_pack::Tensor as PackTensor,
+};
+use burn::tensor::{Tensor, TensorData};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Why weights cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WeightError {
+    /// A file that cannot be read or written, or is not in its format.
+    #[error("{}: {problem}", path.display())]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// What happened.
+        problem: String,
+    },
+    /// A file whose name says no known format.
+    #[error("{}: the name says no format; give a .safetensors, .pt or .pth file", .0.display())]
+    Format(PathBuf),
+    /// The file lacks a parameter that the layer has.
+    #[error("{}: there is no {name}; the file has {known}", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// The parameter, by PyTorch's name.
+        name: String,
+        /// What the file has under the prefix.
+        known: String,
+    },
+    /// The file has a parameter of a recurrent layer that this layer lacks.
+    #[error("{}: {name} has no place in this layer; make it with the same layers, directions and biases", path.display())]
+    Unused {
+        /// The file.
+        path: PathBuf,
+        /// The parameter, by PyTorch's name.
+        name: String,
+    },
+    /// A parameter has another shape in the file.
+    #[error("{}: {name} is {found:?}, but the layer's is {expected:?} (PyTorch's way round)", path.display())]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// The parameter, by PyTorch's name.
+        name: String,
+        /// The layer's shape.
+        expected: Vec<usize>,
+        /// The file's shape.
+        found: Vec<usize>,
+    },
+    /// PyTorch has no such layer.
+    #[error("PyTorch has no layer with {0}")]
+    Unlike(&'static str),
+}
+
+/// PyTorch's names of the parameters of one layer and direction, in the order of [`Layer`](crate::Layer)'s fields.
+const NAMES: [&str; 4] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"];
+
+impl<C: Cell> Recurrent<C> {
+    /// Loads the weights of an `nn.RNN`, `nn.LSTM` or `nn.GRU` from a `.safetensors`, `.pt` or `.pth` file that holds a
+    /// `state_dict`. `prefix` is the layer's name in the model, such as `encoder.lstm`; empty where the file is the layer's
+    /// own. Everything else in the file is left alone. Values are converted to the layer's dtype.
+    ///
+    /// # Errors
+    /// A file that cannot be read, lacks a parameter, has one more, or has one of another shape; a layer that PyTorch
+    /// does not have.
+    pub fn load_pytorch(mut self, path: impl AsRef<Path>, prefix: &str) -> Result<Self, WeightError> {
+        let (path, prefix) = (path.as_ref(), dotted(prefix));
+        self.check_pytorch()?;
+        let mut found = read(path, &prefix)?;
+        let known = match found.is_empty() {
+            true => format!("nothing of a recurrent layer under {prefix:?}"),
+            false => found.keys().cloned().collect::<Vec<_>>().join(", "),
+        };
+        let directions = self.config.direction.count();
+        for (index, layer) in self.layers.iter_mut().enumerate() {
+            let mut take = |which: usize, expected: Vec<usize>| {
+                let name = format!("{prefix}{}", name(which, index, directions));
+                let Some(data) = found.remove(&name) else {
+                    return Err(WeightError::Missing { path: path.into(), name, known: known.clone() });
+                };
+                let shape: Vec<usize> = data.shape().iter().copied().collect();
+                if shape == expected {
+                    return Ok(data);
+                }
+                Err(WeightError::Shape { path: path.into(), name, expected, found: shape })
+            };
+            for (which, param) in [&mut layer.weight_ih, &mut layer.weight_hh].into_iter().enumerate() {
+                let [rows, columns] = param.val().dims();
+                let data = take(which, vec![columns, rows])?;
+                replace(param, data, Tensor::transpose);
+            }
+            for (which, param) in [&mut layer.bias_ih, &mut layer.bias_hh].into_iter().enumerate() {
+                if let Some(param) = param {
+                    let data = take(2 + which, param.val().dims().to_vec())?;
+                    replace(param, data, |bias| bias);
+                }
+            }
+        }
+        match found.into_keys().next() {
+            Some(name) => Err(WeightError::Unused { path: path.into(), name }),
+            None => Ok(self),
+        }
+    }
+
+    /// Writes the weights as a `.safetensors` file that PyTorch's `load_state_dict(strict=True)` accepts, with `prefix`
+    /// before the names if it is not empty. It is written under a temporary name and renamed.
+    ///
+    /// # Errors
+    /// A file that cannot be written; a layer that PyTorch does not have.
+    pub fn save_pytorch(&self, path: impl AsRef<Path>, prefix: &str) -> Result<(), WeightError> {
+        let path = path.as_ref();
+        self.check_pytorch()?;
+        if path.extension().is_none_or(|extension| extension != "safetensors") {
+            return Err(WeightError::Format(path.into()));
+        }
+        let file = |problem: String| WeightError::File { path: path.into(), problem };
+        let adapter = ToPytorch { prefix: dotted(prefix), directions: self.config.direction.count() };
+        let mut store = SafetensorsStore::from_file(path).overwrite(true).skip_enum_variants(true);
+        store = store.with_to_adapter(adapter);
+        self.save_into(&mut store).map_err(|e| file(e.to_string()))
+    }
+
+    fn check_pytorch(&self) -> Result<(), WeightError> {
+        let config = &self.config;
+        if config.direction == Direction::Backward {
+            Err(WeightError::Unlike("the backward direction alone"))
+        } else if config.bias == Bias::One {
+            Err(WeightError::Unlike("one bias; make the layer with Bias::Two or Preset::Pytorch"))
+        } else if config.d_hidden.windows(2).any(|pair| pair[0] != pair[1]) {
+            Err(WeightError::Unlike("layers of different sizes"))
+        } else {
+            config.cell.unlike_pytorch().map_or(Ok(()), |what| Err(WeightError::Unlike(what)))
+        }
+    }
+}
+
+/// `weight_ih_l0`, `bias_hh_l2_reverse`.
+fn name(which: usize, index: usize, directions: usize) -> String {
+    let reverse = if index % directions == 1 { "_reverse" } else { "" };
+    format!("{}_l{}{reverse}", NAMES[which], index / directions)
+}
+
+fn dotted(prefix: &str) -> String {
+    if prefix.is_empty() || prefix.ends_with('.') { prefix.to_string() } else { format!("{prefix}.") }
+}
+
+/// The file's parameters of a recurrent layer directly under `prefix`.
+fn read(path: &Path, prefix: &str) -> Result<BTreeMap<String, TensorData>, WeightError> {
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let file = |problem: String| WeightError::File { path: path.into(), problem };
+    // A missing file is told in the system's words; a damaged one can make the readers of the formats panic.
+    std::fs::File::open(path).map_err(|e| file(e.to_string()))?;
+    let load = || match extension.as_str() {
+        "safetensors" => collect(SafetensorsStore::from_file(path), prefix).map_err(file),
+        "pt" | "pth" => collect(PytorchStore::from_file(path), prefix).map_err(file),
+        _ => Err(WeightError::Format(path.into())),
+    };
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(load));
+    caught.unwrap_or_else(|_| Err(file("it is damaged".into())))
+}
+
+fn collect<S: ModuleStore>(mut store: S, prefix: &str) -> Result<BTreeMap<String, TensorData>, String> {
+    let all = store.get_all_tensors().map_err(|e| e.to_string())?;
+    let ours = all.iter().filter(|(name, _)| {
+        let name = name.strip_prefix(prefix).unwrap_or_default();
+        name.starts_with("weight_ih_l")
+            || name.starts_with("weight_hh_l")
+            || name.starts_with("weight_hr_l")
+            || name.starts_with("bias_ih_l")
+            || name.starts_with("bias_hh_l")
+    });
+    ours.map(|(name, tensor)| Ok((name.clone(), bridge::to_data(tensor).map_err(|e| e.to_string())?))).collect()
+}
+
+/// Puts `data`, after `f`, in the place of a parameter, which keeps its id.
+fn replace<const D: usize>(param: &mut Param<Tensor<D>>, data: TensorData, f: impl Fn(Tensor<D>) -> Tensor<D>) {
+    let old = param.val();
+    let new = f(Tensor::from_data(data.convert_dtype(old.dtype()), (&old.device().inner(), old.dtype())));
+    let new = if old.is_autodiff() { new.autodiff() } else { new };
+    let new = if old.is_require_grad() { new.require_grad() } else { new };
+    *param = Param::initialized(param.id, new);
+}
+
+/// Renames and transposes parameters on their way out.
+#[derive(Clone)]
+struct ToPytorch {
+    prefix: String,
+    directions: usize,
+}
+
+impl ModuleAdapter for ToPytorch {
+    /// `layers.3.weight_ih` becomes `weight_ih_l1_reverse`, for two directions.
+    fn adapt(&self, tensor: PackTensor, _: ModuleContext<'_>) -> PackTensor {
+        let path: Vec<&str> = tensor.name.split('.').collect();
+        let ["layers", index, field] = path[..] else { return tensor };
+        let which = NAMES.iter().position(|name| *name == field);
+        let (Ok(index), Some(which)) = (index.parse::<usize>(), which) else { return tensor };
+        let name = format!("{}{}", self.prefix, name(which, index, self.directions));
+        match *tensor.shape.clone() {
+            [rows, columns] => {
+                let transpose = move |data: TensorData| {
+                    let values: Vec<f64> = data.iter::<f64>().collect();
+                    let turned = (0..columns).flat_map(|c| (0..rows).map(move |r| (r, c)));
+                    let turned: Vec<f64> = turned.map(|(r, c)| values[r * columns + c]).collect();
+                    TensorData::new(turned, [columns, rows]).convert_dtype(data.dtype())
+                };
+                let dtype = tensor.dtype;
+                bridge::map_data(tensor, name, dtype, [columns, rows].into(), transpose)
+            }
+            _ => {
+                let (dtype, shape) = (tensor.dtype, tensor.shape.clone());
+                bridge::map_data(tensor, name, dtype, shape, |data| data)
+            }
+        }
+    }
+
+    fn clone_box(&self) -> Box<dyn ModuleAdapter> {
+        Box::new(self.clone())
+    }
+}

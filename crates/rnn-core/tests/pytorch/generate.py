@@ -1,0 +1,97 @@
+"""Makes cases.json and cases.safetensors: what PyTorch's recurrent layers give, forward and backward.
+
+    python3 -m venv venv && venv/bin/pip install torch==2.15.0 numpy safetensors
+    venv/bin/python generate.py
+
+Input, initial states and the weights of the loss are formulas (see `wave`), which main.rs repeats.
+"""
+
+import itertools
+import json
+import math
+import pathlib
+
+import torch
+from safetensors.torch import save_file
+
+HERE = pathlib.Path(__file__).parent
+
+
+def wave(shape, phase):
+    """sin(0.7 i + phase) at the i-th element, counted row by row."""
+    values = [math.sin(0.7 * i + phase) for i in range(math.prod(shape))]
+    return torch.tensor(values, dtype=torch.float64).to(torch.float32).reshape(shape)
+
+
+def cases():
+    cells = ["rnn", "relu", "lstm", "gru"]
+    for cell, layers, both, bias, lengths in itertools.product(
+        cells, [1, 3], [False, True], [True, False], [None, [4, 1, 3]]
+    ):
+        yield dict(cell=cell, layers=layers, both=both, bias=bias, lengths=lengths, batch=3, time=4, input=2, hidden=3)
+    for cell, (batch, time, hidden) in itertools.product(cells, [(1, 4, 3), (3, 1, 3), (3, 4, 1)]):
+        yield dict(
+            cell=cell, layers=2, both=True, bias=True, lengths=None, batch=batch, time=time, input=2, hidden=hidden
+        )
+
+
+# With one hidden unit a bias' gradient is one sum. From this phase on none of them is a near-complete cancellation, which
+# no two orders of summation agree on to five digits.
+PHASE = 1.0
+
+
+def run(case):
+    kind = {"rnn": torch.nn.RNN, "relu": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[case["cell"]]
+    options = {"nonlinearity": "relu"} if case["cell"] == "relu" else {}
+    layer = kind(
+        case["input"],
+        case["hidden"],
+        num_layers=case["layers"],
+        bidirectional=case["both"],
+        bias=case["bias"],
+        batch_first=True,
+        **options,
+    )
+    x = wave((case["batch"], case["time"], case["input"]), PHASE).requires_grad_()
+    states = case["layers"] * (2 if case["both"] else 1)
+    start = [wave((states, case["batch"], case["hidden"]), 0.2).requires_grad_()]
+    if case["cell"] == "lstm":
+        start.append(wave((states, case["batch"], case["hidden"]), 0.3).requires_grad_())
+    given = tuple(start) if len(start) == 2 else start[0]
+    if case["lengths"] is None:
+        y, end = layer(x, given)
+    else:
+        packed = torch.nn.utils.rnn.pack_padded_sequence(x, case["lengths"], batch_first=True, enforce_sorted=False)
+        y, end = layer(packed, given)
+        y, _ = torch.nn.utils.rnn.pad_packed_sequence(y, batch_first=True, total_length=case["time"])
+    end = list(end) if isinstance(end, tuple) else [end]
+    loss = (y * wave(y.shape, 0.4)).sum() + sum((s * wave(s.shape, 0.5 + i)).sum() for i, s in enumerate(end))
+    loss.backward()
+    tensors = {"y": y, "grad.x": x.grad}
+    for i, (s, e) in enumerate(zip(start, end)):
+        tensors[f"end.{i}"] = e
+        tensors[f"grad.start.{i}"] = s.grad
+    for name, value in layer.named_parameters():
+        tensors[f"layer.{name}"] = value
+        tensors[f"grad.{name}"] = value.grad
+    return {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
+
+
+def main():
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    all_cases, tensors = list(cases()), {}
+    for number, case in enumerate(all_cases):
+        tensors |= {f"case{number}.{name}": tensor for name, tensor in run(case).items()}
+    save_file(tensors, HERE / "cases.safetensors")
+    # The same weights as torch.save writes them, for one case with everything.
+    number = next(n for n, c in enumerate(all_cases) if c["cell"] == "lstm" and c["layers"] == 3 and c["both"])
+    prefix = f"case{number}.layer."
+    torch.save({"model." + n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)}, HERE / "lstm.pt")
+    (HERE / "cases.json").write_text(
+        json.dumps({"torch": torch.__version__, "pt": number, "cases": all_cases}, indent=None) + "\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
