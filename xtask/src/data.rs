@@ -65,6 +65,9 @@ fn fetch_all(corpora: &[&Corpus], places: &Places) -> Result<(), String> {
 }
 
 fn verify_all(corpora: &[&Corpus], places: &Places) -> Result<(), String> {
+    if let Some(folder) = places.datasets.as_ref().filter(|folder| !folder.is_dir()) {
+        return Err(format!("{}: RNN_DATASETS must be the path of a folder, but this is none", folder.display()));
+    }
     let mut wrong = 0;
     for corpus in corpora {
         let verdicts = verify(corpus, places);

@@ -27,10 +27,15 @@ pub struct Model {
 }
 
 impl ModelConfig {
+    /// The recurrent layer.
+    pub fn layer(&self) -> AnyConfig {
+        AnyConfig::new(self.cell, 2, self.hidden)
+    }
+
     /// A new model, its weights drawn from `key` as Keras draws them.
     pub fn init(&self, key: Key, device: &Device) -> Result<Model, RnnError> {
         Ok(Model {
-            layer: AnyConfig::new(self.cell, 2, self.hidden).try_init(key.child(0), device)?,
+            layer: self.layer().try_init(key.child(0), device)?,
             dense: Preset::Keras.linear(self.hidden, 1, key.child(1), device),
         })
     }

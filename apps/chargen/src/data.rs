@@ -17,7 +17,8 @@ pub struct DataArgs {
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     /// Without --data: the corpus to take from $RNN_DATASETS, the cache or the network, else the sample
-    #[arg(long, value_name = "NAME", value_parser = ["alice", "tinyshakespeare"], default_value = "alice")]
+    #[arg(long, value_name = "NAME", value_parser = ["alice", "tinyshakespeare"], default_value = "alice",
+        conflicts_with = "data")]
     corpus: String,
     /// How to prepare the text [default: that of the lesson]
     #[arg(long, value_enum, default_value = "lesson", hide_default_value = true)]
@@ -50,6 +51,9 @@ impl Prepare {
                  --prepare none",
                 all - kept
             )));
+        }
+        if all > kept {
+            eprintln!("{} characters that are not ASCII are left out, as in the lesson", all - kept);
         }
         Ok(text::lesson(text))
     }

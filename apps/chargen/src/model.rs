@@ -35,12 +35,16 @@ pub struct Model {
 }
 
 impl ModelConfig {
+    /// The recurrent layer.
+    pub fn layer(&self) -> AnyConfig {
+        let layer = self.dropout.apply(AnyConfig::new(self.cell, self.symbols, self.hidden));
+        AnyConfig { num_layers: self.layers, ..layer }
+    }
+
     /// A new model, its weights drawn from `key` as Keras draws them.
     pub fn init(&self, key: Key, device: &Device) -> Result<Model, RnnError> {
-        let layer = self.dropout.apply(AnyConfig::new(self.cell, self.symbols, self.hidden));
-        let layer = AnyConfig { num_layers: self.layers, ..layer };
         Ok(Model {
-            layer: layer.try_init(key.child(0), device)?,
+            layer: self.layer().try_init(key.child(0), device)?,
             dense: Preset::Keras.linear(self.hidden, self.symbols, key.child(1), device),
         })
     }

@@ -66,6 +66,7 @@ fn wrong_input_is_told() {
     program.run(&["--data", "nowhere"]).told("nowhere: there is no such file or folder");
     program.write("short.txt", "too short");
     program.run(&["--data", "short.txt"]).told("the text has 9 characters, too few for one window of 10");
+    program.run(&["--data", "sample", "--hidden", "1000000"]).told("more than the 268435456 that are possible here");
     program.write("latin1.txt", b"caf\xe9");
     program.run(&["--data", "latin1.txt"]).told("latin1.txt: byte 3 is not UTF-8");
     assert!(!program.folder().join("runs").exists());

@@ -42,13 +42,18 @@ pub struct Model {
 }
 
 impl ModelConfig {
-    /// A new model, its weights drawn from `key` as Keras draws them.
-    pub fn init(&self, key: Key, device: &Device) -> Result<Model, RnnError> {
-        let layer = AnyConfig {
+    /// The recurrent layer.
+    pub fn layer(&self) -> AnyConfig {
+        AnyConfig {
             num_layers: self.layers,
             direction: self.direction,
             ..self.dropout.apply(AnyConfig::new(self.cell, self.embedding, self.hidden))
-        };
+        }
+    }
+
+    /// A new model, its weights drawn from `key` as Keras draws them.
+    pub fn init(&self, key: Key, device: &Device) -> Result<Model, RnnError> {
+        let layer = self.layer();
         let keras = Preset::Keras;
         Ok(Model {
             embedding: keras.embedding(self.num_words, self.embedding, key.child(0), device),

@@ -93,6 +93,8 @@ fn wrong_input_is_told() {
     program.run(&["predict", "x"]).told("no trained model under runs/sentiment");
     program.run(&["--data", "nowhere"]).told("nowhere: there is no such file or folder");
     program.run(&["--data", "sample", "--words", "3"]).told("--words 3 is too few");
+    program.run(&["--data", "sample", "--hidden", "1000000"]).told("more than the 268435456 that are possible here");
+    program.run(&["--data", "sample", "--tokens", "1000000"]).told("make the batch or the model smaller");
     program.run(&["--data", "sample", "--dropout", "1"]).told("dropout is 1; a dropout probability must be");
     program.run(&["--data", "sample", "--threads", "0"]).told("--threads 0 is not possible");
     program.run(&["--data", "sample", "--momentum", "0.5"]).told("--momentum is for --optimizer sgd and rmsprop");
@@ -111,7 +113,11 @@ fn wrong_input_is_told() {
     let model = program.folder().join("runs/sentiment/a/model.bpk");
     let bytes = std::fs::read(&model).expect("there");
     std::fs::write(&model, &bytes[..bytes.len() / 2]).expect("written");
-    program.run(&["predict", "x"]).told("model.bpk is damaged or of another model");
+    program.run(&["predict", "x"]).told("model.bpk is damaged or was edited");
+    program.run(&["predict", " "]).told("model.bpk is damaged or was edited");
     std::fs::write(program.folder().join("runs/sentiment/a/config.json"), "{").expect("written");
-    program.run(&["predict", "x"]).told("config.json is not what this program writes");
+    program.run(&["predict", "x"]).told("config.json is damaged or was edited");
+    std::fs::write(program.folder().join("runs/sentiment/a/words.txt"), "").expect("written");
+    train(&program, &["--data", "sample", "--name", "b"]);
+    program.run(&["predict", "--run", "runs/sentiment/b", " "]).told("no review was given");
 }

@@ -90,6 +90,25 @@ impl AnyConfig {
         }
     }
 
+    /// How many gates the cell has.
+    pub fn gates(&self) -> usize {
+        match self.cell {
+            CellKind::Rnn => RnnCell::GATES,
+            CellKind::Lstm => LstmCell::GATES,
+            CellKind::Gru => GruCell::GATES,
+        }
+    }
+
+    /// How many numbers the weight matrices have, the biases left out; `usize::MAX` where that is too small.
+    pub fn num_weights(&self) -> usize {
+        let one = |d_input: usize| {
+            let rows = d_input.saturating_add(self.d_hidden);
+            rows.saturating_mul(self.gates()).saturating_mul(self.d_hidden).saturating_mul(self.direction.count())
+        };
+        let later = one(self.d_output()).saturating_mul(self.num_layers.saturating_sub(1));
+        one(self.d_input).saturating_add(later)
+    }
+
     /// Features per step of the output: directions times `d_hidden`.
     pub fn d_output(&self) -> usize {
         self.direction.count() * self.d_hidden
@@ -221,6 +240,16 @@ mod tests {
             .forward(input.clone(), None, None);
         let gru = crate::GruConfig::new(4, 5).init(Key::new(1), &device);
         assert_eq!(any.into_data(), gru.forward(input).sequence.into_data());
+    }
+
+    #[test]
+    fn weights_are_counted() {
+        let config =
+            AnyConfig { num_layers: 2, direction: Direction::Bidirectional, ..AnyConfig::new(CellKind::Lstm, 3, 5) };
+        let layer = config.try_init(Key::new(0), &Device::default()).expect("sizes are right");
+        let biases = 2 * 2 * 4 * 5;
+        assert_eq!(config.num_weights() + biases, layer.num_params());
+        assert_eq!(AnyConfig::new(CellKind::Gru, 1, usize::MAX).num_weights(), usize::MAX);
     }
 
     #[test]

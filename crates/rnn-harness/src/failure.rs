@@ -91,6 +91,10 @@ pub fn run_program(body: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
             if message.contains("Broken pipe") {
                 return ExitCode::SUCCESS; // println! panics where writeln! gives an error
             }
+            if message.starts_with("failed printing to stdout") {
+                eprintln!("error: {}", one_line(&message));
+                return ExitCode::FAILURE;
+            }
             eprintln!(
                 "error: a defect of this program, please report it: {} (RUST_BACKTRACE=1 shows where)",
                 one_line(&message)

@@ -17,6 +17,34 @@ pub fn size() -> RangedU64ValueParser {
     clap::value_parser!(u64).range(1..=1_000_000)
 }
 
+/// What a model may have: its weights, gradients, two moments and their first f64 values then take about 6 GB.
+const MOST_WEIGHTS: usize = 1 << 28;
+/// What one tensor of a step may have; a step keeps some ten of them.
+const MOST_VALUES: usize = 1 << 27;
+
+/// Refuses a model that no machine this runs on could hold, before it is made: `layer` over `steps` steps of `batch` rows,
+/// besides `others` weights (an embedding, a dense layer).
+///
+/// # Errors
+/// Too many weights, or too many values in a step.
+pub fn check_size(layer: &AnyConfig, others: usize, batch: usize, steps: usize) -> Result<(), Failure> {
+    let weights = layer.num_weights().saturating_add(others);
+    if weights > MOST_WEIGHTS {
+        return Err(Failure::input(format!(
+            "the model would have {weights} weights, more than the {MOST_WEIGHTS} that are possible here; make it smaller"
+        )));
+    }
+    let width = layer.d_input.saturating_add(layer.gates() * layer.d_hidden);
+    let values = batch.saturating_mul(steps).saturating_mul(width);
+    if values > MOST_VALUES {
+        return Err(Failure::input(format!(
+            "a step would take {values} values ({batch} rows, {steps} steps of {width} numbers), more than the \
+             {MOST_VALUES} that are possible here; make the batch or the model smaller"
+        )));
+    }
+    Ok(())
+}
+
 /// The options about dropout.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub struct DropoutArgs {

@@ -8,11 +8,21 @@ use burn::module::Module;
 use burn::store::ModuleRecord;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The file that makes a run complete.
 const MODEL: &str = "model.bpk";
+/// The SHA-256 of every other file, the new one and the one before, so that it is right at any moment of a write.
+const CHECKSUMS: &str = "checksums.json";
+
+type Checksums = BTreeMap<String, Vec<String>>;
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// One run's folder.
 #[derive(Debug, Clone)]
@@ -102,11 +112,33 @@ impl RunDir {
     /// # Errors
     /// If the file system says so.
     pub fn write_bytes(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
+        let mut checksums = self.checksums()?;
+        let of_file = checksums.entry(name.to_string()).or_default();
+        of_file.insert(0, sha256(bytes));
+        of_file.truncate(2);
+        let json = serde_json::to_vec_pretty(&checksums)
+            .map_err(|e| Failure::failed(format!("cannot write {CHECKSUMS} as JSON: {e}")))?;
+        self.replace(CHECKSUMS, &json)?;
+        self.replace(name, bytes)
+    }
+
+    fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
         let path = self.path.join(name);
         let temporary = self.path.join(format!(".{name}.tmp"));
-        std::fs::write(&temporary, bytes)
-            .and_then(|()| std::fs::rename(&temporary, &path))
-            .map_err(|e| Failure::failed(format!("cannot write {}: {e}", path.display())))
+        std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, &path)).map_err(|e| {
+            let _ = std::fs::remove_file(&temporary); // it may not be there
+            Failure::failed(format!("cannot write {}: {e}", path.display()))
+        })
+    }
+
+    fn checksums(&self) -> Result<Checksums, Failure> {
+        let path = self.path.join(CHECKSUMS);
+        match std::fs::read(&path) {
+            Ok(json) => serde_json::from_slice(&json)
+                .map_err(|e| Failure::input(format!("{} is not what this program writes: {e}", path.display()))),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Checksums::new()),
+            Err(e) => Err(Failure::input(format!("cannot read {}: {e}", path.display()))),
+        }
     }
 
     /// Writes `value` as JSON in the file `name`.
@@ -123,11 +155,19 @@ impl RunDir {
     /// Reads the file `name`.
     ///
     /// # Errors
-    /// If it is not there or cannot be read.
+    /// If it is not there, cannot be read, or is not what was written.
     pub fn read_bytes(&self, name: &str) -> Result<Vec<u8>, Failure> {
         let path = self.path.join(name);
-        std::fs::read(&path)
-            .map_err(|e| Failure::input(format!("cannot read {}: {e}; is this a run of this program?", path.display())))
+        let bytes = std::fs::read(&path).map_err(|e| {
+            Failure::input(format!("cannot read {}: {e}; is this a run of this program?", path.display()))
+        })?;
+        match self.checksums()?.get(name) {
+            Some(written) if written.contains(&sha256(&bytes)) => Ok(bytes),
+            _ => Err(Failure::input(format!(
+                "{} is damaged or was edited: its SHA-256 is not in {CHECKSUMS}; train anew",
+                path.display()
+            ))),
+        }
     }
 
     /// Reads the UTF-8 file `name`.
@@ -259,6 +299,22 @@ mod tests {
             run.write_bytes(MODEL, &bytes[..length]).expect("written");
             assert!(matches!(run.load_model(linear(4)), Err(Failure::Input(_))));
         }
+        // What changed behind our back is told, wherever it changed.
+        run.write_bytes(MODEL, &bytes).expect("written");
+        let mut changed = bytes.clone();
+        let last = changed.len() - 1;
+        changed[last] ^= 1;
+        std::fs::write(run.path().join(MODEL), &changed).expect("written");
+        let damaged = run.load_model(linear(4)).expect_err("one bit").to_string();
+        assert!(damaged.contains("model.bpk is damaged or was edited"), "{damaged}");
+        // A writer that stops between the checksums and the file leaves a run that can be read.
+        std::fs::write(run.path().join(MODEL), &bytes).expect("written");
+        let json = std::fs::read(run.path().join(CHECKSUMS)).expect("there");
+        run.write_bytes(MODEL, b"new").expect("written");
+        assert_ne!(std::fs::read(run.path().join(CHECKSUMS)).expect("there"), json);
+        std::fs::write(run.path().join(MODEL), &bytes).expect("written");
+        assert!(run.load_model(linear(4)).is_ok());
+
         let mut foreign = bytes.clone();
         foreign[..64].fill(0xff);
         run.write_bytes(MODEL, &foreign).expect("written");

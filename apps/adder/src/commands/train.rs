@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use rnn_core::{CellKind, Key};
 use rnn_harness::device::DeviceArgs;
 use rnn_harness::optim::{OptimizerArgs, OptimizerConfig, OptimizerName};
-use rnn_harness::options::cell_parser;
+use rnn_harness::options::{cell_parser, check_size};
 use rnn_harness::progress::Progress;
 use rnn_harness::run_dir::RunDir;
 use rnn_harness::{Failure, json_line};
@@ -89,6 +89,7 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
         batch: args.batch,
         optimizer: args.optimizer.resolve(OptimizerName::Adam)?,
     };
+    check_size(&config.model.layer(), 0, (args.batch as usize).max(CHECK_BLOCK), args.bits as usize)?;
     let run = RunDir::create("adder", args.name.as_deref())?;
     run.write_json("config.json", &config)?;
 
@@ -146,10 +147,13 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Pairs in one forward pass of a check.
+const CHECK_BLOCK: usize = 4096;
+
 /// Checks `pairs` in blocks, so that memory stays small.
 fn count_wrong(model: &Model, pairs: &[(u32, u32)], bits: u32, device: &Device) -> usize {
     pairs
-        .chunks(4096)
+        .chunks(CHECK_BLOCK)
         .map(|block| {
             let sums = model.add(block, bits, device);
             let is_wrong = |((a, b), sum): &(&(u32, u32), u32)| a + b != *sum;

@@ -8,7 +8,7 @@ use rnn_core::{CellKind, Key};
 use rnn_data::chars::Vocabulary;
 use rnn_harness::device::DeviceArgs;
 use rnn_harness::optim::{OptimizerArgs, OptimizerName};
-use rnn_harness::options::{DropoutArgs, cell_parser, size};
+use rnn_harness::options::{DropoutArgs, cell_parser, check_size, size};
 use rnn_harness::run_dir::RunDir;
 use rnn_harness::training::{EpochStats, fit};
 use rnn_harness::{Failure, json_line};
@@ -127,6 +127,8 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
         batch: args.batch.unwrap_or(128) as usize,
         optimizer: args.optimizer.resolve(OptimizerName::Rmsprop)?,
     };
+    let dense = config.model.hidden.saturating_mul(symbols);
+    check_size(&config.model.layer(), dense, config.batch.min(windows), window)?;
     let device = selected.device.clone();
     let model = config.model.init(weights, &device.clone().autodiff()).map_err(Failure::input)?;
     let batches = batches(ids.clone(), &config.model, config.batch, order, dropout, &device);

@@ -57,17 +57,26 @@ pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
     let selected = args.device.select()?;
     let trained = Trained::load(&args.run, &selected.device)?;
     let mut predictions = Vec::new();
+    let (mut answered, mut blank) = (0, 0);
     for review in lines {
         let review = review?;
         if review.trim().is_empty() {
+            blank += 1;
             continue;
         }
+        answered += 1;
         let probability = probability(&trained, &review, &selected.device);
         let label = if probability > 0.5 { "positive" } else { "negative" };
         writeln!(std::io::stdout(), "{label} {probability:.4}  {review}")?;
         if args.json {
             predictions.push(Prediction { label, probability, review });
         }
+    }
+    if answered == 0 {
+        return Err(Failure::input("no review was given; give them as arguments, with --file, or one a line on stdin"));
+    }
+    if blank > 0 {
+        eprintln!("{blank} blank reviews were left out");
     }
     if args.json {
         let run = trained.path.display().to_string();

@@ -8,7 +8,7 @@ use rnn_data::Source;
 use rnn_data::words::Vocabulary;
 use rnn_harness::device::DeviceArgs;
 use rnn_harness::optim::{OptimizerArgs, OptimizerName};
-use rnn_harness::options::{DropoutArgs, cell_parser, size};
+use rnn_harness::options::{DropoutArgs, cell_parser, check_size, size};
 use rnn_harness::run_dir::RunDir;
 use rnn_harness::training::{EpochStats, evaluate, fit};
 use rnn_harness::{Failure, json_line};
@@ -133,6 +133,10 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     let source = &reviews.source;
     let config = args.config(source)?;
     let device = &selected.device;
+
+    let sizes = &config.model;
+    let embedding = sizes.num_words.saturating_mul(sizes.embedding);
+    check_size(&sizes.layer(), embedding, config.batch.max(TEST_BATCH), sizes.tokens)?;
 
     let keys = Key::new(args.seed);
     let (weights, order, dropout) = (keys.child(0), keys.child(1), keys.child(2));

@@ -21,12 +21,19 @@ pub(super) fn delimited(path: &Path, delimiter: u8) -> Result<Split, DataError> 
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(text.as_bytes());
     let wrong = |e: csv::Error| DataError::content(path, format!("{e}"));
     let header = reader.headers().map_err(wrong)?.clone();
-    let find = |names: &[&str]| header.iter().position(|h| names.contains(&h.trim().to_lowercase().as_str()));
-    let (Some(text), Some(label)) = (find(&TEXT), find(&LABEL)) else {
+    let find = |names: &[&str]| {
+        let named = |h: &&str| names.contains(&h.trim().to_lowercase().as_str());
+        let found: Vec<&str> = header.iter().filter(named).collect();
+        match found.len() {
+            0 | 1 => Ok(header.iter().position(|h| named(&h))),
+            _ => Err(DataError::content(path, ambiguous(&found))),
+        }
+    };
+    let (Some(text), Some(label)) = (find(&TEXT)?, find(&LABEL)?) else {
         let columns: Vec<&str> = header.iter().collect();
         return Err(DataError::content(path, missing(&format!("the columns are {}", columns.join(", ")))));
     };
-    let split = find(&["split"]);
+    let split = find(&["split"])?;
     let mut rows = Vec::new();
     for record in reader.records() {
         let record = record.map_err(wrong)?;
@@ -44,17 +51,28 @@ pub(super) fn json_lines(path: &Path) -> Result<Split, DataError> {
         let wrong = |problem: String| DataError::content(path, format!("line {line}: {problem}"));
         let object: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(json).map_err(|e| wrong(format!("not a JSON object: {e}")))?;
-        let value = |names: &[&str]| {
-            let value = names.iter().find_map(|name| object.get(*name))?;
-            Some(value.as_str().map_or_else(|| value.to_string(), str::to_string))
+        let value = |names: &[&'static str]| {
+            let found: Vec<&str> = names.iter().copied().filter(|name| object.contains_key(*name)).collect();
+            match found[..] {
+                [] => Ok(None),
+                [name] => Ok(Some((name, &object[name]))),
+                _ => Err(wrong(ambiguous(&found))),
+            }
         };
-        let (Some(text), Some(label)) = (value(&TEXT), value(&LABEL)) else {
+        let plain = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
+        let (Some((name, text)), Some((_, label))) = (value(&TEXT)?, value(&LABEL)?) else {
             let keys: Vec<&str> = object.keys().map(String::as_str).collect();
             return Err(wrong(missing(&format!("the keys are {}", keys.join(", ")))));
         };
-        rows.push(row(path, line, &text, &label, value(&["split"]).as_deref())?);
+        let text = text.as_str().ok_or_else(|| wrong(format!("{name} is {text}; it must be a string")))?;
+        let split = value(&["split"])?.map(|(_, split)| plain(split));
+        rows.push(row(path, line, text, &plain(label), split.as_deref())?);
     }
     assemble(path, rows)
+}
+
+fn ambiguous(found: &[&str]) -> String {
+    format!("{} could each be the one; keep one of them", found.join(" and "))
 }
 
 fn missing(found: &str) -> String {
@@ -63,6 +81,9 @@ fn missing(found: &str) -> String {
 
 fn row(path: &Path, line: u64, text: &str, label: &str, split: Option<&str>) -> Result<Row, DataError> {
     let wrong = |problem: String| DataError::content(path, format!("line {line}: {problem}"));
+    if text.trim().is_empty() {
+        return Err(wrong("the text is empty".into()));
+    }
     let name = label.trim().to_lowercase();
     let positive = match name.as_str() {
         name if POSITIVE.contains(&name) => true,
@@ -147,6 +168,13 @@ mod tests {
         let error = |name, content| load(name, content).expect_err("wrong");
         assert!(error("a.csv", "a,b\n1,2\n").contains("the columns are a, b; one of text/review/sentence/content"));
         assert!(error("a.csv", "text,label\nx,maybe\n").contains("line 2: the label \"maybe\" is none of 1, pos"));
+        assert!(error("a.csv", "text,label\n\" \",1\n").contains("line 2: the text is empty"));
+        assert!(error("a.csv", "text,Review,label\nx,y,1\n").contains("text and Review could each be the one"));
+        assert!(
+            error("a.jsonl", "{\"text\":null,\"label\":1}\n").contains("line 1: text is null; it must be a string")
+        );
+        let both = "{\"text\":\"x\",\"label\":1,\"class\":0}\n";
+        assert!(error("a.jsonl", both).contains("line 1: label and class could each be the one"));
         assert!(error("a.csv", "text,label\nx\n").contains("record 1 (line: 2"));
         assert!(error("a.csv", "text,label\n").contains("no positive review to train on"));
         assert!(error("a.csv", "text,label\nx,1\ny,0\n").contains("no positive review to test on"));
