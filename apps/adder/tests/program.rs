@@ -68,7 +68,9 @@ fn wrong_input_is_told() {
 
 #[test]
 fn training_that_diverges_is_told() {
-    let ran = adder().run(&["--optimizer", "sgd", "--learning-rate", "1e38"]);
+    let adder = adder();
+    let ran = adder.run(&["--optimizer", "sgd", "--learning-rate", "1e38", "--name", "a"]);
+    assert!(!adder.folder().join("runs/adder/a").exists(), "it left nothing behind");
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.stderr.contains("training has diverged; try a smaller --learning-rate"), "{ran:?}");
 }

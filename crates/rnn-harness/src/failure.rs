@@ -15,7 +15,7 @@ pub enum Failure {
     /// The person pressed Ctrl-C: exit code 130, as shells give it.
     #[error("{0}")]
     Interrupted(String),
-    /// Whoever read stdout went away (`| head`): a quiet end.
+    /// Whoever read stdout went away (`| head`): an end, but no failure.
     #[error("stdout was closed")]
     ClosedPipe,
 }
@@ -73,7 +73,10 @@ pub fn run_program(body: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
     }
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(Failure::ClosedPipe)) => ExitCode::SUCCESS,
+        Ok(Err(failure @ Failure::ClosedPipe)) => {
+            eprintln!("stopped: {failure}");
+            ExitCode::SUCCESS
+        }
         Ok(Err(failure)) => {
             let label = match failure {
                 Failure::Interrupted(_) => "interrupted",
@@ -89,7 +92,8 @@ pub fn run_program(body: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
                 .or_else(|| panic.downcast_ref::<String>().cloned())
                 .unwrap_or_default();
             if message.contains("Broken pipe") {
-                return ExitCode::SUCCESS; // println! panics where writeln! gives an error
+                eprintln!("stopped: {}", Failure::ClosedPipe); // println! panics where writeln! gives an error
+                return ExitCode::SUCCESS;
             }
             if message.starts_with("failed printing to stdout") {
                 eprintln!("error: {}", one_line(&message));

@@ -51,19 +51,25 @@ impl RunDir {
             }
             return Ok(Self { path });
         };
-        if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0']) {
-            return Err(Failure::input(format!(
-                "--name {name:?} is not a plain folder name; use letters, digits, '-' and '_'"
-            )));
+        let path = named(runs, name)?;
+        if make_new(&path)? { Ok(Self { path }) } else { Err(taken(&path)) }
+    }
+
+    /// Whether [`create`](Self::create) would take this name; to be asked before anything that takes long.
+    ///
+    /// # Errors
+    /// A name that is taken or is not a plain file name.
+    pub fn check_name(program: &str, name: Option<&str>) -> Result<(), Failure> {
+        let Some(name) = name else { return Ok(()) };
+        let path = named(&runs(program), name)?;
+        if path.exists() { Err(taken(&path)) } else { Ok(()) }
+    }
+
+    /// Deletes the folder if it holds no model: a training that came to nothing leaves nothing behind.
+    pub fn discard_without_model(&self) {
+        if !self.path.join(MODEL).exists() {
+            let _ = std::fs::remove_dir_all(&self.path); // what cannot be deleted does no harm
         }
-        let path = runs.join(name);
-        if !make_new(&path)? {
-            return Err(Failure::input(format!(
-                "the run {} is there already and runs are never overwritten; choose another --name",
-                path.display()
-            )));
-        }
-        Ok(Self { path })
     }
 
     /// Opens the run at `path`, or without one the newest complete run of `program`.
@@ -224,6 +230,23 @@ impl RunDir {
             Err(_) => Err(wrong(&"it cannot be read")),
         }
     }
+}
+
+/// The folder of the run `name`.
+fn named(runs: &Path, name: &str) -> Result<PathBuf, Failure> {
+    if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0']) {
+        return Err(Failure::input(format!(
+            "--name {name:?} is not a plain folder name; use letters, digits, '-' and '_'"
+        )));
+    }
+    Ok(runs.join(name))
+}
+
+fn taken(path: &Path) -> Failure {
+    Failure::input(format!(
+        "the run {} is there already and runs are never overwritten; choose another --name",
+        path.display()
+    ))
 }
 
 /// `runs/<program>`.

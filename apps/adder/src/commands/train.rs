@@ -113,7 +113,7 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
         }
         if progress.step(args.batch) || wrong == 0 {
             train_loss = loss.into_scalar::<f32>().into();
-            progress.show(train_loss, &format!("wrong {wrong}"))?;
+            progress.show(train_loss, &format!("wrong {wrong}")).inspect_err(|_| run.discard_without_model())?;
         }
     }
     progress.end();

@@ -87,6 +87,7 @@ const SHOWN: usize = 100;
 /// Trains; after each epoch saves the model and shows what it writes.
 pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     let selected = args.device.select()?;
+    RunDir::check_name(PROGRAM, args.name.as_deref())?;
     let (source, text) = args.data.load()?;
     let window = args.window.unwrap_or(10) as usize;
     let vocabulary = Vocabulary::build(&text);
@@ -154,7 +155,8 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
         println!("Generating from seed: {prime}\n{prime}{written}");
         Ok(())
     };
-    let (_, epochs) = fit(model, &config.optimizer, config.epochs, batches, "windows", after_epoch)?;
+    let (_, epochs) = fit(model, &config.optimizer, config.epochs, batches, "windows", after_epoch)
+        .inspect_err(|_| run.discard_without_model())?;
 
     let last = epochs.last().ok_or_else(|| Failure::failed("training made no epoch"))?;
     let metrics = Metrics {

@@ -129,6 +129,7 @@ struct Metrics<'a> {
 /// Trains, saves after each epoch, tests.
 pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     let selected = args.device.select()?;
+    RunDir::check_name(PROGRAM, args.name.as_deref())?;
     let reviews = args.data.load()?;
     let source = &reviews.source;
     let config = args.config(source)?;
@@ -157,7 +158,8 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
         println!("epoch {epoch}: training loss {loss:.4}, accuracy {accuracy:.4}, {seconds:.1} s");
         Ok(())
     };
-    let (model, epochs) = fit(model, &config.optimizer, config.epochs, batches, "reviews", after_epoch)?;
+    let (model, epochs) = fit(model, &config.optimizer, config.epochs, batches, "reviews", after_epoch)
+        .inspect_err(|_| run.discard_without_model())?;
     let tested = evaluate(&model, &test, "reviews")?;
 
     let last = epochs.last().ok_or_else(|| Failure::failed("training made no epoch"))?;
