@@ -111,7 +111,7 @@ impl AnyConfig {
 
     /// Features per step of the output: directions times `d_hidden`.
     pub fn d_output(&self) -> usize {
-        self.direction.count() * self.d_hidden
+        self.direction.count().saturating_mul(self.d_hidden)
     }
 
     /// Makes the layer, its weights drawn from `key`.
@@ -249,7 +249,8 @@ mod tests {
         let layer = config.try_init(Key::new(0), &Device::default()).expect("sizes are right");
         let biases = 2 * 2 * 4 * 5;
         assert_eq!(config.num_weights() + biases, layer.num_params());
-        assert_eq!(AnyConfig::new(CellKind::Gru, 1, usize::MAX).num_weights(), usize::MAX);
+        let direction = Direction::Bidirectional;
+        assert_eq!(AnyConfig { direction, ..AnyConfig::new(CellKind::Gru, 1, usize::MAX) }.num_weights(), usize::MAX);
     }
 
     #[test]

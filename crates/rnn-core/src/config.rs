@@ -40,8 +40,8 @@ pub enum DropoutMasks {
     /// One for all gates (Gal and Ghahramani, 2016, "tied weights"). Keras does this with `implementation=2` alone.
     #[default]
     Shared,
-    /// One a gate ("untied weights" there). Keras 2 and Keras 3 do this whenever recurrent dropout is on: they turn to
-    /// `implementation=1` by themselves.
+    /// One a gate ("untied weights" there). Keras 2 and Keras 3 do this whenever recurrent dropout is on, which they
+    /// compute with `implementation=1`.
     PerGate,
 }
 

@@ -34,12 +34,13 @@ pub fn check_size(layer: &AnyConfig, others: usize, batch: usize, steps: usize) 
             "the model would have {weights} weights, more than the {MOST_WEIGHTS} that are possible here; make it smaller"
         )));
     }
-    let width = layer.d_input.saturating_add(layer.gates() * layer.d_hidden);
-    let values = batch.saturating_mul(steps).saturating_mul(width);
+    let width = layer.d_input.saturating_add(layer.gates().saturating_mul(layer.d_output()));
+    let values = batch.saturating_mul(steps).saturating_mul(width).saturating_mul(layer.num_layers);
     if values > MOST_VALUES {
         return Err(Failure::input(format!(
-            "a step would take {values} values ({batch} rows, {steps} steps of {width} numbers), more than the \
-             {MOST_VALUES} that are possible here; make the batch or the model smaller"
+            "a step would take {values} values ({batch} rows, {steps} steps, {} layers of {width} numbers), more than the \
+             {MOST_VALUES} that are possible here; make the batch or the model smaller",
+            layer.num_layers
         )));
     }
     Ok(())
