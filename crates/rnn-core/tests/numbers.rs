@@ -9,8 +9,8 @@ use burn::tensor::{Device, FloatDType, Gradients, Tensor, TensorData};
 use naive::Naive;
 use rnn_core::cell::Cell;
 use rnn_core::{
-    Bias, CellState, Direction, DropoutMasks, ForwardArgs, GruCell, GruConfig, Key, Layer, LstmCell, LstmConfig,
-    MaskedOutput, Nonlinearity, Preset, Recurrent, RecurrentConfig, RnnCell, RnnConfig, States, windows,
+    Activation, Bias, CellState, Direction, DropoutMasks, ForwardArgs, GruCell, GruConfig, Key, Layer, LstmCell,
+    LstmConfig, MaskedOutput, Preset, Recurrent, RecurrentConfig, RnnCell, RnnConfig, States, windows,
 };
 use std::sync::Once;
 
@@ -47,7 +47,7 @@ fn worst(found: &[f64], expected: &[f64]) -> f64 {
 }
 
 /// All options that change the numbers, for one cell.
-fn each_layer<C: Cell>(make: impl Fn(Bias) -> RecurrentConfig<C>, mut f: impl FnMut(Recurrent<C>)) {
+fn each_layer<C: Cell>(make: impl Fn(Bias) -> RecurrentConfig<C>, f: impl FnMut(Recurrent<C>)) {
     let mut configs = Vec::new();
     for bias in [Bias::None, Bias::One, Bias::Two] {
         for masks in [DropoutMasks::Shared, DropoutMasks::PerGate] {
@@ -57,7 +57,15 @@ fn each_layer<C: Cell>(make: impl Fn(Bias) -> RecurrentConfig<C>, mut f: impl Fn
     configs.push(make(Bias::One).with_direction(Direction::Backward).with_num_layers(2).with_zoneout(0.3, 0.2));
     let all = make(Bias::Two).with_direction(Direction::Bidirectional).with_d_hidden([2, 3, 1]);
     let all = all.with_dropout(0.2).with_recurrent_dropout(0.2).with_dropout_masks(DropoutMasks::PerGate);
-    configs.push(all.with_layer_dropout(0.3).with_weight_dropout(0.3).with_zoneout(0.2, 0.3));
+    let all = all.with_layer_dropout(0.3).with_weight_dropout(0.3).with_zoneout(0.2, 0.3);
+    configs.push(all.clone());
+    configs.push(make(Bias::Two).with_layer_norm(true));
+    configs.push(all.with_layer_norm(true));
+    each_config(configs, f);
+}
+
+/// One layer of each configuration, with every parameter away from where it starts.
+fn each_config<C: Cell>(configs: Vec<RecurrentConfig<C>>, mut f: impl FnMut(Recurrent<C>)) {
     for config in configs {
         let layer = config.init(Key::new(11), &device());
         // Biases start at 0; give every one a value of its own.
@@ -80,9 +88,9 @@ impl burn::module::ModuleMapper for Shift {
     }
 }
 
-fn rnn(nonlinearity: Nonlinearity) -> impl Fn(Bias) -> RecurrentConfig<RnnCell> {
+fn rnn(activation: Activation) -> impl Fn(Bias) -> RecurrentConfig<RnnCell> {
     move |bias| {
-        RnnConfig::new(INPUT, HIDDEN).with_nonlinearity(nonlinearity).with_preset(Preset::Pytorch).with_bias(bias)
+        RnnConfig::new(INPUT, HIDDEN).with_hidden_activation(activation).with_preset(Preset::Pytorch).with_bias(bias)
     }
 }
 
@@ -94,21 +102,67 @@ fn gru(reset_after: bool) -> impl Fn(Bias) -> RecurrentConfig<GruCell> {
     move |bias| GruConfig::new(INPUT, HIDDEN).with_reset_after(reset_after).with_bias(bias)
 }
 
+/// What single cells offer besides, and all of it together in a stack of both directions with everything else.
+fn own_lstms() -> Vec<RecurrentConfig<LstmCell>> {
+    let plain = || lstm(Bias::One);
+    let all = plain().with_direction(Direction::Bidirectional).with_d_hidden([3, 4]).with_bias(Bias::Two);
+    let all = all.with_recurrent_dropout(0.2).with_dropout_masks(DropoutMasks::PerGate).with_dropout(0.2);
+    let all = all.with_zoneout(0.2, 0.3).with_weight_dropout(0.2).with_layer_dropout(0.2);
+    let all = all.with_proj_size(Some(2)).with_peepholes(true).with_clip(Some(0.8));
+    vec![
+        plain().with_peepholes(true),
+        plain().with_coupled_gates(true),
+        plain().with_coupled_gates(true).with_peepholes(true).with_recurrent_dropout(0.3),
+        plain().with_proj_size(Some(3)).with_zoneout(0.3, 0.2),
+        plain().with_proj_size(Some(1)).with_direction(Direction::Bidirectional).with_num_layers(2),
+        plain().with_clip(Some(0.3)),
+        plain().with_gate_activation(Activation::HardSigmoid { slope: 0.2 }),
+        plain().with_cell_activation(Activation::Softsign).with_hidden_activation(Activation::Linear),
+        all.clone(),
+        all.clone().with_coupled_gates(true),
+        all.with_layer_norm(true),
+    ]
+}
+
+fn own_grus() -> Vec<RecurrentConfig<GruCell>> {
+    let activations = |reset_after| {
+        let plain = gru(reset_after)(Bias::Two).with_gate_activation(Activation::HardSigmoid { slope: 1.0 / 6.0 });
+        plain.with_hidden_activation(Activation::Elu)
+    };
+    vec![activations(true), activations(false), gru(true)(Bias::One).with_clip(Some(0.4))]
+}
+
+fn own_rnns() -> Vec<RecurrentConfig<RnnCell>> {
+    let activations = [
+        Activation::Linear,
+        Activation::Sigmoid,
+        Activation::HardTanh,
+        Activation::LeakyRelu { slope: 0.1 },
+        Activation::Softplus,
+        Activation::Silu,
+    ];
+    let mut configs: Vec<_> = activations.into_iter().map(|activation| rnn(activation)(Bias::One)).collect();
+    configs.push(rnn(Activation::Tanh)(Bias::One).with_clip(Some(0.5)));
+    configs
+}
+
 /// How many numbers all initial states of a layer have.
 fn state_size<C: Naive>(layer: &Recurrent<C>) -> usize {
-    let units: usize = layer.config.d_hidden.iter().sum();
-    C::STATE_TENSORS * BATCH * layer.config.direction.count() * units
+    let config = &layer.config;
+    let one = |&n: &usize| config.cell.proj_size().unwrap_or(n) + (C::STATE_TENSORS - 1) * n;
+    BATCH * config.direction.count() * config.d_hidden.iter().map(one).sum::<usize>()
 }
 
 /// Initial states whose tensors hold `base`, one after the other.
 fn states<C: Cell>(layer: &Recurrent<C>, base: &[f64]) -> States<C::State> {
     let mut rest = base;
     let all = layer.layers.iter().map(|weights| {
-        let [d_hidden, _] = weights.weight_hh.dims();
-        C::State::zeros(BATCH, d_hidden, &device()).map(|_| {
-            let (part, after) = rest.split_at(BATCH * d_hidden);
+        let [d_output, width] = weights.weight_hh.dims();
+        C::State::zeros(BATCH, width / layer.config.cell.gates(), d_output, &device()).map(|zeros| {
+            let shape = zeros.dims();
+            let (part, after) = rest.split_at(shape[0] * shape[1]);
             rest = after;
-            tensor(part, [BATCH, d_hidden]).require_grad()
+            tensor(part, shape).require_grad()
         })
     });
     States(all.collect())
@@ -134,36 +188,37 @@ fn counted_by(lengths: &[usize]) -> Vec<bool> {
     lengths.iter().flat_map(|&length| (0..TIME).map(move |t| t < length)).collect()
 }
 
-fn check_forward<C: Cell + Naive>(make: impl Fn(Bias) -> RecurrentConfig<C>) {
-    each_layer(make, |layer| {
-        let x = values(Key::new(1), BATCH * TIME * INPUT);
-        let s = values(Key::new(2), state_size(&layer));
-        let check = |args: ForwardArgs<C::State>, counted: &[bool]| {
-            for key in [None, Some(Key::new(3))] {
-                let args = args.clone().with_state(states(&layer, &s)).with_dropout(key);
-                let out = layer.forward_with(tensor(&x, [BATCH, TIME, INPUT]), args);
-                let (sequence, last) = naive::run(&layer, &x, &s, counted, BATCH, key);
-                assert!(worst(&to_vec(out.sequence), &sequence) < 1e-13, "{:?}", layer.config);
-                assert!(worst(&state_values(&out.state), &last) < 1e-13, "{:?}", layer.config);
-            }
-        };
-        check(ForwardArgs::default(), &[true; BATCH * TIME]);
-        for lengths in [[5, 1, 3], [0, 5, 2]] {
-            check(ForwardArgs::default().with_lengths(&lengths), &counted_by(&lengths));
+fn check_forward<C: Cell + Naive>(layer: Recurrent<C>) {
+    let x = values(Key::new(1), BATCH * TIME * INPUT);
+    let s = values(Key::new(2), state_size(&layer));
+    let check = |args: ForwardArgs<C::State>, counted: &[bool]| {
+        for key in [None, Some(Key::new(3))] {
+            let args = args.clone().with_state(states(&layer, &s)).with_dropout(key);
+            let out = layer.forward_with(tensor(&x, [BATCH, TIME, INPUT]), args);
+            let (sequence, last) = naive::run(&layer, &x, &s, counted, BATCH, key);
+            assert!(worst(&to_vec(out.sequence), &sequence) < 1e-13, "{:?}", layer.config);
+            assert!(worst(&state_values(&out.state), &last) < 1e-13, "{:?}", layer.config);
         }
-        // Padded in front, with holes, nothing at all.
-        let mask = [[false, false, true, true, true], [true, false, true, false, true], [false; 5]].concat();
-        check(ForwardArgs::default().with_mask(&mask), &mask);
-    });
+    };
+    check(ForwardArgs::default(), &[true; BATCH * TIME]);
+    for lengths in [[5, 1, 3], [0, 5, 2]] {
+        check(ForwardArgs::default().with_lengths(&lengths), &counted_by(&lengths));
+    }
+    // Padded in front, with holes, nothing at all.
+    let mask = [[false, false, true, true, true], [true, false, true, false, true], [false; 5]].concat();
+    check(ForwardArgs::default().with_mask(&mask), &mask);
 }
 
 #[test]
 fn forward_equals_the_equations() {
-    check_forward(rnn(Nonlinearity::Tanh));
-    check_forward(rnn(Nonlinearity::Relu));
-    check_forward(lstm);
-    check_forward(gru(true));
-    check_forward(gru(false));
+    each_layer(rnn(Activation::Tanh), check_forward);
+    each_layer(rnn(Activation::Relu), check_forward);
+    each_layer(lstm, check_forward);
+    each_layer(gru(true), check_forward);
+    each_layer(gru(false), check_forward);
+    each_config(own_rnns(), check_forward);
+    each_config(own_lstms(), check_forward);
+    each_config(own_grus(), check_forward);
 }
 
 /// A scalar that depends on every output and every final state with weights of its own.
@@ -195,7 +250,8 @@ fn differences(v: &[f64], f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
         .collect()
 }
 
-const PARAMETERS: [&str; 4] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"];
+const PARAMETERS: [&str; 12] =
+    ["weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "norm_ih", "norm_hh", "0", "1", "2", "3", "4"];
 
 /// The values and the gradient of a parameter, if the layer has it.
 fn parameter(layer: &Layer, name: &str, grads: &Gradients) -> Option<(Vec<f64>, Vec<f64>)> {
@@ -206,7 +262,11 @@ fn parameter(layer: &Layer, name: &str, grads: &Gradients) -> Option<(Vec<f64>, 
         "weight_ih" => Some(both(&layer.weight_ih, grads)),
         "weight_hh" => Some(both(&layer.weight_hh, grads)),
         "bias_ih" => layer.bias_ih.as_ref().map(|bias| both(bias, grads)),
-        _ => layer.bias_hh.as_ref().map(|bias| both(bias, grads)),
+        "bias_hh" => layer.bias_hh.as_ref().map(|bias| both(bias, grads)),
+        "weight_hr" => layer.weight_hr.as_ref().map(|weight| both(weight, grads)),
+        "norm_ih" => layer.norm_ih.as_ref().map(|gain| both(gain, grads)),
+        "norm_hh" => layer.norm_hh.as_ref().map(|gain| both(gain, grads)),
+        own => layer.vectors.get(own.parse::<usize>().expect("a number")).map(|vector| both(vector, grads)),
     }
 }
 
@@ -214,54 +274,60 @@ fn set(layer: &mut Layer, name: &str, v: &[f64]) {
     fn replace<const D: usize>(param: &mut Param<Tensor<D>>, v: &[f64]) {
         *param = Param::from_tensor(tensor(v, param.val().dims()));
     }
-    match (name, &mut layer.bias_ih, &mut layer.bias_hh) {
-        ("weight_ih", _, _) => replace(&mut layer.weight_ih, v),
-        ("weight_hh", _, _) => replace(&mut layer.weight_hh, v),
-        ("bias_ih", Some(bias), _) | ("bias_hh", _, Some(bias)) => replace(bias, v),
-        _ => panic!("there is no {name}"),
+    let there = "what has a gradient is there";
+    match name {
+        "weight_ih" => replace(&mut layer.weight_ih, v),
+        "weight_hh" => replace(&mut layer.weight_hh, v),
+        "bias_ih" => replace(layer.bias_ih.as_mut().expect(there), v),
+        "bias_hh" => replace(layer.bias_hh.as_mut().expect(there), v),
+        "weight_hr" => replace(layer.weight_hr.as_mut().expect(there), v),
+        "norm_ih" => replace(layer.norm_ih.as_mut().expect(there), v),
+        "norm_hh" => replace(layer.norm_hh.as_mut().expect(there), v),
+        own => replace(&mut layer.vectors[own.parse::<usize>().expect("a number")], v),
     }
 }
 
-fn check_gradients<C: Cell + Naive>(make: impl Fn(Bias) -> RecurrentConfig<C>) {
-    each_layer(make, |layer| {
-        let x = values(Key::new(1), BATCH * TIME * INPUT);
-        let s = values(Key::new(2), state_size(&layer));
-        let scalar = |layer: &Recurrent<C>, x: &[f64], s: &[f64]| {
-            loss(layer, tensor(x, [BATCH, TIME, INPUT]), states(layer, s)).into_scalar::<f64>()
-        };
-        let input = tensor(&x, [BATCH, TIME, INPUT]).require_grad();
-        let start = states(&layer, &s);
-        let grads = loss(&layer, input.clone(), start.clone()).backward();
+fn check_gradients<C: Cell + Naive>(layer: Recurrent<C>) {
+    let x = values(Key::new(1), BATCH * TIME * INPUT);
+    let s = values(Key::new(2), state_size(&layer));
+    let scalar = |layer: &Recurrent<C>, x: &[f64], s: &[f64]| {
+        loss(layer, tensor(x, [BATCH, TIME, INPUT]), states(layer, s)).into_scalar::<f64>()
+    };
+    let input = tensor(&x, [BATCH, TIME, INPUT]).require_grad();
+    let start = states(&layer, &s);
+    let grads = loss(&layer, input.clone(), start.clone()).backward();
 
-        let found = to_vec(input.grad(&grads).expect("input gradient"));
-        let expected = differences(&x, |x| scalar(&layer, x, &s));
-        assert!(worst(&found, &expected) < 1e-7, "input of {:?}", layer.config);
+    let found = to_vec(input.grad(&grads).expect("input gradient"));
+    let expected = differences(&x, |x| scalar(&layer, x, &s));
+    assert!(worst(&found, &expected) < 1e-7, "input of {:?}", layer.config);
 
-        let found: Vec<f64> =
-            tensors(&start).iter().flat_map(|t| to_vec(t.grad(&grads).expect("state gradient"))).collect();
-        let expected = differences(&s, |s| scalar(&layer, &x, s));
-        assert!(worst(&found, &expected) < 1e-7, "initial states of {:?}", layer.config);
+    let found: Vec<f64> =
+        tensors(&start).iter().flat_map(|t| to_vec(t.grad(&grads).expect("state gradient"))).collect();
+    let expected = differences(&s, |s| scalar(&layer, &x, s));
+    assert!(worst(&found, &expected) < 1e-7, "initial states of {:?}", layer.config);
 
-        for number in 0..layer.layers.len() {
-            for name in PARAMETERS {
-                let Some((v, found)) = parameter(&layer.layers[number], name, &grads) else { continue };
-                let expected = differences(&v, |v| {
-                    let mut changed = layer.clone();
-                    set(&mut changed.layers[number], name, v);
-                    scalar(&changed, &x, &s)
-                });
-                assert!(worst(&found, &expected) < 1e-7, "{name} of layer {number} of {:?}", layer.config);
-            }
+    for number in 0..layer.layers.len() {
+        for name in PARAMETERS {
+            let Some((v, found)) = parameter(&layer.layers[number], name, &grads) else { continue };
+            let expected = differences(&v, |v| {
+                let mut changed = layer.clone();
+                set(&mut changed.layers[number], name, v);
+                scalar(&changed, &x, &s)
+            });
+            assert!(worst(&found, &expected) < 1e-7, "{name} of layer {number} of {:?}", layer.config);
         }
-    });
+    }
 }
 
 #[test]
 fn gradients_equal_differences() {
-    check_gradients(rnn(Nonlinearity::Tanh));
-    check_gradients(lstm);
-    check_gradients(gru(true));
-    check_gradients(gru(false));
+    each_layer(rnn(Activation::Tanh), check_gradients);
+    each_layer(lstm, check_gradients);
+    each_layer(gru(true), check_gradients);
+    each_layer(gru(false), check_gradients);
+    each_config(own_rnns(), check_gradients);
+    each_config(own_lstms(), check_gradients);
+    each_config(own_grus(), check_gradients);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::{Pass, Zoneout};
 use crate::MaskedOutput;
 use crate::cell::{Cell, Recurrence};
+use crate::probe::observe;
 use crate::state::CellState;
 use burn::tensor::{Bool, Tensor, TensorData};
 
@@ -35,6 +36,7 @@ pub fn sequence<C: Cell>(
                 None => new,
             });
         }
+        next = see_hidden(next);
         let output = next.hidden().clone();
         let Some(resting) = pass.counted.resting(t, batch) else {
             outputs.push(output);
@@ -53,6 +55,12 @@ pub fn sequence<C: Cell>(
         outputs.reverse();
     }
     (Tensor::stack(outputs, 0), state)
+}
+
+/// Lets a probe see h.
+fn see_hidden<S: CellState>(state: S) -> S {
+    let mut first = true;
+    state.map(|tensor| if std::mem::take(&mut first) { observe("h", tensor) } else { tensor })
 }
 
 /// The new value, or the old where zoneout keeps it; the mean of both where nothing is drawn.
