@@ -101,7 +101,7 @@ pub enum RnnError {
         found: usize,
     },
     /// A state has the wrong shape.
-    #[error("initial state is {found:?}, expected [batch, d_hidden] = {expected:?}")]
+    #[error("initial state is {found:?}, expected [batch, width] = {expected:?}")]
     StateShape {
         /// `[batch, d_hidden]`.
         expected: [usize; 2],

@@ -44,12 +44,13 @@ pub fn sequence<C: Cell>(
             continue;
         };
         let resting: Tensor<2, Bool> = Tensor::from_data(TensorData::new(resting, [batch, 1]), &device);
-        let resting = resting.expand(output.dims());
+        let resting = |shape: [usize; 2]| resting.clone().expand(shape);
+        let shape = output.dims();
         outputs.push(match (pass.masked_output, outputs.last()) {
-            (MaskedOutput::Previous, Some(previous)) => output.mask_where(resting.clone(), previous.clone()),
-            _ => output.mask_fill(resting.clone(), 0.0),
+            (MaskedOutput::Previous, Some(previous)) => output.mask_where(resting(shape), previous.clone()),
+            _ => output.mask_fill(resting(shape), 0.0),
         });
-        state = next.zip(state, |new, old| new.mask_where(resting.clone(), old));
+        state = next.zip(state, |new, old| new.mask_where(resting(old.dims()), old));
     }
     if pass.reverse {
         outputs.reverse();

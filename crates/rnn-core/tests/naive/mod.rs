@@ -6,6 +6,8 @@ use rnn_core::{Activation, Direction, DropoutMasks, GruCell, Key, LstmCell, Recu
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+type Product<'a> = dyn Fn(&[f64], Range<usize>) -> Vec<f64> + 'a;
+
 /// What one row's step is given.
 pub struct Step<'a> {
     /// The sums of all gates from the input.
@@ -13,7 +15,7 @@ pub struct Step<'a> {
     /// `[h, c…]` before it.
     pub s: &'a [Vec<f64>],
     /// `(v∘mask)·W_hh + b_hh` of these gates.
-    pub product: &'a dyn Fn(&[f64], Range<usize>) -> Vec<f64>,
+    pub product: &'a Product<'a>,
     /// The cell's own vectors by name.
     pub vectors: &'a BTreeMap<&'static str, Vec<f64>>,
 }
@@ -32,9 +34,9 @@ fn apply(activation: Activation, x: f64) -> f64 {
     match activation {
         Activation::Linear => x,
         Activation::Sigmoid => sigmoid(x),
-        Activation::HardSigmoid { slope } => (slope * x + 0.5).max(0.0).min(1.0),
+        Activation::HardSigmoid { slope } => (slope * x + 0.5).clamp(0.0, 1.0),
         Activation::Tanh => x.tanh(),
-        Activation::HardTanh => x.max(-1.0).min(1.0),
+        Activation::HardTanh => x.clamp(-1.0, 1.0),
         Activation::Relu => x.max(0.0),
         Activation::LeakyRelu { slope } => {
             if x > 0.0 {
