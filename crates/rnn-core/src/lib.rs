@@ -28,6 +28,8 @@ mod error;
 mod init;
 mod layer;
 mod ops;
+#[cfg(feature = "optim")]
+pub mod optim;
 pub mod probe;
 mod rng;
 mod state;
