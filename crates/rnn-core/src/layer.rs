@@ -5,6 +5,8 @@ use crate::args::{ForwardArgs, Output};
 use crate::cell::{Cell, Recurrence, finish, masked_product};
 use crate::config::RecurrentConfig;
 use crate::dropout::Dropout;
+#[cfg(feature = "kernels")]
+use crate::ops::cpu;
 use crate::ops::{Counted, Pass, reference};
 use crate::probe;
 use crate::state::{CellState, States};
@@ -106,7 +108,7 @@ impl<C: Cell> Recurrent<C> {
                     masked_output: args.masked_output,
                     zoneout: dropout.zoneout(C::State::TENSORS, [time, batch, d_hidden]),
                 };
-                let inputs = input_products(weights, sequence.clone(), &dropout.input(batch, sequence.dims()[2]));
+                let input_masks = dropout.input(batch, sequence.dims()[2]);
                 let recurrence = Recurrence {
                     weight: dropout.weight(),
                     bias: weights.bias_hh.as_ref().map(Param::val),
@@ -117,7 +119,7 @@ impl<C: Cell> Recurrent<C> {
                     d_hidden,
                 };
                 probe::begin(number, reverse);
-                let (output, state) = reference::sequence(&self.config.cell, inputs, &recurrence, state, &pass);
+                let (output, state) = self.sequence(&sequence, weights, &recurrence, &input_masks, state, &pass);
                 probe::end();
                 outputs.push(output);
                 last.push(state);
@@ -140,6 +142,26 @@ impl<C: Cell> Recurrent<C> {
         let args = ForwardArgs { state, ..Default::default() };
         let time = if self.config.time_major { 0 } else { 1 };
         self.forward_with(input.unsqueeze_dim(time), args).state
+    }
+
+    /// One layer and direction over `input`, `[time, batch, d_input]`: on a fused kernel where there is one for the
+    /// options and the device, else step by step.
+    fn sequence(
+        &self,
+        input: &Tensor<3>,
+        weights: &Layer,
+        recurrence: &Recurrence,
+        input_masks: &[Tensor<2>],
+        state: C::State,
+        pass: &Pass,
+    ) -> (Tensor<3>, C::State) {
+        let cell = &self.config.cell;
+        #[cfg(feature = "kernels")]
+        if let Some(output) = cpu::sequence(cell, input, weights, recurrence, input_masks, &state, pass) {
+            return output;
+        }
+        let inputs = input_products(weights, input.clone(), input_masks);
+        reference::sequence(cell, inputs, recurrence, state, pass)
     }
 
     /// Rows and steps of an input.

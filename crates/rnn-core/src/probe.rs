@@ -125,6 +125,12 @@ pub fn observe(name: &'static str, value: Tensor<2>) -> Tensor<2> {
     })
 }
 
+/// Whether anything is being recorded on this thread.
+#[cfg(feature = "kernels")]
+pub(crate) fn is_recording() -> bool {
+    RECORDING.with_borrow(Option::is_some)
+}
+
 /// A new pass of a layer begins.
 pub(crate) fn begin(layer: usize, reverse: bool) {
     RECORDING.with_borrow_mut(|recording| {

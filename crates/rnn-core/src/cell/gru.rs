@@ -1,3 +1,5 @@
+#[cfg(feature = "kernels")]
+use super::Kernel;
 use super::{Activation, Bias, Cell, Recurrence, checked_clip, clip, split};
 use crate::RnnError;
 use crate::probe::observe;
@@ -65,6 +67,12 @@ impl Cell for GruCell {
         } else {
             None
         }
+    }
+
+    #[cfg(feature = "kernels")]
+    fn kernel(&self) -> Option<Kernel> {
+        let Self { reset_after, .. } = *self;
+        (*self == Self { reset_after, ..Self::default() }).then_some(Kernel(rnn_kernels::Cell::Gru { reset_after }))
     }
 
     fn step(&self, input: Tensor<2>, state: HiddenState, recurrence: &Recurrence) -> HiddenState {

@@ -1,3 +1,5 @@
+#[cfg(feature = "kernels")]
+use super::Kernel;
 use super::{Activation, Cell, Recurrence, Vector, checked_clip, clip, split};
 use crate::RnnError;
 use crate::probe::observe;
@@ -105,6 +107,11 @@ impl Cell for LstmCell {
         } else {
             None
         }
+    }
+
+    #[cfg(feature = "kernels")]
+    fn kernel(&self) -> Option<Kernel> {
+        (*self == Self::default()).then_some(Kernel(rnn_kernels::Cell::Lstm))
     }
 
     fn step(&self, input: Tensor<2>, state: LstmState, recurrence: &Recurrence) -> LstmState {

@@ -74,12 +74,23 @@ pub trait Cell: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send 
         Some("this cell")
     }
 
+    /// The fused kernel that computes the same, if there is one. There is none for a cell of one's own.
+    #[doc(hidden)]
+    fn kernel(&self) -> Option<Kernel> {
+        None
+    }
+
     /// One step.
     ///
     /// `input` is `x·W_ih + b_ih`, `[batch, G·d_hidden]`. The products with the recurrent weights are asked of
     /// `recurrence`, which also applies recurrent dropout.
     fn step(&self, input: Tensor<2>, state: Self::State, recurrence: &Recurrence) -> Self::State;
 }
+
+/// Which of the fused kernels.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct Kernel(#[cfg(feature = "kernels")] pub(crate) rnn_kernels::Cell);
 
 /// A learned vector of a cell's own.
 #[derive(Debug, Clone, Copy, PartialEq)]

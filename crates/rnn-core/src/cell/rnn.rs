@@ -1,3 +1,5 @@
+#[cfg(feature = "kernels")]
+use super::Kernel;
 use super::{Activation, Cell, Recurrence, checked_clip, clip};
 use crate::RnnError;
 use crate::state::HiddenState;
@@ -42,6 +44,16 @@ impl Cell for RnnCell {
         } else {
             None
         }
+    }
+
+    #[cfg(feature = "kernels")]
+    fn kernel(&self) -> Option<Kernel> {
+        let nonlinearity = match (self.hidden_activation, self.clip) {
+            (Activation::Tanh, None) => rnn_kernels::Nonlinearity::Tanh,
+            (Activation::Relu, None) => rnn_kernels::Nonlinearity::Relu,
+            _ => return None,
+        };
+        Some(Kernel(rnn_kernels::Cell::Rnn(nonlinearity)))
     }
 
     fn step(&self, input: Tensor<2>, state: HiddenState, recurrence: &Recurrence) -> HiddenState {

@@ -3,6 +3,8 @@
 //! [`mod@reference`] is the definition: tensor operations on any device, differentiated by Burn. A device that has a
 //! fused kernel will take that instead; each kernel is tested against the reference.
 
+#[cfg(feature = "kernels")]
+pub(crate) mod cpu;
 pub mod reference;
 
 use crate::MaskedOutput;
