@@ -17,9 +17,6 @@ pub mod training;
 
 pub use failure::{Failure, parse, run_program};
 
-// Burn's derive of `RecordState` looks for these in the crate's root.
-use burn::optim::{RecordState, StateSink, StateSource};
-
 /// Burn allocates a fresh buffer for every result. With glibc's allocator each large one is new pages from the kernel;
 /// mimalloc hands the same pages out again (a layer that takes 24 ms takes 33 without it).
 #[global_allocator]

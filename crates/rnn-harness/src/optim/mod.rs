@@ -8,24 +8,13 @@
 //! | sgd | no momentum | 1e-2 |
 //! | adagrad | accumulator from 0.1, ε 1e-7 inside the root: g/√(a+ε) | 1e-3 |
 //!
-//! RMSprop is Keras 2's; Keras 3 has ε inside the root. Adam and Adagrad are written here because Burn's differ: its Adam
-//! has ε beside the corrected root, as PyTorch's; its Adagrad starts from 0.
-
-mod adagrad;
-mod adam;
-
-pub use adagrad::Adagrad;
-pub use adam::Adam;
+//! RMSprop is Keras 2's; Keras 3 has ε inside the root. They are rnn-core's, which update in one pass over memory.
 
 use crate::Failure;
 use burn::module::Module;
-use burn::optim::momentum::MomentumConfig;
-use burn::optim::{GradientsParams, ModuleOptimizer, RmsPropConfig, SgdConfig};
-use rnn_core::optim::clip_grad_norm;
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use rnn_core::optim::{Adagrad, Adam, RmsProp, Sgd, clip_grad_norm};
 use serde::{Deserialize, Serialize};
-
-/// Keras' ε.
-const EPSILON: f32 = 1e-7;
 
 /// The optimizers by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -125,16 +114,10 @@ impl OptimizerConfig {
     /// The optimizer itself.
     pub fn init(&self) -> ModuleOptimizer {
         match self.name {
-            OptimizerName::Adam => ModuleOptimizer::from(Adam { weight_decay: 0.0 }),
-            OptimizerName::Adamw => ModuleOptimizer::from(Adam { weight_decay: 4e-3 }),
-            OptimizerName::Rmsprop => {
-                RmsPropConfig::new().with_alpha(0.9).with_momentum(self.momentum as f32).with_epsilon(EPSILON).init()
-            }
-            OptimizerName::Sgd => {
-                let momentum = MomentumConfig::new().with_momentum(self.momentum).with_dampening(0.0);
-                let config = SgdConfig::new();
-                if self.momentum > 0.0 { config.with_momentum(Some(momentum)).init() } else { config.init() }
-            }
+            OptimizerName::Adam => ModuleOptimizer::from(Adam::KERAS),
+            OptimizerName::Adamw => ModuleOptimizer::from(Adam { weight_decay: 4e-3, ..Adam::KERAS }),
+            OptimizerName::Rmsprop => ModuleOptimizer::from(RmsProp { momentum: self.momentum, ..RmsProp::KERAS2 }),
+            OptimizerName::Sgd => ModuleOptimizer::from(Sgd { momentum: self.momentum, nesterov: false }),
             OptimizerName::Adagrad => ModuleOptimizer::from(Adagrad),
         }
     }

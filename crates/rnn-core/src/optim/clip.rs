@@ -1,4 +1,4 @@
-//! What training a recurrent network wants of gradients besides an optimizer.
+//! Clipping of gradients.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
