@@ -12,11 +12,16 @@
 //! | `nn.LSTM(3, 4, num_layers=2, bidirectional=True)` | `LstmConfig::new(3, 4).with_num_layers(2).with_direction(Direction::Bidirectional).with_preset(Preset::Pytorch)` |
 //! | `nn.GRU(3, 4, bias=False)` | `GruConfig::new(3, 4).with_bias(Bias::None)` |
 
+#[cfg(feature = "keras")]
+mod keras;
 mod pytorch;
+
+#[cfg(feature = "keras")]
+pub use keras::KerasCell;
 
 use burn::module::Param;
 use burn::tensor::{Tensor, TensorData};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why weights cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -31,16 +36,43 @@ pub enum WeightError {
         problem: String,
     },
     /// A file whose name says no known format.
-    #[error("{}: the name says no format; give a .safetensors, .pt or .pth file", .0.display())]
-    Format(PathBuf),
+    #[error("{}: the name says no format; give a {formats} file", path.display())]
+    Format {
+        /// Which one.
+        path: PathBuf,
+        /// The endings that are known.
+        formats: &'static str,
+    },
+    /// Not one layer name a layer.
+    #[error("{}: {found} layer names were given, expected {expected}; the file has {known}", path.display())]
+    NameCount {
+        /// The file.
+        path: PathBuf,
+        /// The number of layers; 0 for a file that knows no layers.
+        expected: usize,
+        /// The number of names.
+        found: usize,
+        /// The layers in the file.
+        known: String,
+    },
+    /// A layer name that the file has more than once.
+    #[error("{}: {name} is the name of {paths}; give one of these paths", path.display())]
+    Ambiguous {
+        /// The file.
+        path: PathBuf,
+        /// The name.
+        name: String,
+        /// Where in the file it stands.
+        paths: String,
+    },
     /// The file lacks a parameter that the layer has.
     #[error("{}: there is no {name}; the file has {known}", path.display())]
     Missing {
         /// The file.
         path: PathBuf,
-        /// The parameter, by PyTorch's name.
+        /// The parameter, by the other library's name.
         name: String,
-        /// What the file has under the prefix.
+        /// What the file has there.
         known: String,
     },
     /// The file has a parameter of a recurrent layer that this layer lacks.
@@ -48,24 +80,31 @@ pub enum WeightError {
     Unused {
         /// The file.
         path: PathBuf,
-        /// The parameter, by PyTorch's name.
+        /// The parameter, by the other library's name.
         name: String,
     },
     /// A parameter has another shape in the file.
-    #[error("{}: {name} is {found:?}, but the layer's is {expected:?} (PyTorch's way round)", path.display())]
+    #[error("{}: {name} is {found:?}, but the layer's is {expected:?} ({library}'s way round)", path.display())]
     Shape {
         /// The file.
         path: PathBuf,
-        /// The parameter, by PyTorch's name.
+        /// The parameter, by the other library's name.
         name: String,
         /// The layer's shape.
         expected: Vec<usize>,
         /// The file's shape.
         found: Vec<usize>,
+        /// Whose file it is.
+        library: &'static str,
     },
-    /// PyTorch has no such layer.
-    #[error("PyTorch has no layer with {0}")]
-    Unlike(&'static str),
+    /// The other library has no such layer.
+    #[error("{library} has no layer with {what}")]
+    Unlike {
+        /// The library.
+        library: &'static str,
+        /// What it lacks.
+        what: &'static str,
+    },
 }
 
 /// Puts `data`, after `f`, in the place of a parameter, which keeps its id.
@@ -79,4 +118,10 @@ pub(crate) fn replace<const D: usize>(
     let new = if old.is_autodiff() { new.autodiff() } else { new };
     let new = if old.is_require_grad() { new.require_grad() } else { new };
     *param = Param::initialized(param.id, new);
+}
+
+/// Reads `path` with `read`; a damaged file, which can make the readers of the formats panic, is an error too.
+fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, WeightError>) -> Result<T, WeightError> {
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
+    caught.unwrap_or_else(|_| Err(WeightError::File { path: path.into(), problem: "it is damaged".into() }))
 }

@@ -235,7 +235,7 @@ fn what_does_not_fit_is_told() {
     assert_eq!(error(sizes, &path, "model"), "PyTorch has no layer with layers of different sizes");
     let gru = GruConfig::new(2, 3).with_reset_after(false).with_preset(Preset::Pytorch).init(Key::new(0), &device());
     let told = gru.load_pytorch(&path, "model").expect_err("no such GRU");
-    assert!(matches!(told, WeightError::Unlike(_)), "{told}");
+    assert!(matches!(told, WeightError::Unlike { .. }), "{told}");
     let told = error(lstm(3), Path::new("nowhere.pt"), "");
     assert!(told.starts_with("nowhere.pt: No such file"), "{told}");
 
