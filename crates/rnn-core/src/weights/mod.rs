@@ -12,10 +12,12 @@
 //! | `nn.LSTM(3, 4, num_layers=2, bidirectional=True)` | `LstmConfig::new(3, 4).with_num_layers(2).with_direction(Direction::Bidirectional).with_preset(Preset::Pytorch)` |
 //! | `nn.GRU(3, 4, bias=False)` | `GruConfig::new(3, 4).with_bias(Bias::None)` |
 
+mod burn_nn;
 #[cfg(feature = "keras")]
 mod keras;
 mod pytorch;
 
+pub use burn_nn::BurnCell;
 #[cfg(feature = "keras")]
 pub use keras::KerasCell;
 
