@@ -11,6 +11,52 @@
 //! | `nn.RNN(3, 4)` | `RnnConfig::new(3, 4).with_preset(Preset::Pytorch)` |
 //! | `nn.LSTM(3, 4, num_layers=2, bidirectional=True)` | `LstmConfig::new(3, 4).with_num_layers(2).with_direction(Direction::Bidirectional).with_preset(Preset::Pytorch)` |
 //! | `nn.GRU(3, 4, bias=False)` | `GruConfig::new(3, 4).with_bias(Bias::None)` |
+//!
+//! # Keras
+//! `SimpleRNN`, `LSTM`, `GRU` and `Bidirectional` of Keras 3, behind the feature `keras`, which is off by default.
+//!
+//! `load_keras` reads the file of `model.save_weights("w.weights.h5")` or the archive of `model.save("m.keras")`, by the layers'
+//! names, one Keras layer a layer:
+//!
+//! ```ignore
+//! let lstm = LstmConfig::new(8, 32).with_num_layers(2).init(key, &device);
+//! let lstm = lstm.load_keras("w.weights.h5", &["lstm", "lstm_1"])?; // model.summary() shows these names
+//! ```
+//!
+//! It also reads an `.npz` of the arrays that `get_weights()` gives, one layer's after another's, and `save_keras` writes such
+//! a file:
+//!
+//! ```python
+//! np.savez("w.npz", *lstm.get_weights(), *lstm_1.get_weights())  # then load_keras("w.npz", &[])
+//! lstm.set_weights(list(np.load("w.npz").values()))              # after save_keras("w.npz"), for one layer
+//! ```
+//!
+//! | Keras | here |
+//! |---|---|
+//! | `SimpleRNN(4)` after 3 features | `RnnConfig::new(3, 4)` |
+//! | `Bidirectional(LSTM(4))` | `LstmConfig::new(3, 4).with_direction(Direction::Bidirectional)` |
+//! | `LSTM(4), LSTM(5)` | `LstmConfig::new(3, 4).with_d_hidden([4, 5])` |
+//! | `GRU(4, reset_after=False)` | `GruConfig::new(3, 4).with_reset_after(false)` |
+//! | `LSTM(4, use_bias=False)` | `LstmConfig::new(3, 4).with_bias(Bias::None)` |
+//!
+//! Keras packs the GRU's gates as `z r h`, which are reordered, and keeps its two biases in one array `[2, 3·units]`.
+//!
+//! # burn-nn
+//! `from_burn` makes a layer of a `burn::nn::Rnn`, `Lstm` or `Gru`, `to_burn` the opposite; `from_burn_bidirectional` and
+//! `to_burn_bidirectional` do it for `BiRnn`, `BiLstm` and `BiGru`. A record is loaded into its module, so this converts records
+//! too:
+//!
+//! ```
+//! use rnn_core::burn::module::Module;
+//! use rnn_core::burn::nn::LstmConfig;
+//! use rnn_core::burn::tensor::Device;
+//!
+//! # let device = Device::default();
+//! # let record = LstmConfig::new(3, 4, true).init(&device).into_record();
+//! let lstm = rnn_core::Lstm::from_burn(&LstmConfig::new(3, 4, true).init(&device).load_record(record))?;
+//! let record = lstm.to_burn()?.into_record(); // for burn::nn::Lstm
+//! # Ok::<(), rnn_core::weights::WeightError>(())
+//! ```
 
 mod burn_nn;
 #[cfg(feature = "keras")]

@@ -158,6 +158,10 @@ fn a_layer_that_the_file_does_not_have_is_told() {
     let message = told(lstm(), &path, &[]);
     assert!(message.starts_with("0 layer names were given, expected 1; the file has "), "{message}");
     assert!(message.contains(known), "{message}");
+    let message = told(LstmConfig::new(2, 2), &path, &["twice"]);
+    let (inner, again) = ("layers/sequential/layers/lstm", "layers/sequential_1/layers/lstm");
+    assert_eq!(message, format!("twice is the name of {inner}, {again}; give one of these paths"));
+    assert!(new(LstmConfig::new(2, 2)).load_keras(&path, &[again]).is_ok());
     let message = told(lstm(), &path, &["layers/dense"]);
     assert!(message.starts_with("there is no layer layers/dense; the file has "), "{message}");
     let message = told(lstm(), &here().join("weights/lstm-3.npz"), &["lstm"]);

@@ -66,7 +66,7 @@ def cases():
         for direction, bias in itertools.product(["forward", "backward", "both"], [True, False]):
             yield case(layer, direction=direction, bias=bias)
         yield case(layer, state=False)
-        # Bidirectional sets zero_output_for_mask in its layers, whatever they say.
+        # Bidirectional sets zero_output_for_mask in its layers, whatever they were made with.
         yield case(layer, mask="front")
         yield case(layer, mask="front", zero=True)
         yield case(layer, mask="holes", direction="backward")
@@ -159,28 +159,33 @@ def run(case, weights):
 
 
 def model():
-    """Layers as a user names them: a stack, both directions, a model in the model, dropout, something else between."""
+    """Layers as a user names them: a stack, both directions, models in the model, dropout, something else between."""
     keras.utils.clear_session()
-    inner = keras.Sequential([GRU(2, return_sequences=True, name="inner_gru")], name="inner")
+    twice = [LSTM(2, return_sequences=True, name="twice") for _ in range(2)]
+    inner = keras.Sequential([GRU(2, return_sequences=True, name="inner_gru"), twice[0]], name="inner")
+    again = keras.Sequential([twice[1]], name="again")
     layers = [
         LSTM(3, return_sequences=True, dropout=0.1, recurrent_dropout=0.1),
         LSTM(2, return_sequences=True, name="second"),
         Bidirectional(GRU(2, return_sequences=True), name="both"),
         keras.layers.Dense(2),
         inner,
+        again,
         Bidirectional(SimpleRNN(2, return_sequences=True, use_bias=False)),
         GRU(2, reset_after=False, name="last"),
     ]
     whole = keras.Sequential([keras.Input((4, 2)), *layers])
     fill(whole, np.random.RandomState(1000))
-    return whole, {layer.name: layer for layer in [*layers, *inner.layers]}
+    return whole, {layer.name: layer for layer in [*layers, inner.layers[0]]}
 
 
 def put(path, write):
-    """Writes under a temporary name, then renames."""
-    temporary = path.with_name("new-" + path.name)
-    write(temporary)
-    temporary.replace(path)
+    """Writes in a folder of its own, then renames: Keras wants the ending as it is."""
+    new = path.parent / "new"
+    new.mkdir(exist_ok=True)
+    write(new / path.name)
+    (new / path.name).replace(path)
+    new.rmdir()
 
 
 def main():

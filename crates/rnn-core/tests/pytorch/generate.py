@@ -1,9 +1,9 @@
 """Makes cases.json and cases.safetensors: what PyTorch's recurrent layers give, forward and backward.
 
-    python3 -m venv venv && venv/bin/pip install torch==2.15.0 numpy safetensors
+    python3 -m venv venv && venv/bin/pip install -r requirements.txt
     venv/bin/python generate.py
 
-Input, initial states and the weights of the loss are formulas (see `wave`), which main.rs repeats.
+`cargo xtask parity --regenerate` does that. Input, initial states and the weights of the loss are formulas (see `wave`), which main.rs repeats.
 """
 
 import itertools
@@ -77,20 +77,29 @@ def run(case):
     return {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
 
 
+def put(path, write):
+    """Writes in a folder of its own, then renames: torch.save puts the file's name into the file."""
+    new = path.parent / "new"
+    new.mkdir(exist_ok=True)
+    write(new / path.name)
+    (new / path.name).replace(path)
+    new.rmdir()
+
+
 def main():
     torch.manual_seed(0)
     torch.set_num_threads(1)
     all_cases, tensors = list(cases()), {}
     for number, case in enumerate(all_cases):
         tensors |= {f"case{number}.{name}": tensor for name, tensor in run(case).items()}
-    save_file(tensors, HERE / "cases.safetensors")
+    put(HERE / "cases.safetensors", lambda path: save_file(tensors, path))
     # The same weights as torch.save writes them, for one case with everything.
     number = next(n for n, c in enumerate(all_cases) if c["cell"] == "lstm" and c["layers"] == 3 and c["both"])
     prefix = f"case{number}.layer."
-    torch.save({"model." + n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)}, HERE / "lstm.pt")
-    (HERE / "cases.json").write_text(
-        json.dumps({"torch": torch.__version__, "pt": number, "cases": all_cases}, indent=None) + "\n"
-    )
+    of_case = {"model." + n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)}
+    put(HERE / "lstm.pt", lambda path: torch.save(of_case, path))
+    fixture = {"torch": torch.__version__, "pt": number, "cases": all_cases}
+    put(HERE / "cases.json", lambda path: path.write_text(json.dumps(fixture) + "\n"))
 
 
 if __name__ == "__main__":

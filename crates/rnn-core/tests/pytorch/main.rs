@@ -39,6 +39,16 @@ struct Case {
     hidden: usize,
 }
 
+impl std::fmt::Display for Case {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { cell, layers, batch, time, hidden, .. } = self;
+        let both = if self.both { " both directions" } else { "" };
+        let bias = if self.bias { "" } else { ", no bias" };
+        write!(f, "{cell} {layers} x {hidden}{both}, batch {batch}, time {time}{bias}")?;
+        self.lengths.iter().try_for_each(|lengths| write!(f, ", lengths {lengths:?}"))
+    }
+}
+
 fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pytorch")
 }
@@ -62,7 +72,7 @@ fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_to_vec().expect("f32")
 }
 
-/// Compares one tensor after another with PyTorch's and keeps the worst.
+/// Compares one tensor after another with PyTorch's and keeps the worst of the case.
 struct Comparison {
     store: SafetensorsStore,
     case: usize,
@@ -156,8 +166,9 @@ fn every_case_is_what_pytorch_gives() {
     let fixture = fixture();
     let store = SafetensorsStore::from_file(here().join("cases.safetensors"));
     let mut comparison = Comparison { store, case: 0, worst: 0.0, compared: 0 };
+    let mut worst: f64 = 0.0;
     for (number, case) in fixture.cases.iter().enumerate() {
-        comparison.case = number;
+        (comparison.case, comparison.worst) = (number, 0.0);
         let (d_input, d_hidden) = (case.input, case.hidden);
         match case.cell.as_str() {
             "rnn" => run(case, RnnConfig::new(d_input, d_hidden), &mut comparison),
@@ -169,8 +180,10 @@ fn every_case_is_what_pytorch_gives() {
             "gru" => run(case, GruConfig::new(d_input, d_hidden), &mut comparison),
             other => panic!("no cell {other}"),
         }
+        println!("pytorch {number}: {case}: worst error {:.1e}", comparison.worst);
+        worst = worst.max(comparison.worst);
     }
-    let Comparison { worst, compared, .. } = comparison;
+    let compared = comparison.compared;
     println!("PyTorch {}: {} cases, {compared} tensors, worst error {worst:.1e}", fixture.torch, fixture.cases.len());
     assert!(fixture.cases.len() >= 60 && compared > 1000);
 }
