@@ -21,7 +21,7 @@ struct Library {
 
 const LIBRARIES: [Library; 2] = [
     Library { name: "PyTorch", folder: "pytorch", download: "3.0 GB, because PyPI's build brings CUDA" },
-    Library { name: "Keras", folder: "keras", download: "0.4 GB" },
+    Library { name: "Keras", folder: "keras", download: "0.3 GB" },
 ];
 
 /// What the tests print for each case and at the end.

@@ -101,10 +101,10 @@ fn start<S: CellState>(directions: usize) -> States<S> {
     States((0..directions).map(state).collect())
 }
 
-fn compare<C: BurnCell>(
+fn compare<'a, C: BurnCell>(
     what: &str,
     layer: &Recurrent<C>,
-    gates: &[Vec<&GateController>],
+    gates: &[Vec<&'a GateController>],
     run: impl Fn(Tensor<3>) -> Given,
 ) {
     let shape = if layer.config.time_major { [TIME, BATCH, D_INPUT] } else { [BATCH, TIME, D_INPUT] };
@@ -120,11 +120,12 @@ fn compare<C: BurnCell>(
     let (gradients, their_gradients) = (ours.loss().backward(), theirs.loss().backward());
     same(what, x.grad(&gradients).expect("gradient"), their_x.grad(&their_gradients).expect("gradient"));
     for (layer, gates) in layer.layers.iter().zip(gates) {
-        let linears: [(_, _, fn(&GateController) -> &Linear); 2] = [
-            (&layer.weight_ih, &layer.bias_ih, |gate| &gate.input_transform),
-            (&layer.weight_hh, &layer.bias_hh, |gate| &gate.hidden_transform),
-        ];
-        for (weight, bias, of) in linears {
+        for (weight, bias, hidden) in
+            [(&layer.weight_ih, &layer.bias_ih, false), (&layer.weight_hh, &layer.bias_hh, true)]
+        {
+            let of = |gate: &&'a GateController| -> &'a Linear {
+                if hidden { &gate.hidden_transform } else { &gate.input_transform }
+            };
             let theirs = gates.iter().map(|gate| of(gate).weight.val().grad(&their_gradients).expect("gradient"));
             same(what, grad(weight, &gradients), Tensor::cat(theirs.collect(), 1));
             if let Some(bias) = bias {

@@ -18,9 +18,11 @@
 //! `load_keras` reads the file of `model.save_weights("w.weights.h5")` or the archive of `model.save("m.keras")`, by the layers'
 //! names, one Keras layer a layer:
 //!
-//! ```ignore
-//! let lstm = LstmConfig::new(8, 32).with_num_layers(2).init(key, &device);
+//! ```no_run
+//! # use rnn_core::{Key, LstmConfig, burn::tensor::Device};
+//! let lstm = LstmConfig::new(8, 32).with_num_layers(2).init(Key::new(0), &Device::default());
 //! let lstm = lstm.load_keras("w.weights.h5", &["lstm", "lstm_1"])?; // model.summary() shows these names
+//! # Ok::<(), rnn_core::weights::WeightError>(())
 //! ```
 //!
 //! It also reads an `.npz` of the arrays that `get_weights()` gives, one layer's after another's, and `save_keras` writes such
