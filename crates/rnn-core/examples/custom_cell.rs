@@ -8,7 +8,7 @@
 //! ```
 
 use rnn_core::burn::tensor::{Device, Tensor, activation::sigmoid};
-use rnn_core::cell::{Cell, Recurrence, gates};
+use rnn_core::cell::{Cell, Recurrence, split};
 use rnn_core::{Direction, ForwardArgs, HiddenState, Key, RecurrentConfig};
 use serde::{Deserialize, Serialize};
 
@@ -17,11 +17,14 @@ struct MguCell {}
 
 impl Cell for MguCell {
     type State = HiddenState;
-    const GATES: usize = 2;
+
+    fn gates(&self) -> usize {
+        2
+    }
 
     fn step(&self, input: Tensor<2>, state: HiddenState, recurrence: &Recurrence) -> HiddenState {
         let h = state.hidden;
-        let [x_f, x_n] = gates(input);
+        let [x_f, x_n] = split(input);
         let f = sigmoid(x_f + recurrence.product_of(h.clone(), 0..1));
         let n = (x_n + recurrence.product_of(f.clone() * h.clone(), 1..2)).tanh();
         HiddenState { hidden: h.clone() + f * (n - h) }

@@ -93,9 +93,9 @@ impl AnyConfig {
     /// How many gates the cell has.
     pub fn gates(&self) -> usize {
         match self.cell {
-            CellKind::Rnn => RnnCell::GATES,
-            CellKind::Lstm => LstmCell::GATES,
-            CellKind::Gru => GruCell::GATES,
+            CellKind::Rnn => RnnCell::default().gates(),
+            CellKind::Lstm => LstmCell::default().gates(),
+            CellKind::Gru => GruCell::default().gates(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The configuration of a recurrent layer, the same for every cell.
 
-use crate::cell::{Bias, Cell, GruCell, Nonlinearity, RnnCell};
+use crate::cell::{Activation, Bias, Cell, GruCell, LstmCell, RnnCell};
 use crate::init::{Initializer, Initializers, Preset, parameter};
 use crate::layer::{Layer, Recurrent};
 use crate::{Key, RnnError};
@@ -45,6 +45,9 @@ pub enum DropoutMasks {
     PerGate,
 }
 
+/// Which of a layer's drawn parameters the projection is.
+const PROJECTION: u64 = 4;
+
 /// The probability that a unit of the state keeps its old value at a step (Krueger et al., 2017).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct ZoneoutConfig {
@@ -85,6 +88,10 @@ pub struct RecurrentConfig<C: Cell> {
     pub weight_dropout: f64,
     /// The probability that a unit of the state keeps its old value at a step.
     pub zoneout: ZoneoutConfig,
+    /// Whether each step's sums are normalised before the biases: `γ_ih∘norm(x·W_ih) + γ_hh∘norm(h·W_hh) + b`, over all
+    /// gates of a row together, as haste does it (Ba, Kiros and Hinton, 2016, with the biases outside the norms). An LSTM
+    /// normalises c on its way to h, too.
+    pub layer_norm: bool,
     /// How the weights start.
     pub initializers: Initializers,
 }
@@ -107,6 +114,7 @@ impl<C: Cell + Default> RecurrentConfig<C> {
             dropout_masks: DropoutMasks::Shared,
             weight_dropout: 0.0,
             zoneout: ZoneoutConfig::default(),
+            layer_norm: false,
             initializers: Initializers::KERAS,
         }
     }
@@ -190,20 +198,31 @@ impl<C: Cell> RecurrentConfig<C> {
         self
     }
 
+    /// Normalises each step's sums.
+    pub fn with_layer_norm(mut self, layer_norm: bool) -> Self {
+        self.layer_norm = layer_norm;
+        self
+    }
+
     /// How the weights start.
     pub fn with_initializers(mut self, initializers: Initializers) -> Self {
         self.initializers = initializers;
         self
     }
 
-    /// Features per step of the output: directions times the last layer's `d_hidden`.
+    /// Features per step of the output: directions times the width of the last layer's h.
     pub fn d_output(&self) -> usize {
-        self.direction.count() * self.d_hidden.last().copied().unwrap_or_default()
+        self.direction.count() * self.d_hidden.last().map_or(0, |&d_hidden| self.width(d_hidden))
+    }
+
+    /// The width of h in a layer of `d_hidden` units.
+    fn width(&self, d_hidden: usize) -> usize {
+        self.cell.proj_size().unwrap_or(d_hidden)
     }
 
     /// Features per step of the `layer`-th layer's input.
     pub(crate) fn layer_input(&self, layer: usize) -> usize {
-        if layer == 0 { self.d_input } else { self.direction.count() * self.d_hidden[layer - 1] }
+        if layer == 0 { self.d_input } else { self.direction.count() * self.width(self.d_hidden[layer - 1]) }
     }
 
     /// Makes the layer, its weights drawn from `key`.
@@ -216,23 +235,28 @@ impl<C: Cell> RecurrentConfig<C> {
         for layer in 0..self.d_hidden.len() {
             for _ in 0..self.direction.count() {
                 let number = layers.len() as u64;
-                layers.push(self.init_layer(layer, |parameter| key.child(4 * number + parameter), device)?);
+                // The projection came later; its keys lie beyond those of the other four.
+                let of = |parameter| match parameter {
+                    PROJECTION => key.child((1 << 32) + number),
+                    _ => key.child(4 * number + parameter),
+                };
+                layers.push(self.init_layer(layer, of, device)?);
             }
         }
         Ok(Recurrent { layers, config: self.clone() })
     }
 
-    /// The weights of one layer and direction; `key` gives each of the four parameters a key of its own.
+    /// The weights of one layer and direction; `key` gives each drawn parameter a key of its own.
     fn init_layer(&self, layer: usize, key: impl Fn(u64) -> Key, device: &Device) -> Result<Layer, RnnError> {
         let (i, h) = (self.layer_input(layer), self.d_hidden[layer]);
-        let g = C::GATES * h;
+        let (p, g) = (self.width(h), self.cell.gates() * h);
         let of = &self.initializers;
         let input_bias = match self.bias {
             Bias::None => None,
             _ => {
                 let mut bias = of.bias.vector(g, h, key(2))?;
-                if let (true, Some(forget)) = (of.unit_forget_bias, C::FORGET_GATE) {
-                    bias[forget * h..(forget + 1) * h].fill(1.0);
+                if let (true, Some((gate, start))) = (of.unit_forget_bias, self.cell.forget_bias()) {
+                    bias[gate * h..(gate + 1) * h].fill(start);
                 }
                 Some(bias)
             }
@@ -242,14 +266,19 @@ impl<C: Cell> RecurrentConfig<C> {
             _ => None,
         };
         let vector = |values: Vec<f64>| {
-            let data = TensorData::new(values, [g]);
-            Param::from_tensor(Tensor::<1>::from_data(data, device))
+            let n = values.len();
+            Param::from_tensor(Tensor::<1>::from_data(TensorData::new(values, [n]), device))
         };
+        let gain = || self.layer_norm.then(|| vector(vec![1.0; g]));
         Ok(Layer {
             weight_ih: parameter(of.input.matrix(i, g, h, key(0)), g, device),
-            weight_hh: parameter(of.recurrent.matrix(h, g, h, key(1)), g, device),
+            weight_hh: parameter(of.recurrent.matrix(p, g, h, key(1)), g, device),
             bias_ih: input_bias.map(vector),
             bias_hh: recurrent_bias.map(vector),
+            weight_hr: (p != h).then(|| parameter(of.recurrent.matrix(h, p, h, key(PROJECTION)), p, device)),
+            norm_ih: gain(),
+            norm_hh: gain(),
+            vectors: self.cell.vectors(self.layer_norm).iter().map(|v| vector(vec![v.start; h])).collect(),
         })
     }
 
@@ -274,6 +303,11 @@ impl<C: Cell> RecurrentConfig<C> {
         if self.d_hidden.contains(&0) {
             return Err(RnnError::ZeroSize { name: "d_hidden" });
         }
+        let smallest = self.d_hidden.iter().copied().min().unwrap_or_default();
+        if let Some(proj_size) = self.cell.proj_size().filter(|&size| size == 0 || size >= smallest) {
+            return Err(RnnError::ProjectionSize { proj_size, d_hidden: smallest });
+        }
+        self.cell.check()?;
         let probabilities = [
             ("dropout", self.dropout),
             ("layer_dropout", self.layer_dropout),
@@ -298,6 +332,24 @@ impl<C: Cell> RecurrentConfig<C> {
 }
 
 impl RecurrentConfig<GruCell> {
+    /// What is applied to the sums of the gates r and z.
+    pub fn with_gate_activation(mut self, activation: Activation) -> Self {
+        self.cell.gate_activation = activation;
+        self
+    }
+
+    /// What is applied to the sum of n.
+    pub fn with_hidden_activation(mut self, activation: Activation) -> Self {
+        self.cell.hidden_activation = activation;
+        self
+    }
+
+    /// Holds h in `[−clip, clip]`.
+    pub fn with_clip(mut self, clip: Option<f64>) -> Self {
+        self.cell.clip = clip;
+        self
+    }
+
     /// Whether the reset gate acts after the recurrent product (PyTorch, Keras' default) or before it (the paper).
     /// Under Keras' preset the number of biases follows.
     pub fn with_reset_after(mut self, reset_after: bool) -> Self {
@@ -311,9 +363,59 @@ impl RecurrentConfig<GruCell> {
 }
 
 impl RecurrentConfig<RnnCell> {
-    /// tanh (the default) or relu.
-    pub fn with_nonlinearity(mut self, nonlinearity: Nonlinearity) -> Self {
-        self.cell.nonlinearity = nonlinearity;
+    /// What is applied to the sum: tanh (the default), relu or another.
+    pub fn with_hidden_activation(mut self, activation: Activation) -> Self {
+        self.cell.hidden_activation = activation;
+        self
+    }
+
+    /// Holds h in `[−clip, clip]`.
+    pub fn with_clip(mut self, clip: Option<f64>) -> Self {
+        self.cell.clip = clip;
+        self
+    }
+}
+
+impl RecurrentConfig<LstmCell> {
+    /// What is applied to the sums of the gates i, f and o.
+    pub fn with_gate_activation(mut self, activation: Activation) -> Self {
+        self.cell.gate_activation = activation;
+        self
+    }
+
+    /// What is applied to the sum of g.
+    pub fn with_cell_activation(mut self, activation: Activation) -> Self {
+        self.cell.cell_activation = activation;
+        self
+    }
+
+    /// What is applied to c on its way to h.
+    pub fn with_hidden_activation(mut self, activation: Activation) -> Self {
+        self.cell.hidden_activation = activation;
+        self
+    }
+
+    /// Lets the gates see c.
+    pub fn with_peepholes(mut self, peepholes: bool) -> Self {
+        self.cell.peepholes = peepholes;
+        self
+    }
+
+    /// Couples the input and the forget gate: `f = 1 − i`.
+    pub fn with_coupled_gates(mut self, coupled: bool) -> Self {
+        self.cell.coupled = coupled;
+        self
+    }
+
+    /// Projects h to `proj_size` units.
+    pub fn with_proj_size(mut self, proj_size: Option<usize>) -> Self {
+        self.cell.proj_size = proj_size;
+        self
+    }
+
+    /// Holds c in `[−clip, clip]`.
+    pub fn with_clip(mut self, clip: Option<f64>) -> Self {
+        self.cell.clip = clip;
         self
     }
 }

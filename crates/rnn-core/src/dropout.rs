@@ -22,12 +22,13 @@ pub(crate) struct Dropout {
     /// `None` in evaluation.
     key: Option<Key>,
     weight_hh: Tensor<2>,
-    masks: DropoutMasks,
+    kind: DropoutMasks,
     input: f64,
     recurrent: f64,
     between: f64,
     weight: f64,
     zoneout: [f64; 2],
+    gates: usize,
 }
 
 impl Dropout {
@@ -41,24 +42,25 @@ impl Dropout {
         Self {
             key: key.map(|key| key.child(layer as u64).child(direction as u64)),
             weight_hh: weight_hh.val(),
-            masks: config.dropout_masks,
+            kind: config.dropout_masks,
             input: config.dropout,
             recurrent: config.recurrent_dropout,
             between: config.layer_dropout,
             weight: config.weight_dropout,
             zoneout: [config.zoneout.hidden, config.zoneout.cell],
+            gates: config.cell.gates(),
         }
     }
 
     /// The masks of the input, `[batch, d_input]`: none, one, or one a gate.
-    pub(crate) fn input<C: Cell>(&self, batch: usize, d_input: usize) -> Vec<Tensor<2>> {
-        self.gates::<C>(INPUT, self.input, [batch, d_input])
+    pub(crate) fn input(&self, batch: usize, d_input: usize) -> Vec<Tensor<2>> {
+        self.masks(INPUT, self.input, [batch, d_input])
     }
 
-    /// The masks of h in the recurrent product, `[batch, d_hidden]`: none, one, or one a gate.
-    pub(crate) fn recurrent<C: Cell>(&self, batch: usize) -> Vec<Tensor<2>> {
-        let [d_hidden, _] = self.weight_hh.dims();
-        self.gates::<C>(RECURRENT, self.recurrent, [batch, d_hidden])
+    /// The masks of h in the recurrent product, `[batch, d_output]`: none, one, or one a gate.
+    pub(crate) fn recurrent(&self, batch: usize) -> Vec<Tensor<2>> {
+        let [d_output, _] = self.weight_hh.dims();
+        self.masks(RECURRENT, self.recurrent, [batch, d_output])
     }
 
     /// `W_hh`, thinned out.
@@ -71,26 +73,29 @@ impl Dropout {
         self.scaled(sequence, BETWEEN, self.between)
     }
 
-    /// What each of the state's `tensors` keeps; `shape` is `[time, batch, d_hidden]`. Empty without zoneout.
-    pub(crate) fn zoneout(&self, tensors: usize, shape: [usize; 3]) -> Vec<Zoneout> {
+    /// What each of the state's `tensors` keeps, `[time, batch, d_hidden]`, or as wide as h is for h. Empty without zoneout.
+    pub(crate) fn zoneout(&self, tensors: usize, [time, batch, d_hidden]: [usize; 3]) -> Vec<Zoneout> {
         let ps = &self.zoneout[..tensors.min(2)];
         if ps.iter().all(|&p| p == 0.0) {
             return Vec::new();
         }
+        let width = |which| if which == ZONEOUT { self.weight_hh.dims()[0] } else { d_hidden };
         let draw = |(which, &p): (u64, &f64)| match self.key {
             None => Zoneout::Mean(p),
-            Some(key) => Zoneout::Drawn(self.draw(key.child(which), shape, |u| if u < p { 1.0 } else { 0.0 })),
+            Some(key) => Zoneout::Drawn(
+                self.draw(key.child(which), [time, batch, width(which)], |u| if u < p { 1.0 } else { 0.0 }),
+            ),
         };
         (ZONEOUT..).zip(ps).map(draw).collect()
     }
 
-    fn gates<C: Cell>(&self, which: u64, p: f64, shape: [usize; 2]) -> Vec<Tensor<2>> {
+    fn masks(&self, which: u64, p: f64, shape: [usize; 2]) -> Vec<Tensor<2>> {
         let Some(key) = self.acting(which, p) else {
             return Vec::new();
         };
-        match self.masks {
+        match self.kind {
             DropoutMasks::Shared => vec![self.mask(key, p, shape)],
-            DropoutMasks::PerGate => (0..C::GATES as u64).map(|gate| self.mask(key.child(gate), p, shape)).collect(),
+            DropoutMasks::PerGate => (0..self.gates as u64).map(|gate| self.mask(key.child(gate), p, shape)).collect(),
         }
     }
 

@@ -13,6 +13,17 @@ pub enum RnnError {
     /// The configuration has no layer.
     #[error("d_hidden is empty; give the size of at least one layer")]
     NoLayers,
+    /// A projection that does not make h smaller.
+    #[error("proj_size is {proj_size}; it must be at least 1 and less than d_hidden = {d_hidden}")]
+    ProjectionSize {
+        /// The projection's size.
+        proj_size: usize,
+        /// The smallest layer's.
+        d_hidden: usize,
+    },
+    /// A clip that leaves nothing.
+    #[error("clip is {0}; it must be more than 0")]
+    Clip(f64),
     /// A probability is outside `[0, 1)`.
     #[error("{name} is {value}; a dropout probability must be at least 0 and less than 1")]
     Probability {
@@ -90,7 +101,7 @@ pub enum RnnError {
         found: usize,
     },
     /// A state has the wrong shape.
-    #[error("initial state is {found:?}, expected [batch, d_hidden] = {expected:?}")]
+    #[error("initial state is {found:?}, expected [batch, width] = {expected:?}")]
     StateShape {
         /// `[batch, d_hidden]`.
         expected: [usize; 2],

@@ -2,10 +2,11 @@
 
 use crate::RnnError;
 use crate::args::{ForwardArgs, Output};
-use crate::cell::{Cell, Recurrence, masked_product};
+use crate::cell::{Cell, Recurrence, finish, masked_product};
 use crate::config::RecurrentConfig;
 use crate::dropout::Dropout;
 use crate::ops::{Counted, Pass, reference};
+use crate::probe;
 use crate::state::{CellState, States};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -17,12 +18,26 @@ use burn::tensor::Tensor;
 pub struct Layer {
     /// `W_ih`, `[d_input, gates·d_hidden]`.
     pub weight_ih: Param<Tensor<2>>,
-    /// `W_hh`, `[d_hidden, gates·d_hidden]`.
+    /// `W_hh`, `[d_hidden, gates·d_hidden]`, or `[proj_size, gates·d_hidden]`.
     pub weight_hh: Param<Tensor<2>>,
     /// `b_ih`, `[gates·d_hidden]`.
     pub bias_ih: Option<Param<Tensor<1>>>,
     /// `b_hh`, `[gates·d_hidden]`.
     pub bias_hh: Option<Param<Tensor<1>>>,
+    /// `W_hr`, `[d_hidden, proj_size]`, where the cell projects h.
+    pub weight_hr: Option<Param<Tensor<2>>>,
+    /// `γ_ih`, `[gates·d_hidden]`, with layer normalisation.
+    pub norm_ih: Option<Param<Tensor<1>>>,
+    /// `γ_hh`, `[gates·d_hidden]`, with layer normalisation.
+    pub norm_hh: Option<Param<Tensor<1>>>,
+    /// The cell's own vectors, `[d_hidden]` each, in the order of [`Cell::vectors`].
+    pub vectors: Vec<Param<Tensor<1>>>,
+}
+
+impl Layer {
+    fn d_hidden(&self, gates: usize) -> usize {
+        self.weight_ih.val().dims()[1] / gates
+    }
 }
 
 /// A recurrent layer, or a stack of them, over the cell `C`: [`Rnn`](crate::Rnn), [`Lstm`](crate::Lstm),
@@ -78,23 +93,32 @@ impl<C: Cell> Recurrent<C> {
         let mut last = Vec::with_capacity(states.len());
         let mut states = states.into_iter();
         let directions = self.config.direction.count();
+        let names = self.config.cell.vectors(self.config.layer_norm);
         for (number, weights) in self.layers.chunks_exact(directions).enumerate() {
             let mut outputs = Vec::with_capacity(directions);
             for (direction, (weights, state)) in weights.iter().zip(states.by_ref()).enumerate() {
                 let dropout = Dropout::new(&self.config, args.dropout, number, direction, &weights.weight_hh);
+                let reverse = self.config.direction.reverse(direction);
+                let d_hidden = self.config.d_hidden[number];
                 let pass = Pass {
-                    reverse: self.config.direction.reverse(direction),
+                    reverse,
                     counted,
                     masked_output: args.masked_output,
-                    zoneout: dropout.zoneout(C::State::TENSORS, [time, batch, self.config.d_hidden[number]]),
+                    zoneout: dropout.zoneout(C::State::TENSORS, [time, batch, d_hidden]),
                 };
-                let inputs = input_products(weights, sequence.clone(), &dropout.input::<C>(batch, sequence.dims()[2]));
+                let inputs = input_products(weights, sequence.clone(), &dropout.input(batch, sequence.dims()[2]));
                 let recurrence = Recurrence {
                     weight: dropout.weight(),
-                    bias: weights.bias_hh.as_ref().map(|b| b.val()),
-                    masks: dropout.recurrent::<C>(batch),
+                    bias: weights.bias_hh.as_ref().map(Param::val),
+                    masks: dropout.recurrent(batch),
+                    gain: weights.norm_hh.as_ref().map(Param::val),
+                    projection: weights.weight_hr.as_ref().map(Param::val),
+                    vectors: names.iter().map(|v| v.name).zip(weights.vectors.iter().map(Param::val)).collect(),
+                    d_hidden,
                 };
+                probe::begin(number, reverse);
                 let (output, state) = reference::sequence(&self.config.cell, inputs, &recurrence, state, &pass);
+                probe::end();
                 outputs.push(output);
                 last.push(state);
             }
@@ -129,10 +153,11 @@ impl<C: Cell> Recurrent<C> {
     }
 
     fn initial_states(&self, given: Option<States<C::State>>, batch: usize) -> Result<Vec<C::State>, RnnError> {
-        let weights = || self.layers.iter().map(|layer| layer.weight_hh.val());
+        let gates = self.config.cell.gates();
+        let weights = || self.layers.iter().map(|layer| (layer.weight_hh.val(), layer.d_hidden(gates)));
         let Some(States(states)) = given else {
-            let zeros = weights().map(|weight| {
-                let zeros = C::State::zeros(batch, weight.dims()[0], &weight.device());
+            let zeros = weights().map(|(weight, d_hidden)| {
+                let zeros = C::State::zeros(batch, d_hidden, weight.dims()[0], &weight.device());
                 zeros.map(|t| t.cast(weight.dtype()))
             });
             return Ok(zeros.collect());
@@ -140,12 +165,15 @@ impl<C: Cell> Recurrent<C> {
         if states.len() != self.layers.len() {
             return Err(RnnError::StateCount { expected: self.layers.len(), found: states.len() });
         }
-        let check = |(state, weight): (C::State, Tensor<2>)| {
+        let check = |(state, (weight, d_hidden)): (C::State, (Tensor<2>, usize))| {
             let mut result = Ok(());
+            // h comes first, as wide as W_hh is high.
+            let mut width = weight.dims()[0];
             let state = state.map(|tensor| {
                 if result.is_ok() {
-                    result = check_state(&tensor, [batch, weight.dims()[0]], &weight);
+                    result = check_state(&tensor, [batch, width], &weight);
                 }
+                width = d_hidden;
                 tensor
             });
             result.map(|()| state)
@@ -180,19 +208,19 @@ impl<C: Cell> Recurrent<C> {
     }
 }
 
-/// `(x ∘ mask)·W_ih + b_ih` for all steps at once: `input` is `[time, batch, d_input]`.
+/// `(x ∘ mask)·W_ih + b_ih`, normalised where the layer asks for it, for all steps at once: `input` is
+/// `[time, batch, d_input]`.
 fn input_products(weights: &Layer, input: Tensor<3>, masks: &[Tensor<2>]) -> Tensor<3> {
     let [time, batch, d_input] = input.dims();
-    let mut products = masked_product(masks, weights.weight_ih.val(), |mask| {
+    let products = masked_product(masks, weights.weight_ih.val(), |mask| {
         let input = match mask {
             Some(mask) => input.clone() * mask.clone().unsqueeze_dim(0),
             None => input.clone(),
         };
         input.reshape([time * batch, d_input])
     });
-    if let Some(bias) = &weights.bias_ih {
-        products = products + bias.val().unsqueeze();
-    }
+    let vector = |param: &Option<Param<Tensor<1>>>| param.as_ref().map(Param::val);
+    let products = finish(products, vector(&weights.norm_ih), vector(&weights.bias_ih));
     let [_, width] = products.dims();
     products.reshape([time, batch, width])
 }

@@ -27,7 +27,10 @@ mod dropout;
 mod error;
 mod init;
 mod layer;
-pub mod ops;
+mod ops;
+#[cfg(feature = "optim")]
+pub mod optim;
+pub mod probe;
 mod rng;
 mod state;
 #[cfg(feature = "weights")]
@@ -37,7 +40,7 @@ pub use any::{AnyConfig, AnyRecurrent, AnyStates, CellKind};
 pub use args::{ForwardArgs, MaskedOutput, Output};
 pub use bptt::windows;
 pub use burn;
-pub use cell::{Bias, GruCell, LstmCell, Nonlinearity, RnnCell};
+pub use cell::{Activation, Bias, GruCell, LstmCell, RnnCell};
 pub use config::{Direction, DropoutMasks, RecurrentConfig, ZoneoutConfig};
 pub use error::RnnError;
 pub use init::{Initializer, Initializers, Preset};

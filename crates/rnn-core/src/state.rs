@@ -9,13 +9,14 @@ pub trait CellState: Clone + Debug + Send + Sync + 'static {
     /// How many tensors it has.
     const TENSORS: usize;
 
-    /// All zero, for `batch` rows: where a sequence starts.
-    fn zeros(batch: usize, d_hidden: usize, device: &Device) -> Self;
+    /// All zero, for `batch` rows: where a sequence starts. h is `d_output` wide, everything else `d_hidden`; the two
+    /// differ where the cell projects h.
+    fn zeros(batch: usize, d_hidden: usize, d_output: usize, device: &Device) -> Self;
 
-    /// The hidden state h, `[batch, d_hidden]`: what the layer gives out at this step.
+    /// The hidden state h, `[batch, d_output]`: what the layer gives out at this step.
     fn hidden(&self) -> &Tensor<2>;
 
-    /// The state with every tensor `[batch, d_hidden]` replaced by `f` of it, h first.
+    /// The state with every tensor replaced by `f` of it, h first.
     fn map(self, f: impl FnMut(Tensor<2>) -> Tensor<2>) -> Self;
 
     /// Two states of the same kind, tensor by tensor, h first.
@@ -37,8 +38,8 @@ pub struct HiddenState {
 impl CellState for HiddenState {
     const TENSORS: usize = 1;
 
-    fn zeros(batch: usize, d_hidden: usize, device: &Device) -> Self {
-        Self { hidden: Tensor::zeros([batch, d_hidden], device) }
+    fn zeros(batch: usize, _: usize, d_output: usize, device: &Device) -> Self {
+        Self { hidden: Tensor::zeros([batch, d_output], device) }
     }
 
     fn hidden(&self) -> &Tensor<2> {
@@ -57,7 +58,7 @@ impl CellState for HiddenState {
 /// The state of an LSTM: h and the memory cell c.
 #[derive(Debug, Clone)]
 pub struct LstmState {
-    /// h, `[batch, d_hidden]`.
+    /// h, `[batch, d_output]`: d_hidden, or `proj_size` where it is projected.
     pub hidden: Tensor<2>,
     /// c, `[batch, d_hidden]`.
     pub cell: Tensor<2>,
@@ -66,9 +67,8 @@ pub struct LstmState {
 impl CellState for LstmState {
     const TENSORS: usize = 2;
 
-    fn zeros(batch: usize, d_hidden: usize, device: &Device) -> Self {
-        let zeros = Tensor::zeros([batch, d_hidden], device);
-        Self { hidden: zeros.clone(), cell: zeros }
+    fn zeros(batch: usize, d_hidden: usize, d_output: usize, device: &Device) -> Self {
+        Self { hidden: Tensor::zeros([batch, d_output], device), cell: Tensor::zeros([batch, d_hidden], device) }
     }
 
     fn hidden(&self) -> &Tensor<2> {

@@ -6,7 +6,7 @@ use burn::nn::{self, GateController, Linear};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use rnn_core::weights::{BurnCell, WeightError};
 use rnn_core::{
-    Bias, CellState, Direction, ForwardArgs, Gru, GruConfig, Key, Lstm, LstmConfig, Nonlinearity, Output, Preset,
+    Activation, Bias, CellState, Direction, ForwardArgs, Gru, GruConfig, Key, Lstm, LstmConfig, Output, Preset,
     Recurrent, RecurrentConfig, Rnn, RnnConfig, States,
 };
 
@@ -93,7 +93,7 @@ impl<S: CellState> From<Output<S>> for Given {
 fn start<S: CellState>(directions: usize) -> States<S> {
     let state = |direction| {
         let mut number = 0;
-        S::zeros(BATCH, D_HIDDEN, &device()).map(|zeros| {
+        S::zeros(BATCH, D_HIDDEN, D_HIDDEN, &device()).map(|zeros| {
             number += 1;
             wave(zeros.dims(), 0.3 * direction as f64 + 0.1 * f64::from(number))
         })
@@ -157,7 +157,8 @@ fn ours<C: BurnCell>(config: RecurrentConfig<C>) -> Recurrent<C> {
 }
 
 fn gates_of_lstm(lstm: &nn::Lstm) -> Vec<&GateController> {
-    vec![&lstm.input_gate, lstm.forget_gate.as_ref().expect("gate"), &lstm.cell_gate, &lstm.output_gate]
+    let gates = [Some(&lstm.input_gate), lstm.forget_gate.as_ref(), Some(&lstm.cell_gate), Some(&lstm.output_gate)];
+    gates.into_iter().flatten().collect()
 }
 
 fn gates_of_gru(gru: &nn::Gru) -> Vec<&GateController> {
@@ -166,12 +167,12 @@ fn gates_of_gru(gru: &nn::Gru) -> Vec<&GateController> {
 
 #[test]
 fn rnns_are_the_same_both_ways() {
-    for (activation, bias, reverse, batch_first) in [
-        (ActivationConfig::Tanh, true, false, true),
-        (ActivationConfig::Relu, true, true, true),
-        (ActivationConfig::Tanh, false, true, false),
+    for (activation, bias, reverse, batch_first, clip) in [
+        (ActivationConfig::Tanh, true, false, true, None),
+        (ActivationConfig::Relu, true, true, true, None),
+        (ActivationConfig::Tanh, false, true, false, Some(0.4)),
     ] {
-        let config = nn::RnnConfig::new(D_INPUT, D_HIDDEN, bias).with_hidden_activation(activation);
+        let config = nn::RnnConfig::new(D_INPUT, D_HIDDEN, bias).with_hidden_activation(activation).with_clip(clip);
         let theirs = filled(config.with_reverse(reverse).with_batch_first(batch_first).init(&device()));
         let layer = Rnn::from_burn(&theirs).expect("the same layer");
         let check = |theirs: &nn::Rnn| {
@@ -192,8 +193,14 @@ fn rnns_are_the_same_both_ways() {
 
 #[test]
 fn lstms_are_the_same_both_ways() {
-    for (bias, reverse, batch_first) in [(true, false, true), (true, true, false), (false, true, true)] {
+    for (bias, reverse, batch_first, coupled, clip) in [
+        (true, false, true, false, None),
+        (true, true, false, false, None),
+        (false, true, true, false, Some(0.4)),
+        (true, false, true, true, None),
+    ] {
         let config = nn::LstmConfig::new(D_INPUT, D_HIDDEN, bias).with_reverse(reverse).with_batch_first(batch_first);
+        let config = config.with_input_forget(coupled).with_clip(clip);
         let theirs = filled(config.init(&device()));
         let layer = Lstm::from_burn(&theirs).expect("the same layer");
         let check = |theirs: &nn::Lstm| {
@@ -214,8 +221,8 @@ fn lstms_are_the_same_both_ways() {
 
 #[test]
 fn grus_are_the_same_both_ways() {
-    for (bias, reset_after) in [(true, true), (true, false), (false, true)] {
-        let config = nn::GruConfig::new(D_INPUT, D_HIDDEN, bias).with_reset_after(reset_after);
+    for (bias, reset_after, clip) in [(true, true, None), (true, false, None), (false, true, Some(0.4))] {
+        let config = nn::GruConfig::new(D_INPUT, D_HIDDEN, bias).with_reset_after(reset_after).with_clip(clip);
         let theirs = filled(config.init(&device()));
         let layer = Gru::from_burn(&theirs).expect("the same layer");
         let check = |theirs: &nn::Gru| {
@@ -302,14 +309,15 @@ fn what_cannot_be_converted_is_told() {
     let lstm = |config: nn::LstmConfig| message(Lstm::from_burn(&config.init(&device())).map(drop));
     let config = || nn::LstmConfig::new(D_INPUT, D_HIDDEN, true);
     let no = "rnn-core has no layer with";
-    assert_eq!(lstm(config().with_clip(Some(1.0))), format!("{no} clip"));
-    assert_eq!(lstm(config().with_input_forget(true)), format!("{no} input_forget"));
-    let relu = || ActivationConfig::Relu;
-    assert_eq!(lstm(config().with_gate_activation(relu())), format!("{no} a gate activation other than sigmoid"));
-    assert_eq!(lstm(config().with_cell_activation(relu())), format!("{no} an activation other than tanh"));
-    assert_eq!(lstm(config().with_hidden_activation(relu())), format!("{no} an activation other than tanh"));
-    let gelu = nn::RnnConfig::new(2, 3, true).with_hidden_activation(ActivationConfig::Gelu).init(&device());
-    assert_eq!(message(Rnn::from_burn(&gelu).map(drop)), format!("{no} an activation other than tanh"));
+    let gelu = || ActivationConfig::GeluApproximate;
+    assert_eq!(lstm(config().with_clip(Some(-1.0))), format!("{no} a clip that is not above zero"));
+    for config in [
+        config().with_gate_activation(gelu()),
+        config().with_cell_activation(gelu()),
+        config().with_hidden_activation(gelu()),
+    ] {
+        assert_eq!(lstm(config), format!("{no} such an activation"));
+    }
 
     let mut some = config().init(&device());
     some.cell_gate.hidden_transform.bias = None;
@@ -327,6 +335,15 @@ fn what_cannot_be_converted_is_told() {
     let told = message(Lstm::from_burn_bidirectional(&both).map(drop));
     assert_eq!(told, format!("{no} halves of a bidirectional module that turn their input themselves"));
 
+    let lstm = |config: LstmConfig| message(ours(config).to_burn().map(drop));
+    let config = || LstmConfig::new(D_INPUT, D_HIDDEN);
+    assert_eq!(lstm(config().with_peepholes(true)), "burn-nn has no layer with peepholes");
+    assert_eq!(lstm(config().with_proj_size(Some(2))), "burn-nn has no layer with a projection");
+    let norm = "burn-nn has no layer with layer normalisation inside the cell";
+    assert_eq!(lstm(config().with_layer_norm(true)), norm);
+    let silu = config().with_gate_activation(Activation::Silu);
+    assert_eq!(lstm(silu), "burn-nn has no layer with such an activation");
+
     let gru = |config: GruConfig| message(ours(config).to_burn().map(drop));
     let config = || GruConfig::new(D_INPUT, D_HIDDEN);
     let no = "burn-nn has no layer with";
@@ -339,9 +356,26 @@ fn what_cannot_be_converted_is_told() {
     assert_eq!(one, format!("{no} one direction in a bidirectional module; use to_burn"));
 }
 
+/// Each activation as it stands in an RNN gives the same in both libraries.
 #[test]
-fn relu_is_kept() {
-    let relu = ours(RnnConfig::new(D_INPUT, D_HIDDEN).with_nonlinearity(Nonlinearity::Relu));
-    let back = Rnn::from_burn(&relu.to_burn().expect("the same layer")).expect("the same layer");
-    assert_eq!(back.config.cell.nonlinearity, Nonlinearity::Relu);
+fn activations_are_the_same_both_ways() {
+    let all = [
+        Activation::Linear,
+        Activation::Sigmoid,
+        Activation::HardSigmoid { slope: 0.2 },
+        Activation::Tanh,
+        Activation::Relu,
+        Activation::LeakyRelu { slope: 0.3 },
+        Activation::Elu,
+        Activation::Softsign,
+        Activation::Softplus,
+        Activation::Gelu,
+    ];
+    for activation in all {
+        let layer = ours(RnnConfig::new(D_INPUT, D_HIDDEN).with_hidden_activation(activation));
+        let theirs = layer.to_burn().expect("the same layer");
+        let x = wave([BATCH, TIME, D_INPUT], 1.0) * 3.0;
+        same(&format!("{activation:?}"), layer.forward(x.clone()).sequence, theirs.forward(x, None).0);
+        assert_eq!(Rnn::from_burn(&theirs).expect("the same layer").config.cell, layer.config.cell);
+    }
 }

@@ -2,8 +2,8 @@
 
 use burn::tensor::{DType, Device, Tensor};
 use rnn_core::{
-    Bias, CellKind, ForwardArgs, GruConfig, HiddenState, Initializer, Initializers, Key, LstmConfig, RnnConfig,
-    RnnError, States,
+    Bias, CellKind, ForwardArgs, GruConfig, HiddenState, Initializer, Initializers, Key, LstmConfig, LstmState,
+    RnnConfig, RnnError, States,
 };
 
 fn layer() -> rnn_core::Rnn {
@@ -41,6 +41,24 @@ fn configurations_are_checked() {
     for (name, config, value) in probabilities {
         assert_eq!(error(config), format!("{name} is {value}; {range}"));
     }
+    for clip in [0.0, -1.0, f64::NAN] {
+        let told = format!("clip is {clip}; it must be more than 0");
+        assert_eq!(error(LstmConfig::new(3, 3).with_clip(Some(clip))), told);
+        assert_eq!(
+            GruConfig::new(3, 3).with_clip(Some(clip)).try_init(Key::new(0), &device).unwrap_err().to_string(),
+            told
+        );
+        assert_eq!(
+            RnnConfig::new(3, 3).with_clip(Some(clip)).try_init(Key::new(0), &device).unwrap_err().to_string(),
+            told
+        );
+    }
+    for proj_size in [0, 2, 3] {
+        assert_eq!(
+            error(LstmConfig::new(3, 3).with_d_hidden([4, 2]).with_proj_size(Some(proj_size))),
+            format!("proj_size is {proj_size}; it must be at least 1 and less than d_hidden = 2")
+        );
+    }
     let wrong = Initializers { bias: Initializer::GlorotUniform, ..Initializers::KERAS };
     let config = LstmConfig::new(3, 3).with_initializers(wrong);
     assert!(matches!(config.try_init(Key::new(0), &device), Err(RnnError::Initializer { parameter: "bias", .. })));
@@ -66,7 +84,7 @@ fn inputs_are_checked() {
     let state = |shape: [usize; 2]| HiddenState { hidden: Tensor::zeros(shape, &device) };
     assert_eq!(
         message([2, 4, 2], ForwardArgs::default().with_state(state([2, 4]))),
-        "initial state is [2, 4], expected [batch, d_hidden] = [2, 3]"
+        "initial state is [2, 4], expected [batch, width] = [2, 3]"
     );
     let two = States(vec![state([2, 3]), state([2, 3])]);
     assert_eq!(
@@ -77,6 +95,15 @@ fn inputs_are_checked() {
         message([2, 4, 2], ForwardArgs::default().with_state(States(vec![]))),
         "0 initial states were given for 1 layers and directions"
     );
+    let lstm = LstmConfig::new(2, 4).with_proj_size(Some(3)).init(Key::new(0), &device);
+    for (hidden, cell, expected) in
+        [(4, 4, "[2, 4], expected [batch, width] = [2, 3]"), (3, 3, "[2, 3], expected [batch, width] = [2, 4]")]
+    {
+        let state = LstmState { hidden: Tensor::zeros([2, hidden], &device), cell: Tensor::zeros([2, cell], &device) };
+        let args = ForwardArgs::default().with_state(state);
+        let told = lstm.try_forward(Tensor::zeros([2, 4, 2], &device), args).expect_err("wrong on purpose").to_string();
+        assert_eq!(told, format!("initial state is {expected}"));
+    }
     let mask = [true; 7];
     assert_eq!(
         message([2, 4, 2], ForwardArgs::default().with_mask(&mask)),
@@ -110,6 +137,10 @@ fn presets_are_the_frameworks_own() {
     let bias: Vec<f32> =
         lstm.layers[0].bias_ih.as_ref().expect("one bias").val().into_data().try_to_vec().expect("f32");
     assert_eq!(bias, [0., 0., 0., 1., 1., 1., 0., 0., 0., 0., 0., 0.]);
+    // One gate for both: forgetting starts at 1 − σ(−1), which is σ(1).
+    let coupled = LstmConfig::new(2, 1).with_coupled_gates(true).init(Key::new(0), &device);
+    let bias = coupled.layers[0].bias_ih.as_ref().expect("one bias").val();
+    assert_eq!(bias.into_data().try_to_vec::<f32>().expect("f32"), [-1., 0., 0.]);
     let gru = GruConfig::new(2, 3);
     assert_eq!(biases(&gru.clone().init(Key::new(0), &device).layers[0]), (true, true));
     let before = gru.with_reset_after(false).init(Key::new(0), &device);

@@ -9,8 +9,8 @@ use burn::tensor::{Device, FloatDType, Gradients, Tensor, TensorData};
 use naive::Naive;
 use rnn_core::cell::Cell;
 use rnn_core::{
-    Bias, CellState, Direction, DropoutMasks, ForwardArgs, GruCell, GruConfig, Key, Layer, LstmCell, LstmConfig,
-    MaskedOutput, Nonlinearity, Preset, Recurrent, RecurrentConfig, RnnCell, RnnConfig, States, windows,
+    Activation, Bias, CellState, Direction, DropoutMasks, ForwardArgs, GruCell, GruConfig, HiddenState, Key, Layer,
+    LstmCell, LstmConfig, MaskedOutput, Preset, Recurrent, RecurrentConfig, RnnCell, RnnConfig, States, probe, windows,
 };
 use std::sync::Once;
 
@@ -43,11 +43,16 @@ fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
 fn worst(found: &[f64], expected: &[f64]) -> f64 {
     assert_eq!(found.len(), expected.len());
     let scale = expected.iter().fold(1e-300, |m: f64, x| m.max(x.abs()));
-    found.iter().zip(expected).fold(0.0, |m: f64, (a, b)| m.max((a - b).abs())) / scale
+    largest(found.iter().zip(expected).map(|(a, b)| a - b)) / scale
+}
+
+/// The largest absolute value; NaN if there is one, which `f64::max` would pass over.
+fn largest(values: impl Iterator<Item = f64>) -> f64 {
+    values.map(f64::abs).fold(0.0, |m, x| if x > m || x.is_nan() { x } else { m })
 }
 
 /// All options that change the numbers, for one cell.
-fn each_layer<C: Cell>(make: impl Fn(Bias) -> RecurrentConfig<C>, mut f: impl FnMut(Recurrent<C>)) {
+fn each_layer<C: Cell>(make: impl Fn(Bias) -> RecurrentConfig<C>, f: impl FnMut(Recurrent<C>)) {
     let mut configs = Vec::new();
     for bias in [Bias::None, Bias::One, Bias::Two] {
         for masks in [DropoutMasks::Shared, DropoutMasks::PerGate] {
@@ -57,7 +62,16 @@ fn each_layer<C: Cell>(make: impl Fn(Bias) -> RecurrentConfig<C>, mut f: impl Fn
     configs.push(make(Bias::One).with_direction(Direction::Backward).with_num_layers(2).with_zoneout(0.3, 0.2));
     let all = make(Bias::Two).with_direction(Direction::Bidirectional).with_d_hidden([2, 3, 1]);
     let all = all.with_dropout(0.2).with_recurrent_dropout(0.2).with_dropout_masks(DropoutMasks::PerGate);
-    configs.push(all.with_layer_dropout(0.3).with_weight_dropout(0.3).with_zoneout(0.2, 0.3));
+    let all = all.with_layer_dropout(0.3).with_weight_dropout(0.3).with_zoneout(0.2, 0.3);
+    configs.push(all.clone());
+    configs.push(make(Bias::Two).with_layer_norm(true));
+    // Of one or two sums there is nothing left but signs.
+    configs.push(all.with_layer_norm(true).with_d_hidden([3, 4, 3]));
+    each_config(configs, f);
+}
+
+/// One layer of each configuration, with every parameter away from where it starts.
+fn each_config<C: Cell>(configs: Vec<RecurrentConfig<C>>, mut f: impl FnMut(Recurrent<C>)) {
     for config in configs {
         let layer = config.init(Key::new(11), &device());
         // Biases start at 0; give every one a value of its own.
@@ -80,9 +94,9 @@ impl burn::module::ModuleMapper for Shift {
     }
 }
 
-fn rnn(nonlinearity: Nonlinearity) -> impl Fn(Bias) -> RecurrentConfig<RnnCell> {
+fn rnn(activation: Activation) -> impl Fn(Bias) -> RecurrentConfig<RnnCell> {
     move |bias| {
-        RnnConfig::new(INPUT, HIDDEN).with_nonlinearity(nonlinearity).with_preset(Preset::Pytorch).with_bias(bias)
+        RnnConfig::new(INPUT, HIDDEN).with_hidden_activation(activation).with_preset(Preset::Pytorch).with_bias(bias)
     }
 }
 
@@ -94,21 +108,67 @@ fn gru(reset_after: bool) -> impl Fn(Bias) -> RecurrentConfig<GruCell> {
     move |bias| GruConfig::new(INPUT, HIDDEN).with_reset_after(reset_after).with_bias(bias)
 }
 
+/// What single cells offer besides, and all of it together in a stack of both directions with everything else.
+fn own_lstms() -> Vec<RecurrentConfig<LstmCell>> {
+    let plain = || lstm(Bias::One);
+    let all = plain().with_direction(Direction::Bidirectional).with_d_hidden([3, 4]).with_bias(Bias::Two);
+    let all = all.with_recurrent_dropout(0.2).with_dropout_masks(DropoutMasks::PerGate).with_dropout(0.2);
+    let all = all.with_zoneout(0.2, 0.3).with_weight_dropout(0.2).with_layer_dropout(0.2);
+    let all = all.with_proj_size(Some(2)).with_peepholes(true).with_clip(Some(0.8));
+    vec![
+        plain().with_peepholes(true),
+        plain().with_coupled_gates(true),
+        plain().with_coupled_gates(true).with_peepholes(true).with_recurrent_dropout(0.3),
+        plain().with_proj_size(Some(3)).with_zoneout(0.3, 0.2),
+        plain().with_proj_size(Some(1)).with_direction(Direction::Bidirectional).with_num_layers(2),
+        plain().with_clip(Some(0.3)),
+        plain().with_gate_activation(Activation::HardSigmoid { slope: 0.2 }),
+        plain().with_cell_activation(Activation::Softsign).with_hidden_activation(Activation::Linear),
+        all.clone(),
+        all.clone().with_coupled_gates(true),
+        all.with_layer_norm(true),
+    ]
+}
+
+fn own_grus() -> Vec<RecurrentConfig<GruCell>> {
+    let activations = |reset_after| {
+        let plain = gru(reset_after)(Bias::Two).with_gate_activation(Activation::HardSigmoid { slope: 1.0 / 6.0 });
+        plain.with_hidden_activation(Activation::Elu)
+    };
+    vec![activations(true), activations(false), gru(true)(Bias::One).with_clip(Some(0.4))]
+}
+
+fn own_rnns() -> Vec<RecurrentConfig<RnnCell>> {
+    let activations = [
+        Activation::Linear,
+        Activation::Sigmoid,
+        Activation::HardTanh,
+        Activation::LeakyRelu { slope: 0.1 },
+        Activation::Softplus,
+        Activation::Silu,
+    ];
+    let mut configs: Vec<_> = activations.into_iter().map(|activation| rnn(activation)(Bias::One)).collect();
+    configs.push(rnn(Activation::Tanh)(Bias::One).with_clip(Some(0.5)));
+    configs
+}
+
 /// How many numbers all initial states of a layer have.
 fn state_size<C: Naive>(layer: &Recurrent<C>) -> usize {
-    let units: usize = layer.config.d_hidden.iter().sum();
-    C::STATE_TENSORS * BATCH * layer.config.direction.count() * units
+    let config = &layer.config;
+    let one = |&n: &usize| config.cell.proj_size().unwrap_or(n) + (C::STATE_TENSORS - 1) * n;
+    BATCH * config.direction.count() * config.d_hidden.iter().map(one).sum::<usize>()
 }
 
 /// Initial states whose tensors hold `base`, one after the other.
 fn states<C: Cell>(layer: &Recurrent<C>, base: &[f64]) -> States<C::State> {
     let mut rest = base;
     let all = layer.layers.iter().map(|weights| {
-        let [d_hidden, _] = weights.weight_hh.dims();
-        C::State::zeros(BATCH, d_hidden, &device()).map(|_| {
-            let (part, after) = rest.split_at(BATCH * d_hidden);
+        let [d_output, width] = weights.weight_hh.dims();
+        C::State::zeros(BATCH, width / layer.config.cell.gates(), d_output, &device()).map(|zeros| {
+            let shape = zeros.dims();
+            let (part, after) = rest.split_at(shape[0] * shape[1]);
             rest = after;
-            tensor(part, [BATCH, d_hidden]).require_grad()
+            tensor(part, shape).require_grad()
         })
     });
     States(all.collect())
@@ -134,36 +194,37 @@ fn counted_by(lengths: &[usize]) -> Vec<bool> {
     lengths.iter().flat_map(|&length| (0..TIME).map(move |t| t < length)).collect()
 }
 
-fn check_forward<C: Cell + Naive>(make: impl Fn(Bias) -> RecurrentConfig<C>) {
-    each_layer(make, |layer| {
-        let x = values(Key::new(1), BATCH * TIME * INPUT);
-        let s = values(Key::new(2), state_size(&layer));
-        let check = |args: ForwardArgs<C::State>, counted: &[bool]| {
-            for key in [None, Some(Key::new(3))] {
-                let args = args.clone().with_state(states(&layer, &s)).with_dropout(key);
-                let out = layer.forward_with(tensor(&x, [BATCH, TIME, INPUT]), args);
-                let (sequence, last) = naive::run(&layer, &x, &s, counted, BATCH, key);
-                assert!(worst(&to_vec(out.sequence), &sequence) < 1e-13, "{:?}", layer.config);
-                assert!(worst(&state_values(&out.state), &last) < 1e-13, "{:?}", layer.config);
-            }
-        };
-        check(ForwardArgs::default(), &[true; BATCH * TIME]);
-        for lengths in [[5, 1, 3], [0, 5, 2]] {
-            check(ForwardArgs::default().with_lengths(&lengths), &counted_by(&lengths));
+fn check_forward<C: Cell + Naive>(layer: Recurrent<C>) {
+    let x = values(Key::new(1), BATCH * TIME * INPUT);
+    let s = values(Key::new(2), state_size(&layer));
+    let check = |args: ForwardArgs<C::State>, counted: &[bool]| {
+        for key in [None, Some(Key::new(3))] {
+            let args = args.clone().with_state(states(&layer, &s)).with_dropout(key);
+            let out = layer.forward_with(tensor(&x, [BATCH, TIME, INPUT]), args);
+            let (sequence, last) = naive::run(&layer, &x, &s, counted, BATCH, key);
+            assert!(worst(&to_vec(out.sequence), &sequence) < 1e-13, "{:?}", layer.config);
+            assert!(worst(&state_values(&out.state), &last) < 1e-13, "{:?}", layer.config);
         }
-        // Padded in front, with holes, nothing at all.
-        let mask = [[false, false, true, true, true], [true, false, true, false, true], [false; 5]].concat();
-        check(ForwardArgs::default().with_mask(&mask), &mask);
-    });
+    };
+    check(ForwardArgs::default(), &[true; BATCH * TIME]);
+    for lengths in [[5, 1, 3], [0, 5, 2]] {
+        check(ForwardArgs::default().with_lengths(&lengths), &counted_by(&lengths));
+    }
+    // Padded in front, with holes, nothing at all.
+    let mask = [[false, false, true, true, true], [true, false, true, false, true], [false; 5]].concat();
+    check(ForwardArgs::default().with_mask(&mask), &mask);
 }
 
 #[test]
 fn forward_equals_the_equations() {
-    check_forward(rnn(Nonlinearity::Tanh));
-    check_forward(rnn(Nonlinearity::Relu));
-    check_forward(lstm);
-    check_forward(gru(true));
-    check_forward(gru(false));
+    each_layer(rnn(Activation::Tanh), check_forward);
+    each_layer(rnn(Activation::Relu), check_forward);
+    each_layer(lstm, check_forward);
+    each_layer(gru(true), check_forward);
+    each_layer(gru(false), check_forward);
+    each_config(own_rnns(), check_forward);
+    each_config(own_lstms(), check_forward);
+    each_config(own_grus(), check_forward);
 }
 
 /// A scalar that depends on every output and every final state with weights of its own.
@@ -181,21 +242,25 @@ fn loss<C: Cell>(layer: &Recurrent<C>, x: Tensor<3>, s: States<C::State>) -> Ten
     sum
 }
 
-/// (f(v+e) − f(v−e)) / 2e for each element of `v`.
-fn differences(v: &[f64], f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
+/// The largest difference between `gradient` and (f(v+e) − f(v−e)) / 2e, over the gradient's largest value. At most
+/// eight elements are tried, from all over `v`.
+fn from_differences(gradient: &[f64], v: &[f64], f: impl Fn(&[f64]) -> f64) -> f64 {
+    assert_eq!(gradient.len(), v.len());
     let e = 1e-6;
-    (0..v.len())
-        .map(|i| {
-            let mut w = v.to_vec();
-            w[i] += e;
-            let up = f(&w);
-            w[i] -= 2.0 * e;
-            (up - f(&w)) / (2.0 * e)
-        })
-        .collect()
+    let difference = |i: usize| {
+        let mut w = v.to_vec();
+        w[i] += e;
+        let up = f(&w);
+        w[i] -= 2.0 * e;
+        (up - f(&w)) / (2.0 * e)
+    };
+    let scale = gradient.iter().fold(1e-300, |m: f64, x| m.max(x.abs()));
+    let tried = (0..v.len()).step_by(v.len().div_ceil(8));
+    largest(tried.map(|i| difference(i) - gradient[i])) / scale
 }
 
-const PARAMETERS: [&str; 4] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"];
+const PARAMETERS: [&str; 12] =
+    ["weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "norm_ih", "norm_hh", "0", "1", "2", "3", "4"];
 
 /// The values and the gradient of a parameter, if the layer has it.
 fn parameter(layer: &Layer, name: &str, grads: &Gradients) -> Option<(Vec<f64>, Vec<f64>)> {
@@ -206,7 +271,11 @@ fn parameter(layer: &Layer, name: &str, grads: &Gradients) -> Option<(Vec<f64>, 
         "weight_ih" => Some(both(&layer.weight_ih, grads)),
         "weight_hh" => Some(both(&layer.weight_hh, grads)),
         "bias_ih" => layer.bias_ih.as_ref().map(|bias| both(bias, grads)),
-        _ => layer.bias_hh.as_ref().map(|bias| both(bias, grads)),
+        "bias_hh" => layer.bias_hh.as_ref().map(|bias| both(bias, grads)),
+        "weight_hr" => layer.weight_hr.as_ref().map(|weight| both(weight, grads)),
+        "norm_ih" => layer.norm_ih.as_ref().map(|gain| both(gain, grads)),
+        "norm_hh" => layer.norm_hh.as_ref().map(|gain| both(gain, grads)),
+        own => layer.vectors.get(own.parse::<usize>().expect("a number")).map(|vector| both(vector, grads)),
     }
 }
 
@@ -214,54 +283,60 @@ fn set(layer: &mut Layer, name: &str, v: &[f64]) {
     fn replace<const D: usize>(param: &mut Param<Tensor<D>>, v: &[f64]) {
         *param = Param::from_tensor(tensor(v, param.val().dims()));
     }
-    match (name, &mut layer.bias_ih, &mut layer.bias_hh) {
-        ("weight_ih", _, _) => replace(&mut layer.weight_ih, v),
-        ("weight_hh", _, _) => replace(&mut layer.weight_hh, v),
-        ("bias_ih", Some(bias), _) | ("bias_hh", _, Some(bias)) => replace(bias, v),
-        _ => panic!("there is no {name}"),
+    let there = "what has a gradient is there";
+    match name {
+        "weight_ih" => replace(&mut layer.weight_ih, v),
+        "weight_hh" => replace(&mut layer.weight_hh, v),
+        "bias_ih" => replace(layer.bias_ih.as_mut().expect(there), v),
+        "bias_hh" => replace(layer.bias_hh.as_mut().expect(there), v),
+        "weight_hr" => replace(layer.weight_hr.as_mut().expect(there), v),
+        "norm_ih" => replace(layer.norm_ih.as_mut().expect(there), v),
+        "norm_hh" => replace(layer.norm_hh.as_mut().expect(there), v),
+        own => replace(&mut layer.vectors[own.parse::<usize>().expect("a number")], v),
     }
 }
 
-fn check_gradients<C: Cell + Naive>(make: impl Fn(Bias) -> RecurrentConfig<C>) {
-    each_layer(make, |layer| {
-        let x = values(Key::new(1), BATCH * TIME * INPUT);
-        let s = values(Key::new(2), state_size(&layer));
-        let scalar = |layer: &Recurrent<C>, x: &[f64], s: &[f64]| {
-            loss(layer, tensor(x, [BATCH, TIME, INPUT]), states(layer, s)).into_scalar::<f64>()
-        };
-        let input = tensor(&x, [BATCH, TIME, INPUT]).require_grad();
-        let start = states(&layer, &s);
-        let grads = loss(&layer, input.clone(), start.clone()).backward();
+fn check_gradients<C: Cell + Naive>(layer: Recurrent<C>) {
+    let x = values(Key::new(1), BATCH * TIME * INPUT);
+    let s = values(Key::new(2), state_size(&layer));
+    let scalar = |layer: &Recurrent<C>, x: &[f64], s: &[f64]| {
+        loss(layer, tensor(x, [BATCH, TIME, INPUT]), states(layer, s)).into_scalar::<f64>()
+    };
+    let input = tensor(&x, [BATCH, TIME, INPUT]).require_grad();
+    let start = states(&layer, &s);
+    let grads = loss(&layer, input.clone(), start.clone()).backward();
 
-        let found = to_vec(input.grad(&grads).expect("input gradient"));
-        let expected = differences(&x, |x| scalar(&layer, x, &s));
-        assert!(worst(&found, &expected) < 1e-7, "input of {:?}", layer.config);
+    let found = to_vec(input.grad(&grads).expect("input gradient"));
+    let error = from_differences(&found, &x, |x| scalar(&layer, x, &s));
+    assert!(error < 1e-7, "input of {:?}", layer.config);
 
-        let found: Vec<f64> =
-            tensors(&start).iter().flat_map(|t| to_vec(t.grad(&grads).expect("state gradient"))).collect();
-        let expected = differences(&s, |s| scalar(&layer, &x, s));
-        assert!(worst(&found, &expected) < 1e-7, "initial states of {:?}", layer.config);
+    let found: Vec<f64> =
+        tensors(&start).iter().flat_map(|t| to_vec(t.grad(&grads).expect("state gradient"))).collect();
+    let error = from_differences(&found, &s, |s| scalar(&layer, &x, s));
+    assert!(error < 1e-7, "initial states of {:?}", layer.config);
 
-        for number in 0..layer.layers.len() {
-            for name in PARAMETERS {
-                let Some((v, found)) = parameter(&layer.layers[number], name, &grads) else { continue };
-                let expected = differences(&v, |v| {
-                    let mut changed = layer.clone();
-                    set(&mut changed.layers[number], name, v);
-                    scalar(&changed, &x, &s)
-                });
-                assert!(worst(&found, &expected) < 1e-7, "{name} of layer {number} of {:?}", layer.config);
-            }
+    for number in 0..layer.layers.len() {
+        for name in PARAMETERS {
+            let Some((v, found)) = parameter(&layer.layers[number], name, &grads) else { continue };
+            let error = from_differences(&found, &v, |v| {
+                let mut changed = layer.clone();
+                set(&mut changed.layers[number], name, v);
+                scalar(&changed, &x, &s)
+            });
+            assert!(error < 1e-7, "{name} of layer {number} of {:?}", layer.config);
         }
-    });
+    }
 }
 
 #[test]
 fn gradients_equal_differences() {
-    check_gradients(rnn(Nonlinearity::Tanh));
-    check_gradients(lstm);
-    check_gradients(gru(true));
-    check_gradients(gru(false));
+    each_layer(rnn(Activation::Tanh), check_gradients);
+    each_layer(lstm, check_gradients);
+    each_layer(gru(true), check_gradients);
+    each_layer(gru(false), check_gradients);
+    each_config(own_rnns(), check_gradients);
+    each_config(own_lstms(), check_gradients);
+    each_config(own_grus(), check_gradients);
 }
 
 #[test]
@@ -300,6 +375,70 @@ fn two_windows_with_carried_state_equal_the_whole() {
         assert_eq!(found[HIDDEN..2 * HIDDEN], [0.0; HIDDEN]);
         assert_eq!(found[2 * HIDDEN..], before[2 * HIDDEN..]);
     }
+}
+
+#[test]
+fn a_permuted_batch_gives_a_permuted_result() {
+    let layer = lstm(Bias::Two).with_direction(Direction::Bidirectional).with_num_layers(2);
+    let layer = layer.with_peepholes(true).with_proj_size(Some(3)).init(Key::new(5), &device());
+    let x = tensor(&values(Key::new(1), BATCH * TIME * INPUT), [BATCH, TIME, INPUT]);
+    let (lengths, order) = ([3, 5, 1], [2, 0, 1]);
+    let rows = |t: Tensor<3>| Tensor::cat(order.map(|row| t.clone().slice_dim(0, row..row + 1)).to_vec(), 0);
+    let a = layer.forward_with(x.clone(), ForwardArgs::default().with_lengths(&lengths));
+    let b = layer.forward_with(rows(x), ForwardArgs::default().with_lengths(&order.map(|row| lengths[row])));
+    assert!(worst(&to_vec(rows(a.sequence)), &to_vec(b.sequence)) < 1e-15);
+    for (a, b) in tensors(&a.state).into_iter().zip(tensors(&b.state)) {
+        assert!(worst(&to_vec(rows(a.unsqueeze_dim(1))), &to_vec(b)) < 1e-15);
+    }
+}
+
+#[test]
+fn a_probe_sees_what_happens_and_changes_nothing() {
+    let layer = gru(true)(Bias::Two).init(Key::new(5), &device());
+    let x = tensor(&values(Key::new(1), BATCH * TIME * INPUT), [BATCH, TIME, INPUT]);
+    let plain = layer.forward(x.clone());
+    let (seen, traces) = probe::record(|| layer.forward(x.clone()));
+    assert_eq!(to_vec(seen.sequence.clone()), to_vec(plain.sequence.clone()));
+    assert_eq!(traces.len(), 1);
+    assert_eq!(traces[0].names(), ["r", "z", "n", "h"]);
+    assert!(traces[0].values("f").is_none());
+    let hidden = traces[0].values("h").expect("h").swap_dims(0, 1);
+    assert_eq!(to_vec(hidden), to_vec(plain.sequence.clone()));
+    // h' = (1−z)∘n + z∘h, from what was seen of the gates.
+    let at = |name: &str, t: usize| to_vec(traces[0].values(name).expect("seen").slice_dim(0, t..t + 1));
+    let (z, n, before, after) = (at("z", 3), at("n", 3), at("h", 2), at("h", 3));
+    let again: Vec<f64> = (0..z.len()).map(|i| (1.0 - z[i]) * n[i] + z[i] * before[i]).collect();
+    assert!(worst(&again, &after) < 1e-15);
+
+    // ∂L/∂h_2 is the gradient of the state with which the second of two windows starts, and what h_2 adds as an output.
+    let weigh = |t: Tensor<3>| {
+        let shape = t.dims();
+        (t * tensor(&values(Key::new(7), TIME * BATCH * HIDDEN)[..shape.iter().product()], shape)).sum()
+    };
+    let loss = weigh(seen.sequence.slice_dim(1, 3..TIME));
+    let found = traces[0].gradients("h", &loss.backward()).expect("differentiable");
+    let first = layer.forward(x.clone().slice_dim(1, 0..3)).state.detach();
+    let start = first.last().hidden.clone().require_grad();
+    let args = ForwardArgs::default().with_state(HiddenState { hidden: start.clone() });
+    let second = layer.forward_with(x.slice_dim(1, 3..TIME), args);
+    let expected = start.grad(&weigh(second.sequence).backward()).expect("gradient");
+    assert!(worst(&to_vec(found.slice_dim(0, 2..3)), &to_vec(expected)) < 1e-14);
+
+    // In a stack of both directions each pass has a trace, its steps in the order of time.
+    let both = lstm(Bias::One).with_direction(Direction::Bidirectional).with_num_layers(2);
+    let both = both.init(Key::new(5), &device());
+    let x = tensor(&values(Key::new(1), BATCH * TIME * INPUT), [BATCH, TIME, INPUT]);
+    let (output, traces) = probe::record(|| both.forward(x));
+    let passes: Vec<(usize, bool)> = traces.iter().map(|trace| (trace.layer, trace.reverse)).collect();
+    assert_eq!(passes, [(0, false), (0, true), (1, false), (1, true)]);
+    assert_eq!(traces[0].names(), ["i", "f", "g", "c", "o", "h"]);
+    let backward = traces[3].values("h").expect("h").swap_dims(0, 1);
+    assert_eq!(to_vec(backward), to_vec(output.sequence.clone().slice_dim(2, HIDDEN..2 * HIDDEN)));
+    let gradients = output.sequence.slice_dim(1, 0..1).sum().backward();
+    let norms = traces[2].gradient_norms("h", &gradients).expect("differentiable");
+    assert!(norms[0] > 0.0 && norms[1..] == [0.0; TIME - 1], "the first output sees no later step: {norms:?}");
+    let norms = traces[3].gradient_norms("c", &gradients).expect("differentiable");
+    assert!(norms.iter().all(|&norm| norm > 0.0), "the backward pass ends there: {norms:?}");
 }
 
 #[test]

@@ -119,6 +119,7 @@ where
     let outcome = Arc::new(Mutex::new(Outcome::default()));
     let strategy = Strategy {
         unit,
+        optimizer: *optimizer,
         steps: batches.steps() as u64,
         after_epoch: Mutex::new(after_epoch),
         outcome: outcome.clone(),
@@ -157,6 +158,7 @@ struct Outcome {
 
 struct Strategy<H> {
     unit: &'static str,
+    optimizer: OptimizerConfig,
     steps: u64,
     after_epoch: Mutex<H>,
     outcome: Arc<Mutex<Outcome>>,
@@ -223,7 +225,8 @@ impl<H> Strategy<H> {
         for batch in train.iter() {
             let output = learner.train_step(batch.map_err(Failure::failed)?);
             learner.lr_step();
-            learner.optimizer_step(output.grads);
+            let grads = self.optimizer.clipped(|| learner.model(), output.grads);
+            learner.optimizer_step(grads);
             let due = progress.step(output.item.items as u64);
             totals.pending.push(output.item);
             if due {

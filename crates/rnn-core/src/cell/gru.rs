@@ -1,6 +1,8 @@
-use super::{Bias, Cell, Recurrence, gates};
+use super::{Activation, Bias, Cell, Recurrence, checked_clip, clip, split};
+use crate::RnnError;
+use crate::probe::observe;
 use crate::state::HiddenState;
-use burn::tensor::{Tensor, activation::sigmoid};
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// The gated recurrent unit (Cho et al., 2014), in both of its forms:
@@ -8,51 +10,79 @@ use serde::{Deserialize, Serialize};
 /// ```text
 /// r = σ(x·W_ir + b_ir + h·W_hr + b_hr)               how much of h the candidate sees
 /// z = σ(x·W_iz + b_iz + h·W_hz + b_hz)               how much of h to keep
-/// n = tanh(x·W_in + b_in + r∘(h·W_hn + b_hn))        reset_after: PyTorch, cuDNN, Keras' default
-/// n = tanh(x·W_in + b_in + (r∘h)·W_hn + b_hn)        not reset_after: the paper
+/// n = φ(x·W_in + b_in + r∘(h·W_hn + b_hn))           reset_after: PyTorch, cuDNN, Keras' default
+/// n = φ(x·W_in + b_in + (r∘h)·W_hn + b_hn)           not reset_after: the paper
 /// h' = (1−z)∘n + z∘h
 /// ```
 ///
-/// Weights are packed in the order `r z n`, as PyTorch has them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// φ is tanh, unless σ and φ are chosen otherwise. Weights are packed in the order `r z n`, as PyTorch has them.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct GruCell {
     /// Whether the reset gate acts after the recurrent product (the default) or before it.
     pub reset_after: bool,
+    /// σ.
+    pub gate_activation: Activation,
+    /// φ.
+    pub hidden_activation: Activation,
+    /// Holds h' in `[−clip, clip]`.
+    pub clip: Option<f64>,
 }
 
 impl Default for GruCell {
     fn default() -> Self {
-        Self { reset_after: true }
+        Self {
+            reset_after: true,
+            gate_activation: Activation::Sigmoid,
+            hidden_activation: Activation::Tanh,
+            clip: None,
+        }
     }
 }
 
 impl Cell for GruCell {
     type State = HiddenState;
-    const GATES: usize = 3;
+
+    fn gates(&self) -> usize {
+        3
+    }
+
+    fn check(&self) -> Result<(), RnnError> {
+        checked_clip(self.clip)
+    }
 
     fn keras_bias(&self) -> Bias {
         if self.reset_after { Bias::Two } else { Bias::One }
     }
 
     fn unlike_pytorch(&self) -> Option<&'static str> {
-        (!self.reset_after).then_some("a reset gate before the recurrent product")
+        let plain = Self { reset_after: self.reset_after, clip: self.clip, ..Self::default() };
+        if !self.reset_after {
+            Some("a reset gate before the recurrent product")
+        } else if self.clip.is_some() {
+            Some("clipping")
+        } else if *self != plain {
+            Some("other activations")
+        } else {
+            None
+        }
     }
 
     fn step(&self, input: Tensor<2>, state: HiddenState, recurrence: &Recurrence) -> HiddenState {
         let h = state.hidden;
-        let [x_r, x_z, x_n] = gates(input);
-        let (z, n) = if self.reset_after {
-            let [h_r, h_z, h_n] = gates(recurrence.product(h.clone()));
-            let r = sigmoid(x_r + h_r);
-            (sigmoid(x_z + h_z), (x_n + r * h_n).tanh())
+        let gate = |name, sum| observe(name, self.gate_activation.apply(sum));
+        let [x_r, x_z, x_n] = split(input);
+        let (h_z, h_n) = if self.reset_after {
+            let [h_r, h_z, h_n] = split(recurrence.product(h.clone()));
+            (h_z, gate("r", x_r + h_r) * h_n)
         } else {
-            let [h_r, h_z] = gates(recurrence.product_of(h.clone(), 0..2));
-            let r = sigmoid(x_r + h_r);
-            let h_n = recurrence.product_of(r * h.clone(), 2..3);
-            (sigmoid(x_z + h_z), (x_n + h_n).tanh())
+            let [h_r, h_z] = split(recurrence.product_of(h.clone(), 0..2));
+            let r = gate("r", x_r + h_r);
+            (h_z, recurrence.product_of(r * h.clone(), 2..3))
         };
+        let z = gate("z", x_z + h_z);
+        let n = observe("n", self.hidden_activation.apply(x_n + h_n));
         // (1−z)∘n + z∘h, in one product less.
         let hidden = n.clone() + z * (h - n);
-        HiddenState { hidden }
+        HiddenState { hidden: clip(self.clip, hidden) }
     }
 }

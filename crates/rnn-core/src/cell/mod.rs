@@ -3,14 +3,17 @@
 //! A cell says what its gates are and how a step makes the next state. Everything else (the input product for all
 //! steps at once, lengths, dropout, states, gradients) is written once in [`Recurrent`](crate::Recurrent).
 
+mod activation;
 mod gru;
 mod lstm;
 mod rnn;
 
+pub use activation::Activation;
 pub use gru::GruCell;
 pub use lstm::LstmCell;
-pub use rnn::{Nonlinearity, RnnCell};
+pub use rnn::RnnCell;
 
+use crate::RnnError;
 use crate::state::CellState;
 use burn::tensor::Tensor;
 use serde::{Serialize, de::DeserializeOwned};
@@ -34,10 +37,32 @@ pub trait Cell: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send 
     type State: CellState;
 
     /// The number of gates G: weights are packed as `[_, G·d_hidden]`.
-    const GATES: usize;
+    fn gates(&self) -> usize;
 
-    /// The gate whose bias starts at 1 where the initialisers ask for a unit forget bias.
-    const FORGET_GATE: Option<usize> = None;
+    /// The gate on which forgetting depends, and where its bias starts if the initialisers ask for a unit forget bias.
+    fn forget_bias(&self) -> Option<(usize, f64)> {
+        None
+    }
+
+    /// The width of h where the cell projects it ([`Recurrence::projected`]); it is d_hidden otherwise.
+    fn proj_size(&self) -> Option<usize> {
+        None
+    }
+
+    /// The learned vectors of the cell's own, each `[d_hidden]`, which a step asks of [`Recurrence::vector`] by name.
+    /// `layer_norm` says whether the layer normalises its sums, and the cell may want to normalise more.
+    fn vectors(&self, layer_norm: bool) -> Vec<Vector> {
+        let _ = layer_norm;
+        Vec::new()
+    }
+
+    /// Whether the cell's options make sense.
+    ///
+    /// # Errors
+    /// One that does not.
+    fn check(&self) -> Result<(), RnnError> {
+        Ok(())
+    }
 
     /// The biases that Keras gives this cell.
     fn keras_bias(&self) -> Bias {
@@ -56,40 +81,98 @@ pub trait Cell: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send 
     fn step(&self, input: Tensor<2>, state: Self::State, recurrence: &Recurrence) -> Self::State;
 }
 
+/// A learned vector of a cell's own.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Vector {
+    /// By this name a step asks for it.
+    pub name: &'static str,
+    /// The value that all its elements start from.
+    pub start: f64,
+}
+
 /// The recurrent weights as a step uses them.
 #[derive(Debug, Clone)]
 pub struct Recurrence {
-    /// `W_hh`, `[d_hidden, gates·d_hidden]`.
-    pub weight: Tensor<2>,
+    /// `W_hh`, `[d_output, gates·d_hidden]`.
+    pub(crate) weight: Tensor<2>,
     /// `b_hh`, `[gates·d_hidden]`.
-    pub bias: Option<Tensor<1>>,
-    /// The recurrent dropout masks, `[batch, d_hidden]`, 0 or 1/(1−p), the same at every step: none, one for all gates,
+    pub(crate) bias: Option<Tensor<1>>,
+    /// The recurrent dropout masks, `[batch, d_output]`, 0 or 1/(1−p), the same at every step: none, one for all gates,
     /// or one a gate.
-    pub masks: Vec<Tensor<2>>,
+    pub(crate) masks: Vec<Tensor<2>>,
+    /// The gain of the normalised product, `[gates·d_hidden]`; without it the product is not normalised.
+    pub(crate) gain: Option<Tensor<1>>,
+    /// `W_hr`, `[d_hidden, d_output]`.
+    pub(crate) projection: Option<Tensor<2>>,
+    /// The cell's own.
+    pub(crate) vectors: Vec<(&'static str, Tensor<1>)>,
+    pub(crate) d_hidden: usize,
 }
 
 impl Recurrence {
-    /// `(h ∘ mask)·W_hh + b_hh` for all gates, `[batch, gates·d_hidden]`.
+    /// `(h ∘ mask)·W_hh + b_hh` for all gates, `[batch, gates·d_hidden]`; with layer normalisation
+    /// `γ_hh ∘ norm((h ∘ mask)·W_hh) + b_hh`.
     pub fn product(&self, hidden: Tensor<2>) -> Tensor<2> {
         let product = masked_product(&self.masks, self.weight.clone(), |mask| masked(&hidden, mask));
-        self.add_bias(product, self.bias.clone())
+        finish(product, self.gain.clone(), self.bias.clone())
     }
 
-    /// The same for the gates `gates` alone, `[batch, gates.len()·d_hidden]`.
+    /// The same for the gates `gates` alone, `[batch, gates.len()·d_hidden]`; layer normalisation is over these gates.
     pub fn product_of(&self, hidden: Tensor<2>, gates: Range<usize>) -> Tensor<2> {
-        let [d_hidden, _] = self.weight.dims();
-        let columns = gates.start * d_hidden..gates.end * d_hidden;
+        let columns = gates.start * self.d_hidden..gates.end * self.d_hidden;
         let masks = if self.masks.len() > 1 { &self.masks[gates] } else { &self.masks[..] };
         let weight = self.weight.clone().slice_dim(1, columns.clone());
         let product = masked_product(masks, weight, |mask| masked(&hidden, mask));
-        self.add_bias(product, self.bias.clone().map(|b| b.slice_dim(0, columns)))
+        let part = |vector: &Option<Tensor<1>>| vector.clone().map(|v| v.slice_dim(0, columns.clone()));
+        finish(product, part(&self.gain), part(&self.bias))
     }
 
-    fn add_bias(&self, product: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
-        match bias {
-            Some(bias) => product + bias.unsqueeze(),
-            None => product,
+    /// The learned vector `name` of the cell's own as `[1, d_hidden]`, if the cell has it.
+    pub fn vector(&self, name: &str) -> Option<Tensor<2>> {
+        self.vectors.iter().find(|(known, _)| *known == name).map(|(_, vector)| vector.clone().unsqueeze())
+    }
+
+    /// `hidden·W_hr`, `[batch, proj_size]`, where the cell projects; `hidden` as it is otherwise.
+    pub fn projected(&self, hidden: Tensor<2>) -> Tensor<2> {
+        match &self.projection {
+            Some(projection) => hidden.matmul(projection.clone()),
+            None => hidden,
         }
+    }
+}
+
+/// The product of all gates with its normalisation and its bias.
+pub(crate) fn finish(product: Tensor<2>, gain: Option<Tensor<1>>, bias: Option<Tensor<1>>) -> Tensor<2> {
+    let product = match gain {
+        Some(gain) => normalized(product) * gain.unsqueeze(),
+        None => product,
+    };
+    match bias {
+        Some(bias) => product + bias.unsqueeze(),
+        None => product,
+    }
+}
+
+/// `(x − mean)/√(variance + 1e-5)` of each row (Ba, Kiros and Hinton, "Layer normalization", 2016).
+pub(crate) fn normalized(x: Tensor<2>) -> Tensor<2> {
+    let x = x.clone() - x.mean_dim(1);
+    let variance = (x.clone() * x.clone()).mean_dim(1);
+    x / (variance + 1e-5).sqrt()
+}
+
+/// `x` held in `[−clip, clip]`.
+pub(crate) fn clip(clip: Option<f64>, x: Tensor<2>) -> Tensor<2> {
+    match clip {
+        Some(clip) => x.clamp(-clip, clip),
+        None => x,
+    }
+}
+
+/// A clip must be a number above 0.
+pub(crate) fn checked_clip(clip: Option<f64>) -> Result<(), RnnError> {
+    match clip {
+        Some(clip) if clip.is_nan() || clip <= 0.0 => Err(RnnError::Clip(clip)),
+        _ => Ok(()),
     }
 }
 
@@ -116,7 +199,7 @@ pub(crate) fn masked_product(
 }
 
 /// Cuts `[batch, N·d_hidden]` into its N gates, each `[batch, d_hidden]`.
-pub fn gates<const N: usize>(packed: Tensor<2>) -> [Tensor<2>; N] {
+pub fn split<const N: usize>(packed: Tensor<2>) -> [Tensor<2>; N] {
     let d_hidden = packed.dims()[1] / N;
     std::array::from_fn(|i| packed.clone().slice_dim(1, i * d_hidden..(i + 1) * d_hidden))
 }

@@ -1,43 +1,51 @@
-use super::{Cell, Recurrence};
+use super::{Activation, Cell, Recurrence, checked_clip, clip};
+use crate::RnnError;
 use crate::state::HiddenState;
-use burn::tensor::{Tensor, activation::relu};
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// What a plain RNN applies to its sum.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Nonlinearity {
-    /// tanh.
-    #[default]
-    Tanh,
-    /// max(0, x).
-    Relu,
-}
-
-/// The plain recurrent cell (Elman, "Finding structure in time", 1990):
+/// The plain recurrent cell (Elman, "Finding structure in time", 1990), with φ = tanh unless chosen otherwise:
 ///
 /// ```text
-/// h' = tanh(x·W_ih + b_ih + h·W_hh + b_hh)
+/// h' = φ(x·W_ih + b_ih + h·W_hh + b_hh)
 /// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RnnCell {
-    /// tanh or relu.
-    pub nonlinearity: Nonlinearity,
+    /// φ.
+    pub hidden_activation: Activation,
+    /// Holds h' in `[−clip, clip]`.
+    pub clip: Option<f64>,
+}
+
+impl Default for RnnCell {
+    fn default() -> Self {
+        Self { hidden_activation: Activation::Tanh, clip: None }
+    }
 }
 
 impl Cell for RnnCell {
     type State = HiddenState;
-    const GATES: usize = 1;
+
+    fn gates(&self) -> usize {
+        1
+    }
+
+    fn check(&self) -> Result<(), RnnError> {
+        checked_clip(self.clip)
+    }
 
     fn unlike_pytorch(&self) -> Option<&'static str> {
-        None
+        if self.clip.is_some() {
+            Some("clipping")
+        } else if !matches!(self.hidden_activation, Activation::Tanh | Activation::Relu) {
+            Some("an activation other than tanh and relu")
+        } else {
+            None
+        }
     }
 
     fn step(&self, input: Tensor<2>, state: HiddenState, recurrence: &Recurrence) -> HiddenState {
         let sum = input + recurrence.product(state.hidden);
-        let hidden = match self.nonlinearity {
-            Nonlinearity::Tanh => sum.tanh(),
-            Nonlinearity::Relu => relu(sum),
-        };
-        HiddenState { hidden }
+        HiddenState { hidden: clip(self.clip, self.hidden_activation.apply(sum)) }
     }
 }

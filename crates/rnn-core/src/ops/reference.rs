@@ -3,6 +3,7 @@
 use super::{Pass, Zoneout};
 use crate::MaskedOutput;
 use crate::cell::{Cell, Recurrence};
+use crate::probe::observe;
 use crate::state::CellState;
 use burn::tensor::{Bool, Tensor, TensorData};
 
@@ -35,6 +36,7 @@ pub fn sequence<C: Cell>(
                 None => new,
             });
         }
+        next = see_hidden(next);
         let output = next.hidden().clone();
         let Some(resting) = pass.counted.resting(t, batch) else {
             outputs.push(output);
@@ -42,17 +44,24 @@ pub fn sequence<C: Cell>(
             continue;
         };
         let resting: Tensor<2, Bool> = Tensor::from_data(TensorData::new(resting, [batch, 1]), &device);
-        let resting = resting.expand(output.dims());
+        let resting = |shape: [usize; 2]| resting.clone().expand(shape);
+        let shape = output.dims();
         outputs.push(match (pass.masked_output, outputs.last()) {
-            (MaskedOutput::Previous, Some(previous)) => output.mask_where(resting.clone(), previous.clone()),
-            _ => output.mask_fill(resting.clone(), 0.0),
+            (MaskedOutput::Previous, Some(previous)) => output.mask_where(resting(shape), previous.clone()),
+            _ => output.mask_fill(resting(shape), 0.0),
         });
-        state = next.zip(state, |new, old| new.mask_where(resting.clone(), old));
+        state = next.zip(state, |new, old| new.mask_where(resting(old.dims()), old));
     }
     if pass.reverse {
         outputs.reverse();
     }
     (Tensor::stack(outputs, 0), state)
+}
+
+/// Lets a probe see h.
+fn see_hidden<S: CellState>(state: S) -> S {
+    let mut first = true;
+    state.map(|tensor| if std::mem::take(&mut first) { observe("h", tensor) } else { tensor })
 }
 
 /// The new value, or the old where zoneout keeps it; the mean of both where nothing is drawn.

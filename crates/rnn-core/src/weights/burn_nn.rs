@@ -1,10 +1,11 @@
 //! burn-nn's `Rnn`, `Lstm` and `Gru`.
 
+mod activation;
+
 use super::WeightError;
-use crate::cell::{Cell, GruCell, LstmCell, Nonlinearity, RnnCell};
+use crate::cell::{Cell, GruCell, LstmCell, RnnCell};
 use crate::{Bias, Direction, Layer, Recurrent, RecurrentConfig};
 use burn::module::Param;
-use burn::nn::activation::{Activation, ActivationConfig};
 use burn::nn::{self, GateController, Linear};
 use burn::tensor::{Device, Tensor};
 
@@ -120,6 +121,9 @@ impl<C: BurnCell> Recurrent<C> {
     }
 
     fn options(&self) -> Result<Options, WeightError> {
+        if self.config.layer_norm {
+            return Err(unlike_burn("layer normalisation inside the cell"));
+        }
         let [d_hidden] = self.config.d_hidden[..] else {
             return Err(unlike_burn("a stack; convert layer by layer"));
         };
@@ -144,7 +148,7 @@ impl<C: BurnCell> Recurrent<C> {
             input_transform: linear(&layer.weight_ih, &layer.bias_ih, gate),
             hidden_transform: linear(&layer.weight_hh, &layer.bias_hh, gate),
         };
-        self.config.cell.put_together((0..C::GATES).map(gate).collect(), options)
+        self.config.cell.put_together((0..self.config.cell.gates()).map(gate).collect(), options)
     }
 }
 
@@ -157,6 +161,7 @@ fn from_parts<C: BurnCell>(parts: Vec<Parts<'_, C>>, direction: Direction) -> Re
         .with_time_major(first.time_major)
         .with_bias(bias);
     config.cell = first.cell.clone();
+    config.cell.check().map_err(|_| unlike_ours("a clip that is not above zero"))?;
     let layers = parts.iter().map(|parts| pack(&parts.gates, [d_input, d_hidden], bias)).collect::<Result<_, _>>()?;
     Ok(Recurrent { layers, config })
 }
@@ -187,6 +192,10 @@ fn pack(gates: &[&GateController], [d_input, d_hidden]: [usize; 2], bias: Bias) 
         weight_hh: weight(|gate| &gate.hidden_transform),
         bias_ih: bias(|gate| &gate.input_transform),
         bias_hh: bias(|gate| &gate.hidden_transform),
+        weight_hr: None,
+        norm_ih: None,
+        norm_hh: None,
+        vectors: Vec::new(),
     })
 }
 
@@ -201,28 +210,6 @@ fn bias_of(gate: &GateController) -> Bias {
         (Some(_), None) => Bias::One,
         (None, None) => Bias::None,
     }
-}
-
-/// The options of burn-nn that rnn-core does not have. This is the place to let them through when it has.
-fn check_options(
-    clip: Option<f64>,
-    input_forget: bool,
-    gate: Option<&Activation>,
-    others: &[&Activation],
-) -> Result<(), WeightError> {
-    if clip.is_some() {
-        return Err(unlike_ours("clip"));
-    }
-    if input_forget {
-        return Err(unlike_ours("input_forget"));
-    }
-    if gate.is_some_and(|gate| !matches!(gate, Activation::Sigmoid(_))) {
-        return Err(unlike_ours("a gate activation other than sigmoid"));
-    }
-    if others.iter().any(|other| !matches!(other, Activation::Tanh(_))) {
-        return Err(unlike_ours("an activation other than tanh"));
-    }
-    Ok(())
 }
 
 fn unlike_ours(what: &'static str) -> WeightError {
@@ -243,28 +230,20 @@ impl BurnCell for RnnCell {
     type Bidirectional = nn::BiRnn;
 
     fn take_apart(module: &nn::Rnn) -> Result<Parts<'_, Self>, WeightError> {
-        let (nonlinearity, others) = match &module.hidden_activation {
-            Activation::Relu(_) => (Nonlinearity::Relu, vec![]),
-            other => (Nonlinearity::Tanh, vec![other]),
-        };
-        check_options(module.clip, false, None, &others)?;
-        let cell = RnnCell { nonlinearity };
+        let hidden_activation = activation::from_burn(&module.hidden_activation)?;
+        let cell = RnnCell { hidden_activation, clip: module.clip };
         Ok(Parts { cell, gates: vec![&module.gate], reverse: module.reverse, time_major: !module.batch_first })
     }
 
     fn put_together(&self, gates: Vec<GateController>, options: Options) -> Result<nn::Rnn, WeightError> {
         let [gate] = array(gates)?;
-        let activation = match self.nonlinearity {
-            Nonlinearity::Tanh => ActivationConfig::Tanh,
-            Nonlinearity::Relu => ActivationConfig::Relu,
-        };
         Ok(nn::Rnn {
             gate,
             d_hidden: options.d_hidden,
             batch_first: !options.time_major,
             reverse: options.reverse,
-            clip: None,
-            hidden_activation: activation.init(&options.device),
+            clip: self.clip,
+            hidden_activation: activation::to_burn(self.hidden_activation)?.init(&options.device),
         })
     }
 
@@ -282,29 +261,50 @@ impl BurnCell for LstmCell {
     type Bidirectional = nn::BiLstm;
 
     fn take_apart(module: &nn::Lstm) -> Result<Parts<'_, Self>, WeightError> {
-        let others = [&module.cell_activation, &module.hidden_activation];
-        check_options(module.clip, module.input_forget, Some(&module.gate_activation), &others)?;
-        let Some(forget) = &module.forget_gate else { return Err(unlike_ours("no forget gate")) };
-        let gates = vec![&module.input_gate, forget, &module.cell_gate, &module.output_gate];
-        let cell = LstmCell::default();
+        let cell = LstmCell {
+            gate_activation: activation::from_burn(&module.gate_activation)?,
+            cell_activation: activation::from_burn(&module.cell_activation)?,
+            hidden_activation: activation::from_burn(&module.hidden_activation)?,
+            coupled: module.input_forget,
+            clip: module.clip,
+            ..LstmCell::default()
+        };
+        let gates = match (&module.forget_gate, module.input_forget) {
+            // A forget gate beside coupled gates is not used.
+            (_, true) => vec![&module.input_gate, &module.cell_gate, &module.output_gate],
+            (Some(forget), false) => vec![&module.input_gate, forget, &module.cell_gate, &module.output_gate],
+            (None, false) => return Err(unlike_ours("no forget gate")),
+        };
         Ok(Parts { cell, gates, reverse: module.reverse, time_major: !module.batch_first })
     }
 
     fn put_together(&self, gates: Vec<GateController>, options: Options) -> Result<nn::Lstm, WeightError> {
-        let [input_gate, forget_gate, cell_gate, output_gate] = array(gates)?;
+        if self.peepholes {
+            return Err(unlike_burn("peepholes"));
+        }
+        if self.proj_size.is_some() {
+            return Err(unlike_burn("a projection"));
+        }
+        let (input_gate, forget_gate, cell_gate, output_gate) = if self.coupled {
+            let [input, cell, output] = array(gates)?;
+            (input, None, cell, output)
+        } else {
+            let [input, forget, cell, output] = array(gates)?;
+            (input, Some(forget), cell, output)
+        };
         Ok(nn::Lstm {
             input_gate,
-            forget_gate: Some(forget_gate),
+            forget_gate,
             output_gate,
             cell_gate,
             d_hidden: options.d_hidden,
             batch_first: !options.time_major,
             reverse: options.reverse,
-            clip: None,
-            input_forget: false,
-            gate_activation: ActivationConfig::Sigmoid.init(&options.device),
-            cell_activation: ActivationConfig::Tanh.init(&options.device),
-            hidden_activation: ActivationConfig::Tanh.init(&options.device),
+            clip: self.clip,
+            input_forget: self.coupled,
+            gate_activation: activation::to_burn(self.gate_activation)?.init(&options.device),
+            cell_activation: activation::to_burn(self.cell_activation)?.init(&options.device),
+            hidden_activation: activation::to_burn(self.hidden_activation)?.init(&options.device),
         })
     }
 
@@ -323,9 +323,13 @@ impl BurnCell for GruCell {
     type Bidirectional = nn::BiGru;
 
     fn take_apart(module: &nn::Gru) -> Result<Parts<'_, Self>, WeightError> {
-        check_options(module.clip, false, Some(&module.gate_activation), &[&module.hidden_activation])?;
         let gates = vec![&module.reset_gate, &module.update_gate, &module.new_gate];
-        let cell = GruCell { reset_after: module.reset_after };
+        let cell = GruCell {
+            reset_after: module.reset_after,
+            gate_activation: activation::from_burn(&module.gate_activation)?,
+            hidden_activation: activation::from_burn(&module.hidden_activation)?,
+            clip: module.clip,
+        };
         Ok(Parts { cell, gates, reverse: false, time_major: false })
     }
 
@@ -343,9 +347,9 @@ impl BurnCell for GruCell {
             new_gate,
             d_hidden: options.d_hidden,
             reset_after: self.reset_after,
-            gate_activation: ActivationConfig::Sigmoid.init(&options.device),
-            hidden_activation: ActivationConfig::Tanh.init(&options.device),
-            clip: None,
+            gate_activation: activation::to_burn(self.gate_activation)?.init(&options.device),
+            hidden_activation: activation::to_burn(self.hidden_activation)?.init(&options.device),
+            clip: self.clip,
         })
     }
 

@@ -19,23 +19,45 @@ pub trait KerasCell: Cell {
     /// Where each of this cell's gates lies among Keras' gates.
     const KERAS_GATES: &'static [usize];
 
-    /// What Keras' layer lacks, if this cell asks for such.
-    fn unlike_keras(&self) -> Option<&'static str> {
-        None
-    }
+    /// What Keras has no layer for, if that is so.
+    fn unlike_keras(&self) -> Option<&'static str>;
 }
 
 impl KerasCell for RnnCell {
     const KERAS_GATES: &'static [usize] = &[0];
+
+    fn unlike_keras(&self) -> Option<&'static str> {
+        self.clip.map(|_| "clipping")
+    }
 }
 
 impl KerasCell for LstmCell {
     const KERAS_GATES: &'static [usize] = &[0, 1, 2, 3];
+
+    fn unlike_keras(&self) -> Option<&'static str> {
+        if self.peepholes {
+            Some("peepholes")
+        } else if self.coupled {
+            Some("coupled gates")
+        } else if self.proj_size.is_some() {
+            Some("a projection")
+        } else if self.clip.is_some() {
+            Some("clipping")
+        } else if self.cell_activation != self.hidden_activation {
+            Some("different activations of candidate and output")
+        } else {
+            None
+        }
+    }
 }
 
 /// Keras packs `z r h`, which are z, r and n here.
 impl KerasCell for GruCell {
     const KERAS_GATES: &'static [usize] = &[1, 0, 2];
+
+    fn unlike_keras(&self) -> Option<&'static str> {
+        self.clip.map(|_| "clipping")
+    }
 }
 
 /// An array of a file, row by row.
@@ -98,7 +120,7 @@ impl<C: KerasCell> Recurrent<C> {
                     return Err(WeightError::Shape { path, name, expected, found, library: KERAS });
                 }
                 let [rows, columns] = rows_and_columns(&expected);
-                Ok(reorder(array.values, rows, columns / C::GATES, C::KERAS_GATES))
+                Ok(reorder(array.values, rows, columns / C::KERAS_GATES.len(), C::KERAS_GATES))
             };
             for (which, param) in [&mut layer.weight_ih, &mut layer.weight_hh].into_iter().enumerate() {
                 let shape = param.val().dims();
@@ -134,14 +156,14 @@ impl<C: KerasCell> Recurrent<C> {
         if path.extension().is_none_or(|extension| extension != "npz") {
             return Err(format(path, ".npz"));
         }
-        let mut gates = vec![0; C::GATES];
+        let mut gates = vec![0; C::KERAS_GATES.len()];
         C::KERAS_GATES.iter().enumerate().for_each(|(ours, &keras)| gates[keras] = ours);
         let values = |data: TensorData| data.iter::<f64>().collect::<Vec<f64>>();
         let mut arrays = Vec::new();
         for layer in &self.layers {
             let mut put = |shape: Vec<usize>, values: Vec<f64>| {
                 let [rows, columns] = rows_and_columns(&shape);
-                let values = reorder(values, rows, columns / C::GATES, &gates);
+                let values = reorder(values, rows, columns / C::KERAS_GATES.len(), &gates);
                 arrays.push(Array { name: format!("arr_{}", arrays.len()), shape, values });
             };
             for weight in [&layer.weight_ih, &layer.weight_hh] {
@@ -171,7 +193,9 @@ impl<C: KerasCell> Recurrent<C> {
         };
         // Keras' second layer would get the outputs of the first in the order in which they were made.
         let backward = config.direction == Direction::Backward && config.d_hidden.len() > 1;
-        let what = what.or(backward.then_some("a stack of backward layers")).or(config.cell.unlike_keras());
+        let what = what.or(backward.then_some("a stack of backward layers"));
+        let what = what.or(config.layer_norm.then_some("layer normalisation inside the cell"));
+        let what = what.or(config.cell.unlike_keras());
         what.map_or(Ok(()), |what| Err(WeightError::Unlike { library: KERAS, what }))
     }
 }

@@ -14,7 +14,7 @@ use std::path::Path;
 const PYTORCH: &str = "PyTorch";
 
 /// PyTorch's names of the parameters of one layer and direction, in the order of [`Layer`](crate::Layer)'s fields.
-const NAMES: [&str; 4] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"];
+const NAMES: [&str; 5] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"];
 
 impl<C: Cell> Recurrent<C> {
     /// Loads the weights of an `nn.RNN`, `nn.LSTM` or `nn.GRU` from a `.safetensors`, `.pt` or `.pth` file that holds a
@@ -45,7 +45,9 @@ impl<C: Cell> Recurrent<C> {
                 }
                 Err(WeightError::Shape { path: path.into(), name, expected, found: shape, library: PYTORCH })
             };
-            for (which, param) in [&mut layer.weight_ih, &mut layer.weight_hh].into_iter().enumerate() {
+            let mut matrices = vec![(0, &mut layer.weight_ih), (1, &mut layer.weight_hh)];
+            matrices.extend(layer.weight_hr.as_mut().map(|weight_hr| (4, weight_hr)));
+            for (which, param) in matrices {
                 let [rows, columns] = param.val().dims();
                 let data = take(which, vec![columns, rows])?;
                 replace(param, data, Tensor::transpose);
@@ -89,6 +91,8 @@ impl<C: Cell> Recurrent<C> {
             Err(unlike("one bias; make the layer with Bias::Two or Preset::Pytorch"))
         } else if config.d_hidden.windows(2).any(|pair| pair[0] != pair[1]) {
             Err(unlike("layers of different sizes"))
+        } else if config.layer_norm {
+            Err(unlike("layer normalisation inside the cell"))
         } else {
             config.cell.unlike_pytorch().map_or(Ok(()), |what| Err(unlike(what)))
         }

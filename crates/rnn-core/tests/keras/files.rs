@@ -5,7 +5,7 @@ use burn::module::Param;
 use burn::store::{ModuleStore, SafetensorsStore, bridge};
 use burn::tensor::Tensor;
 use rnn_core::weights::KerasCell;
-use rnn_core::{Bias, Direction, GruConfig, Key, LstmConfig, Recurrent, RecurrentConfig, RnnConfig};
+use rnn_core::{Activation, Bias, Direction, GruConfig, Key, LstmConfig, Recurrent, RecurrentConfig, RnnConfig};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use zip::write::SimpleFileOptions;
@@ -204,6 +204,19 @@ fn layers_that_keras_does_not_have_are_told() {
     assert_eq!(told(one, &path, &["last"]), format!("{no} one bias; make the layer with Preset::Keras"));
     let stack = LstmConfig::new(2, 3).with_num_layers(2).with_direction(Direction::Backward);
     assert_eq!(told(stack, &path, &["lstm", "second"]), format!("{no} a stack of backward layers"));
+    let lstm = || LstmConfig::new(2, 3);
+    for (config, what) in [
+        (lstm().with_peepholes(true), "peepholes"),
+        (lstm().with_coupled_gates(true), "coupled gates"),
+        (lstm().with_proj_size(Some(2)), "a projection"),
+        (lstm().with_clip(Some(1.0)), "clipping"),
+        (lstm().with_layer_norm(true), "layer normalisation inside the cell"),
+        (lstm().with_cell_activation(Activation::Relu), "different activations of candidate and output"),
+    ] {
+        assert_eq!(told(config, &path, &["lstm"]), format!("{no} {what}"));
+    }
+    assert_eq!(told(GruConfig::new(2, 3).with_clip(Some(1.0)), &path, &["last"]), format!("{no} clipping"));
+    assert_eq!(told(RnnConfig::new(2, 3).with_clip(Some(1.0)), &path, &["last"]), format!("{no} clipping"));
     let folder = tempfile::tempdir().expect("folder");
     let message = new(two).save_keras(folder.path().join("w.npz")).expect_err("wrong on purpose").to_string();
     assert!(message.starts_with(no), "{message}");

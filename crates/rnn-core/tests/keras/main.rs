@@ -6,7 +6,7 @@ use burn::store::{ModuleStore, SafetensorsStore, bridge};
 use burn::tensor::{Device, Tensor, TensorData};
 use rnn_core::weights::KerasCell;
 use rnn_core::{
-    Bias, CellState, Direction, ForwardArgs, GruConfig, Key, LstmConfig, MaskedOutput, Nonlinearity, RecurrentConfig,
+    Activation, Bias, CellState, Direction, ForwardArgs, GruConfig, Key, LstmConfig, MaskedOutput, RecurrentConfig,
     RnnConfig, States,
 };
 use serde::Deserialize;
@@ -124,7 +124,8 @@ fn run<C: KerasCell>(case: &Case, mask: Option<Vec<bool>>, config: RecurrentConf
     let count = layer.layers.len();
     let mut starts = Vec::new();
     let states = (0..count).map(|number| {
-        let zeros = C::State::zeros(case.batch, case.units[number / direction.count()], &device());
+        let units = case.units[number / direction.count()];
+        let zeros = C::State::zeros(case.batch, units, units, &device());
         let mut tensor = 0;
         zeros.map(|zeros| {
             let start = wave(zeros.dims(), 0.2 + 0.1 * f64::from(tensor) + 0.3 * number as f64).require_grad();
@@ -193,7 +194,7 @@ fn every_case_is_what_keras_gives() {
         // The names of generate.py's LAYERS.
         match case.layer.as_str() {
             "rnn" => run(case, mask, RnnConfig::new(d_input, d_hidden), c),
-            "relu" => run(case, mask, RnnConfig::new(d_input, d_hidden).with_nonlinearity(Nonlinearity::Relu), c),
+            "relu" => run(case, mask, RnnConfig::new(d_input, d_hidden).with_hidden_activation(Activation::Relu), c),
             "lstm" => run(case, mask, LstmConfig::new(d_input, d_hidden), c),
             "gru" => run(case, mask, GruConfig::new(d_input, d_hidden), c),
             "gru-before" => run(case, mask, GruConfig::new(d_input, d_hidden).with_reset_after(false), c),

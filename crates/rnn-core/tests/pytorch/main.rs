@@ -6,7 +6,7 @@ use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use rnn_core::cell::Cell;
 use rnn_core::weights::WeightError;
 use rnn_core::{
-    Bias, CellState, Direction, ForwardArgs, GruConfig, Key, LstmConfig, Nonlinearity, Preset, RecurrentConfig,
+    Activation, Bias, CellState, Direction, ForwardArgs, GruConfig, Key, LstmConfig, Preset, RecurrentConfig,
     RnnConfig, States,
 };
 use serde::Deserialize;
@@ -118,7 +118,7 @@ fn run<C: Cell>(case: &Case, config: RecurrentConfig<C>, comparison: &mut Compar
         .collect();
     let start = (0..states).map(|i| {
         let mut of_state = whole.iter();
-        let zeros = C::State::zeros(case.batch, case.hidden, &device());
+        let zeros = C::State::zeros(case.batch, case.hidden, case.hidden, &device());
         zeros.map(|_| of_state.next().expect("one a tensor").clone().slice_dim(0, i..i + 1).squeeze_dim(0))
     });
     let mut args = ForwardArgs::default().with_state(States(start.collect()));
@@ -173,7 +173,7 @@ fn every_case_is_what_pytorch_gives() {
         match case.cell.as_str() {
             "rnn" => run(case, RnnConfig::new(d_input, d_hidden), &mut comparison),
             "relu" => {
-                let config = RnnConfig::new(d_input, d_hidden).with_nonlinearity(Nonlinearity::Relu);
+                let config = RnnConfig::new(d_input, d_hidden).with_hidden_activation(Activation::Relu);
                 run(case, config, &mut comparison);
             }
             "lstm" => run(case, LstmConfig::new(d_input, d_hidden), &mut comparison),

@@ -18,8 +18,10 @@ pub use adagrad::Adagrad;
 pub use adam::Adam;
 
 use crate::Failure;
+use burn::module::Module;
 use burn::optim::momentum::MomentumConfig;
-use burn::optim::{ModuleOptimizer, RmsPropConfig, SgdConfig};
+use burn::optim::{GradientsParams, ModuleOptimizer, RmsPropConfig, SgdConfig};
+use rnn_core::optim::clip_grad_norm;
 use serde::{Deserialize, Serialize};
 
 /// Keras' ε.
@@ -53,6 +55,9 @@ pub struct OptimizerArgs {
     /// Momentum, for sgd and rmsprop [default: 0]
     #[arg(long, value_name = "M", allow_negative_numbers = true)]
     momentum: Option<f64>,
+    /// Scale the gradients of each step so that the norm of all of them together is at most this [default: no]
+    #[arg(long, value_name = "NORM", allow_negative_numbers = true)]
+    clip_norm: Option<f64>,
 }
 
 /// An optimizer and its settings, checked; saved with a run.
@@ -64,6 +69,9 @@ pub struct OptimizerConfig {
     pub learning_rate: f64,
     /// Momentum of sgd and rmsprop.
     pub momentum: f64,
+    /// What the norm of all gradients together is clipped to.
+    #[serde(default)]
+    pub clip_norm: Option<f64>,
 }
 
 impl OptimizerArgs {
@@ -79,6 +87,7 @@ impl OptimizerArgs {
                 _ => 1e-3,
             }),
             momentum: self.momentum.unwrap_or(0.0),
+            clip_norm: self.clip_norm,
             name,
         };
         let (rate, momentum) = (config.learning_rate, config.momentum);
@@ -95,11 +104,24 @@ impl OptimizerArgs {
         if momentum > 0.0 && !matches!(name, OptimizerName::Sgd | OptimizerName::Rmsprop) {
             return Err(Failure::input("--momentum is for --optimizer sgd and rmsprop only"));
         }
+        if let Some(norm) = config.clip_norm.filter(|norm| !(*norm > 0.0 && norm.is_finite())) {
+            return Err(Failure::input(format!(
+                "--clip-norm {norm} is not possible; give a number above 0, such as 1"
+            )));
+        }
         Ok(config)
     }
 }
 
 impl OptimizerConfig {
+    /// The gradients of `module` as the optimizer is to have them.
+    pub fn clipped<M: Module>(&self, module: impl FnOnce() -> M, grads: GradientsParams) -> GradientsParams {
+        match self.clip_norm {
+            Some(norm) => clip_grad_norm(&module(), grads, norm).0,
+            None => grads,
+        }
+    }
+
     /// The optimizer itself.
     pub fn init(&self) -> ModuleOptimizer {
         match self.name {
@@ -131,12 +153,22 @@ mod tests {
     }
 
     /// Three steps on w·x for x = 2, −1, 0.5, so that these are the gradients; from w = 1.
-    fn train(name: OptimizerName, momentum: f64, mut expected: impl FnMut(f64, i32) -> f64) {
+    fn train(name: OptimizerName, momentum: f64, expected: impl FnMut(f64, i32) -> f64) {
+        train_clipped(name, momentum, None, expected);
+    }
+
+    fn train_clipped(
+        name: OptimizerName,
+        momentum: f64,
+        clip_norm: Option<f64>,
+        mut expected: impl FnMut(f64, i32) -> f64,
+    ) {
         let device = Device::default().autodiff();
         let args = OptimizerArgs {
             optimizer: Some(name),
             learning_rate: Some(0.1),
             momentum: (momentum > 0.0).then_some(momentum),
+            clip_norm,
         };
         let config = args.resolve(OptimizerName::Adam).expect("right");
         let mut optimizer = config.init();
@@ -146,6 +178,7 @@ mod tests {
         for (t, x) in [2.0, -1.0, 0.5].into_iter().enumerate() {
             let loss = model.w.val().mul_scalar(x).sum();
             let grads = GradientsParams::from_grads(loss.backward(), &model);
+            let grads = config.clipped(|| model.clone(), grads);
             model = optimizer.step(config.learning_rate, model, grads);
             want -= 0.1 * expected(x, t as i32 + 1);
             let found: f32 = model.w.val().into_scalar();
@@ -156,6 +189,8 @@ mod tests {
     #[test]
     fn sgd_takes_the_gradient() {
         train(OptimizerName::Sgd, 0.0, |g, _| g);
+        // 2 becomes 0.8 and −1 −0.8; 0.5 is small enough.
+        train_clipped(OptimizerName::Sgd, 0.0, Some(0.8), |g, _| g.clamp(-0.8, 0.8));
     }
 
     #[test]
@@ -183,7 +218,7 @@ mod tests {
     /// Where one step with the gradient `g` and rate 1 gets from 0.
     fn first_step(name: OptimizerName, g: f64) -> f64 {
         let device = Device::default().autodiff();
-        let mut optimizer = OptimizerConfig { name, learning_rate: 1.0, momentum: 0.0 }.init();
+        let mut optimizer = OptimizerConfig { name, learning_rate: 1.0, momentum: 0.0, clip_norm: None }.init();
         let model = One { w: Param::from_tensor(Tensor::<1>::from_floats([0.0], &device)) };
         let loss = model.w.val().mul_scalar(g).sum();
         let grads = GradientsParams::from_grads(loss.backward(), &model);

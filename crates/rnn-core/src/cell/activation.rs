@@ -1,0 +1,60 @@
+use burn::tensor::{Tensor, activation};
+use serde::{Deserialize, Serialize};
+
+/// What is applied, element by element, to a gate's sum or to a state.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Activation {
+    /// x.
+    Linear,
+    /// σ(x) = 1/(1+e⁻ˣ).
+    Sigmoid,
+    /// σ in straight lines: `slope·x + ½`, held in `[0, 1]`. The slope is 1/6 in PyTorch and Keras 3, 0.2 in Keras 2, whose
+    /// recurrent layers began with it.
+    HardSigmoid {
+        /// At 0.
+        slope: f64,
+    },
+    /// tanh(x).
+    Tanh,
+    /// x, held in `[−1, 1]`.
+    HardTanh,
+    /// max(0, x).
+    Relu,
+    /// x where it is positive, `slope·x` elsewhere.
+    LeakyRelu {
+        /// Below 0.
+        slope: f64,
+    },
+    /// x where it is positive, `eˣ − 1` elsewhere.
+    Elu,
+    /// x/(1+|x|).
+    Softsign,
+    /// ln(1+eˣ).
+    Softplus,
+    /// x·σ(x), also called swish.
+    Silu,
+    /// x·Φ(x), with Φ the normal distribution.
+    Gelu,
+}
+
+impl Activation {
+    /// Applies it to every element of `x`.
+    pub fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        match self {
+            Activation::Linear => x,
+            Activation::Sigmoid => activation::sigmoid(x),
+            Activation::HardSigmoid { slope } => (x * slope + 0.5).clamp(0.0, 1.0),
+            Activation::Tanh => x.tanh(),
+            Activation::HardTanh => x.clamp(-1.0, 1.0),
+            Activation::Relu => activation::relu(x),
+            Activation::LeakyRelu { slope } => activation::leaky_relu(x, slope),
+            Activation::Elu => activation::elu(x, 1.0),
+            Activation::Softsign => x.clone() / (x.abs() + 1.0),
+            Activation::Softplus => activation::softplus(x, 1.0),
+            Activation::Silu => activation::silu(x),
+            Activation::Gelu => activation::gelu(x),
+        }
+    }
+}
