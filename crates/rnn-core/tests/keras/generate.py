@@ -33,7 +33,7 @@ from safetensors.numpy import save_file
 
 HERE = pathlib.Path(__file__).parent
 
-# The layers, by the names that main.rs knows; an activation or another option is one more line here and there.
+# The layers, by the names that main.rs knows; another option is one more line here and there.
 LAYERS = {
     "rnn": (SimpleRNN, {}),
     "relu": (SimpleRNN, {"activation": "relu"}),
@@ -41,6 +41,20 @@ LAYERS = {
     "gru": (GRU, {"reset_after": True}),
     "gru-before": (GRU, {"reset_after": False}),
 }
+
+# Each in a SimpleRNN; relu has more cases above.
+ACTIVATIONS = [
+    "linear",
+    "sigmoid",
+    "hard_sigmoid",
+    "hard_tanh",
+    "leaky_relu",
+    "elu",
+    "softsign",
+    "softplus",
+    "silu",
+    "gelu",
+]
 
 # Three rows of four steps.
 MASKS = {
@@ -58,7 +72,17 @@ def wave(shape, phase):
 def cases():
     def case(layer, **options):
         default = dict(
-            units=[3], direction="forward", bias=True, mask=None, zero=False, state=True, batch=3, time=4, input=2
+            activation=None,
+            recurrent_activation=None,
+            units=[3],
+            direction="forward",
+            bias=True,
+            mask=None,
+            zero=False,
+            state=True,
+            batch=3,
+            time=4,
+            input=2,
         )
         return dict(layer=layer, **(default | options))
 
@@ -77,6 +101,13 @@ def cases():
         yield case(layer, units=[3, 2])
         yield case(layer, units=[3, 2], direction="both", bias=False)
         yield case(layer, units=[3, 2], mask="front")
+    for activation in ACTIVATIONS:
+        # With three rows hard_sigmoid's bias has such a gradient as PHASE is there to avoid.
+        yield case("rnn", activation=activation, batch=2)
+    for layer in ["lstm", "gru", "gru-before"]:
+        yield case(layer, activation="softsign")
+        yield case(layer, recurrent_activation="hard_sigmoid")
+        yield case(layer, activation="elu", recurrent_activation="hard_sigmoid", direction="both")
 
 
 # Of the input. From this phase on no gradient is a near-complete cancellation, which no two orders of summation agree on to
@@ -87,6 +118,7 @@ PHASE = 1.0
 def stack(case):
     """The layers of a case, each with its states, unbuilt."""
     kind, options = LAYERS[case["layer"]]
+    options = options | {name: case[name] for name in ["activation", "recurrent_activation"] if case[name]}
     layers = []
     for units in case["units"]:
         layer = kind(
