@@ -1,8 +1,9 @@
-//! Developer commands: `cargo xtask bench|data|reproduce|ci`.
+//! Developer commands: `cargo xtask bench|data|parity|reproduce|ci`.
 
 #[cfg(feature = "bench")]
 mod bench;
 mod data;
+mod parity;
 mod reproduce;
 
 use clap::{Parser, Subcommand};
@@ -29,6 +30,8 @@ enum Task {
     },
     /// List, fetch or verify the corpora.
     Data(data::DataArgs),
+    /// Hold the layers against PyTorch and Keras, and print the worst error of every configuration.
+    Parity(parity::ParityArgs),
     /// Run the lesson's experiments and print the README's tables.
     Reproduce(reproduce::ReproduceArgs),
     /// Run everything a change must pass: what .ci/run runs.
@@ -42,6 +45,10 @@ fn main() -> ExitCode {
         #[cfg(not(feature = "bench"))]
         Task::Bench { args } => return bench_with_burn(&args),
         Task::Data(args) => data::run(args),
+        Task::Parity(args) => match parity::run(&args) {
+            Ok(code) => return code,
+            Err(message) => Err(message),
+        },
         Task::Reproduce(args) => reproduce::run(&args),
         Task::Ci => return exit_code(Command::new("bash").arg(root().join(".ci/run"))),
     };

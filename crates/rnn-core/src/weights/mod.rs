@@ -11,12 +11,67 @@
 //! | `nn.RNN(3, 4)` | `RnnConfig::new(3, 4).with_preset(Preset::Pytorch)` |
 //! | `nn.LSTM(3, 4, num_layers=2, bidirectional=True)` | `LstmConfig::new(3, 4).with_num_layers(2).with_direction(Direction::Bidirectional).with_preset(Preset::Pytorch)` |
 //! | `nn.GRU(3, 4, bias=False)` | `GruConfig::new(3, 4).with_bias(Bias::None)` |
+//!
+//! # Keras
+//! `SimpleRNN`, `LSTM`, `GRU` and `Bidirectional` of Keras 3, behind the feature `keras`, which is off by default.
+//!
+//! `load_keras` reads the file of `model.save_weights("w.weights.h5")` or the archive of `model.save("m.keras")`, by the layers'
+//! names, one Keras layer a layer:
+//!
+//! ```no_run
+//! # use rnn_core::{Key, LstmConfig, burn::tensor::Device};
+//! let lstm = LstmConfig::new(8, 32).with_num_layers(2).init(Key::new(0), &Device::default());
+//! let lstm = lstm.load_keras("w.weights.h5", &["lstm", "lstm_1"])?; // model.summary() shows these names
+//! # Ok::<(), rnn_core::weights::WeightError>(())
+//! ```
+//!
+//! It also reads an `.npz` of the arrays that `get_weights()` gives, one layer's after another's, and `save_keras` writes such
+//! a file:
+//!
+//! ```python
+//! np.savez("w.npz", *lstm.get_weights(), *lstm_1.get_weights())  # then load_keras("w.npz", &[])
+//! lstm.set_weights(list(np.load("w.npz").values()))              # after save_keras("w.npz"), for one layer
+//! ```
+//!
+//! | Keras | here |
+//! |---|---|
+//! | `SimpleRNN(4)` after 3 features | `RnnConfig::new(3, 4)` |
+//! | `Bidirectional(LSTM(4))` | `LstmConfig::new(3, 4).with_direction(Direction::Bidirectional)` |
+//! | `LSTM(4), LSTM(5)` | `LstmConfig::new(3, 4).with_d_hidden([4, 5])` |
+//! | `GRU(4, reset_after=False)` | `GruConfig::new(3, 4).with_reset_after(false)` |
+//! | `LSTM(4, use_bias=False)` | `LstmConfig::new(3, 4).with_bias(Bias::None)` |
+//!
+//! Keras packs the GRU's gates as `z r h`, which are reordered, and keeps its two biases in one array `[2, 3·units]`.
+//!
+//! # burn-nn
+//! `from_burn` makes a layer of a `burn::nn::Rnn`, `Lstm` or `Gru`, `to_burn` the opposite; `from_burn_bidirectional` and
+//! `to_burn_bidirectional` do it for `BiRnn`, `BiLstm` and `BiGru`. A record is loaded into its module, so this converts records
+//! too:
+//!
+//! ```
+//! use rnn_core::burn::module::Module;
+//! use rnn_core::burn::nn::LstmConfig;
+//! use rnn_core::burn::tensor::Device;
+//!
+//! # let device = Device::default();
+//! # let record = LstmConfig::new(3, 4, true).init(&device).into_record();
+//! let lstm = rnn_core::Lstm::from_burn(&LstmConfig::new(3, 4, true).init(&device).load_record(record))?;
+//! let record = lstm.to_burn()?.into_record(); // for burn::nn::Lstm
+//! # Ok::<(), rnn_core::weights::WeightError>(())
+//! ```
 
+mod burn_nn;
+#[cfg(feature = "keras")]
+mod keras;
 mod pytorch;
+
+pub use burn_nn::BurnCell;
+#[cfg(feature = "keras")]
+pub use keras::KerasCell;
 
 use burn::module::Param;
 use burn::tensor::{Tensor, TensorData};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why weights cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -31,16 +86,43 @@ pub enum WeightError {
         problem: String,
     },
     /// A file whose name says no known format.
-    #[error("{}: the name says no format; give a .safetensors, .pt or .pth file", .0.display())]
-    Format(PathBuf),
+    #[error("{}: the name says no format; give a {formats} file", path.display())]
+    Format {
+        /// Which one.
+        path: PathBuf,
+        /// The endings that are known.
+        formats: &'static str,
+    },
+    /// Not one layer name a layer.
+    #[error("{}: {found} layer names were given, expected {expected}; the file has {known}", path.display())]
+    NameCount {
+        /// The file.
+        path: PathBuf,
+        /// The number of layers; 0 for a file that knows no layers.
+        expected: usize,
+        /// The number of names.
+        found: usize,
+        /// The layers in the file.
+        known: String,
+    },
+    /// A layer name that the file has more than once.
+    #[error("{}: {name} is the name of {paths}; give one of these paths", path.display())]
+    Ambiguous {
+        /// The file.
+        path: PathBuf,
+        /// The name.
+        name: String,
+        /// Where in the file it stands.
+        paths: String,
+    },
     /// The file lacks a parameter that the layer has.
     #[error("{}: there is no {name}; the file has {known}", path.display())]
     Missing {
         /// The file.
         path: PathBuf,
-        /// The parameter, by PyTorch's name.
+        /// The parameter, by the other library's name.
         name: String,
-        /// What the file has under the prefix.
+        /// What the file has there.
         known: String,
     },
     /// The file has a parameter of a recurrent layer that this layer lacks.
@@ -48,24 +130,31 @@ pub enum WeightError {
     Unused {
         /// The file.
         path: PathBuf,
-        /// The parameter, by PyTorch's name.
+        /// The parameter, by the other library's name.
         name: String,
     },
     /// A parameter has another shape in the file.
-    #[error("{}: {name} is {found:?}, but the layer's is {expected:?} (PyTorch's way round)", path.display())]
+    #[error("{}: {name} is {found:?}, but the layer's is {expected:?} ({library}'s way round)", path.display())]
     Shape {
         /// The file.
         path: PathBuf,
-        /// The parameter, by PyTorch's name.
+        /// The parameter, by the other library's name.
         name: String,
         /// The layer's shape.
         expected: Vec<usize>,
         /// The file's shape.
         found: Vec<usize>,
+        /// Whose file it is.
+        library: &'static str,
     },
-    /// PyTorch has no such layer.
-    #[error("PyTorch has no layer with {0}")]
-    Unlike(&'static str),
+    /// The other library has no such layer.
+    #[error("{library} has no layer with {what}")]
+    Unlike {
+        /// The library.
+        library: &'static str,
+        /// What it lacks.
+        what: &'static str,
+    },
 }
 
 /// Puts `data`, after `f`, in the place of a parameter, which keeps its id.
@@ -79,4 +168,10 @@ pub(crate) fn replace<const D: usize>(
     let new = if old.is_autodiff() { new.autodiff() } else { new };
     let new = if old.is_require_grad() { new.require_grad() } else { new };
     *param = Param::initialized(param.id, new);
+}
+
+/// Reads `path` with `read`; a damaged file, which can make the readers of the formats panic, is an error too.
+fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, WeightError>) -> Result<T, WeightError> {
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
+    caught.unwrap_or_else(|_| Err(WeightError::File { path: path.into(), problem: "it is damaged".into() }))
 }

@@ -1,6 +1,6 @@
 //! PyTorch's `state_dict`s.
 
-use super::{WeightError, replace};
+use super::{WeightError, guarded, replace};
 use crate::cell::Cell;
 use crate::{Bias, Direction, Recurrent};
 use burn::store::{
@@ -10,6 +10,8 @@ use burn::store::{
 use burn::tensor::{Tensor, TensorData};
 use std::collections::BTreeMap;
 use std::path::Path;
+
+const PYTORCH: &str = "PyTorch";
 
 /// PyTorch's names of the parameters of one layer and direction, in the order of [`Layer`](crate::Layer)'s fields.
 const NAMES: [&str; 5] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"];
@@ -41,7 +43,7 @@ impl<C: Cell> Recurrent<C> {
                 if shape == expected {
                     return Ok(data);
                 }
-                Err(WeightError::Shape { path: path.into(), name, expected, found: shape })
+                Err(WeightError::Shape { path: path.into(), name, expected, found: shape, library: PYTORCH })
             };
             let mut matrices = vec![(0, &mut layer.weight_ih), (1, &mut layer.weight_hh)];
             matrices.extend(layer.weight_hr.as_mut().map(|weight_hr| (4, weight_hr)));
@@ -72,7 +74,7 @@ impl<C: Cell> Recurrent<C> {
         let path = path.as_ref();
         self.check_pytorch()?;
         if path.extension().is_none_or(|extension| extension != "safetensors") {
-            return Err(WeightError::Format(path.into()));
+            return Err(format(path));
         }
         let file = |problem: String| WeightError::File { path: path.into(), problem };
         let adapter = ToPytorch { prefix: dotted(prefix), directions: self.config.direction.count() };
@@ -84,17 +86,25 @@ impl<C: Cell> Recurrent<C> {
     fn check_pytorch(&self) -> Result<(), WeightError> {
         let config = &self.config;
         if config.direction == Direction::Backward {
-            Err(WeightError::Unlike("the backward direction alone"))
+            Err(unlike("the backward direction alone"))
         } else if config.bias == Bias::One {
-            Err(WeightError::Unlike("one bias; make the layer with Bias::Two or Preset::Pytorch"))
+            Err(unlike("one bias; make the layer with Bias::Two or Preset::Pytorch"))
         } else if config.d_hidden.windows(2).any(|pair| pair[0] != pair[1]) {
-            Err(WeightError::Unlike("layers of different sizes"))
+            Err(unlike("layers of different sizes"))
         } else if config.layer_norm {
-            Err(WeightError::Unlike("layer normalisation inside the cell"))
+            Err(unlike("layer normalisation inside the cell"))
         } else {
-            config.cell.unlike_pytorch().map_or(Ok(()), |what| Err(WeightError::Unlike(what)))
+            config.cell.unlike_pytorch().map_or(Ok(()), |what| Err(unlike(what)))
         }
     }
+}
+
+fn unlike(what: &'static str) -> WeightError {
+    WeightError::Unlike { library: PYTORCH, what }
+}
+
+fn format(path: &Path) -> WeightError {
+    WeightError::Format { path: path.into(), formats: ".safetensors, .pt or .pth" }
 }
 
 /// `weight_ih_l0`, `bias_hh_l2_reverse`.
@@ -111,15 +121,13 @@ fn dotted(prefix: &str) -> String {
 fn read(path: &Path, prefix: &str) -> Result<BTreeMap<String, TensorData>, WeightError> {
     let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let file = |problem: String| WeightError::File { path: path.into(), problem };
-    // A missing file is told in the system's words; a damaged one can make the readers of the formats panic.
+    // A missing file is told in the system's words.
     std::fs::File::open(path).map_err(|e| file(e.to_string()))?;
-    let load = || match extension.as_str() {
+    guarded(path, || match extension.as_str() {
         "safetensors" => collect(SafetensorsStore::from_file(path), prefix).map_err(file),
         "pt" | "pth" => collect(PytorchStore::from_file(path), prefix).map_err(file),
-        _ => Err(WeightError::Format(path.into())),
-    };
-    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(load));
-    caught.unwrap_or_else(|_| Err(file("it is damaged".into())))
+        _ => Err(format(path)),
+    })
 }
 
 fn collect<S: ModuleStore>(mut store: S, prefix: &str) -> Result<BTreeMap<String, TensorData>, String> {

@@ -1,9 +1,9 @@
 """Makes cases.json and cases.safetensors: what PyTorch's recurrent layers give, forward and backward.
 
-    python3 -m venv venv && venv/bin/pip install torch==2.15.0 numpy safetensors
+    python3 -m venv venv && venv/bin/pip install -r requirements.txt
     venv/bin/python generate.py
 
-Input, initial states and the weights of the loss are formulas (see `wave`), which main.rs repeats.
+`cargo xtask parity --regenerate` does that. Input, initial states and the weights of the loss are formulas (see `wave`), which main.rs repeats.
 """
 
 import itertools
@@ -23,16 +23,24 @@ def wave(shape, phase):
     return torch.tensor(values, dtype=torch.float64).to(torch.float32).reshape(shape)
 
 
+def case(cell, **options):
+    default = dict(layers=1, both=False, bias=True, lengths=None, batch=3, time=4, input=2, hidden=3, proj=None)
+    return dict(cell=cell, **(default | options))
+
+
 def cases():
     cells = ["rnn", "relu", "lstm", "gru"]
     for cell, layers, both, bias, lengths in itertools.product(
         cells, [1, 3], [False, True], [True, False], [None, [4, 1, 3]]
     ):
-        yield dict(cell=cell, layers=layers, both=both, bias=bias, lengths=lengths, batch=3, time=4, input=2, hidden=3)
+        yield case(cell, layers=layers, both=both, bias=bias, lengths=lengths)
     for cell, (batch, time, hidden) in itertools.product(cells, [(1, 4, 3), (3, 1, 3), (3, 4, 1)]):
-        yield dict(
-            cell=cell, layers=2, both=True, bias=True, lengths=None, batch=batch, time=time, input=2, hidden=hidden
-        )
+        yield case(cell, layers=2, both=True, batch=batch, time=time, hidden=hidden)
+    # The projections come last: the cases before them keep their weights.
+    for layers, both, bias, lengths in itertools.product(
+        [1, 2], [False, True], [True, False], [None, [4, 1, 3]]
+    ):
+        yield case("lstm", layers=layers, both=both, bias=bias, lengths=lengths, proj=2)
 
 
 # With one hidden unit a bias' gradient is one sum. From this phase on none of them is a near-complete cancellation, which
@@ -43,6 +51,8 @@ PHASE = 1.0
 def run(case):
     kind = {"rnn": torch.nn.RNN, "relu": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[case["cell"]]
     options = {"nonlinearity": "relu"} if case["cell"] == "relu" else {}
+    if case["proj"]:
+        options["proj_size"] = case["proj"]
     layer = kind(
         case["input"],
         case["hidden"],
@@ -54,7 +64,7 @@ def run(case):
     )
     x = wave((case["batch"], case["time"], case["input"]), PHASE).requires_grad_()
     states = case["layers"] * (2 if case["both"] else 1)
-    start = [wave((states, case["batch"], case["hidden"]), 0.2).requires_grad_()]
+    start = [wave((states, case["batch"], case["proj"] or case["hidden"]), 0.2).requires_grad_()]
     if case["cell"] == "lstm":
         start.append(wave((states, case["batch"], case["hidden"]), 0.3).requires_grad_())
     given = tuple(start) if len(start) == 2 else start[0]
@@ -77,20 +87,29 @@ def run(case):
     return {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
 
 
+def put(path, write):
+    """Writes in a folder of its own, then renames: torch.save puts the file's name into the file."""
+    new = path.parent / "new"
+    new.mkdir(exist_ok=True)
+    write(new / path.name)
+    (new / path.name).replace(path)
+    new.rmdir()
+
+
 def main():
     torch.manual_seed(0)
     torch.set_num_threads(1)
     all_cases, tensors = list(cases()), {}
     for number, case in enumerate(all_cases):
         tensors |= {f"case{number}.{name}": tensor for name, tensor in run(case).items()}
-    save_file(tensors, HERE / "cases.safetensors")
+    put(HERE / "cases.safetensors", lambda path: save_file(tensors, path))
     # The same weights as torch.save writes them, for one case with everything.
     number = next(n for n, c in enumerate(all_cases) if c["cell"] == "lstm" and c["layers"] == 3 and c["both"])
     prefix = f"case{number}.layer."
-    torch.save({"model." + n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)}, HERE / "lstm.pt")
-    (HERE / "cases.json").write_text(
-        json.dumps({"torch": torch.__version__, "pt": number, "cases": all_cases}, indent=None) + "\n"
-    )
+    of_case = {"model." + n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)}
+    put(HERE / "lstm.pt", lambda path: torch.save(of_case, path))
+    fixture = {"torch": torch.__version__, "pt": number, "cases": all_cases}
+    put(HERE / "cases.json", lambda path: path.write_text(json.dumps(fixture) + "\n"))
 
 
 if __name__ == "__main__":

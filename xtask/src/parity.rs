@@ -1,0 +1,106 @@
+//! `cargo xtask parity [--regenerate]`: the layers against PyTorch and Keras.
+
+use crate::root;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Output, Stdio};
+
+#[derive(Debug, clap::Args)]
+pub struct ParityArgs {
+    /// Make the fixtures anew first: in fresh virtual environments, with the versions pinned beside the generators
+    #[arg(long)]
+    regenerate: bool,
+}
+
+struct Library {
+    name: &'static str,
+    /// Its folder under crates/rnn-core/tests, and the name of its test.
+    folder: &'static str,
+    /// What pip fetches, as measured with the pinned versions on x86-64 Linux.
+    download: &'static str,
+}
+
+const LIBRARIES: [Library; 2] = [
+    Library { name: "PyTorch", folder: "pytorch", download: "3.0 GB, because PyPI's build brings CUDA" },
+    Library { name: "Keras", folder: "keras", download: "0.3 GB" },
+];
+
+/// What the tests print for each case and at the end.
+const MARK: &str = "worst error";
+
+/// Prints every configuration with its worst error.
+///
+/// # Errors
+/// What keeps the fixtures from being made or the tests from being started, in one line.
+pub fn run(args: &ParityArgs) -> Result<ExitCode, String> {
+    if args.regenerate {
+        regenerate()?;
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(root()).args(["test", "--workspace"]);
+    for library in &LIBRARIES {
+        command.args(["--test", library.folder]);
+    }
+    // The tests' own lines; those of the build go to stderr.
+    command.args(["--", "--nocapture", "every_case"]).stderr(Stdio::inherit());
+    let output = command.output().map_err(|e| format!("cannot start cargo: {e}"))?;
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    for line in stdout.lines().filter(|line| line.contains(MARK)) {
+        // With one thread the first line stands behind the name of the test.
+        println!("{}", line.rsplit(" ... ").next().unwrap_or(line));
+    }
+    if output.status.success() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!("error: the parity tests failed");
+    Ok(ExitCode::FAILURE)
+}
+
+fn regenerate() -> Result<(), String> {
+    let python = Path::new("python3");
+    let version = said(Command::new(python).arg("--version"))
+        .map_err(|e| format!("the generators need Python 3, and python3 does not start: {e}"))?;
+    println!("Making the fixtures with {}. pip is going to fetch:", version.trim());
+    for Library { name, download, .. } in &LIBRARIES {
+        println!("  {name}: {download}");
+    }
+    let folder = Temporary(std::env::temp_dir().join(format!("rnn-parity-{}", std::process::id())));
+    for library in &LIBRARIES {
+        let here = root().join("crates/rnn-core/tests").join(library.folder);
+        let environment = folder.0.join(library.folder);
+        let failed = |what: &str, e: String| format!("{}: {what} failed: {e}", library.name);
+        said(Command::new(python).args(["-m", "venv"]).arg(&environment)).map_err(|e| failed("python3 -m venv", e))?;
+        let python = environment.join("bin/python");
+        let mut pip = Command::new(&python);
+        pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--no-cache-dir", "--progress-bar", "off"]);
+        // Its progress is for the person.
+        pip.arg("-r").arg(here.join("requirements.txt")).stdout(Stdio::inherit());
+        said(&mut pip).map_err(|e| failed("pip", e))?;
+        said(Command::new(&python).arg(here.join("generate.py"))).map_err(|e| failed("generate.py", e))?;
+        println!("{}: made {}", library.name, here.display());
+        // The next one needs the room.
+        let _ = std::fs::remove_dir_all(&environment);
+    }
+    Ok(())
+}
+
+/// What `command` printed, or, if it failed, the last line that it said about it.
+fn said(command: &mut Command) -> Result<String, String> {
+    let Output { status, stdout, stderr } = command.stdin(Stdio::null()).output().map_err(|e| e.to_string())?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if status.success() {
+        return Ok(text(&stdout));
+    }
+    let (out, err) = (text(&stdout), text(&stderr));
+    let mut lines = err.lines().rev().chain(out.lines().rev()).map(str::trim).filter(|line| !line.is_empty());
+    Err(format!("{} ({status})", lines.next().unwrap_or("it said nothing")))
+}
+
+/// A folder that goes when it is no longer needed.
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
