@@ -1,0 +1,79 @@
+//! How far back each cell learns to recall: sequences of random symbols, and after the last step the first symbol is asked
+//! for. The lesson says that a plain RNN works on 3 or 4 elements. Without an argument two lengths; the whole table:
+//! `cargo run -p rnn-core --example memory full > docs/memory.md`
+
+use rnn_core::burn::module::Module;
+use rnn_core::burn::nn::{Linear, loss::CrossEntropyLossConfig};
+use rnn_core::burn::optim::{AdamConfig, GradientsParams};
+use rnn_core::burn::tensor::{Device, Int, Tensor, TensorData};
+use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Direction, Key, Preset};
+
+const SYMBOLS: usize = 8;
+const D_HIDDEN: usize = 32;
+
+/// A tuple of modules is a module.
+type Model = (AnyRecurrent, Linear);
+
+fn logits((layer, output): &Model, input: Tensor<3>) -> Tensor<2> {
+    output.forward(layer.forward(input, None, None).1.hidden(Direction::Forward))
+}
+
+/// Random symbols, one-hot, `[rows, length, SYMBOLS]`, and the first of each row.
+fn batch(rows: usize, length: usize, key: Key, device: &Device) -> (Tensor<3>, Tensor<1, Int>) {
+    let symbols: Vec<i64> = key.uniforms(rows * length).map(|u| (u * SYMBOLS as f64) as i64).collect();
+    let symbols: Tensor<2, Int> = Tensor::from_data(TensorData::new(symbols, [rows, length]), device);
+    (symbols.clone().one_hot(SYMBOLS).float(), symbols.slice_dim(1, 0..1).squeeze_dim(1))
+}
+
+/// Trains a new model and tests it on 500 other sequences. `open` starts gates so that the state lasts for `length` steps.
+fn accuracy(cell: CellKind, preset: Preset, open: bool, length: usize, steps: u64) -> f32 {
+    let device = Device::default();
+    let tracking = device.clone().autodiff();
+    let config = AnyConfig { preset, ..AnyConfig::new(cell, SYMBOLS, D_HIDDEN) };
+    let mut layer = config.try_init(Key::new(0), &tracking).expect("sizes are right");
+    let keep = (length as f64).ln();
+    let (weights, gates) = match &mut layer {
+        AnyRecurrent::Rnn(rnn) => (&mut rnn.layers[0], vec![]),
+        AnyRecurrent::Gru(gru) => (&mut gru.layers[0], vec![(1, keep)]),
+        AnyRecurrent::Lstm(lstm) => (&mut lstm.layers[0], vec![(0, -keep), (1, keep)]),
+    };
+    for (gate, value) in gates.into_iter().filter(|_| open) {
+        let set = |bias: Tensor<1>| bias.slice_fill(gate * D_HIDDEN..(gate + 1) * D_HIDDEN, value).detach();
+        weights.bias_ih = weights.bias_ih.take().map(|bias| bias.map(|bias| set(bias).require_grad()));
+    }
+    let mut model = (layer, Preset::Keras.linear(D_HIDDEN, SYMBOLS, Key::new(1), &tracking));
+    let mut optimizer = AdamConfig::new().init();
+    let cross_entropy = CrossEntropyLossConfig::new().init(&device);
+    for step in 0..steps {
+        let (input, first) = batch(32, length, Key::new(2).child(step), &device);
+        let loss = cross_entropy.forward(logits(&model, input), first);
+        let gradients = GradientsParams::from_grads(loss.backward(), &model);
+        model = optimizer.step(0.005, model, gradients);
+    }
+    let (input, first) = batch(500, length, Key::new(3), &device);
+    let found = logits(&model.valid(), input).argmax(1).squeeze_dim::<1>(1);
+    found.equal(first).float().mean().into_scalar()
+}
+
+fn main() {
+    let full = std::env::args().nth(1).is_some_and(|arg| arg == "full");
+    let (lengths, steps): (&[usize], _) = if full { (&[2, 5, 10, 20, 50, 100, 200], 1000) } else { (&[2, 20], 400) };
+    let (k, p) = (Preset::Keras, Preset::Pytorch);
+    let [rnn, gru, lstm] = [CellKind::Rnn, CellKind::Gru, CellKind::Lstm];
+    let cases = [(rnn, p, false), (rnn, k, false), (gru, k, false), (lstm, k, false), (gru, k, true), (lstm, k, true)];
+    print!(include_str!("plot/memory.md"), steps = steps);
+    for &length in lengths {
+        let right = cases.map(|(cell, preset, open)| accuracy(cell, preset, open, length, steps));
+        println!("| {length} | {} |", right.map(|right| format!("{right:.3}")).join(" | "));
+        // What the text says, as far as it speaks of this length.
+        let expected = match length {
+            ..=5 => [true; 6],
+            10 => [false, true, true, true, true, true],
+            20 => [full, true, false, false, true, true],
+            50 => [false, false, false, false, true, true],
+            _ => continue,
+        };
+        assert_eq!(right.map(|right| right > 0.9), expected);
+    }
+    print!("{}", if full { include_str!("plot/memory-full.md") } else { "" });
+}

@@ -1,0 +1,79 @@
+//! How much of a gradient comes back through 100 steps: ‖∂L/∂h_t‖, and ‖∂L/∂c_t‖ of the LSTM, for L = Σ h_100. The lesson
+//! says that a plain RNN loses it and that the gates of LSTM and GRU mend that. As both frameworks initialise them they
+//! do not: every cell loses it, and by Keras the GRU most. Gates mend it where their biases hold them open. The numbers:
+//! `cargo run -p rnn-core --example vanishing_gradients docs/vanishing-gradients.svg > docs/vanishing-gradients.md`
+
+mod plot;
+
+use plot::{Curve, Plot, table};
+use rnn_core::burn::tensor::{Device, Tensor, TensorData};
+use rnn_core::cell::Cell;
+use rnn_core::{Activation, CellState, Initializer, Initializers, Key, Preset, RecurrentConfig, probe};
+use rnn_core::{GruConfig, LstmConfig, RnnConfig};
+
+const TIME: usize = 100;
+const D_INPUT: usize = 8;
+const D_HIDDEN: usize = 32;
+
+/// Runs a new layer, with the biases of some gates set, over 16 rows of normal input; measures the gradient of `of`.
+fn curve<C: Cell>(name: &'static str, config: RecurrentConfig<C>, gates: &[(usize, f64)], of: &str) -> Curve {
+    let device = Device::default().autodiff();
+    let mut layer = config.init(Key::new(0), &device);
+    for &(gate, value) in gates {
+        let set = |bias: Tensor<1>| bias.slice_fill(gate * D_HIDDEN..(gate + 1) * D_HIDDEN, value).detach();
+        layer.layers[0].bias_ih = layer.layers[0].bias_ih.take().map(|bias| bias.map(set));
+    }
+    let input: Vec<f64> = Key::new(1).normals(16 * TIME * D_INPUT).collect();
+    let input = Tensor::from_data(TensorData::new(input, [16, TIME, D_INPUT]), &device);
+    let (output, traces) = probe::record(|| layer.forward(input));
+    let gradients = output.state.last().hidden().clone().sum().backward();
+    let norms = traces[0].gradient_norms(of, &gradients).expect("every cell has h, an LSTM c");
+    let (colour, dash) = match name.split([',', ':']).next() {
+        Some("IRNN") => ("#e09f3e", "4 18"),
+        Some("RNN") => ("#c1121f", "none"),
+        Some("GRU") => ("#2a9d8f", "none"),
+        _ if of == "h" => ("#7fb3e6", "none"),
+        _ => ("#1d3f8e", "11 11"),
+    };
+    Curve { name, colour, dash, values: norms.iter().map(|norm| norm / norms[TIME - 1]).collect() }
+}
+
+fn main() -> std::io::Result<()> {
+    let (rnn, lstm) = (RnnConfig::new(D_INPUT, D_HIDDEN), LstmConfig::new(D_INPUT, D_HIDDEN));
+    let gru = GruConfig::new(D_INPUT, D_HIDDEN);
+    let [keras, pytorch] = [Preset::Keras, Preset::Pytorch].map(|preset| {
+        let rnn = curve("RNN", rnn.clone().with_preset(preset), &[], "h");
+        let gru = curve("GRU", gru.clone().with_preset(preset), &[], "h");
+        let lstm = |name, of| curve(name, lstm.clone().with_preset(preset), &[], of);
+        [rnn, gru, lstm("LSTM: h", "h"), lstm("LSTM: c", "c")]
+    });
+    let recurrent = |recurrent| Initializers { recurrent, ..Initializers::KERAS };
+    let large = rnn.clone().with_initializers(recurrent(Initializer::Uniform(4.0 / (D_HIDDEN as f64).sqrt())));
+    let irnn = rnn.with_initializers(recurrent(Initializer::Identity(1.0))).with_hidden_activation(Activation::Relu);
+    // Chrono initialisation (Tallec and Ollivier, 2018), here one value for all units: σ(ln T) = T/(T+1) is kept a step.
+    let ln_t = (TIME as f64).ln();
+    let chosen = [
+        curve("RNN, W_hh uniform ±4/√32", large, &[], "h"),
+        curve("GRU, bias of z = ln 100", gru, &[(1, ln_t)], "h"),
+        curve("IRNN: W_hh = 1, relu", irnn, &[], "h"),
+        curve("LSTM: h, biases of f, i = ±ln 100", lstm.clone(), &[(0, -ln_t), (1, ln_t)], "h"),
+        curve("LSTM: c, biases of f, i = ±ln 100", lstm, &[(0, -ln_t), (1, ln_t)], "c"),
+    ];
+    // What the text says of t = 1.
+    let [k, p, c] =
+        [&keras[..], &pytorch, &chosen].map(|curves| curves.iter().map(|c| c.values[0]).collect::<Vec<f64>>());
+    assert!(k.iter().chain(&p).all(|left| *left < 1e-7));
+    assert!(k[1] < k[0] && k[0] < k[2] && k[2] < k[3] && p[1..].iter().all(|left| p[0] < *left));
+    assert!(c[0] > 1e4 && [c[1], c[2], c[4]].iter().all(|left| *left > 0.2));
+    assert!(chosen[3].values[89] < 1e-2 && c[3] > chosen[3].values[89] / 10.0);
+
+    let [k, p, c] = [&keras, &pytorch, &chosen[..]].map(|curves: &[Curve]| table("t", curves, 10));
+    print!(include_str!("plot/vanishing-gradients.md"), keras = k, pytorch = p, chosen = c);
+    if let Some(path) = std::env::args().nth(1) {
+        let panels =
+            [("Keras' initialisation", &keras[..]), ("PyTorch's", &pytorch), ("Chosen for 100 steps", &chosen)];
+        let y = "‖∂L/∂h_t‖ / ‖∂L/∂h_100‖, for c likewise (no unit)";
+        std::fs::write(path, Plot { x: "t (steps)", y, panels: panels.to_vec() }.svg())?;
+    }
+    Ok(())
+}
