@@ -1,0 +1,25 @@
+//! wip
+mod args;
+mod backward;
+mod cell;
+mod float;
+mod forward;
+pub mod math;
+mod pack;
+mod plan;
+mod pool;
+mod simd;
+mod step;
+mod threads;
+mod tile;
+
+pub use args::{
+    Cell, Counted, Gradients, Input, Layer, MaskedOutput, Nonlinearity, Output, OutputGradients, Sequence, Strides,
+    Zoneout,
+};
+pub use backward::backward;
+pub use float::Float;
+pub use forward::{Saved, forward, forward_saving};
+pub use pool::{kept_memory, release_memory};
+pub use simd::Level;
+pub use threads::Machine;

@@ -1,0 +1,109 @@
+//! Weights in the order in which the micro-kernel reads them.
+
+use crate::args::Layer;
+use crate::cell::{PANEL, Part};
+use crate::float::Float;
+use crate::plan::Plan;
+use crate::pool::{Buffer, take};
+use crate::threads::{Shared, each};
+use crate::tile::WIDTH;
+
+/// Below so many elements one thread packs.
+const SMALL: usize = 1 << 15;
+
+/// Runs `part` on `0..count`, cut into as many ranges as there are threads.
+pub(crate) fn over(plan: &Plan, count: usize, elements: usize, part: impl Fn(usize) + Sync) {
+    let threads = if elements < SMALL { 1 } else { plan.parts.len().min(count).max(1) };
+    let ranges = (0..threads).map(|i| i * count / threads..(i + 1) * count / threads).collect();
+    each(ranges, |range: std::ops::Range<usize>| range.for_each(&part));
+}
+
+/// The columns of `weight`, `[inner, G·d_hidden]`, that `part` fills panels with: `[panel][inner][vector][lane]`.
+pub(crate) fn columns<T: Float>(plan: &Plan, layer: &Layer<T>, weight: &[T], part: Part) -> Buffer<T> {
+    let (lanes, blocks, d_hidden) = (plan.lanes, plan.products.blocks, layer.d_hidden);
+    let row = layer.cell.gates() * d_hidden;
+    let inner = weight.len() / row;
+    let width = part.width(blocks) * lanes;
+    let mut packed = take::<T>(plan.panels * inner * width);
+    let to = Shared(packed.as_mut_ptr());
+    over(plan, plan.panels, inner * row, |p| {
+        // SAFETY: panel p of the buffer, which no other thread has.
+        let panel = unsafe { std::slice::from_raw_parts_mut(to.get().add(p * inner * width), inner * width) };
+        for (i, (_, gate, block)) in part.vectors(blocks).enumerate() {
+            let unit = (p * blocks + block) * lanes;
+            let n = d_hidden.saturating_sub(unit).min(lanes);
+            for (k, to) in panel.chunks_exact_mut(width).enumerate() {
+                let to = &mut to[i * lanes..][..lanes];
+                if n > 0 {
+                    to[..n].copy_from_slice(&weight[k * row + gate * d_hidden + unit..][..n]);
+                }
+                to[n..].fill(T::ZERO);
+            }
+        }
+    });
+    packed
+}
+
+/// The transpose of the same columns: `[group of d][panel][vector][lane][d]`, where d counts the rows of `weight` in groups of
+/// `WIDTH` vectors, the last group of as many as are needed.
+pub(crate) fn transposed<T: Float>(plan: &Plan, layer: &Layer<T>, weight: &[T], part: Part) -> Buffer<T> {
+    let (lanes, blocks, d_hidden) = (plan.lanes, plan.products.blocks, layer.d_hidden);
+    let row = layer.cell.gates() * d_hidden;
+    let outer = weight.len() / row;
+    let vectors = outer.div_ceil(lanes);
+    let inner = plan.panels * part.width(blocks) * lanes;
+    let mut packed = take::<T>(vectors * lanes * inner);
+    let to = Shared(packed.as_mut_ptr());
+    over(plan, vectors.div_ceil(WIDTH), outer * row, |group| {
+        let first = group * WIDTH * lanes;
+        let width = (vectors - group * WIDTH).min(WIDTH) * lanes;
+        // SAFETY: the group's piece of the buffer, which no other thread has.
+        let to = unsafe { std::slice::from_raw_parts_mut(to.get().add(first * inner), width * inner) };
+        let mut blocks_of_rows = to.chunks_exact_mut(lanes * width);
+        for p in 0..plan.panels {
+            for ((_, gate, block), to) in part.vectors(blocks).zip(blocks_of_rows.by_ref()) {
+                let unit = (p * blocks + block) * lanes;
+                let n = d_hidden.saturating_sub(unit).min(lanes);
+                if n < lanes || first + width > outer {
+                    to.fill(T::ZERO);
+                }
+                if n == 0 {
+                    continue;
+                }
+                for d in 0..width.min(outer - first) {
+                    let from = &weight[(first + d) * row + gate * d_hidden + unit..][..n];
+                    for (lane, &w) in from.iter().enumerate() {
+                        to[lane * width + d] = w;
+                    }
+                }
+            }
+        }
+    });
+    packed
+}
+
+/// What a panel's sums start from: `b_ih + b_hh`, each where its product goes, `[panel][vector][lane]`.
+pub(crate) fn biases<T: Float>(plan: &Plan, layer: &Layer<T>) -> Buffer<T> {
+    let mut packed = take::<T>(plan.panel_elements());
+    packed.fill(T::ZERO);
+    for (parts, bias) in [(&plan.products.x, layer.b_ih), (&plan.products.h, layer.b_hh)] {
+        let Some(bias) = bias else { continue };
+        for part in parts {
+            each_unit(plan, layer.d_hidden, *part, |panel, column| packed[panel] += bias[column]);
+        }
+    }
+    packed
+}
+
+/// Calls `unit(place in a row of all panels, column of a packed weight)` for all that `part` fills.
+pub(crate) fn each_unit(plan: &Plan, d_hidden: usize, part: Part, mut unit: impl FnMut(usize, usize)) {
+    let (lanes, blocks) = (plan.lanes, plan.products.blocks);
+    for p in 0..plan.panels {
+        for (vector, gate, block) in part.vectors(blocks) {
+            let first = (p * blocks + block) * lanes;
+            for lane in 0..d_hidden.saturating_sub(first).min(lanes) {
+                unit((p * PANEL + vector) * lanes + lane, gate * d_hidden + first + lane);
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! How a layer's work on a sequence is laid out: panels, chunks of steps, rows per thread. Forward and backward of the
+//! same sequence have the same plan.
+
+use crate::args::{Counted, Layer, MaskedOutput, Sequence, products};
+use crate::cell::{PANEL, Products};
+use crate::float::Float;
+use crate::simd::lanes;
+use crate::step::Row;
+use crate::threads::Machine;
+use std::ops::Range;
+
+/// Bytes of panels that a chunk of steps may have: what backward reads several times should stay in the L2 cache.
+const CHUNK_BYTES: usize = 1 << 19;
+/// But at least so many rows, which the sums of the weights' gradients are read and written for.
+const CHUNK_ROWS: usize = 96;
+/// A thread has at least so many rows of the batch.
+const ROWS_PER_THREAD: usize = 4;
+/// Below so many multiplications a second thread costs more than it does.
+const SMALL: usize = 1 << 20;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) machine: Machine,
+    pub(crate) lanes: usize,
+    pub(crate) products: Products,
+    /// The number of panels.
+    pub(crate) panels: usize,
+    /// Elements of a row of a state, filled up to whole panels.
+    pub(crate) width: usize,
+    /// The rows of the batch for each thread.
+    pub(crate) parts: Vec<Range<usize>>,
+}
+
+impl Plan {
+    pub(crate) fn new<T: Float>(machine: Machine, layer: &Layer<T>, sequence: &Sequence<T>) -> Self {
+        let lanes = lanes::<T>(machine.level);
+        let products = products(layer, sequence);
+        let units = products.blocks * lanes;
+        let panels = layer.d_hidden.div_ceil(units);
+        let &Sequence { batch, time, .. } = sequence;
+        let work = batch * time * (layer.d_input + layer.d_hidden) * layer.cell.gates() * layer.d_hidden;
+        let threads = if work < SMALL { 1 } else { machine.threads.min(batch / ROWS_PER_THREAD).max(1) };
+        let parts = (0..threads).map(|i| i * batch / threads..(i + 1) * batch / threads).collect();
+        Plan { machine, lanes, products, panels, width: panels * units, parts }
+    }
+
+    /// The steps of a chunk for a part of `rows` rows.
+    pub(crate) fn chunk<T>(&self, rows: usize, time: usize) -> usize {
+        let step = self.panels * PANEL * self.lanes * size_of::<T>() * rows;
+        (CHUNK_BYTES / step).max(CHUNK_ROWS.div_ceil(rows)).clamp(1, time)
+    }
+
+    /// Elements of the panels of one step and row.
+    pub(crate) fn panel_elements(&self) -> usize {
+        self.panels * PANEL * self.lanes
+    }
+}
+
+/// What each row of `part` does, step by step as they are done; empty where all count.
+pub(crate) fn rows<T>(sequence: &Sequence<T>, part: Range<usize>) -> Vec<Row> {
+    if matches!(sequence.counted, Counted::All) {
+        return Vec::new();
+    }
+    let mut started = vec![false; part.len()];
+    let mut rows = Vec::with_capacity(sequence.time * part.len());
+    for s in 0..sequence.time {
+        for (b, started) in part.clone().zip(&mut started) {
+            rows.push(match sequence.counts(b, sequence.step(s)) {
+                true => Row::Counts,
+                false if *started && sequence.masked_output == MaskedOutput::Previous => Row::RestsAtState,
+                false => Row::RestsAtZero,
+            });
+            *started |= rows.last() == Some(&Row::Counts);
+        }
+    }
+    rows
+}

@@ -1,0 +1,187 @@
+//! Vectors of one element type, and the choice of instruction set at run time.
+//!
+//! A kernel is written once as an [`Op`], generic over [`Simd`], with every function below it `#[inline(always)]`.
+//! [`run`] calls it through a function that is compiled for the chosen level, so the whole kernel is.
+
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+#[cfg(target_arch = "aarch64")]
+mod neon;
+
+use crate::float::Float;
+use std::sync::OnceLock;
+
+/// One instruction set for one element type.
+///
+/// # Safety
+/// All functions need a machine that has the instruction set; the loads and stores need valid memory for as many
+/// elements as they say, of any alignment.
+pub trait Simd: Copy + Send + Sync + 'static {
+    /// The element.
+    type T: Float;
+    /// `LANES` elements.
+    type V: Copy;
+    /// The number of elements in a vector.
+    const LANES: usize;
+    /// The number of vector registers.
+    const REGISTERS: usize;
+
+    /// `x` in all lanes.
+    unsafe fn splat(x: Self::T) -> Self::V;
+    /// `LANES` elements from `p`.
+    unsafe fn load(p: *const Self::T) -> Self::V;
+    /// `LANES` elements to `p`.
+    unsafe fn store(p: *mut Self::T, v: Self::V);
+    /// `n < LANES` elements from `p`, zeros in the other lanes.
+    unsafe fn load_first(p: *const Self::T, n: usize) -> Self::V;
+    /// The first `n < LANES` elements to `p`.
+    unsafe fn store_first(p: *mut Self::T, v: Self::V, n: usize);
+    /// `a + b`.
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    /// `a − b`.
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
+    /// `a·b`.
+    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
+    /// `a/b`.
+    unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
+    /// `√a`.
+    unsafe fn sqrt(a: Self::V) -> Self::V;
+    /// `a·b + c`.
+    unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `c − a·b`.
+    unsafe fn fnma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `x` where it is above `bound` or NaN, else `bound`.
+    unsafe fn at_least(x: Self::V, bound: Self::V) -> Self::V;
+    /// `x` where it is below `bound` or NaN, else `bound`.
+    unsafe fn at_most(x: Self::V, bound: Self::V) -> Self::V;
+    /// `a` where `x > 0`, else (also where `x` is NaN) zero.
+    unsafe fn where_positive(x: Self::V, a: Self::V) -> Self::V;
+    /// `2ⁿ`, where `t` is `Float::ROUNDER + n` for a whole n; infinite for the n one above the largest exponent.
+    unsafe fn exp2(t: Self::V) -> Self::V;
+
+    /// Calls `op` as a function of its own, so that its code stands once.
+    unsafe fn call<O: Op<Self::T>>(op: O) -> O::Output;
+
+    /// Zeros.
+    #[inline(always)]
+    unsafe fn zero() -> Self::V {
+        // SAFETY: as for the caller.
+        unsafe { Self::splat(Self::T::ZERO) }
+    }
+    /// The first `n` elements from `p`, all `LANES` if `n` is at least that; zeros in the other lanes.
+    #[inline(always)]
+    unsafe fn load_up_to(p: *const Self::T, n: usize) -> Self::V {
+        // SAFETY: as for the caller.
+        unsafe { if n >= Self::LANES { Self::load(p) } else { Self::load_first(p, n) } }
+    }
+    /// The first `n` elements to `p`, all `LANES` if `n` is at least that.
+    #[inline(always)]
+    unsafe fn store_up_to(p: *mut Self::T, v: Self::V, n: usize) {
+        // SAFETY: as for the caller.
+        unsafe { if n >= Self::LANES { Self::store(p, v) } else { Self::store_first(p, v, n) } }
+    }
+}
+
+/// An instruction set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Level {
+    /// Whatever the target has without asking.
+    Portable,
+    /// 128-bit vectors of AArch64.
+    Neon,
+    /// AVX2 and FMA: 256-bit vectors.
+    Avx2,
+    /// AVX-512F: 512-bit vectors.
+    Avx512,
+}
+
+impl Level {
+    /// The best one that this machine has.
+    pub fn best() -> Level {
+        static BEST: OnceLock<Level> = OnceLock::new();
+        *BEST.get_or_init(|| Level::available().last().copied().unwrap_or(Level::Portable))
+    }
+
+    /// All that this machine has, from the slowest to the fastest.
+    pub fn available() -> Vec<Level> {
+        let mut levels = vec![Level::Portable];
+        // Miri has no vector instructions.
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        {
+            let avx2 = std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma");
+            if avx2 {
+                levels.push(Level::Avx2);
+            }
+            if avx2 && std::arch::is_x86_feature_detected!("avx512f") {
+                levels.push(Level::Avx512);
+            }
+        }
+        #[cfg(all(target_arch = "aarch64", not(miri)))]
+        levels.push(Level::Neon);
+        levels
+    }
+}
+
+/// A kernel.
+pub trait Op<T: Float> {
+    /// What it gives.
+    type Output;
+    /// Runs it. Implementations are `#[inline(always)]`, as is all that they call with vectors in it.
+    ///
+    /// # Safety
+    /// The machine must have the instruction set of `S`.
+    unsafe fn run<S: Simd<T = T>>(self) -> Self::Output;
+}
+
+/// Runs `op` compiled for `level`.
+///
+/// # Panics
+/// If the machine does not have it.
+pub fn run<T: Float, O: Op<T>>(level: Level, op: O) -> O::Output {
+    assert!(available(level), "this machine does not have {level:?}");
+    match level {
+        // SAFETY: needs no instruction beyond the target's own.
+        Level::Portable => unsafe { op.run::<T::Portable>() },
+        // SAFETY: the level was asserted to be there.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => unsafe { x86::run_avx2(op) },
+        // SAFETY: the level was asserted to be there.
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => unsafe { x86::run_avx512(op) },
+        // SAFETY: NEON is part of the AArch64 targets.
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon => unsafe { op.run::<T::Neon>() },
+        #[allow(unreachable_patterns, reason = "which levels are left depends on the target")]
+        _ => unreachable!("not available on this target"),
+    }
+}
+
+/// `op` as a function of its own at a level that needs no features beyond the target's.
+#[inline(never)]
+unsafe fn call<S: Simd, O: Op<S::T>>(op: O) -> O::Output {
+    // SAFETY: as for the caller.
+    unsafe { op.run::<S>() }
+}
+
+fn available(level: Level) -> bool {
+    static AVAILABLE: OnceLock<Vec<Level>> = OnceLock::new();
+    AVAILABLE.get_or_init(Level::available).contains(&level)
+}
+
+/// The number of lanes at `level`.
+pub fn lanes<T: Float>(level: Level) -> usize {
+    let bytes = match level {
+        Level::Portable | Level::Neon => 16,
+        Level::Avx2 => 32,
+        Level::Avx512 => 64,
+    };
+    bytes / size_of::<T>()
+}
+
+pub use portable::Portable;
+#[cfg(target_arch = "aarch64")]
+pub use neon::Neon;
+#[cfg(target_arch = "x86_64")]
+pub use x86::{Avx2, Avx512};

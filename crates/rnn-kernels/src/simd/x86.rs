@@ -1,0 +1,270 @@
+//! AVX2 with FMA, and AVX-512F.
+
+use super::{Op, Simd};
+use crate::float::Float;
+use std::arch::x86_64::*;
+use std::marker::PhantomData;
+
+/// 256-bit vectors.
+#[derive(Clone, Copy)]
+pub struct Avx2<T>(PhantomData<T>);
+
+/// 512-bit vectors.
+#[derive(Clone, Copy)]
+pub struct Avx512<T>(PhantomData<T>);
+
+/// # Safety
+/// The machine must have AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+#[inline(never)]
+pub unsafe fn run_avx2<T: Float, O: Op<T>>(op: O) -> O::Output {
+    // SAFETY: as for the caller.
+    unsafe { op.run::<T::Avx2>() }
+}
+
+/// # Safety
+/// The machine must have AVX2, FMA and AVX-512F.
+#[target_feature(enable = "avx2,fma,avx512f")]
+#[inline(never)]
+pub unsafe fn run_avx512<T: Float, O: Op<T>>(op: O) -> O::Output {
+    // SAFETY: as for the caller.
+    unsafe { op.run::<T::Avx512>() }
+}
+
+/// What is the same at both levels but for the names.
+macro_rules! arithmetic {
+    ($t:ty, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $sqrt:ident,
+     $fma:ident, $fnma:ident, $max:ident, $min:ident) => {
+        #[inline(always)]
+        unsafe fn splat(x: $t) -> Self::V {
+            // SAFETY: the level is there.
+            unsafe { $splat(x) }
+        }
+        #[inline(always)]
+        unsafe fn load(p: *const $t) -> Self::V {
+            // SAFETY: the level is there, the memory is the caller's.
+            unsafe { $load(p) }
+        }
+        #[inline(always)]
+        unsafe fn store(p: *mut $t, v: Self::V) {
+            // SAFETY: the level is there, the memory is the caller's.
+            unsafe { $store(p, v) }
+        }
+        #[inline(always)]
+        unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
+            // SAFETY: the level is there.
+            unsafe { $add(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
+            // SAFETY: the level is there.
+            unsafe { $sub(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn mul(a: Self::V, b: Self::V) -> Self::V {
+            // SAFETY: the level is there.
+            unsafe { $mul(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn div(a: Self::V, b: Self::V) -> Self::V {
+            // SAFETY: the level is there.
+            unsafe { $div(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn sqrt(a: Self::V) -> Self::V {
+            // SAFETY: the level is there.
+            unsafe { $sqrt(a) }
+        }
+        #[inline(always)]
+        unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+            // SAFETY: the level is there.
+            unsafe { $fma(a, b, c) }
+        }
+        #[inline(always)]
+        unsafe fn fnma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+            // SAFETY: the level is there.
+            unsafe { $fnma(a, b, c) }
+        }
+        // The instruction gives its second operand where one is NaN.
+        #[inline(always)]
+        unsafe fn at_least(x: Self::V, bound: Self::V) -> Self::V {
+            // SAFETY: the level is there.
+            unsafe { $max(bound, x) }
+        }
+        #[inline(always)]
+        unsafe fn at_most(x: Self::V, bound: Self::V) -> Self::V {
+            // SAFETY: the level is there.
+            unsafe { $min(bound, x) }
+        }
+    };
+}
+
+impl Simd for Avx512<f32> {
+    type T = f32;
+    type V = __m512;
+    const LANES: usize = 16;
+    const REGISTERS: usize = 32;
+    #[inline(always)]
+    unsafe fn call<O: Op<Self::T>>(op: O) -> O::Output {
+        // SAFETY: the level is there.
+        unsafe { run_avx512(op) }
+    }
+    arithmetic!(
+        f32, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps,
+        _mm512_div_ps, _mm512_sqrt_ps, _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_max_ps, _mm512_min_ps
+    );
+    #[inline(always)]
+    unsafe fn load_first(p: *const f32, n: usize) -> __m512 {
+        // SAFETY: the mask leaves n lanes, which are the caller's memory.
+        unsafe { _mm512_maskz_loadu_ps(((1u32 << n) - 1) as __mmask16, p) }
+    }
+    #[inline(always)]
+    unsafe fn store_first(p: *mut f32, v: __m512, n: usize) {
+        // SAFETY: the mask leaves n lanes, which are the caller's memory.
+        unsafe { _mm512_mask_storeu_ps(p, ((1u32 << n) - 1) as __mmask16, v) }
+    }
+    #[inline(always)]
+    unsafe fn where_positive(x: __m512, a: __m512) -> __m512 {
+        // SAFETY: the level is there.
+        unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(x, _mm512_setzero_ps()), a) }
+    }
+    #[inline(always)]
+    unsafe fn exp2(t: __m512) -> __m512 {
+        // SAFETY: the level is there.
+        unsafe {
+            let shifted = _mm512_slli_epi32::<23>(_mm512_castps_si512(t));
+            _mm512_castsi512_ps(_mm512_add_epi32(shifted, _mm512_set1_epi32(1f32.to_bits() as i32)))
+        }
+    }
+}
+
+impl Simd for Avx512<f64> {
+    type T = f64;
+    type V = __m512d;
+    const LANES: usize = 8;
+    const REGISTERS: usize = 32;
+    #[inline(always)]
+    unsafe fn call<O: Op<Self::T>>(op: O) -> O::Output {
+        // SAFETY: the level is there.
+        unsafe { run_avx512(op) }
+    }
+    arithmetic!(
+        f64, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_add_pd, _mm512_sub_pd, _mm512_mul_pd,
+        _mm512_div_pd, _mm512_sqrt_pd, _mm512_fmadd_pd, _mm512_fnmadd_pd, _mm512_max_pd, _mm512_min_pd
+    );
+    #[inline(always)]
+    unsafe fn load_first(p: *const f64, n: usize) -> __m512d {
+        // SAFETY: the mask leaves n lanes, which are the caller's memory.
+        unsafe { _mm512_maskz_loadu_pd(((1u32 << n) - 1) as __mmask8, p) }
+    }
+    #[inline(always)]
+    unsafe fn store_first(p: *mut f64, v: __m512d, n: usize) {
+        // SAFETY: the mask leaves n lanes, which are the caller's memory.
+        unsafe { _mm512_mask_storeu_pd(p, ((1u32 << n) - 1) as __mmask8, v) }
+    }
+    #[inline(always)]
+    unsafe fn where_positive(x: __m512d, a: __m512d) -> __m512d {
+        // SAFETY: the level is there.
+        unsafe { _mm512_maskz_mov_pd(_mm512_cmp_pd_mask::<_CMP_GT_OQ>(x, _mm512_setzero_pd()), a) }
+    }
+    #[inline(always)]
+    unsafe fn exp2(t: __m512d) -> __m512d {
+        // SAFETY: the level is there.
+        unsafe {
+            let shifted = _mm512_slli_epi64::<52>(_mm512_castpd_si512(t));
+            _mm512_castsi512_pd(_mm512_add_epi64(shifted, _mm512_set1_epi64(1f64.to_bits() as i64)))
+        }
+    }
+}
+
+impl Simd for Avx2<f32> {
+    type T = f32;
+    type V = __m256;
+    const LANES: usize = 8;
+    const REGISTERS: usize = 16;
+    #[inline(always)]
+    unsafe fn call<O: Op<Self::T>>(op: O) -> O::Output {
+        // SAFETY: the level is there.
+        unsafe { run_avx2(op) }
+    }
+    arithmetic!(
+        f32, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps,
+        _mm256_div_ps, _mm256_sqrt_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_max_ps, _mm256_min_ps
+    );
+    #[inline(always)]
+    unsafe fn load_first(p: *const f32, n: usize) -> __m256 {
+        // SAFETY: the mask leaves n lanes, which are the caller's memory.
+        unsafe { _mm256_maskload_ps(p, first_of_eight(n)) }
+    }
+    #[inline(always)]
+    unsafe fn store_first(p: *mut f32, v: __m256, n: usize) {
+        // SAFETY: the mask leaves n lanes, which are the caller's memory.
+        unsafe { _mm256_maskstore_ps(p, first_of_eight(n), v) }
+    }
+    #[inline(always)]
+    unsafe fn where_positive(x: __m256, a: __m256) -> __m256 {
+        // SAFETY: the level is there.
+        unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(x, _mm256_setzero_ps()), a) }
+    }
+    #[inline(always)]
+    unsafe fn exp2(t: __m256) -> __m256 {
+        // SAFETY: the level is there.
+        unsafe {
+            let shifted = _mm256_slli_epi32::<23>(_mm256_castps_si256(t));
+            _mm256_castsi256_ps(_mm256_add_epi32(shifted, _mm256_set1_epi32(1f32.to_bits() as i32)))
+        }
+    }
+}
+
+impl Simd for Avx2<f64> {
+    type T = f64;
+    type V = __m256d;
+    const LANES: usize = 4;
+    const REGISTERS: usize = 16;
+    #[inline(always)]
+    unsafe fn call<O: Op<Self::T>>(op: O) -> O::Output {
+        // SAFETY: the level is there.
+        unsafe { run_avx2(op) }
+    }
+    arithmetic!(
+        f64, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_add_pd, _mm256_sub_pd, _mm256_mul_pd,
+        _mm256_div_pd, _mm256_sqrt_pd, _mm256_fmadd_pd, _mm256_fnmadd_pd, _mm256_max_pd, _mm256_min_pd
+    );
+    #[inline(always)]
+    unsafe fn load_first(p: *const f64, n: usize) -> __m256d {
+        // SAFETY: the mask leaves n lanes, which are the caller's memory.
+        unsafe { _mm256_maskload_pd(p, first_of_four(n)) }
+    }
+    #[inline(always)]
+    unsafe fn store_first(p: *mut f64, v: __m256d, n: usize) {
+        // SAFETY: the mask leaves n lanes, which are the caller's memory.
+        unsafe { _mm256_maskstore_pd(p, first_of_four(n), v) }
+    }
+    #[inline(always)]
+    unsafe fn where_positive(x: __m256d, a: __m256d) -> __m256d {
+        // SAFETY: the level is there.
+        unsafe { _mm256_and_pd(_mm256_cmp_pd::<_CMP_GT_OQ>(x, _mm256_setzero_pd()), a) }
+    }
+    #[inline(always)]
+    unsafe fn exp2(t: __m256d) -> __m256d {
+        // SAFETY: the level is there.
+        unsafe {
+            let shifted = _mm256_slli_epi64::<52>(_mm256_castpd_si256(t));
+            _mm256_castsi256_pd(_mm256_add_epi64(shifted, _mm256_set1_epi64x(1f64.to_bits() as i64)))
+        }
+    }
+}
+
+/// All bits in the first n of 8 lanes.
+#[inline(always)]
+unsafe fn first_of_eight(n: usize) -> __m256i {
+    // SAFETY: only called where AVX2 is there.
+    unsafe { _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)) }
+}
+
+/// All bits in the first n of 4 lanes.
+#[inline(always)]
+unsafe fn first_of_four(n: usize) -> __m256i {
+    // SAFETY: only called where AVX2 is there.
+    unsafe { _mm256_cmpgt_epi64(_mm256_set1_epi64x(n as i64), _mm256_setr_epi64x(0, 1, 2, 3)) }
+}

@@ -1,0 +1,228 @@
+//! One step of the rows of one thread, as the cells see it: where everything lies, and what all cells share, which is
+//! resting rows, zoneout, dropout of h, and the output.
+
+use crate::args::Zoneout;
+use crate::cell::PANEL;
+use crate::float::Float;
+use crate::simd::Simd;
+
+/// What a row does at a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Row {
+    Counts,
+    /// It rests and its output is zero.
+    RestsAtZero,
+    /// It rests and its output is its state.
+    RestsAtState,
+}
+
+/// Zoneout at one step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Keep<T> {
+    Nothing,
+    Mean(T),
+    /// Rows `[rows, d_hidden]`.
+    Drawn(*const T),
+}
+
+impl<T: Float> Keep<T> {
+    /// At step `t` of the input, from row `b` on.
+    pub(crate) fn at(zoneout: Zoneout<T>, t: usize, b: usize, batch: usize, d_hidden: usize) -> Self {
+        match zoneout {
+            Zoneout::Off => Keep::Nothing,
+            Zoneout::Mean(p) => Keep::Mean(T::of(p)),
+            Zoneout::Drawn(keep) => Keep::Drawn(keep[(t * batch + b) * d_hidden..].as_ptr()),
+        }
+    }
+}
+
+/// A masked copy of h for the next step's products.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MaskedCopy<T> {
+    /// `[rows, d_hidden]`.
+    pub(crate) mask: *const T,
+    /// Rows of the state's width.
+    pub(crate) h: *mut T,
+}
+
+/// A step forward.
+pub(crate) struct Step<T> {
+    pub(crate) d_hidden: usize,
+    /// From a row of a state to the next.
+    pub(crate) width: usize,
+    /// This step's row 0 in panel 0, and from a panel to the next.
+    pub(crate) panels: *mut T,
+    pub(crate) panel: usize,
+    pub(crate) h: *const T,
+    pub(crate) h_new: *mut T,
+    pub(crate) c: *const T,
+    pub(crate) c_new: *mut T,
+    /// This step's output and from a row to the next.
+    pub(crate) output: *mut T,
+    pub(crate) output_row: usize,
+    /// One a row; null where all count.
+    pub(crate) rows: *const Row,
+    pub(crate) keep_h: Keep<T>,
+    pub(crate) keep_c: Keep<T>,
+    /// One for each mask of the products on h.
+    pub(crate) masked: [MaskedCopy<T>; 4],
+    pub(crate) masks: usize,
+    /// r∘h and the mask of it, for the GRU that resets before its product; the mask may be null.
+    pub(crate) reset: *mut T,
+    pub(crate) reset_mask: *const T,
+}
+
+/// `old` where zoneout keeps it, else `new`.
+///
+/// # Safety
+/// `at` must be an element of the mask with `n` after it.
+#[inline(always)]
+unsafe fn stay<S: Simd>(keep: Keep<S::T>, at: usize, n: usize, new: S::V, old: S::V) -> S::V {
+    // SAFETY: as for the caller.
+    unsafe {
+        match keep {
+            Keep::Nothing => new,
+            Keep::Mean(p) => S::fma(S::splat(p), S::sub(old, new), new),
+            Keep::Drawn(mask) => S::fma(S::load_up_to(mask.add(at), n), S::sub(old, new), new),
+        }
+    }
+}
+
+impl<T: Float> Step<T> {
+    /// The row `row` of panel `p`.
+    #[inline(always)]
+    pub(crate) unsafe fn panel_row<S: Simd<T = T>>(&self, p: usize, row: usize) -> *mut T {
+        // SAFETY: the caller's row and panel are there.
+        unsafe { self.panels.add(p * self.panel + row * PANEL * S::LANES) }
+    }
+
+    #[inline(always)]
+    unsafe fn row(&self, row: usize) -> Row {
+        // SAFETY: there is one for each row unless all count.
+        if self.rows.is_null() { Row::Counts } else { unsafe { *self.rows.add(row) } }
+    }
+
+    /// Ends the step for the units from `u` on of one row.
+    #[inline(always)]
+    pub(crate) unsafe fn settle<S: Simd<T = T>>(&self, row: usize, u: usize, h_new: S::V, c_new: Option<S::V>) {
+        if u >= self.d_hidden {
+            // Units that only fill up the last panel.
+            return;
+        }
+        // SAFETY: the states' rows are `width` wide, a whole number of panels; masks and output have d_hidden units.
+        unsafe {
+            let (n, at) = (self.d_hidden - u, row * self.width + u);
+            let h_old = S::load(self.h.add(at));
+            let zone = row * self.d_hidden + u;
+            let kind = self.row(row);
+            if let Some(c_new) = c_new {
+                let c_old = S::load(self.c.add(at));
+                let c = match kind {
+                    Row::Counts => stay::<S>(self.keep_c, zone, n, c_new, c_old),
+                    _ => c_old,
+                };
+                S::store(self.c_new.add(at), c);
+            }
+            let (h, output) = match kind {
+                Row::Counts => {
+                    let h = stay::<S>(self.keep_h, zone, n, h_new, h_old);
+                    (h, h)
+                }
+                Row::RestsAtZero => (h_old, S::zero()),
+                Row::RestsAtState => (h_old, h_old),
+            };
+            S::store(self.h_new.add(at), h);
+            S::store_up_to(self.output.add(row * self.output_row + u), output, n);
+            for i in 0..self.masks {
+                let copy = self.masked[i];
+                S::store(copy.h.add(at), S::mul(h, S::load_up_to(copy.mask.add(zone), n)));
+            }
+        }
+    }
+}
+
+/// A step backward.
+pub(crate) struct BackStep<T> {
+    pub(crate) d_hidden: usize,
+    pub(crate) width: usize,
+    /// The gates, as forward left them: this step's row 0 in panel 0, and from a panel to the next.
+    pub(crate) panels: *const T,
+    /// The gradients of the sums, likewise.
+    pub(crate) d_panels: *mut T,
+    pub(crate) panel: usize,
+    /// The states before the step.
+    pub(crate) h: *const T,
+    pub(crate) c: *const T,
+    /// The gradients of the states after the step, replaced by those before it.
+    pub(crate) d_h: *mut T,
+    pub(crate) d_c: *mut T,
+    /// The gradient of this step's output and from a row to the next; null if there is none.
+    pub(crate) d_output: *const T,
+    pub(crate) d_output_row: usize,
+    pub(crate) rows: *const Row,
+    pub(crate) keep_h: Keep<T>,
+    pub(crate) keep_c: Keep<T>,
+    /// The gradient of r∘h, masked by `reset_mask`, which may be null.
+    pub(crate) d_reset: *const T,
+    pub(crate) reset_mask: *const T,
+}
+
+/// The gradient of a new value, and what goes past it to the old one.
+pub(crate) struct Arriving<V> {
+    pub(crate) new: V,
+    pub(crate) old: V,
+}
+
+#[inline(always)]
+unsafe fn part<S: Simd>(keep: Keep<S::T>, at: usize, n: usize, d: S::V) -> Arriving<S::V> {
+    // SAFETY: as for `stay`.
+    unsafe {
+        let kept = match keep {
+            Keep::Nothing => return Arriving { new: d, old: S::zero() },
+            Keep::Mean(p) => S::splat(p),
+            Keep::Drawn(mask) => S::load_up_to(mask.add(at), n),
+        };
+        let old = S::mul(d, kept);
+        Arriving { new: S::sub(d, old), old }
+    }
+}
+
+impl<T: Float> BackStep<T> {
+    #[inline(always)]
+    pub(crate) unsafe fn panel_row<S: Simd<T = T>>(&self, p: usize, row: usize) -> (*const T, *mut T) {
+        let at = p * self.panel + row * PANEL * S::LANES;
+        // SAFETY: the caller's row and panel are there.
+        unsafe { (self.panels.add(at), self.d_panels.add(at)) }
+    }
+
+    /// The gradients of h and c that the step made for the units from `u` on of one row. `None` where the row rests
+    /// or there are no such units: then the gradients of the states are as they should be, and those of the sums are to be
+    /// zero.
+    #[inline(always)]
+    pub(crate) unsafe fn arriving<S: Simd<T = T>>(
+        &self,
+        row: usize,
+        u: usize,
+        has_c: bool,
+    ) -> Option<(Arriving<S::V>, Arriving<S::V>)> {
+        if u >= self.d_hidden {
+            return None;
+        }
+        // SAFETY: as for `Step::settle`.
+        unsafe {
+            let (n, at) = (self.d_hidden - u, row * self.width + u);
+            let zone = row * self.d_hidden + u;
+            let mut d_h = S::load(self.d_h.add(at));
+            let kind = if self.rows.is_null() { Row::Counts } else { *self.rows.add(row) };
+            if !self.d_output.is_null() && kind != Row::RestsAtZero {
+                d_h = S::add(d_h, S::load_up_to(self.d_output.add(row * self.d_output_row + u), n));
+            }
+            if kind != Row::Counts {
+                S::store(self.d_h.add(at), d_h);
+                return None;
+            }
+            let d_c = if has_c { S::load(self.d_c.add(at)) } else { S::zero() };
+            Some((part::<S>(self.keep_h, zone, n, d_h), part::<S>(self.keep_c, zone, n, d_c)))
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The micro-kernel: one tile of a product, held in registers. The recurrence, the input product and all products of
+//! backward are made of it.
+
+use crate::float::Float;
+use crate::simd::{Op, Simd};
+
+/// The most rows of a tile at any level.
+pub(crate) const MAX_ROWS: usize = 12;
+/// The most vectors in a row of a tile.
+pub(crate) const WIDTH: usize = 4;
+
+/// The most rows of a tile of `width` vectors: the accumulators, one row of b and one element of a fit the registers.
+pub(crate) const fn max_rows(registers: usize, width: usize) -> usize {
+    match (registers, width) {
+        (32, 4) => 6,
+        (32, 3) => 9,
+        (32, _) => 12,
+        (_, 4) => 3,
+        (_, 3) => 4,
+        (_, 2) => 6,
+        (_, _) => 12,
+    }
+}
+
+/// `c = c₀ + a·b` for a tile c of `rows` rows and `width` vectors.
+#[derive(Clone, Copy)]
+pub(crate) struct Tile<T> {
+    pub(crate) rows: usize,
+    pub(crate) width: usize,
+    /// The first element of each row of a.
+    pub(crate) a: [*const T; MAX_ROWS],
+    /// From an element of a row of a to the next.
+    pub(crate) a_step: usize,
+    /// The inner dimension is `blocks` times `len`.
+    pub(crate) blocks: usize,
+    pub(crate) len: usize,
+    /// From the start of a block of a to that of the next.
+    pub(crate) a_block: usize,
+    pub(crate) b: *const T,
+    /// From a row of b to the next.
+    pub(crate) b_step: usize,
+    pub(crate) c0: *const T,
+    /// From a row of c₀ to the next; 0 gives all rows of c the same start.
+    pub(crate) c0_step: usize,
+    pub(crate) c: *mut T,
+    pub(crate) c_step: usize,
+}
+
+/// # Safety
+/// The pointers must be valid for what the sizes and steps say; c overlaps neither a nor b. `rows` is at most
+/// [`max_rows`] for the width.
+#[inline(always)]
+pub(crate) unsafe fn multiply<S: Simd>(tile: &Tile<S::T>) {
+    // SAFETY: as for the caller.
+    unsafe { S::call(Multiply(tile)) }
+}
+
+struct Multiply<'a, T>(&'a Tile<T>);
+
+impl<T: Float> Op<T> for Multiply<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd<T = T>>(self) {
+        macro_rules! by_rows {
+            ($width:literal, $($rows:literal)*) => {
+                match self.0.rows {
+                    // SAFETY: as for the caller.
+                    $($rows if $rows <= max_rows(S::REGISTERS, $width) => unsafe { fixed::<S, $rows, $width>(self.0) },)*
+                    rows => unreachable!("a tile of {rows} rows and {} vectors", $width),
+                }
+            };
+        }
+        match self.0.width {
+            4 => by_rows!(4, 1 2 3 4 5 6),
+            3 => by_rows!(3, 1 2 3 4 5 6 7 8 9),
+            2 => by_rows!(2, 1 2 3 4 5 6 7 8 9 10 11 12),
+            1 => by_rows!(1, 1 2 3 4 5 6 7 8 9 10 11 12),
+            width => unreachable!("a tile of {width} vectors"),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn fixed<S: Simd, const M: usize, const N: usize>(tile: &Tile<S::T>) {
+    // SAFETY: as for `multiply`.
+    unsafe {
+        let mut c = [[S::zero(); N]; M];
+        for m in 0..M {
+            for n in 0..N {
+                c[m][n] = S::load(tile.c0.add(m * tile.c0_step + n * S::LANES));
+            }
+        }
+        let mut rows = [tile.a[0]; M];
+        rows.copy_from_slice(&tile.a[..M]);
+        let (a_step, b_step) = (tile.a_step, tile.b_step);
+        let mut b = tile.b;
+        for block in 0..tile.blocks {
+            let mut k = block * tile.a_block;
+            for _ in 0..tile.len {
+                let mut b_row = [S::zero(); N];
+                for n in 0..N {
+                    b_row[n] = S::load(b.add(n * S::LANES));
+                }
+                for m in 0..M {
+                    let a = S::splat(*rows[m].add(k));
+                    for n in 0..N {
+                        c[m][n] = S::fma(a, b_row[n], c[m][n]);
+                    }
+                }
+                k += a_step;
+                b = b.wrapping_add(b_step);
+            }
+        }
+        for m in 0..M {
+            for n in 0..N {
+                S::store(tile.c.add(m * tile.c_step + n * S::LANES), c[m][n]);
+            }
+        }
+    }
+}
+
+/// Cuts `total` rows into tiles of at most `max` rows that differ by at most one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cut {
+    pub(crate) tiles: usize,
+    base: usize,
+    longer: usize,
+}
+
+impl Cut {
+    #[inline(always)]
+    pub(crate) fn new(total: usize, max: usize) -> Self {
+        let tiles = total.div_ceil(max).max(1);
+        Cut { tiles, base: total / tiles, longer: total % tiles }
+    }
+
+    /// The first row of tile `t`; the total for t = `tiles`.
+    #[inline(always)]
+    pub(crate) fn start(&self, t: usize) -> usize {
+        t * self.base + t.min(self.longer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::{Level, run};
+
+    #[test]
+    fn cuts_cover_all_rows() {
+        for total in 1..60 {
+            for max in 1..13 {
+                let cut = Cut::new(total, max);
+                assert_eq!((cut.start(0), cut.start(cut.tiles)), (0, total));
+                assert!((0..cut.tiles).all(|t| (1..=max).contains(&(cut.start(t + 1) - cut.start(t)))));
+            }
+        }
+    }
+
+    struct AllTiles;
+
+    impl Op<f64> for AllTiles {
+        type Output = ();
+        #[inline(always)]
+        unsafe fn run<S: Simd<T = f64>>(self) {
+            let (blocks, len, a_block, a_step) = (3, 5, 11, 2);
+            let mut random = fastrand::Rng::with_seed(1);
+            for width in 1..=WIDTH {
+                for rows in 1..=max_rows(S::REGISTERS, width) {
+                    let row = width * S::LANES;
+                    let mut numbers = |n: usize| -> Vec<f64> { (0..n).map(|_| random.f64() - 0.5).collect() };
+                    let (a, b, c0) = (numbers(rows * 40), numbers(blocks * len * row), numbers(rows * row));
+                    let mut c = vec![f64::NAN; rows * row];
+                    let mut a_rows = [a.as_ptr(); MAX_ROWS];
+                    (0..rows).for_each(|m| a_rows[m] = a[m * 40..].as_ptr());
+                    let tile = Tile {
+                        rows,
+                        width,
+                        a: a_rows,
+                        a_step,
+                        blocks,
+                        len,
+                        a_block,
+                        b: b.as_ptr(),
+                        b_step: row,
+                        c0: c0.as_ptr(),
+                        c0_step: row,
+                        c: c.as_mut_ptr(),
+                        c_step: row,
+                    };
+                    // SAFETY: the vectors have the sizes that the tile says.
+                    unsafe { multiply::<S>(&tile) };
+                    for (m, n) in (0..rows).flat_map(|m| (0..row).map(move |n| (m, n))) {
+                        let products = (0..blocks * len)
+                            .map(|k| a[m * 40 + (k / len) * a_block + (k % len) * a_step] * b[k * row + n]);
+                        let expected = c0[m * row + n] + products.sum::<f64>();
+                        assert!((c[m * row + n] - expected).abs() < 1e-14, "{rows} rows of {width}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_tile_is_the_product() {
+        Level::available().into_iter().for_each(|level| run(level, AllTiles));
+    }
+}
