@@ -35,8 +35,43 @@ pub fn backward<T: Float>(
     let panels = |part: &SavedPart<T>| part.panels.len();
     let expected = plan.parts.iter().map(|part| part.len() * sequence.time * plan.panel_elements());
     assert!(saved.parts.iter().map(panels).eq(expected), "saved for a layer or sequence of another size");
-    with_kernel!(layer.cell, start(&plan, layer, sequence, saved, given, wanted));
+    T::run_backward(&plan, layer, sequence, saved, given, wanted);
 }
+
+/// The same for one element type, so that it is compiled with this crate and not with those that call it.
+pub trait Entry: Sized {
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "sealed")]
+    fn run_backward(
+        plan: &Plan,
+        layer: &Layer<Self>,
+        sequence: &Sequence<Self>,
+        saved: &Saved<Self>,
+        given: OutputGradients<Self>,
+        wanted: Gradients<Self>,
+    );
+}
+
+macro_rules! entry {
+    ($t:ty) => {
+        impl Entry for $t {
+            #[expect(private_interfaces, reason = "sealed")]
+            fn run_backward(
+                plan: &Plan,
+                layer: &Layer<$t>,
+                sequence: &Sequence<$t>,
+                saved: &Saved<$t>,
+                given: OutputGradients<$t>,
+                wanted: Gradients<$t>,
+            ) {
+                with_kernel!(layer.cell, start(plan, layer, sequence, saved, given, wanted));
+            }
+        }
+    };
+}
+
+entry!(f32);
+entry!(f64);
 
 /// The sums of one thread.
 struct Sums<T> {

@@ -50,7 +50,7 @@ impl<T> std::fmt::Debug for Saved<T> {
 pub fn forward<T: Float>(machine: Machine, layer: &Layer<T>, sequence: &Sequence<T>, output: Output<T>) {
     check_forward(layer, sequence);
     check_output(layer, sequence, &output);
-    with_kernel!(layer.cell, start(machine, layer, sequence, output, false));
+    T::run_forward(machine, layer, sequence, output, false);
 }
 
 /// Runs `layer` over `sequence` and saves what [`backward`](crate::backward) needs.
@@ -65,9 +65,42 @@ pub fn forward_saving<T: Float>(
 ) -> Saved<T> {
     check_forward(layer, sequence);
     check_output(layer, sequence, &output);
-    let (plan, parts) = with_kernel!(layer.cell, start(machine, layer, sequence, output, true));
+    let (plan, parts) = T::run_forward(machine, layer, sequence, output, true);
     Saved { plan, parts }
 }
+
+/// The same for one element type, so that it is compiled with this crate and not with those that call it.
+pub trait Entry: Sized {
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "sealed")]
+    fn run_forward(
+        machine: Machine,
+        layer: &Layer<Self>,
+        sequence: &Sequence<Self>,
+        output: Output<Self>,
+        save: bool,
+    ) -> (Plan, Vec<SavedPart<Self>>);
+}
+
+macro_rules! entry {
+    ($t:ty) => {
+        impl Entry for $t {
+            #[expect(private_interfaces, reason = "sealed")]
+            fn run_forward(
+                machine: Machine,
+                layer: &Layer<$t>,
+                sequence: &Sequence<$t>,
+                output: Output<$t>,
+                save: bool,
+            ) -> (Plan, Vec<SavedPart<$t>>) {
+                with_kernel!(layer.cell, start(machine, layer, sequence, output, save))
+            }
+        }
+    };
+}
+
+entry!(f32);
+entry!(f64);
 
 fn start<T: Float, K: Kernel>(
     machine: Machine,

@@ -6,6 +6,7 @@ mod float;
 mod forward;
 pub mod math;
 mod pack;
+mod peak;
 mod plan;
 mod pool;
 mod simd;
@@ -20,6 +21,7 @@ pub use args::{
 pub use backward::backward;
 pub use float::Float;
 pub use forward::{Saved, forward, forward_saving};
+pub use peak::fma_peak;
 pub use pool::{kept_memory, release_memory};
 pub use simd::Level;
 pub use threads::Machine;
