@@ -291,7 +291,7 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
                             }
                         };
                     }
-                    self.step::<S>(&step, &left);
+                    self.step::<S>(s, &step, &left);
                 }
                 from = to;
             }
@@ -436,7 +436,7 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
 
     /// One step of the recurrence: products into the panels, then the cell, tile by tile.
     #[inline(always)]
-    unsafe fn step<S: Simd<T = T>>(&self, step: &Step<T>, left: &[*const T; 4]) {
+    unsafe fn step<S: Simd<T = T>>(&self, s: usize, step: &Step<T>, left: &[*const T; 4]) {
         let parts = &self.plan.products.h;
         let resets = parts.iter().any(|part| part.reset);
         for reset in [false, true] {
@@ -447,6 +447,8 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
             let most = now().map(|(_, part)| max_rows(S::REGISTERS, part.width(K::BLOCKS))).min().unwrap_or(1);
             let cut = Cut::new(self.part.len(), most);
             for p in 0..self.plan.panels {
+                // To and fro: the weights that one step used last are still in the L1 cache when the next begins.
+                let p = if s % 2 == 0 { p } else { self.plan.panels - 1 - p };
                 for tile in 0..cut.tiles {
                     let (from, to) = (cut.start(tile), cut.start(tile + 1));
                     // SAFETY: as for `run`.

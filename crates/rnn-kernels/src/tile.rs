@@ -66,7 +66,9 @@ impl<T: Float> Op<T> for Multiply<'_, T> {
             ($width:literal, $($rows:literal)*) => {
                 match self.0.rows {
                     // SAFETY: as for the caller.
-                    $($rows if $rows <= max_rows(S::REGISTERS, $width) => unsafe { fixed::<S, $rows, $width>(self.0) },)*
+                    $($rows if $rows <= max_rows(S::REGISTERS, $width) => unsafe {
+                        fixed::<S, $rows, $width, { sets($rows, $width) }>(self.0)
+                    },)*
                     rows => unreachable!("a tile of {rows} rows and {} vectors", $width),
                 }
             };
@@ -81,14 +83,24 @@ impl<T: Float> Op<T> for Multiply<'_, T> {
     }
 }
 
+/// How many sets of accumulators take turns: a fused multiply-add takes 4 cycles and two start in each, so 8 must be
+/// under way.
+const fn sets(rows: usize, width: usize) -> usize {
+    match rows * width {
+        0..4 => 4,
+        4..8 => 2,
+        _ => 1,
+    }
+}
+
 #[inline(always)]
-unsafe fn fixed<S: Simd, const M: usize, const N: usize>(tile: &Tile<S::T>) {
+unsafe fn fixed<S: Simd, const M: usize, const N: usize, const SETS: usize>(tile: &Tile<S::T>) {
     // SAFETY: as for `multiply`.
     unsafe {
-        let mut c = [[S::zero(); N]; M];
+        let mut c = [[[S::zero(); N]; M]; SETS];
         for m in 0..M {
             for n in 0..N {
-                c[m][n] = S::load(tile.c0.add(m * tile.c0_step + n * S::LANES));
+                c[0][m][n] = S::load(tile.c0.add(m * tile.c0_step + n * S::LANES));
             }
         }
         let mut rows = [tile.a[0]; M];
@@ -97,24 +109,49 @@ unsafe fn fixed<S: Simd, const M: usize, const N: usize>(tile: &Tile<S::T>) {
         let mut b = tile.b;
         for block in 0..tile.blocks {
             let mut k = block * tile.a_block;
-            for _ in 0..tile.len {
-                let mut b_row = [S::zero(); N];
-                for n in 0..N {
-                    b_row[n] = S::load(b.add(n * S::LANES));
+            for _ in 0..tile.len / SETS {
+                for c in &mut c {
+                    multiply_add::<S, M, N>(c, &rows, k, b);
+                    k += a_step;
+                    b = b.wrapping_add(b_step);
                 }
-                for m in 0..M {
-                    let a = S::splat(*rows[m].add(k));
-                    for n in 0..N {
-                        c[m][n] = S::fma(a, b_row[n], c[m][n]);
-                    }
-                }
+            }
+            for _ in 0..tile.len % SETS {
+                multiply_add::<S, M, N>(&mut c[0], &rows, k, b);
                 k += a_step;
                 b = b.wrapping_add(b_step);
             }
         }
         for m in 0..M {
             for n in 0..N {
-                S::store(tile.c.add(m * tile.c_step + n * S::LANES), c[m][n]);
+                let mut sum = c[0][m][n];
+                for set in &c[1..] {
+                    sum = S::add(sum, set[m][n]);
+                }
+                S::store(tile.c.add(m * tile.c_step + n * S::LANES), sum);
+            }
+        }
+    }
+}
+
+/// `c += a·b` for column `k` of a and the row of b at `b`.
+#[inline(always)]
+unsafe fn multiply_add<S: Simd, const M: usize, const N: usize>(
+    c: &mut [[S::V; N]; M],
+    rows: &[*const S::T; M],
+    k: usize,
+    b: *const S::T,
+) {
+    // SAFETY: as for `multiply`.
+    unsafe {
+        let mut b_row = [S::zero(); N];
+        for n in 0..N {
+            b_row[n] = S::load(b.add(n * S::LANES));
+        }
+        for m in 0..M {
+            let a = S::splat(*rows[m].add(k));
+            for n in 0..N {
+                c[m][n] = S::fma(a, b_row[n], c[m][n]);
             }
         }
     }
