@@ -9,7 +9,7 @@ use crate::pool::{Buffer, take};
 use crate::simd::{Op, Simd, run};
 use crate::step::{Keep, MaskedCopy, Row, Step};
 use crate::threads::{Machine, Shared, each};
-use crate::tile::{Cut, MAX_ROWS, Tile, max_rows, multiply};
+use crate::tile::{Cut, Tile, max_rows, multiply};
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -381,14 +381,14 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
             for p in 0..plan.panels {
                 for tile in 0..cut.tiles {
                     let (q, end) = (cut.start(tile), cut.start(tile + 1));
-                    let mut a = [std::ptr::null(); MAX_ROWS];
-                    a[..end - q].copy_from_slice(&x_rows[q..end]);
                     // SAFETY: the packed weights, biases and panels as the plan has them; rows of d_input elements.
                     unsafe {
                         multiply::<S>(&Tile {
                             rows: end - q,
                             width,
-                            a,
+                            a: std::ptr::null(),
+                            a_row: 0,
+                            a_rows: x_rows[q..end].as_ptr(),
                             a_step: 1,
                             blocks: 1,
                             len: d_input,
@@ -481,17 +481,15 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
     ) {
         let d_hidden = self.layer.d_hidden;
         let width = part.width(K::BLOCKS);
-        let mut a = [left; MAX_ROWS];
         // SAFETY: rows of the state; the packed weights and panels as the plan has them.
         unsafe {
-            for (i, a) in a[..to - from].iter_mut().enumerate() {
-                *a = left.add((from + i) * step.width);
-            }
             let c = step.panel_row::<S>(p, from).add(part.offset * S::LANES);
             multiply::<S>(&Tile {
                 rows: to - from,
                 width,
-                a,
+                a: left.add(from * step.width),
+                a_row: step.width,
+                a_rows: std::ptr::null(),
                 a_step: 1,
                 blocks: 1,
                 len: d_hidden,

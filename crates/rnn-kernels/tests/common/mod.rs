@@ -6,17 +6,17 @@ pub mod naive;
 pub mod tape;
 
 use case::{Case, Results};
+use naive::Expected;
 use rnn_kernels::Level;
 
-/// `max|a−b| ≤ tolerance·max|b|` for each tensor.
-pub fn assert_equal(found: &Results, expected: &Results, tolerance: f64, what: &str) {
-    assert_eq!(found.iter().map(|r| r.0).collect::<Vec<_>>(), expected.iter().map(|r| r.0).collect::<Vec<_>>());
-    for ((name, found), (_, expected)) in found.iter().zip(expected) {
-        assert_eq!(found.len(), expected.len(), "{name} of {what}");
-        let scale = expected.iter().fold(0.0, |max: f64, x| max.max(x.abs()));
-        for (i, (a, b)) in found.iter().zip(expected).enumerate() {
-            let close = (a - b).abs() <= tolerance * scale;
-            assert!(close, "{name}[{i}] is {a}, not {b}, at scale {scale}, of {what}");
+/// `max|a−b| ≤ tolerance·scale` for each tensor; NaN equals nothing.
+pub fn assert_equal(found: &Results, expected: &[Expected], tolerance: f64, what: &str) {
+    assert_eq!(found.len(), expected.len());
+    for ((name, found), expected) in found.iter().zip(expected) {
+        assert_eq!((*name, found.len()), (expected.name, expected.values.len()), "{what}");
+        for (i, (a, b)) in found.iter().zip(&expected.values).enumerate() {
+            let close = (a - b).abs() <= tolerance * expected.scale;
+            assert!(close, "{name}[{i}] is {a}, not {b}, at scale {}, of {what}", expected.scale);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 /// A number on the tape; its index.
 #[derive(Debug, Clone, Copy)]
-pub struct Var(usize);
+pub struct Var(pub usize);
 
 #[derive(Default)]
 pub struct Tape {
@@ -74,23 +74,22 @@ impl Tape {
         self.push(x.max(0.0), [(a, f64::from(u8::from(x > 0.0)))])
     }
 
-    /// The gradients of all numbers, given those of some.
-    pub fn backward(&self, given: impl IntoIterator<Item = (Var, f64)>) -> Vec<f64> {
+    /// The gradients of all numbers, given those of some; and the sums of the absolute values of their terms.
+    pub fn backward(&self, given: impl IntoIterator<Item = (Var, f64)>) -> Vec<[f64; 2]> {
         let (ends, factors) = (self.ends.borrow(), self.factors.borrow());
-        let mut gradients = vec![0.0; ends.len()];
+        let mut gradients = vec![[0.0; 2]; ends.len()];
         for (var, gradient) in given {
-            gradients[var.0] += gradient;
+            gradients[var.0][0] += gradient;
+            gradients[var.0][1] += gradient.abs();
         }
         for i in (0..ends.len()).rev() {
             let start = if i == 0 { 0 } else { ends[i - 1] };
             for &(var, d) in &factors[start..ends[i]] {
-                gradients[var] += gradients[i] * d;
+                let [gradient, terms] = gradients[i];
+                gradients[var][0] += gradient * d;
+                gradients[var][1] += terms * d.abs();
             }
         }
         gradients
     }
-}
-
-pub fn at(gradients: &[f64], vars: &[Var]) -> Vec<f64> {
-    vars.iter().map(|var| gradients[var.0]).collect()
 }
