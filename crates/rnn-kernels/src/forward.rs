@@ -291,7 +291,7 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
                             }
                         };
                     }
-                    self.step::<S>(s, &step, &left);
+                    advance::<S, K>(plan, self.w_hh, batch, s, &step, &left);
                 }
                 from = to;
             }
@@ -433,74 +433,63 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
             }
         }
     }
+}
 
-    /// One step of the recurrence: products into the panels, then the cell, tile by tile.
-    #[inline(always)]
-    unsafe fn step<S: Simd<T = T>>(&self, s: usize, step: &Step<T>, left: &[*const T; 4]) {
-        let parts = &self.plan.products.h;
-        let resets = parts.iter().any(|part| part.reset);
-        for reset in [false, true] {
-            if reset && !resets {
-                break;
-            }
-            let now = || parts.iter().enumerate().filter(move |(_, part)| part.reset == reset);
-            let most = now().map(|(_, part)| max_rows(S::REGISTERS, part.width(K::BLOCKS))).min().unwrap_or(1);
-            let cut = Cut::new(self.part.len(), most);
-            for p in 0..self.plan.panels {
-                // To and fro: the weights that one step used last are still in the L1 cache when the next begins.
-                let p = if s % 2 == 0 { p } else { self.plan.panels - 1 - p };
-                for tile in 0..cut.tiles {
-                    let (from, to) = (cut.start(tile), cut.start(tile + 1));
-                    // SAFETY: as for `run`.
-                    unsafe {
-                        for (i, part) in now() {
-                            self.recurrent_product::<S>(step, part, left[i], &self.w_hh[i], p, from, to);
-                        }
-                        if resets && !reset {
-                            K::reset::<S>(step, p, from, to);
-                        } else {
-                            K::finish::<S>(step, p, from, to);
-                        }
+/// One step of the recurrence for `batch` rows: products into the panels, then the cell, tile by tile. `left` has the left
+/// factor of each part of the product, `w_hh` the right one, packed.
+#[inline(always)]
+pub(crate) unsafe fn advance<S: Simd, K: Kernel>(
+    plan: &Plan,
+    w_hh: &[Buffer<S::T>],
+    batch: usize,
+    s: usize,
+    step: &Step<S::T>,
+    left: &[*const S::T; 4],
+) {
+    let parts = &plan.products.h;
+    let resets = parts.iter().any(|part| part.reset);
+    for reset in [false, true] {
+        if reset && !resets {
+            break;
+        }
+        let now = || parts.iter().enumerate().filter(move |(_, part)| part.reset == reset);
+        let most = now().map(|(_, part)| max_rows(S::REGISTERS, part.width(K::BLOCKS))).min().unwrap_or(1);
+        let cut = Cut::new(batch, most);
+        for p in 0..plan.panels {
+            // To and fro: the weights that one step used last are still in the L1 cache when the next begins.
+            let p = if s % 2 == 0 { p } else { plan.panels - 1 - p };
+            for tile in 0..cut.tiles {
+                let (from, to) = (cut.start(tile), cut.start(tile + 1));
+                // SAFETY: rows of the state; the packed weights and panels as the plan has them.
+                unsafe {
+                    for (i, part) in now() {
+                        let width = part.width(K::BLOCKS);
+                        let c = step.panel_row::<S>(p, from).add(part.offset * S::LANES);
+                        multiply::<S>(&Tile {
+                            rows: to - from,
+                            width,
+                            a: left[i].add(from * step.width),
+                            a_row: step.width,
+                            a_rows: std::ptr::null(),
+                            a_step: 1,
+                            blocks: 1,
+                            len: step.d_hidden,
+                            a_block: 0,
+                            b: w_hh[i].as_ptr().add(p * step.d_hidden * width * S::LANES),
+                            b_step: width * S::LANES,
+                            c0: c,
+                            c0_step: PANEL * S::LANES,
+                            c,
+                            c_step: PANEL * S::LANES,
+                        });
+                    }
+                    if resets && !reset {
+                        K::reset::<S>(step, p, from, to);
+                    } else {
+                        K::finish::<S>(step, p, from, to);
                     }
                 }
             }
-        }
-    }
-
-    #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "one tile of one product at one step")]
-    unsafe fn recurrent_product<S: Simd<T = T>>(
-        &self,
-        step: &Step<T>,
-        part: &Part,
-        left: *const T,
-        packed: &[T],
-        p: usize,
-        from: usize,
-        to: usize,
-    ) {
-        let d_hidden = self.layer.d_hidden;
-        let width = part.width(K::BLOCKS);
-        // SAFETY: rows of the state; the packed weights and panels as the plan has them.
-        unsafe {
-            let c = step.panel_row::<S>(p, from).add(part.offset * S::LANES);
-            multiply::<S>(&Tile {
-                rows: to - from,
-                width,
-                a: left.add(from * step.width),
-                a_row: step.width,
-                a_rows: std::ptr::null(),
-                a_step: 1,
-                blocks: 1,
-                len: d_hidden,
-                a_block: 0,
-                b: packed.as_ptr().add(p * d_hidden * width * S::LANES),
-                b_step: width * S::LANES,
-                c0: c,
-                c0_step: PANEL * S::LANES,
-                c,
-                c_step: PANEL * S::LANES,
-            });
         }
     }
 }

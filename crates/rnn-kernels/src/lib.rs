@@ -11,6 +11,7 @@ mod plan;
 mod pool;
 mod simd;
 mod step;
+mod stepper;
 mod threads;
 mod tile;
 
@@ -24,4 +25,5 @@ pub use forward::{Saved, forward, forward_saving};
 pub use peak::fma_peak;
 pub use pool::{kept_memory, release_memory};
 pub use simd::Level;
+pub use stepper::{Dense, Stepper};
 pub use threads::Machine;
