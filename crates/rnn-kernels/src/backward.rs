@@ -318,14 +318,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
             scratch.d_reset.fill(T::ZERO);
             // SAFETY: as for `run`.
             unsafe {
-                self.recurrent_gradient::<S>(
-                    scratch,
-                    &step,
-                    part,
-                    &self.h_parts[i],
-                    std::ptr::null(),
-                    step.d_reset.cast_mut(),
-                );
+                self.recurrent_gradient::<S>(scratch, &step, part, &self.h_parts[i], std::ptr::null(), step.d_reset.cast_mut());
                 for p in 0..plan.panels {
                     K::backward_reset::<S>(&step, p, 0, batch);
                 }
@@ -364,14 +357,12 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                 unsafe {
                     let to = to.add(from * step.width + first);
                     let whole = mask.is_null();
-                    let mut a = [std::ptr::null(); MAX_ROWS];
-                    for (m, a) in a[..end - from].iter_mut().enumerate() {
-                        *a = step.d_panels.add(((from + m) * PANEL + part.offset) * S::LANES);
-                    }
                     multiply::<S>(&Tile {
                         rows: end - from,
                         width,
-                        a,
+                        a: step.d_panels.add((from * PANEL + part.offset) * S::LANES),
+                        a_row: PANEL * S::LANES,
+                        a_rows: std::ptr::null(),
                         a_step: 1,
                         blocks: self.plan.panels,
                         len: part.width(K::BLOCKS) * S::LANES,
@@ -418,14 +409,12 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                     let inner = self.plan.panels * part.width(K::BLOCKS) * S::LANES;
                     // SAFETY: rows of the chunk's panels and of the input's gradient, packed weights as the plan has them.
                     unsafe {
-                        let mut a = [std::ptr::null(); MAX_ROWS];
-                        for (m, a) in a[..end - from].iter_mut().enumerate() {
-                            *a = scratch.d_panels.as_ptr().add(((from + m) * PANEL + part.offset) * S::LANES);
-                        }
                         multiply::<S>(&Tile {
                             rows: end - from,
                             width,
-                            a,
+                            a: scratch.d_panels.as_ptr().add((from * PANEL + part.offset) * S::LANES),
+                            a_row: PANEL * S::LANES,
+                            a_rows: std::ptr::null(),
                             a_step: 1,
                             blocks: self.plan.panels,
                             len: part.width(K::BLOCKS) * S::LANES,
@@ -495,20 +484,36 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                     }
                 } else {
                     for part in &plan.products.x {
+                        let sums = self.sums.w_ih.as_mut_ptr();
+                        if let (None, Input::Dense { values, strides }, true) =
+                            (part.mask, self.sequence.input, self.saved.rows.is_empty())
+                        {
+                            let start = &values[strides.at(self.part.start, self.sequence.step(steps.start))..];
+                            let step = if self.sequence.reverse { strides.time.wrapping_neg() } else { strides.time };
+                            let left = Left::Strided(start.as_ptr(), step, strides.batch);
+                            product::<S>(plan.panels, part, K::BLOCKS, scratch, left, [steps.len(), batch], d_input, sums, first);
+                            continue;
+                        }
                         input_rows(self.sequence, self.part.clone(), steps.clone(), rows);
                         if let Some(mask) = part.mask {
                             masked(rows, self.sequence.input_masks[mask], d_input, &mut scratch.masked);
                         }
                         self.skip_resting(rows, &scratch.zeros, steps.start);
-                        let sums = self.sums.w_ih.as_mut_ptr();
-                        product::<S>(plan.panels, part, K::BLOCKS, scratch, rows, d_input, sums, first);
+                        let left = Left::Rows(rows);
+                        product::<S>(plan.panels, part, K::BLOCKS, scratch, left, [steps.len(), batch], d_input, sums, first);
                     }
                 }
             }
             if !self.sums.w_hh.is_empty() {
                 for part in &plan.products.h {
-                    rows.clear();
+                    let sums = self.sums.w_hh.as_mut_ptr();
                     let h = self.saved.h[steps.start * batch * plan.width..].as_ptr();
+                    if !part.reset && part.mask.is_none() && self.saved.rows.is_empty() {
+                        let left = Left::Strided(h, batch * plan.width, plan.width);
+                        product::<S>(plan.panels, part, K::BLOCKS, scratch, left, [steps.len(), batch], d_hidden, sums, first);
+                        continue;
+                    }
+                    rows.clear();
                     rows.extend((0..steps.len() * batch).map(|q| h.wrapping_add(q * plan.width)));
                     if part.reset {
                         self.reset_rows::<S>(scratch, steps.clone(), rows);
@@ -517,8 +522,8 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                         masked(rows, self.sequence.recurrent_masks[mask], d_hidden, &mut scratch.masked);
                     }
                     self.skip_resting(rows, &scratch.zeros, steps.start);
-                    let sums = self.sums.w_hh.as_mut_ptr();
-                    product::<S>(plan.panels, part, K::BLOCKS, scratch, rows, d_hidden, sums, first);
+                    let left = Left::Rows(rows);
+                    product::<S>(plan.panels, part, K::BLOCKS, scratch, left, [steps.len(), batch], d_hidden, sums, first);
                 }
             }
         }
@@ -604,7 +609,15 @@ unsafe fn add_rows<S: Simd>(
     }
 }
 
-/// Adds `leftᵀ·d_sums` of a chunk to the sums of one part of a weight's gradient; `left` is rows of `inner` elements.
+/// The left factor of a weight's gradient: a row of `inner` elements for each row of the chunk.
+enum Left<'a, T> {
+    /// Where the first row lies, from a step's first row to the next step's (it may wrap around), and from row to row.
+    Strided(*const T, usize, usize),
+    /// Anywhere.
+    Rows(&'a [*const T]),
+}
+
+/// Adds `leftᵀ·d_sums` of a chunk of `steps` steps of `batch` rows to the sums of one part of a weight's gradient.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "one product: its two factors, their sizes, where it goes")]
 unsafe fn product<S: Simd>(
@@ -612,21 +625,24 @@ unsafe fn product<S: Simd>(
     part: &Part,
     blocks: usize,
     scratch: &mut Scratch<S::T>,
-    left: &[*const S::T],
+    left: Left<S::T>,
+    [steps, batch]: [usize; 2],
     inner: usize,
     sums: *mut S::T,
     first: bool,
 ) {
-    let (rows, width) = (left.len(), part.width(blocks));
+    let (rows, width) = (steps * batch, part.width(blocks));
     let cut = Cut::new(inner, max_rows(S::REGISTERS, width));
-    for tile in 0..cut.tiles {
-        let (from, end) = (cut.start(tile), cut.start(tile + 1));
-        let mut to = scratch.packed[from * rows..].as_mut_ptr();
-        for row in left {
-            // SAFETY: the row has `inner` elements, the buffer room for as many from each row.
-            unsafe {
-                std::ptr::copy_nonoverlapping(row.add(from), to, end - from);
-                to = to.add(end - from);
+    if let Left::Rows(left) = left {
+        for tile in 0..cut.tiles {
+            let (from, end) = (cut.start(tile), cut.start(tile + 1));
+            let mut to = scratch.packed[from * rows..].as_mut_ptr();
+            for row in left {
+                // SAFETY: the row has `inner` elements, the buffer room for as many from each row.
+                unsafe {
+                    std::ptr::copy_nonoverlapping(row.add(from), to, end - from);
+                    to = to.add(end - from);
+                }
             }
         }
     }
@@ -634,21 +650,25 @@ unsafe fn product<S: Simd>(
     for p in 0..panels {
         for tile in 0..cut.tiles {
             let (from, end) = (cut.start(tile), cut.start(tile + 1));
-            // SAFETY: the packed factor, the chunk's panels and the sums as laid out above.
+            // SAFETY: the left factor, the chunk's panels and the sums as laid out above.
             unsafe {
-                let mut a = [std::ptr::null(); MAX_ROWS];
-                for (m, a) in a[..end - from].iter_mut().enumerate() {
-                    *a = scratch.packed.as_ptr().add(from * rows + m);
-                }
+                let (a, a_block, a_step) = match left {
+                    Left::Strided(start, step, row) => (start.add(from), step, row),
+                    Left::Rows(_) => {
+                        (scratch.packed.as_ptr().add(from * rows), batch * (end - from), end - from)
+                    }
+                };
                 let c = sums.add((p * inner + from) * row + part.offset * S::LANES);
                 multiply::<S>(&Tile {
                     rows: end - from,
                     width,
                     a,
-                    a_step: end - from,
-                    blocks: 1,
-                    len: rows,
-                    a_block: 0,
+                    a_row: 1,
+                    a_rows: std::ptr::null(),
+                    a_step,
+                    blocks: steps,
+                    len: batch,
+                    a_block,
                     b: scratch.d_panels.as_ptr().add(p * rows * row + part.offset * S::LANES),
                     b_step: row,
                     c0: if first { scratch.zeros.as_ptr() } else { c },

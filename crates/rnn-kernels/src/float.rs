@@ -32,7 +32,15 @@ pub(crate) mod sealed {
     use super::*;
 
     /// The instruction sets for an element type, and the constants of its exponential.
-    pub trait Levels: crate::forward::Entry + crate::backward::Entry + Sized + 'static {
+    pub trait Levels:
+        crate::forward::Entry
+        + crate::backward::Entry
+        + crate::stepper::Entry
+        + crate::optim::Entry
+        + crate::scatter::Entry
+        + Sized
+        + 'static
+    {
         type Portable: Simd<T = Self>;
         #[cfg(target_arch = "x86_64")]
         type Avx2: Simd<T = Self>;

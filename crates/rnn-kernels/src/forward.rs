@@ -9,7 +9,7 @@ use crate::pool::{Buffer, take};
 use crate::simd::{Op, Simd, run};
 use crate::step::{Keep, MaskedCopy, Row, Step};
 use crate::threads::{Machine, Shared, each};
-use crate::tile::{Cut, MAX_ROWS, Tile, max_rows, multiply};
+use crate::tile::{Cut, Tile, max_rows, multiply};
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -179,12 +179,7 @@ struct Forward<'a, T, K> {
 }
 
 /// The rows of a chunk: where each one's left factor lies.
-pub(crate) fn input_rows<T: Float>(
-    sequence: &Sequence<T>,
-    part: Range<usize>,
-    steps: Range<usize>,
-    to: &mut Vec<*const T>,
-) {
+pub(crate) fn input_rows<T: Float>(sequence: &Sequence<T>, part: Range<usize>, steps: Range<usize>, to: &mut Vec<*const T>) {
     to.clear();
     if let Input::Dense { values, strides } = sequence.input {
         for s in steps {
@@ -196,13 +191,7 @@ pub(crate) fn input_rows<T: Float>(
 
 /// Rows times the mask of their row of the batch; `rows` is replaced by where the products lie.
 #[inline(always)]
-pub(crate) unsafe fn masked_rows<S: Simd>(
-    rows: &mut [*const S::T],
-    mask: *const S::T,
-    n: usize,
-    to: &mut [S::T],
-    batch: usize,
-) {
+pub(crate) unsafe fn masked_rows<S: Simd>(rows: &mut [*const S::T], mask: *const S::T, n: usize, to: &mut [S::T], batch: usize) {
     let width = n.next_multiple_of(S::LANES);
     for (q, row) in rows.iter_mut().enumerate() {
         let to = to[q * width..][..width].as_mut_ptr();
@@ -234,8 +223,7 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
         let mut masked_x = take::<T>(masked_x);
 
         // Each masked copy of h twice: one is read while the next is written.
-        let masks: Vec<usize> =
-            plan.products.h.iter().filter(|part| !part.reset).filter_map(|part| part.mask).collect();
+        let masks: Vec<usize> = plan.products.h.iter().filter(|part| !part.reset).filter_map(|part| part.mask).collect();
         let mut masked_h = take::<T>(2 * masks.len() * state);
         let mut reset = take::<T>(if plan.products.h.iter().any(|part| part.reset) { state } else { 0 });
         let (masked_h, reset) = (masked_h.as_mut_ptr(), reset.as_mut_ptr());
@@ -261,8 +249,7 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
             let mut from = 0;
             while from < time {
                 let to = (from + chunk).min(time);
-                let panels =
-                    if self.save { self.panels.add(from * batch * plan.panel_elements()) } else { self.panels };
+                let panels = if self.save { self.panels.add(from * batch * plan.panel_elements()) } else { self.panels };
                 self.input_sums::<S>(panels, from..to, &mut x_rows, &mut masked_x);
                 for s in from..to {
                     let t = self.sequence.step(s);
@@ -304,7 +291,7 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
                             }
                         };
                     }
-                    self.step::<S>(&step, &left);
+                    advance::<S, K>(plan, self.w_hh, batch, s, &step, &left);
                 }
                 from = to;
             }
@@ -394,14 +381,14 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
             for p in 0..plan.panels {
                 for tile in 0..cut.tiles {
                     let (q, end) = (cut.start(tile), cut.start(tile + 1));
-                    let mut a = [std::ptr::null(); MAX_ROWS];
-                    a[..end - q].copy_from_slice(&x_rows[q..end]);
                     // SAFETY: the packed weights, biases and panels as the plan has them; rows of d_input elements.
                     unsafe {
                         multiply::<S>(&Tile {
                             rows: end - q,
                             width,
-                            a,
+                            a: std::ptr::null(),
+                            a_row: 0,
+                            a_rows: x_rows[q..end].as_ptr(),
                             a_step: 1,
                             blocks: 1,
                             len: d_input,
@@ -446,74 +433,63 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
             }
         }
     }
+}
 
-    /// One step of the recurrence: products into the panels, then the cell, tile by tile.
-    #[inline(always)]
-    unsafe fn step<S: Simd<T = T>>(&self, step: &Step<T>, left: &[*const T; 4]) {
-        let parts = &self.plan.products.h;
-        let resets = parts.iter().any(|part| part.reset);
-        for reset in [false, true] {
-            if reset && !resets {
-                break;
-            }
-            let now = || parts.iter().enumerate().filter(move |(_, part)| part.reset == reset);
-            let most = now().map(|(_, part)| max_rows(S::REGISTERS, part.width(K::BLOCKS))).min().unwrap_or(1);
-            let cut = Cut::new(self.part.len(), most);
-            for p in 0..self.plan.panels {
-                for tile in 0..cut.tiles {
-                    let (from, to) = (cut.start(tile), cut.start(tile + 1));
-                    // SAFETY: as for `run`.
-                    unsafe {
-                        for (i, part) in now() {
-                            self.recurrent_product::<S>(step, part, left[i], &self.w_hh[i], p, from, to);
-                        }
-                        if resets && !reset {
-                            K::reset::<S>(step, p, from, to);
-                        } else {
-                            K::finish::<S>(step, p, from, to);
-                        }
+/// One step of the recurrence for `batch` rows: products into the panels, then the cell, tile by tile. `left` has the left
+/// factor of each part of the product, `w_hh` the right one, packed.
+#[inline(always)]
+pub(crate) unsafe fn advance<S: Simd, K: Kernel>(
+    plan: &Plan,
+    w_hh: &[Buffer<S::T>],
+    batch: usize,
+    s: usize,
+    step: &Step<S::T>,
+    left: &[*const S::T; 4],
+) {
+    let parts = &plan.products.h;
+    let resets = parts.iter().any(|part| part.reset);
+    for reset in [false, true] {
+        if reset && !resets {
+            break;
+        }
+        let now = || parts.iter().enumerate().filter(move |(_, part)| part.reset == reset);
+        let most = now().map(|(_, part)| max_rows(S::REGISTERS, part.width(K::BLOCKS))).min().unwrap_or(1);
+        let cut = Cut::new(batch, most);
+        for p in 0..plan.panels {
+            // To and fro: the weights that one step used last are still in the L1 cache when the next begins.
+            let p = if s % 2 == 0 { p } else { plan.panels - 1 - p };
+            for tile in 0..cut.tiles {
+                let (from, to) = (cut.start(tile), cut.start(tile + 1));
+                // SAFETY: rows of the state; the packed weights and panels as the plan has them.
+                unsafe {
+                    for (i, part) in now() {
+                        let width = part.width(K::BLOCKS);
+                        let c = step.panel_row::<S>(p, from).add(part.offset * S::LANES);
+                        multiply::<S>(&Tile {
+                            rows: to - from,
+                            width,
+                            a: left[i].add(from * step.width),
+                            a_row: step.width,
+                            a_rows: std::ptr::null(),
+                            a_step: 1,
+                            blocks: 1,
+                            len: step.d_hidden,
+                            a_block: 0,
+                            b: w_hh[i].as_ptr().add(p * step.d_hidden * width * S::LANES),
+                            b_step: width * S::LANES,
+                            c0: c,
+                            c0_step: PANEL * S::LANES,
+                            c,
+                            c_step: PANEL * S::LANES,
+                        });
+                    }
+                    if resets && !reset {
+                        K::reset::<S>(step, p, from, to);
+                    } else {
+                        K::finish::<S>(step, p, from, to);
                     }
                 }
             }
-        }
-    }
-
-    #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "one tile of one product at one step")]
-    unsafe fn recurrent_product<S: Simd<T = T>>(
-        &self,
-        step: &Step<T>,
-        part: &Part,
-        left: *const T,
-        packed: &[T],
-        p: usize,
-        from: usize,
-        to: usize,
-    ) {
-        let d_hidden = self.layer.d_hidden;
-        let width = part.width(K::BLOCKS);
-        let mut a = [left; MAX_ROWS];
-        // SAFETY: rows of the state; the packed weights and panels as the plan has them.
-        unsafe {
-            for (i, a) in a[..to - from].iter_mut().enumerate() {
-                *a = left.add((from + i) * step.width);
-            }
-            let c = step.panel_row::<S>(p, from).add(part.offset * S::LANES);
-            multiply::<S>(&Tile {
-                rows: to - from,
-                width,
-                a,
-                a_step: 1,
-                blocks: 1,
-                len: d_hidden,
-                a_block: 0,
-                b: packed.as_ptr().add(p * d_hidden * width * S::LANES),
-                b_step: width * S::LANES,
-                c0: c,
-                c0_step: PANEL * S::LANES,
-                c,
-                c_step: PANEL * S::LANES,
-            });
         }
     }
 }

@@ -195,6 +195,12 @@ impl<T: Float> BackStep<T> {
         unsafe { (self.panels.add(at), self.d_panels.add(at)) }
     }
 
+    #[inline(always)]
+    pub(crate) unsafe fn row(&self, row: usize) -> Row {
+        // SAFETY: there is one for each row unless all count.
+        if self.rows.is_null() { Row::Counts } else { unsafe { *self.rows.add(row) } }
+    }
+
     /// The gradients of h and c that the step made for the units from `u` on of one row. `None` where the row rests
     /// or there are no such units: then the gradients of the states are as they should be, and those of the sums are to be
     /// zero.
@@ -213,7 +219,7 @@ impl<T: Float> BackStep<T> {
             let (n, at) = (self.d_hidden - u, row * self.width + u);
             let zone = row * self.d_hidden + u;
             let mut d_h = S::load(self.d_h.add(at));
-            let kind = if self.rows.is_null() { Row::Counts } else { *self.rows.add(row) };
+            let kind = self.row(row);
             if !self.d_output.is_null() && kind != Row::RestsAtZero {
                 d_h = S::add(d_h, S::load_up_to(self.d_output.add(row * self.d_output_row + u), n));
             }

@@ -27,14 +27,17 @@ pub(crate) const fn max_rows(registers: usize, width: usize) -> usize {
 pub(crate) struct Tile<T> {
     pub(crate) rows: usize,
     pub(crate) width: usize,
-    /// The first element of each row of a.
-    pub(crate) a: [*const T; MAX_ROWS],
+    /// The first element of a, and from one of its rows to the next;
+    pub(crate) a: *const T,
+    pub(crate) a_row: usize,
+    /// or, unless it is null, the first element of each row.
+    pub(crate) a_rows: *const *const T,
     /// From an element of a row of a to the next.
     pub(crate) a_step: usize,
     /// The inner dimension is `blocks` times `len`.
     pub(crate) blocks: usize,
     pub(crate) len: usize,
-    /// From the start of a block of a to that of the next.
+    /// From the start of a block of a to that of the next; wraps around for steps back.
     pub(crate) a_block: usize,
     pub(crate) b: *const T,
     /// From a row of b to the next.
@@ -66,7 +69,9 @@ impl<T: Float> Op<T> for Multiply<'_, T> {
             ($width:literal, $($rows:literal)*) => {
                 match self.0.rows {
                     // SAFETY: as for the caller.
-                    $($rows if $rows <= max_rows(S::REGISTERS, $width) => unsafe { fixed::<S, $rows, $width>(self.0) },)*
+                    $($rows if $rows <= max_rows(S::REGISTERS, $width) => unsafe {
+                        fixed::<S, $rows, $width, { sets($rows, $width) }>(self.0)
+                    },)*
                     rows => unreachable!("a tile of {rows} rows and {} vectors", $width),
                 }
             };
@@ -81,40 +86,77 @@ impl<T: Float> Op<T> for Multiply<'_, T> {
     }
 }
 
+/// How many sets of accumulators take turns: a fused multiply-add takes 4 cycles and two start in each, so 8 must be
+/// under way.
+const fn sets(rows: usize, width: usize) -> usize {
+    match rows * width {
+        0..4 => 4,
+        4..8 => 2,
+        _ => 1,
+    }
+}
+
 #[inline(always)]
-unsafe fn fixed<S: Simd, const M: usize, const N: usize>(tile: &Tile<S::T>) {
+unsafe fn fixed<S: Simd, const M: usize, const N: usize, const SETS: usize>(tile: &Tile<S::T>) {
     // SAFETY: as for `multiply`.
     unsafe {
-        let mut c = [[S::zero(); N]; M];
+        let mut c = [[[S::zero(); N]; M]; SETS];
         for m in 0..M {
             for n in 0..N {
-                c[m][n] = S::load(tile.c0.add(m * tile.c0_step + n * S::LANES));
+                c[0][m][n] = S::load(tile.c0.add(m * tile.c0_step + n * S::LANES));
             }
         }
-        let mut rows = [tile.a[0]; M];
-        rows.copy_from_slice(&tile.a[..M]);
+        let mut rows = [tile.a; M];
+        for m in 0..M {
+            rows[m] = if tile.a_rows.is_null() { tile.a.wrapping_add(m * tile.a_row) } else { *tile.a_rows.add(m) };
+        }
         let (a_step, b_step) = (tile.a_step, tile.b_step);
         let mut b = tile.b;
         for block in 0..tile.blocks {
-            let mut k = block * tile.a_block;
-            for _ in 0..tile.len {
-                let mut b_row = [S::zero(); N];
-                for n in 0..N {
-                    b_row[n] = S::load(b.add(n * S::LANES));
+            let mut k = block.wrapping_mul(tile.a_block);
+            for _ in 0..tile.len / SETS {
+                for c in &mut c {
+                    multiply_add::<S, M, N>(c, &rows, k, b);
+                    k += a_step;
+                    b = b.wrapping_add(b_step);
                 }
-                for m in 0..M {
-                    let a = S::splat(*rows[m].add(k));
-                    for n in 0..N {
-                        c[m][n] = S::fma(a, b_row[n], c[m][n]);
-                    }
-                }
+            }
+            for _ in 0..tile.len % SETS {
+                multiply_add::<S, M, N>(&mut c[0], &rows, k, b);
                 k += a_step;
                 b = b.wrapping_add(b_step);
             }
         }
         for m in 0..M {
             for n in 0..N {
-                S::store(tile.c.add(m * tile.c_step + n * S::LANES), c[m][n]);
+                let mut sum = c[0][m][n];
+                for set in &c[1..] {
+                    sum = S::add(sum, set[m][n]);
+                }
+                S::store(tile.c.add(m * tile.c_step + n * S::LANES), sum);
+            }
+        }
+    }
+}
+
+/// `c += a·b` for column `k` of a and the row of b at `b`.
+#[inline(always)]
+unsafe fn multiply_add<S: Simd, const M: usize, const N: usize>(
+    c: &mut [[S::V; N]; M],
+    rows: &[*const S::T; M],
+    k: usize,
+    b: *const S::T,
+) {
+    // SAFETY: as for `multiply`.
+    unsafe {
+        let mut b_row = [S::zero(); N];
+        for n in 0..N {
+            b_row[n] = S::load(b.add(n * S::LANES));
+        }
+        for m in 0..M {
+            let a = S::splat(*rows[m].wrapping_add(k));
+            for n in 0..N {
+                c[m][n] = S::fma(a, b_row[n], c[m][n]);
             }
         }
     }
@@ -172,12 +214,13 @@ mod tests {
                     let mut numbers = |n: usize| -> Vec<f64> { (0..n).map(|_| random.f64() - 0.5).collect() };
                     let (a, b, c0) = (numbers(rows * 40), numbers(blocks * len * row), numbers(rows * row));
                     let mut c = vec![f64::NAN; rows * row];
-                    let mut a_rows = [a.as_ptr(); MAX_ROWS];
-                    (0..rows).for_each(|m| a_rows[m] = a[m * 40..].as_ptr());
+                    let a_rows: Vec<*const f64> = (0..rows).map(|m| a[m * 40..].as_ptr()).collect();
                     let tile = Tile {
                         rows,
                         width,
-                        a: a_rows,
+                        a: a.as_ptr(),
+                        a_row: 40,
+                        a_rows: if rows % 2 == 0 { std::ptr::null() } else { a_rows.as_ptr() },
                         a_step,
                         blocks,
                         len,

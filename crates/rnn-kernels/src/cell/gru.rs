@@ -2,7 +2,7 @@ use super::{Kernel, clear};
 use crate::float::Float;
 use crate::math::{sigmoid, tanh};
 use crate::simd::Simd;
-use crate::step::{BackStep, Step};
+use crate::step::{BackStep, Row, Step};
 
 /// ```text
 /// n = tanh(n_x + r∘n_h)        h' = (1−z)∘n + z∘h
@@ -140,6 +140,9 @@ impl Kernel for GruBefore {
         for row in from..to {
             // SAFETY: as for the trait.
             unsafe {
+                if step.row(row) != Row::Counts {
+                    continue;
+                }
                 let (gates, sums) = step.panel_row::<S>(p, row);
                 let at = row * step.width + u;
                 let mut d_reset = S::load(step.d_reset.add(at));

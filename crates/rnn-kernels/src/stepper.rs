@@ -1,0 +1,352 @@
+//! One step at a time for one sequence: generation and online prediction. Weights are packed once; a step allocates
+//! nothing.
+
+use crate::args::{Cell, Input, Layer, Sequence, check_forward};
+use crate::cell::{Kernel, PANEL, with_kernel};
+use crate::float::Float;
+use crate::forward::advance;
+use crate::pack;
+use crate::plan::Plan;
+use crate::pool::{Buffer, take};
+use crate::simd::{Level, Op, Simd, run};
+use crate::step::{Keep, MaskedCopy, Step};
+use crate::threads::Machine;
+use crate::tile::{Tile, WIDTH, multiply};
+use std::marker::PhantomData;
+
+/// A layer that is stepped through one sequence, on the calling thread. It copies the weights and carries the state.
+///
+/// ```
+/// use rnn_kernels::{Cell, Layer, Level, Stepper};
+/// let (w_ih, w_hh) = (vec![0.5f32; 3 * 6], vec![0.25; 2 * 6]);
+/// let cell = Cell::Gru { reset_after: true };
+/// let layer = Layer { cell, d_input: 3, d_hidden: 2, w_ih: &w_ih, w_hh: &w_hh, b_ih: None, b_hh: None };
+/// let mut stepper = Stepper::new(Level::best(), &layer);
+/// let h = stepper.step(&[0.0, 1.0, 0.0]).to_vec();
+/// stepper.reset();
+/// assert_eq!(stepper.step_index(1), h);
+/// ```
+pub struct Stepper<T> {
+    plan: Plan,
+    cell: Cell,
+    d_input: usize,
+    d_hidden: usize,
+    w_ih: Buffer<T>,
+    w_hh: Vec<Buffer<T>>,
+    bias: Buffer<T>,
+    panels: Buffer<T>,
+    /// The state before and after a step, by turns.
+    h: [Buffer<T>; 2],
+    c: [Buffer<T>; 2],
+    reset: Buffer<T>,
+    output: Vec<T>,
+    steps: usize,
+}
+
+impl<T: Float> Stepper<T> {
+    /// From a zero state.
+    ///
+    /// # Panics
+    /// On weights of the wrong size and a level that the machine does not have.
+    pub fn new(level: Level, layer: &Layer<T>) -> Self {
+        let &Layer { cell, d_input, d_hidden, .. } = layer;
+        let input = Input::Indices { values: &[0], strides: crate::args::Strides { batch: 1, time: 1 } };
+        let one = Sequence::new(1, 1, input);
+        check_forward(layer, &one);
+        let plan = Plan::new(Machine { level, threads: 1 }, layer, &one);
+        let state = || {
+            let mut state = take(plan.width);
+            state.fill(T::ZERO);
+            state
+        };
+        Stepper {
+            cell,
+            d_input,
+            d_hidden,
+            w_ih: pack::columns(&plan, layer, layer.w_ih, plan.products.x[0]),
+            w_hh: plan.products.h.iter().map(|&part| pack::columns(&plan, layer, layer.w_hh, part)).collect(),
+            bias: pack::biases(&plan, layer),
+            panels: take(plan.panel_elements()),
+            h: [state(), state()],
+            c: [state(), state()],
+            reset: state(),
+            output: vec![T::ZERO; d_hidden],
+            steps: 0,
+            plan,
+        }
+    }
+
+    /// One step with `x`, `[d_input]`; gives the new h, `[d_hidden]`.
+    ///
+    /// # Panics
+    /// On an x of another size.
+    pub fn step(&mut self, x: &[T]) -> &[T] {
+        assert!(x.len() == self.d_input, "x has {} elements where {} are needed", x.len(), self.d_input);
+        T::run_step(self, Given::Dense(x));
+        &self.output
+    }
+
+    /// One step with the one-hot row of `symbol`; gives the new h, `[d_hidden]`.
+    ///
+    /// # Panics
+    /// On a symbol that is not below `d_input`.
+    pub fn step_index(&mut self, symbol: usize) -> &[T] {
+        assert!(symbol < self.d_input, "symbol {symbol} is not below {}", self.d_input);
+        T::run_step(self, Given::Symbol(symbol));
+        &self.output
+    }
+
+    /// h, `[d_hidden]`.
+    pub fn h(&self) -> &[T] {
+        &self.h[self.steps % 2][..self.d_hidden]
+    }
+
+    /// c, `[d_hidden]`; only the LSTM's means something.
+    pub fn c(&self) -> &[T] {
+        &self.c[self.steps % 2][..self.d_hidden]
+    }
+
+    /// Goes on from another state, each `[d_hidden]`.
+    ///
+    /// # Panics
+    /// On slices of another size.
+    pub fn set_state(&mut self, h: &[T], c: Option<&[T]>) {
+        let now = self.steps % 2;
+        self.h[now][..self.d_hidden].copy_from_slice(h);
+        if let Some(c) = c {
+            self.c[now][..self.d_hidden].copy_from_slice(c);
+        }
+    }
+
+    /// Goes on from a zero state.
+    pub fn reset(&mut self) {
+        let now = self.steps % 2;
+        self.h[now].fill(T::ZERO);
+        self.c[now].fill(T::ZERO);
+    }
+}
+
+impl<T> std::fmt::Debug for Stepper<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stepper").field("cell", &self.cell).field("steps", &self.steps).finish_non_exhaustive()
+    }
+}
+
+/// The input of a step.
+#[derive(Clone, Copy)]
+enum Given<'a, T> {
+    Dense(&'a [T]),
+    Symbol(usize),
+}
+
+/// For one element type, so that it is compiled with this crate and not with those that call it.
+pub trait Entry: Sized {
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "sealed")]
+    fn run_step(stepper: &mut Stepper<Self>, given: Given<Self>);
+    #[doc(hidden)]
+    fn run_dense(dense: &Dense<Self>, x: &[Self], y: &mut [Self]);
+}
+
+macro_rules! entry {
+    ($t:ty) => {
+        impl Entry for $t {
+            #[expect(private_interfaces, reason = "sealed")]
+            fn run_step(stepper: &mut Stepper<$t>, given: Given<$t>) {
+                with_kernel!(stepper.cell, step(stepper, given));
+            }
+            fn run_dense(dense: &Dense<$t>, x: &[$t], y: &mut [$t]) {
+                run(dense.level, DenseOp { dense, x, y });
+            }
+        }
+    };
+}
+
+entry!(f32);
+entry!(f64);
+
+fn step<T: Float, K: Kernel>(stepper: &mut Stepper<T>, given: Given<T>) {
+    run(stepper.plan.machine.level, StepOp { stepper, given, kernel: PhantomData::<K> });
+}
+
+struct StepOp<'a, T, K> {
+    stepper: &'a mut Stepper<T>,
+    given: Given<'a, T>,
+    kernel: PhantomData<K>,
+}
+
+impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd<T = T>>(self) {
+        let stepper = self.stepper;
+        let (plan, row) = (&stepper.plan, PANEL * S::LANES);
+        let width = plan.products.x[0].width(K::BLOCKS);
+        let (now, next) = (stepper.steps % 2, (stepper.steps + 1) % 2);
+        let panels = stepper.panels.as_mut_ptr();
+        // SAFETY: the machine has the instruction set; the buffers are sized by the plan for one row.
+        unsafe {
+            for p in 0..plan.panels {
+                let (sums, bias) = (panels.add(p * row), stepper.bias.as_ptr().add(p * row));
+                let weights = stepper.w_ih.as_ptr().add(p * stepper.d_input * width * S::LANES);
+                // Vectors that no input product fills start from the bias too.
+                for vector in 0..PANEL {
+                    S::store(sums.add(vector * S::LANES), S::load(bias.add(vector * S::LANES)));
+                }
+                match self.given {
+                    Given::Dense(x) => multiply::<S>(&Tile {
+                        rows: 1,
+                        width,
+                        a: x.as_ptr(),
+                        a_row: 0,
+                        a_rows: std::ptr::null(),
+                        a_step: 1,
+                        blocks: 1,
+                        len: x.len(),
+                        a_block: 0,
+                        b: weights,
+                        b_step: width * S::LANES,
+                        c0: sums,
+                        c0_step: 0,
+                        c: sums,
+                        c_step: 0,
+                    }),
+                    Given::Symbol(symbol) => {
+                        let weights = weights.add(symbol * width * S::LANES);
+                        for vector in 0..width {
+                            let at = vector * S::LANES;
+                            S::store(sums.add(at), S::add(S::load(sums.add(at)), S::load(weights.add(at))));
+                        }
+                    }
+                }
+            }
+            let step = Step {
+                d_hidden: stepper.d_hidden,
+                width: plan.width,
+                panels,
+                panel: row,
+                h: stepper.h[now].as_ptr(),
+                h_new: stepper.h[next].as_mut_ptr(),
+                c: stepper.c[now].as_ptr(),
+                c_new: stepper.c[next].as_mut_ptr(),
+                output: stepper.output.as_mut_ptr(),
+                output_row: 0,
+                rows: std::ptr::null(),
+                keep_h: Keep::Nothing,
+                keep_c: Keep::Nothing,
+                masked: [MaskedCopy { mask: std::ptr::null(), h: std::ptr::null_mut() }; 4],
+                masks: 0,
+                reset: stepper.reset.as_mut_ptr(),
+                reset_mask: std::ptr::null(),
+            };
+            let mut left = [step.h; 4];
+            for (left, part) in left.iter_mut().zip(&plan.products.h) {
+                if part.reset {
+                    *left = stepper.reset.as_ptr();
+                }
+            }
+            advance::<S, K>(plan, &stepper.w_hh, 1, stepper.steps, &step, &left);
+        }
+        stepper.steps += 1;
+    }
+}
+
+/// `y = x·W + b` for one row, on the calling thread; the weights are packed once.
+pub struct Dense<T> {
+    level: Level,
+    lanes: usize,
+    d_input: usize,
+    d_output: usize,
+    /// `[group of WIDTH vectors][d_input][vector][lane]`
+    packed: Buffer<T>,
+    bias: Buffer<T>,
+}
+
+impl<T> std::fmt::Debug for Dense<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dense").field("d_input", &self.d_input).field("d_output", &self.d_output).finish_non_exhaustive()
+    }
+}
+
+impl<T: Float> Dense<T> {
+    /// From `w`, `[d_input, d_output]`, and `b`, `[d_output]`.
+    ///
+    /// # Panics
+    /// On slices of other sizes and a level that the machine does not have.
+    pub fn new(level: Level, [d_input, d_output]: [usize; 2], w: &[T], b: Option<&[T]>) -> Self {
+        assert!(w.len() == d_input * d_output, "W has {} elements, not {d_input}·{d_output}", w.len());
+        let lanes = crate::simd::lanes::<T>(level);
+        let vectors = d_output.div_ceil(lanes);
+        let (mut packed, mut bias) = (take(vectors * lanes * d_input), take(vectors * lanes));
+        packed.fill(T::ZERO);
+        bias.fill(T::ZERO);
+        if let Some(b) = b {
+            bias[..d_output].copy_from_slice(b);
+        }
+        for group in 0..vectors.div_ceil(WIDTH) {
+            let first = group * WIDTH * lanes;
+            let width = (vectors - group * WIDTH).min(WIDTH) * lanes;
+            let n = width.min(d_output - first);
+            for k in 0..d_input {
+                packed[first * d_input + k * width..][..n].copy_from_slice(&w[k * d_output + first..][..n]);
+            }
+        }
+        Dense { level, lanes, d_input, d_output, packed, bias }
+    }
+
+    /// Writes `x·W + b`; x is `[d_input]`, y `[d_output]`.
+    ///
+    /// # Panics
+    /// On slices of other sizes.
+    pub fn apply(&self, x: &[T], y: &mut [T]) {
+        assert!(x.len() == self.d_input, "x has {} elements where {} are needed", x.len(), self.d_input);
+        assert!(y.len() == self.d_output, "y has {} elements where {} are needed", y.len(), self.d_output);
+        T::run_dense(self, x, y);
+    }
+}
+
+struct DenseOp<'a, T> {
+    dense: &'a Dense<T>,
+    x: &'a [T],
+    y: &'a mut [T],
+}
+
+impl<T: Float> Op<T> for DenseOp<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd<T = T>>(self) {
+        let dense = self.dense;
+        debug_assert!(dense.lanes == S::LANES);
+        let vectors = dense.d_output.div_ceil(S::LANES);
+        // As many elements as the widest tile at any level.
+        let mut tile = [T::ZERO; WIDTH * 16];
+        for group in 0..vectors.div_ceil(WIDTH) {
+            let first = group * WIDTH * S::LANES;
+            let width = (vectors - group * WIDTH).min(WIDTH);
+            let n = (width * S::LANES).min(dense.d_output - first);
+            // SAFETY: the machine has the instruction set; packed weights and bias have whole vectors, the tile WIDTH.
+            unsafe {
+                multiply::<S>(&Tile {
+                    rows: 1,
+                    width,
+                    a: self.x.as_ptr(),
+                    a_row: 0,
+                    a_rows: std::ptr::null(),
+                    a_step: 1,
+                    blocks: 1,
+                    len: dense.d_input,
+                    a_block: 0,
+                    b: dense.packed.as_ptr().add(first * dense.d_input),
+                    b_step: width * S::LANES,
+                    c0: dense.bias.as_ptr().add(first),
+                    c0_step: 0,
+                    c: tile.as_mut_ptr(),
+                    c_step: 0,
+                });
+            }
+            self.y[first..first + n].copy_from_slice(&tile[..n]);
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! A layer, a sequence and the gradients of its output, owned, in `f64`; and what running it gives.
+
+use fastrand::Rng;
+use rnn_kernels::{Cell, MaskedOutput, Nonlinearity};
+
+pub const CELLS: [Cell; 5] = [
+    Cell::Rnn(Nonlinearity::Tanh),
+    Cell::Rnn(Nonlinearity::Relu),
+    Cell::Lstm,
+    Cell::Gru { reset_after: true },
+    Cell::Gru { reset_after: false },
+];
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Counted {
+    All,
+    Lengths(Vec<usize>),
+    Mask(Vec<bool>),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Zoneout {
+    Off,
+    Mean(f64),
+    Drawn(Vec<f64>),
+}
+
+#[derive(Debug, Clone)]
+pub struct Case {
+    pub cell: Cell,
+    pub batch: usize,
+    pub time: usize,
+    pub d_input: usize,
+    pub d_hidden: usize,
+    /// Which of b_ih and b_hh there are.
+    pub biases: [bool; 2],
+    pub w_ih: Vec<f64>,
+    pub w_hh: Vec<f64>,
+    pub b_ih: Vec<f64>,
+    pub b_hh: Vec<f64>,
+    /// `[batch, time, d_input]`
+    pub x: Vec<f64>,
+    /// `[batch, time]`; the input if it is not empty.
+    pub indices: Vec<u32>,
+    pub h0: Vec<f64>,
+    pub c0: Vec<f64>,
+    pub reverse: bool,
+    pub counted: Counted,
+    pub masked_output: MaskedOutput,
+    pub input_masks: Vec<Vec<f64>>,
+    pub recurrent_masks: Vec<Vec<f64>>,
+    pub zoneout_h: Zoneout,
+    pub zoneout_c: Zoneout,
+    pub d_sequence: Vec<f64>,
+    pub d_h: Vec<f64>,
+    pub d_c: Vec<f64>,
+    /// How kernels are given the same: time-major or batch-major slices.
+    pub time_major: bool,
+    pub threads: usize,
+}
+
+/// `(name, values)` of all that forward and backward give, batch-major.
+pub type Results = Vec<(&'static str, Vec<f64>)>;
+
+impl Case {
+    /// Plain: no options.
+    pub fn plain(random: &mut Rng, cell: Cell, [batch, time, d_input, d_hidden]: [usize; 4]) -> Case {
+        let width = cell.gates() * d_hidden;
+        // Values that f32 holds exactly, so that both element types see the same case.
+        let mut numbers = |n: usize, scale: f64| -> Vec<f64> {
+            (0..n).map(|_| f64::from(((random.f64() * 2.0 - 1.0) * scale) as f32)).collect()
+        };
+        let scale = 1.0 / (d_hidden as f64).sqrt();
+        Case {
+            cell,
+            batch,
+            time,
+            d_input,
+            d_hidden,
+            biases: [true, true],
+            w_ih: numbers(d_input * width, 1.0 / (d_input as f64).sqrt()),
+            w_hh: numbers(d_hidden * width, scale),
+            b_ih: numbers(width, 0.3),
+            b_hh: numbers(width, 0.3),
+            x: numbers(batch * time * d_input, 1.0),
+            indices: Vec::new(),
+            h0: numbers(batch * d_hidden, 1.0),
+            c0: if cell.has_cell_state() { numbers(batch * d_hidden, 1.0) } else { Vec::new() },
+            reverse: false,
+            counted: Counted::All,
+            masked_output: MaskedOutput::Zero,
+            input_masks: Vec::new(),
+            recurrent_masks: Vec::new(),
+            zoneout_h: Zoneout::Off,
+            zoneout_c: Zoneout::Off,
+            d_sequence: numbers(batch * time * d_hidden, 1.0),
+            d_h: numbers(batch * d_hidden, 1.0),
+            d_c: if cell.has_cell_state() { numbers(batch * d_hidden, 1.0) } else { Vec::new() },
+            time_major: false,
+            threads: 1,
+        }
+    }
+
+    /// With options drawn at random.
+    pub fn random(random: &mut Rng, cell: Cell, shape: [usize; 4]) -> Case {
+        let [batch, time, d_input, d_hidden] = shape;
+        let mut case = Case::plain(random, cell, shape);
+        case.biases = [random.bool(), random.bool()];
+        case.reverse = random.bool();
+        case.time_major = random.bool();
+        case.threads = random.usize(1..4);
+        case.masked_output = if random.bool() { MaskedOutput::Zero } else { MaskedOutput::Previous };
+        case.counted = match random.u8(0..4) {
+            0 => Counted::Lengths((0..batch).map(|_| random.usize(0..=time)).collect()),
+            1 => Counted::Mask((0..batch * time).map(|_| random.bool()).collect()),
+            _ => Counted::All,
+        };
+        if random.u8(0..4) == 0 {
+            case.indices = (0..batch * time).map(|_| random.u32(0..d_input as u32)).collect();
+        }
+        let gates = cell.gates();
+        let masks = |random: &mut Rng, width: usize| -> Vec<Vec<f64>> {
+            let count = [0, 0, 1, gates][random.usize(0..4)];
+            let mask = |random: &mut Rng| (0..batch * width).map(|_| f64::from(random.u8(0..3)) * 0.75).collect();
+            (0..count).map(|_| mask(random)).collect()
+        };
+        case.recurrent_masks = masks(random, d_hidden);
+        if case.indices.is_empty() {
+            case.input_masks = masks(random, d_input);
+        }
+        let zoneout = |random: &mut Rng| match random.u8(0..4) {
+            0 => Zoneout::Mean(0.25),
+            1 => Zoneout::Drawn((0..time * batch * d_hidden).map(|_| f64::from(random.u8(0..2))).collect()),
+            _ => Zoneout::Off,
+        };
+        case.zoneout_h = zoneout(random);
+        if cell.has_cell_state() {
+            case.zoneout_c = zoneout(random);
+        }
+        case
+    }
+
+    pub fn counts(&self, b: usize, t: usize) -> bool {
+        match &self.counted {
+            Counted::All => true,
+            Counted::Lengths(lengths) => t < lengths[b],
+            Counted::Mask(mask) => mask[b * self.time + t],
+        }
+    }
+}

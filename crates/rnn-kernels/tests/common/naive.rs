@@ -1,0 +1,151 @@
+//! The equations, one number at a time.
+
+use super::case::{Case, Zoneout};
+use super::tape::{Tape, Var};
+use rnn_kernels::{Cell, MaskedOutput, Nonlinearity};
+
+/// A tensor, and the scale of its rounding errors: its largest value; but where gradients cancel to less than a tenth of
+/// their terms, a tenth of the largest sum of absolute terms.
+pub struct Expected {
+    pub name: &'static str,
+    pub values: Vec<f64>,
+    pub scale: f64,
+}
+
+/// What forward and backward must give.
+pub fn run(case: &Case) -> Vec<Expected> {
+    let tape = Tape::default();
+    let &Case { batch, time, d_input, d_hidden, .. } = case;
+    let width = case.cell.gates() * d_hidden;
+    let (w_ih, w_hh) = (tape.leaves(&case.w_ih), tape.leaves(&case.w_hh));
+    let (b_ih, b_hh) = (tape.leaves(&case.b_ih), tape.leaves(&case.b_hh));
+    let x = tape.leaves(&case.x);
+    let (h0, c0) = (tape.leaves(&case.h0), tape.leaves(&case.c0));
+    let zero = tape.leaf(0.0);
+
+    let mut sequence = vec![zero; batch * time * d_hidden];
+    let (mut h_last, mut c_last) = (Vec::new(), Vec::new());
+    for b in 0..batch {
+        let row = |state: &[Var]| state.get(b * d_hidden..(b + 1) * d_hidden).map(<[Var]>::to_vec).unwrap_or_default();
+        let (mut h, mut c) = (row(&h0), row(&c0));
+        let mut previous = vec![zero; d_hidden];
+        let mut steps: Vec<usize> = (0..time).collect();
+        if case.reverse {
+            steps.reverse();
+        }
+        for t in steps {
+            let output = &mut sequence[(b * time + t) * d_hidden..][..d_hidden];
+            if !case.counts(b, t) {
+                if case.masked_output == MaskedOutput::Previous {
+                    output.copy_from_slice(&previous);
+                }
+                continue;
+            }
+            let x_sum = |gate: usize, j: usize| {
+                let column = gate * d_hidden + j;
+                let sum = match case.indices.get(b * time + t) {
+                    Some(&symbol) => w_ih[symbol as usize * width + column],
+                    None => tape.dot((0..d_input).map(|k| {
+                        let x = x[(b * time + t) * d_input + k];
+                        (masked(&tape, &case.input_masks, gate, b * d_input + k, x), w_ih[k * width + column])
+                    })),
+                };
+                if case.biases[0] { tape.add(sum, b_ih[column]) } else { sum }
+            };
+            let h_sum = |gate: usize, j: usize, h: &[Var]| {
+                let column = gate * d_hidden + j;
+                let sum = tape.dot((0..d_hidden).map(|k| {
+                    (masked(&tape, &case.recurrent_masks, gate, b * d_hidden + k, h[k]), w_hh[k * width + column])
+                }));
+                if case.biases[1] { tape.add(sum, b_hh[column]) } else { sum }
+            };
+            let sum = |gate, j| tape.add(x_sum(gate, j), h_sum(gate, j, &h));
+            let units = 0..d_hidden;
+            let (h_new, c_new): (Vec<Var>, Vec<Var>) = match case.cell {
+                Cell::Rnn(Nonlinearity::Tanh) => (units.map(|j| tape.tanh(sum(0, j))).collect(), Vec::new()),
+                Cell::Rnn(Nonlinearity::Relu) => (units.map(|j| tape.relu(sum(0, j))).collect(), Vec::new()),
+                Cell::Lstm => units
+                    .map(|j| {
+                        let (i, f) = (tape.sigmoid(sum(0, j)), tape.sigmoid(sum(1, j)));
+                        let (g, o) = (tape.tanh(sum(2, j)), tape.sigmoid(sum(3, j)));
+                        let c = tape.add(tape.mul(f, c[j]), tape.mul(i, g));
+                        (tape.mul(o, tape.tanh(c)), c)
+                    })
+                    .unzip(),
+                Cell::Gru { reset_after } => {
+                    let r: Vec<Var> = units.clone().map(|j| tape.sigmoid(sum(0, j))).collect();
+                    let reset: Vec<Var> = units.clone().map(|j| tape.mul(r[j], h[j])).collect();
+                    let h_new = units.map(|j| {
+                        let z = tape.sigmoid(sum(1, j));
+                        let n_h =
+                            if reset_after { tape.mul(r[j], h_sum(2, j, &h)) } else { h_sum(2, j, &reset) };
+                        let n = tape.tanh(tape.add(x_sum(2, j), n_h));
+                        let one_less_z = tape.add(tape.leaf(1.0), tape.scale(z, -1.0));
+                        tape.add(tape.mul(one_less_z, n), tape.mul(z, h[j]))
+                    });
+                    (h_new.collect(), Vec::new())
+                }
+            };
+            let place = (t * batch + b) * d_hidden;
+            h = stay(&tape, &case.zoneout_h, place, &h_new, &h);
+            c = stay(&tape, &case.zoneout_c, place, &c_new, &c);
+            output.copy_from_slice(&h);
+            previous.clone_from(&h);
+        }
+        h_last.extend(h);
+        c_last.extend(c);
+    }
+
+    let given = [(&sequence, &case.d_sequence), (&h_last, &case.d_h), (&c_last, &case.d_c)];
+    let pairs = given.into_iter().flat_map(|(vars, gradients)| vars.iter().copied().zip(gradients.iter().copied()));
+    let gradients = tape.backward(pairs);
+    let largest = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, |max: f64, x| max.max(x.abs()));
+    let value = |name, vars: &[Var]| {
+        let values: Vec<f64> = vars.iter().map(|&var| tape.value(var)).collect();
+        let scale = largest(&mut values.iter().copied());
+        Expected { name, values, scale }
+    };
+    let gradient = |name, vars: &[Var]| {
+        let gradients: Vec<[f64; 2]> = vars.iter().map(|var| gradients[var.0]).collect();
+        let values: Vec<f64> = gradients.iter().map(|g| g[0]).collect();
+        let terms = largest(&mut gradients.iter().map(|g| g[1]));
+        let scale = largest(&mut values.iter().copied()).max(0.1 * terms);
+        Expected { name, values, scale }
+    };
+    let mut results = vec![
+        value("sequence", &sequence),
+        value("h", &h_last),
+        value("c", &c_last),
+        gradient("d_w_ih", &w_ih),
+        gradient("d_w_hh", &w_hh),
+        gradient("d_h0", &h0),
+        gradient("d_c0", &c0),
+    ];
+    if case.indices.is_empty() {
+        results.push(gradient("d_x", &x));
+    }
+    for (given, name, bias) in [(case.biases[0], "d_b_ih", &b_ih), (case.biases[1], "d_b_hh", &b_hh)] {
+        if given {
+            results.push(gradient(name, bias));
+        }
+    }
+    results
+}
+
+fn masked(tape: &Tape, masks: &[Vec<f64>], gate: usize, place: usize, x: Var) -> Var {
+    match masks {
+        [] => x,
+        [mask] => tape.scale(x, mask[place]),
+        masks => tape.scale(x, masks[gate][place]),
+    }
+}
+
+fn stay(tape: &Tape, zoneout: &Zoneout, place: usize, new: &[Var], old: &[Var]) -> Vec<Var> {
+    let keep = |j: usize| match zoneout {
+        Zoneout::Off => 0.0,
+        Zoneout::Mean(p) => *p,
+        Zoneout::Drawn(keep) => keep[place + j],
+    };
+    let mix = |(j, (&new, &old))| tape.add(tape.scale(new, 1.0 - keep(j)), tape.scale(old, keep(j)));
+    new.iter().zip(old).enumerate().map(mix).collect()
+}

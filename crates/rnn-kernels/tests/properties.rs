@@ -1,0 +1,212 @@
+//! What must hold beside the values: numeric derivatives, where NaN goes, rows without steps, the same bits, long
+//! sequences, the stepper.
+
+mod common;
+
+use common::case::{CELLS, Case, Counted};
+use common::{check, kernel, naive};
+use fastrand::Rng;
+use rnn_kernels::{Cell, Dense, Layer, Level, MaskedOutput, Stepper};
+
+/// Σ outputs · their given gradients: what backward differentiates.
+fn loss(case: &Case, level: Level) -> f64 {
+    let results = kernel::run::<f64>(case, level);
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    dot(&results[0].1, &case.d_sequence) + dot(&results[1].1, &case.d_h) + dot(&results[2].1, &case.d_c)
+}
+
+#[test]
+fn gradients_are_those_of_differences() {
+    let mut random = Rng::with_seed(1);
+    for (cell, round) in CELLS.into_iter().flat_map(|cell| (0..6).map(move |round| (cell, round))) {
+        let mut case = Case::random(&mut random, cell, [3, 4, 3, 5]);
+        case.threads = 1 + round % 2;
+        for level in Level::available() {
+            let results = kernel::run::<f64>(&case, level);
+            let fields: [(&str, fn(&mut Case) -> &mut Vec<f64>); 7] = [
+                ("d_w_ih", |case| &mut case.w_ih),
+                ("d_w_hh", |case| &mut case.w_hh),
+                ("d_h0", |case| &mut case.h0),
+                ("d_c0", |case| &mut case.c0),
+                ("d_x", |case| &mut case.x),
+                ("d_b_ih", |case| &mut case.b_ih),
+                ("d_b_hh", |case| &mut case.b_hh),
+            ];
+            for (name, field) in fields {
+                let Some((_, gradient)) = results.iter().find(|(found, _)| *found == name) else { continue };
+                let numeric: Vec<f64> = (0..gradient.len())
+                    .map(|i| {
+                        let at = |step: f64| {
+                            let mut case = case.clone();
+                            field(&mut case)[i] += step;
+                            loss(&case, level)
+                        };
+                        (at(1e-5) - at(-1e-5)) / 2e-5
+                    })
+                    .collect();
+                let scale = numeric.iter().fold(1e-2f64, |max, x| max.max(x.abs()));
+                for (i, (a, b)) in gradient.iter().zip(&numeric).enumerate() {
+                    assert!((a - b).abs() <= 1e-7 * scale, "{name}[{i}] of {cell:?} at {level:?}: {a}, not {b}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn long_sequences_are_done_in_chunks() {
+    let mut random = Rng::with_seed(2);
+    for cell in CELLS {
+        check(&Case::plain(&mut random, cell, [2, 1600, 2, 3]));
+        check(&Case::random(&mut random, cell, [5, 300, 3, 9]));
+        check(&Case::random(&mut random, cell, [9, 60, 5, 37]));
+    }
+}
+
+#[test]
+fn nan_stays_in_its_row() {
+    let mut random = Rng::with_seed(3);
+    let rows = [11, 4, 6, 19];
+    for cell in CELLS {
+        let clean = Case::plain(&mut random, cell, rows);
+        let mut case = clean.clone();
+        let [batch, time, d_input, d_hidden] = rows;
+        let poisoned = 4;
+        case.x[(poisoned * time + 1) * d_input] = f64::NAN;
+        for level in Level::available() {
+            let (expected, found) = (kernel::run::<f32>(&clean, level), kernel::run::<f32>(&case, level));
+            for (name, width) in [("sequence", time * d_hidden), ("h", d_hidden), ("d_x", time * d_input), ("d_h0", d_hidden)] {
+                let of = |results: &common::case::Results| results.iter().find(|r| r.0 == name).unwrap().1.clone();
+                let (expected, found) = (of(&expected), of(&found));
+                for b in (0..batch).filter(|&b| b != poisoned) {
+                    let row = b * width..(b + 1) * width;
+                    assert_eq!(found[row.clone()], expected[row], "{name} of {cell:?} at {level:?}");
+                }
+            }
+            let sequence = &found[0].1[poisoned * time * d_hidden..];
+            let (before, after) = (&sequence[..d_hidden], &sequence[d_hidden..time * d_hidden]);
+            assert!(before.iter().all(|x| x.is_finite()) && after.iter().all(|x| x.is_nan()), "{cell:?} at {level:?}");
+        }
+    }
+}
+
+#[test]
+fn padding_may_hold_anything() {
+    let mut random = Rng::with_seed(4);
+    for (cell, masks) in CELLS.into_iter().flat_map(|cell| [(cell, 0), (cell, 1), (cell, cell.gates())]) {
+        let [batch, time, d_input, d_hidden] = [6, 5, 3, 7];
+        let mut clean = Case::plain(&mut random, cell, [batch, time, d_input, d_hidden]);
+        // Row 3 has no steps at all.
+        clean.counted = Counted::Lengths(vec![5, 2, 1, 0, 4, 3]);
+        let mask = |width: usize| (0..masks).map(|_| vec![1.25; batch * width]).collect();
+        (clean.input_masks, clean.recurrent_masks) = (mask(d_input), mask(d_hidden));
+        let mut case = clean.clone();
+        for (i, x) in case.x.iter_mut().enumerate() {
+            if !clean.counts(i / d_input / time, i / d_input % time) {
+                *x = f64::NAN;
+            }
+        }
+        for level in Level::available() {
+            let (clean, found) = (kernel::run::<f64>(&clean, level), kernel::run::<f64>(&case, level));
+            assert_eq!(found, clean, "{cell:?} at {level:?}");
+            let (h, row) = (&found[1].1, 3 * d_hidden..4 * d_hidden);
+            assert_eq!(h[row.clone()], case.h0[row], "{cell:?} at {level:?}");
+        }
+    }
+}
+
+#[test]
+fn a_row_that_never_starts() {
+    let mut random = Rng::with_seed(5);
+    for cell in CELLS {
+        for masked_output in [MaskedOutput::Zero, MaskedOutput::Previous] {
+            let mut case = Case::plain(&mut random, cell, [3, 4, 2, 5]);
+            case.counted = Counted::Mask(vec![false, false, true, false, false, false, false, false, true, false, true, false]);
+            case.masked_output = masked_output;
+            check(&case);
+        }
+    }
+}
+
+#[test]
+fn the_same_bits_every_time() {
+    let mut random = Rng::with_seed(6);
+    for cell in CELLS {
+        let mut case = Case::plain(&mut random, cell, [17, 30, 20, 40]);
+        case.threads = 2;
+        let first = kernel::run::<f32>(&case, Level::best());
+        for _ in 0..20 {
+            assert_eq!(kernel::run::<f32>(&case, Level::best()), first, "{cell:?}");
+        }
+    }
+}
+
+#[test]
+fn steps_are_those_of_the_sequence() {
+    let mut random = Rng::with_seed(7);
+    for (cell, d_hidden) in CELLS.into_iter().flat_map(|cell| [1, 7, 16, 33, 64].map(|d_hidden| (cell, d_hidden))) {
+        for indices in [false, true] {
+            let (time, d_input) = (6, 5);
+            let mut case = Case::plain(&mut random, cell, [1, time, d_input, d_hidden]);
+            if indices {
+                case.indices = (0..time).map(|_| random.u32(0..d_input as u32)).collect();
+            }
+            let expected = naive::run(&case);
+            let layer = Layer {
+                cell,
+                d_input,
+                d_hidden,
+                w_ih: &case.w_ih,
+                w_hh: &case.w_hh,
+                b_ih: Some(&case.b_ih),
+                b_hh: Some(&case.b_hh),
+            };
+            for level in Level::available() {
+                let mut stepper = Stepper::new(level, &layer);
+                for round in 0..2 {
+                    stepper.set_state(&case.h0, cell.has_cell_state().then_some(&case.c0[..]));
+                    for t in 0..time {
+                        let h = match indices {
+                            true => stepper.step_index(case.indices[t] as usize),
+                            false => stepper.step(&case.x[t * d_input..][..d_input]),
+                        };
+                        for (a, b) in h.iter().zip(&expected[0].values[t * d_hidden..]) {
+                            assert!((a - b).abs() < 1e-13, "{cell:?} {d_hidden} at {level:?}, round {round}");
+                        }
+                    }
+                    assert!(stepper.h().iter().zip(&expected[1].values).all(|(a, b)| (a - b).abs() < 1e-13));
+                    if cell == Cell::Lstm {
+                        assert!(stepper.c().iter().zip(&expected[2].values).all(|(a, b)| (a - b).abs() < 1e-13));
+                    }
+                }
+                stepper.reset();
+                assert!(stepper.h().iter().all(|&h| h == 0.0));
+            }
+        }
+    }
+}
+
+#[test]
+fn dense_is_the_product() {
+    let mut random = Rng::with_seed(8);
+    for (d_input, d_output) in [(1, 1), (3, 16), (20, 17), (7, 63), (7, 64), (5, 65), (128, 150)] {
+        let mut numbers = |n: usize| -> Vec<f64> { (0..n).map(|_| random.f64() - 0.5).collect() };
+        let (w, b, x) = (numbers(d_input * d_output), numbers(d_output), numbers(d_input));
+        for level in Level::available() {
+            let mut y = vec![f64::NAN; d_output];
+            Dense::new(level, [d_input, d_output], &w, Some(&b)).apply(&x, &mut y);
+            for (j, y) in y.iter().enumerate() {
+                let expected = b[j] + (0..d_input).map(|k| x[k] * w[k * d_output + j]).sum::<f64>();
+                assert!((y - expected).abs() < 1e-13, "{d_input}→{d_output} at {level:?}");
+            }
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "symbol 3 at row 0, step 1 is not below 3")]
+fn a_symbol_that_is_too_large() {
+    let mut case = Case::plain(&mut Rng::with_seed(9), Cell::Lstm, [1, 2, 3, 2]);
+    case.indices = vec![0, 3];
+    kernel::run::<f32>(&case, Level::Portable);
+}

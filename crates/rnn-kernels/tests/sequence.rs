@@ -1,0 +1,50 @@
+//! The kernels against plain loops over the equations, differentiated by a tape.
+
+mod common;
+
+use common::case::{CELLS, Case};
+use common::check;
+use fastrand::Rng;
+
+#[test]
+fn plain_layers() {
+    let mut random = Rng::with_seed(1);
+    for cell in CELLS {
+        for shape in [[1, 1, 1, 1], [2, 3, 4, 5], [5, 4, 20, 17], [9, 7, 3, 33]] {
+            check(&Case::plain(&mut random, cell, shape));
+        }
+    }
+}
+
+#[test]
+fn every_hidden_size() {
+    let mut random = Rng::with_seed(2);
+    for cell in CELLS {
+        for d_hidden in 1..=70 {
+            let shape = [random.usize(1..6), random.usize(1..5), random.usize(1..20), d_hidden];
+            check(&Case::random(&mut random, cell, shape));
+        }
+    }
+}
+
+#[test]
+fn every_batch_size() {
+    let mut random = Rng::with_seed(3);
+    for cell in CELLS {
+        for batch in 1..=40 {
+            let shape = [batch, random.usize(1..5), random.usize(1..12), random.usize(1..20)];
+            check(&Case::random(&mut random, cell, shape));
+        }
+    }
+}
+
+#[test]
+fn every_input_size_and_option() {
+    let mut random = Rng::with_seed(4);
+    for cell in CELLS {
+        for d_input in 1..=70 {
+            let shape = [random.usize(1..8), random.usize(1..7), d_input, random.usize(1..12)];
+            check(&Case::random(&mut random, cell, shape));
+        }
+    }
+}
