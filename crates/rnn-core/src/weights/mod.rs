@@ -41,6 +41,9 @@
 //! | `GRU(4, reset_after=False)` | `GruConfig::new(3, 4).with_reset_after(false)` |
 //! | `LSTM(4, use_bias=False)` | `LstmConfig::new(3, 4).with_bias(Bias::None)` |
 //!
+//! The files hold arrays and no options: make the layer with those of Keras' layer, its activations among them. Keras 2's files
+//! lie otherwise and are not read.
+//!
 //! Keras packs the GRU's gates as `z r h`, which are reordered, and keeps its two biases in one array `[2, 3·units]`.
 //!
 //! # burn-nn
