@@ -5,7 +5,8 @@
 //! Each figure is the least of many calls: other programs only ever add to it.
 
 use rnn_kernels::{
-    Cell, Dense, Gradients, Input, Layer, Level, Machine, Nonlinearity, Output, OutputGradients, Sequence, Stepper, Strides, fma_peak,
+    Cell, Dense, Gradients, Input, Layer, Level, Machine, Nonlinearity, Output, OutputGradients, Sequence, Stepper,
+    Strides, fma_peak,
 };
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -33,13 +34,14 @@ fn main() {
     if "generation".contains(&filter) {
         steps(budget);
     }
-    println!("{:<18}{:<6}{:>8}{:>12}{:>9}{:>12}{:>9}", "shape", "cell", "threads", "forward ms", "GFLOP/s", "both ms", "GFLOP/s");
+    println!(
+        "{:<18}{:<6}{:>8}{:>12}{:>9}{:>12}{:>9}",
+        "shape", "cell", "threads", "forward ms", "GFLOP/s", "both ms", "GFLOP/s"
+    );
     for shape in SHAPES {
-        for (name, cell) in [
-            ("lstm", Cell::Lstm),
-            ("gru", Cell::Gru { reset_after: true }),
-            ("rnn", Cell::Rnn(Nonlinearity::Tanh)),
-        ] {
+        for (name, cell) in
+            [("lstm", Cell::Lstm), ("gru", Cell::Gru { reset_after: true }), ("rnn", Cell::Rnn(Nonlinearity::Tanh))]
+        {
             for threads in [1, 2] {
                 let label = shape.map(|n| n.to_string()).join(",");
                 if format!("{label} {name}").contains(&filter) {
@@ -56,7 +58,9 @@ fn steps(budget: Duration) {
     let (d_input, d_hidden) = (55, 128);
     let mut random = fastrand::Rng::with_seed(1);
     let mut numbers = |n: usize| -> Vec<f32> { (0..n).map(|_| random.f32() * 0.2 - 0.1).collect() };
-    for (name, cell) in [("lstm", Cell::Lstm), ("gru", Cell::Gru { reset_after: true }), ("rnn", Cell::Rnn(Nonlinearity::Tanh))] {
+    for (name, cell) in
+        [("lstm", Cell::Lstm), ("gru", Cell::Gru { reset_after: true }), ("rnn", Cell::Rnn(Nonlinearity::Tanh))]
+    {
         let width = cell.gates() * d_hidden;
         let (w_ih, w_hh) = (numbers(d_input * width), numbers(d_hidden * width));
         let (b_ih, b_hh) = (numbers(width), numbers(width));
@@ -75,14 +79,20 @@ fn steps(budget: Duration) {
     }
 }
 
-fn layer(label: &str, name: &str, cell: Cell, [batch, time, d_input, d_hidden]: [usize; 4], threads: usize, budget: Duration) {
+fn layer(
+    label: &str,
+    name: &str,
+    cell: Cell,
+    [batch, time, d_input, d_hidden]: [usize; 4],
+    threads: usize,
+    budget: Duration,
+) {
     let mut random = fastrand::Rng::with_seed(1);
     let mut numbers = |n: usize| -> Vec<f32> { (0..n).map(|_| random.f32() * 0.2 - 0.1).collect() };
     let width = cell.gates() * d_hidden;
     let (w_ih, w_hh, b_ih, b_hh) =
         (numbers(d_input * width), numbers(d_hidden * width), numbers(width), numbers(width));
-    let layer =
-        Layer { cell, d_input, d_hidden, w_ih: &w_ih, w_hh: &w_hh, b_ih: Some(&b_ih), b_hh: Some(&b_hh) };
+    let layer = Layer { cell, d_input, d_hidden, w_ih: &w_ih, w_hh: &w_hh, b_ih: Some(&b_ih), b_hh: Some(&b_hh) };
     let x = numbers(batch * time * d_input);
     let input = Input::Dense { values: &x, strides: Strides::batch_major(time, d_input) };
     let sequence = Sequence::new(batch, time, input);

@@ -318,7 +318,14 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
             scratch.d_reset.fill(T::ZERO);
             // SAFETY: as for `run`.
             unsafe {
-                self.recurrent_gradient::<S>(scratch, &step, part, &self.h_parts[i], std::ptr::null(), step.d_reset.cast_mut());
+                self.recurrent_gradient::<S>(
+                    scratch,
+                    &step,
+                    part,
+                    &self.h_parts[i],
+                    std::ptr::null(),
+                    step.d_reset.cast_mut(),
+                );
                 for p in 0..plan.panels {
                     K::backward_reset::<S>(&step, p, 0, batch);
                 }
@@ -491,7 +498,17 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                             let start = &values[strides.at(self.part.start, self.sequence.step(steps.start))..];
                             let step = if self.sequence.reverse { strides.time.wrapping_neg() } else { strides.time };
                             let left = Left::Strided(start.as_ptr(), step, strides.batch);
-                            product::<S>(plan.panels, part, K::BLOCKS, scratch, left, [steps.len(), batch], d_input, sums, first);
+                            product::<S>(
+                                plan.panels,
+                                part,
+                                K::BLOCKS,
+                                scratch,
+                                left,
+                                [steps.len(), batch],
+                                d_input,
+                                sums,
+                                first,
+                            );
                             continue;
                         }
                         input_rows(self.sequence, self.part.clone(), steps.clone(), rows);
@@ -500,7 +517,17 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                         }
                         self.skip_resting(rows, &scratch.zeros, steps.start);
                         let left = Left::Rows(rows);
-                        product::<S>(plan.panels, part, K::BLOCKS, scratch, left, [steps.len(), batch], d_input, sums, first);
+                        product::<S>(
+                            plan.panels,
+                            part,
+                            K::BLOCKS,
+                            scratch,
+                            left,
+                            [steps.len(), batch],
+                            d_input,
+                            sums,
+                            first,
+                        );
                     }
                 }
             }
@@ -510,7 +537,17 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                     let h = self.saved.h[steps.start * batch * plan.width..].as_ptr();
                     if !part.reset && part.mask.is_none() && self.saved.rows.is_empty() {
                         let left = Left::Strided(h, batch * plan.width, plan.width);
-                        product::<S>(plan.panels, part, K::BLOCKS, scratch, left, [steps.len(), batch], d_hidden, sums, first);
+                        product::<S>(
+                            plan.panels,
+                            part,
+                            K::BLOCKS,
+                            scratch,
+                            left,
+                            [steps.len(), batch],
+                            d_hidden,
+                            sums,
+                            first,
+                        );
                         continue;
                     }
                     rows.clear();
@@ -523,7 +560,17 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                     }
                     self.skip_resting(rows, &scratch.zeros, steps.start);
                     let left = Left::Rows(rows);
-                    product::<S>(plan.panels, part, K::BLOCKS, scratch, left, [steps.len(), batch], d_hidden, sums, first);
+                    product::<S>(
+                        plan.panels,
+                        part,
+                        K::BLOCKS,
+                        scratch,
+                        left,
+                        [steps.len(), batch],
+                        d_hidden,
+                        sums,
+                        first,
+                    );
                 }
             }
         }
@@ -654,9 +701,7 @@ unsafe fn product<S: Simd>(
             unsafe {
                 let (a, a_block, a_step) = match left {
                     Left::Strided(start, step, row) => (start.add(from), step, row),
-                    Left::Rows(_) => {
-                        (scratch.packed.as_ptr().add(from * rows), batch * (end - from), end - from)
-                    }
+                    Left::Rows(_) => (scratch.packed.as_ptr().add(from * rows), batch * (end - from), end - from),
                 };
                 let c = sums.add((p * inner + from) * row + part.offset * S::LANES);
                 multiply::<S>(&Tile {

@@ -179,7 +179,12 @@ struct Forward<'a, T, K> {
 }
 
 /// The rows of a chunk: where each one's left factor lies.
-pub(crate) fn input_rows<T: Float>(sequence: &Sequence<T>, part: Range<usize>, steps: Range<usize>, to: &mut Vec<*const T>) {
+pub(crate) fn input_rows<T: Float>(
+    sequence: &Sequence<T>,
+    part: Range<usize>,
+    steps: Range<usize>,
+    to: &mut Vec<*const T>,
+) {
     to.clear();
     if let Input::Dense { values, strides } = sequence.input {
         for s in steps {
@@ -191,7 +196,13 @@ pub(crate) fn input_rows<T: Float>(sequence: &Sequence<T>, part: Range<usize>, s
 
 /// Rows times the mask of their row of the batch; `rows` is replaced by where the products lie.
 #[inline(always)]
-pub(crate) unsafe fn masked_rows<S: Simd>(rows: &mut [*const S::T], mask: *const S::T, n: usize, to: &mut [S::T], batch: usize) {
+pub(crate) unsafe fn masked_rows<S: Simd>(
+    rows: &mut [*const S::T],
+    mask: *const S::T,
+    n: usize,
+    to: &mut [S::T],
+    batch: usize,
+) {
     let width = n.next_multiple_of(S::LANES);
     for (q, row) in rows.iter_mut().enumerate() {
         let to = to[q * width..][..width].as_mut_ptr();
@@ -223,7 +234,8 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
         let mut masked_x = take::<T>(masked_x);
 
         // Each masked copy of h twice: one is read while the next is written.
-        let masks: Vec<usize> = plan.products.h.iter().filter(|part| !part.reset).filter_map(|part| part.mask).collect();
+        let masks: Vec<usize> =
+            plan.products.h.iter().filter(|part| !part.reset).filter_map(|part| part.mask).collect();
         let mut masked_h = take::<T>(2 * masks.len() * state);
         let mut reset = take::<T>(if plan.products.h.iter().any(|part| part.reset) { state } else { 0 });
         let (masked_h, reset) = (masked_h.as_mut_ptr(), reset.as_mut_ptr());
@@ -249,7 +261,8 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
             let mut from = 0;
             while from < time {
                 let to = (from + chunk).min(time);
-                let panels = if self.save { self.panels.add(from * batch * plan.panel_elements()) } else { self.panels };
+                let panels =
+                    if self.save { self.panels.add(from * batch * plan.panel_elements()) } else { self.panels };
                 self.input_sums::<S>(panels, from..to, &mut x_rows, &mut masked_x);
                 for s in from..to {
                     let t = self.sequence.step(s);

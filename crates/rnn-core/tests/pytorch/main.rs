@@ -90,6 +90,8 @@ impl Comparison {
         let expected: Vec<f32> = bridge::to_data(expected).expect("readable").try_to_vec().expect("f32");
         assert_eq!(found.len(), expected.len(), "{name}");
         let scale = expected.iter().fold(1e-30, |m: f64, x| m.max(f64::from(x.abs())));
+        // `max` passes over NaN.
+        assert!(found.iter().all(|x| x.is_finite()), "{name} is not finite");
         let error = found.iter().zip(&expected).fold(0.0, |m: f64, (a, b)| m.max(f64::from((a - b).abs()))) / scale;
         assert!(error <= TOLERANCE, "{name}: {error:e}");
         self.worst = self.worst.max(error);
