@@ -457,7 +457,7 @@ pub(crate) unsafe fn advance<S: Simd, K: Kernel>(
         let cut = Cut::new(batch, most);
         for p in 0..plan.panels {
             // To and fro: the weights that one step used last are still in the L1 cache when the next begins.
-            let p = if s % 2 == 0 { p } else { plan.panels - 1 - p };
+            let p = if s.is_multiple_of(2) { p } else { plan.panels - 1 - p };
             for tile in 0..cut.tiles {
                 let (from, to) = (cut.start(tile), cut.start(tile + 1));
                 // SAFETY: rows of the state; the packed weights and panels as the plan has them.
