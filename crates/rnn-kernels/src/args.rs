@@ -309,10 +309,9 @@ pub(crate) fn check_forward<T: Float>(layer: &Layer<T>, sequence: &Sequence<T>) 
         }
         Counted::Mask(mask) => check("the mask", mask, batch * time),
     }
-    for (what, masks, width) in [
-        ("an input mask", sequence.input_masks, d_input),
-        ("a recurrent mask", sequence.recurrent_masks, d_hidden),
-    ] {
+    for (what, masks, width) in
+        [("an input mask", sequence.input_masks, d_input), ("a recurrent mask", sequence.recurrent_masks, d_hidden)]
+    {
         let count = masks.len();
         assert!(count <= 1 || count == layer.cell.gates(), "{count} masks for {} gates", layer.cell.gates());
         masks.iter().for_each(|mask| check(what, mask, batch * width));

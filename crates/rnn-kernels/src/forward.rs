@@ -179,7 +179,12 @@ struct Forward<'a, T, K> {
 }
 
 /// The rows of a chunk: where each one's left factor lies.
-pub(crate) fn input_rows<T: Float>(sequence: &Sequence<T>, part: Range<usize>, steps: Range<usize>, to: &mut Vec<*const T>) {
+pub(crate) fn input_rows<T: Float>(
+    sequence: &Sequence<T>,
+    part: Range<usize>,
+    steps: Range<usize>,
+    to: &mut Vec<*const T>,
+) {
     to.clear();
     if let Input::Dense { values, strides } = sequence.input {
         for s in steps {
@@ -189,18 +194,32 @@ pub(crate) fn input_rows<T: Float>(sequence: &Sequence<T>, part: Range<usize>, s
     }
 }
 
-/// Rows times the mask of their row of the batch; `rows` is replaced by where the products lie.
+/// Copies of rows of `n` elements side by side, filled up to whole vectors, times the mask of their row of the batch
+/// unless that is null; `rows` is replaced by where the copies lie.
+///
+/// # Safety
+/// The rows and the mask, `[batch, n]`, must be there. A row may lie where its copy goes.
 #[inline(always)]
-pub(crate) unsafe fn masked_rows<S: Simd>(rows: &mut [*const S::T], mask: *const S::T, n: usize, to: &mut [S::T], batch: usize) {
+pub(crate) unsafe fn copy_rows<S: Simd>(
+    rows: &mut [*const S::T],
+    mask: *const S::T,
+    n: usize,
+    to: &mut [S::T],
+    batch: usize,
+) {
     let width = n.next_multiple_of(S::LANES);
     for (q, row) in rows.iter_mut().enumerate() {
         let to = to[q * width..][..width].as_mut_ptr();
+        let mask = mask.wrapping_add(if mask.is_null() { 0 } else { q % batch * n });
         let mut i = 0;
         while i < n {
             // SAFETY: the row, its mask and the buffer have n elements, the last one up to a whole vector.
             unsafe {
-                let factor = S::load_up_to(mask.add(q % batch * n + i), n - i);
-                S::store(to.add(i), S::mul(S::load_up_to(row.add(i), n - i), factor));
+                let mut x = S::load_up_to(row.add(i), n - i);
+                if !mask.is_null() {
+                    x = S::mul(x, S::load_up_to(mask.add(i), n - i));
+                }
+                S::store(to.add(i), x);
             }
             i += S::LANES;
         }
@@ -223,7 +242,8 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
         let mut masked_x = take::<T>(masked_x);
 
         // Each masked copy of h twice: one is read while the next is written.
-        let masks: Vec<usize> = plan.products.h.iter().filter(|part| !part.reset).filter_map(|part| part.mask).collect();
+        let masks: Vec<usize> =
+            plan.products.h.iter().filter(|part| !part.reset).filter_map(|part| part.mask).collect();
         let mut masked_h = take::<T>(2 * masks.len() * state);
         let mut reset = take::<T>(if plan.products.h.iter().any(|part| part.reset) { state } else { 0 });
         let (masked_h, reset) = (masked_h.as_mut_ptr(), reset.as_mut_ptr());
@@ -249,7 +269,8 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
             let mut from = 0;
             while from < time {
                 let to = (from + chunk).min(time);
-                let panels = if self.save { self.panels.add(from * batch * plan.panel_elements()) } else { self.panels };
+                let panels =
+                    if self.save { self.panels.add(from * batch * plan.panel_elements()) } else { self.panels };
                 self.input_sums::<S>(panels, from..to, &mut x_rows, &mut masked_x);
                 for s in from..to {
                     let t = self.sequence.step(s);
@@ -374,7 +395,7 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
                 input_rows(self.sequence, self.part.clone(), steps.clone(), x_rows);
                 let mask = self.sequence.input_masks[mask][self.part.start * d_input..].as_ptr();
                 // SAFETY: rows and masks of d_input elements; the buffer has room for all.
-                unsafe { masked_rows::<S>(x_rows, mask, d_input, masked_x, self.part.len()) };
+                unsafe { copy_rows::<S>(x_rows, mask, d_input, masked_x, self.part.len()) };
             }
             let width = part.width(K::BLOCKS);
             let cut = Cut::new(rows, max_rows(S::REGISTERS, width));

@@ -126,10 +126,10 @@ mod tests {
         let xs: Vec<f64> = (-40_003..=40_003).map(|i| f64::from((i as f32) * 6.1e-4)).collect();
         for level in Level::available() {
             for (function, truth) in [(Function::Sigmoid, sigmoid as fn(f64) -> f64), (Function::Tanh, f64::tanh)] {
-                let worst = |image: Vec<f64>| {
-                    image.iter().zip(&xs).map(|(y, &x)| (y - truth(x)).abs()).fold(0.0, f64::max)
-                };
-                let (single, double) = (worst(image::<f32>(level, function, &xs)), worst(image::<f64>(level, function, &xs)));
+                let worst =
+                    |image: Vec<f64>| image.iter().zip(&xs).map(|(y, &x)| (y - truth(x)).abs()).fold(0.0, f64::max);
+                let (single, double) =
+                    (worst(image::<f32>(level, function, &xs)), worst(image::<f64>(level, function, &xs)));
                 assert!(single <= 2e-7, "{level:?} {function:?}: {single:e}");
                 assert!(double <= 4e-16, "{level:?} {function:?}: {double:e}");
             }

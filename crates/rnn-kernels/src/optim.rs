@@ -270,7 +270,10 @@ fn start<T: Float>(update: Update, decay: Decay, rule: Rule, w: &mut [T], g: &[T
         let own = own.map(|(has, own)| if has { unsafe { own.get().add(at) } } else { std::ptr::null_mut() });
         // SAFETY: likewise.
         let w = unsafe { w.get().add(at) };
-        run(update.machine.level, Pass { rule, scale: T::of(update.scale), coupled: T::of(coupled), kept: T::of(kept), w, g: &g[range], own });
+        run(
+            update.machine.level,
+            Pass { rule, scale: T::of(update.scale), coupled: T::of(coupled), kept: T::of(kept), w, g: &g[range], own },
+        );
     });
 }
 

@@ -265,7 +265,10 @@ pub struct Dense<T> {
 
 impl<T> std::fmt::Debug for Dense<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Dense").field("d_input", &self.d_input).field("d_output", &self.d_output).finish_non_exhaustive()
+        f.debug_struct("Dense")
+            .field("d_input", &self.d_input)
+            .field("d_output", &self.d_output)
+            .finish_non_exhaustive()
     }
 }
 

@@ -17,8 +17,7 @@ fn check<T: Float>(what: &str, plain: Plain, kernel: Kernel<T>, tolerance: f64) 
     let mut random = Rng::with_seed(1);
     for n in [1, 3, 16, 37, 70_001] {
         let start: Vec<T> = (0..n).map(|_| T::of(random.f64() - 0.5)).collect();
-        let gradients: Vec<Vec<T>> =
-            (0..STEPS).map(|_| (0..n).map(|_| T::of(random.f64() - 0.5)).collect()).collect();
+        let gradients: Vec<Vec<T>> = (0..STEPS).map(|_| (0..n).map(|_| T::of(random.f64() - 0.5)).collect()).collect();
         let mut expected: Vec<(f64, [f64; 2])> = start.iter().map(|w| (w.wide(), [0.0; 2])).collect();
         for (t, g) in (1..).zip(&gradients) {
             for ((w, own), g) in expected.iter_mut().zip(g) {
@@ -121,12 +120,9 @@ fn adagrad() {
             *s += g * g;
             w - RATE * g / if epsilon_at == Epsilon::Keras { (*s + 1e-3).sqrt() } else { s.sqrt() + 1e-3 }
         };
-        both(
-            "Adagrad",
-            &plain,
-            &|update, _, w, g, s, _| adagrad.update(update, w, g, s),
-            &|update, _, w, g, s, _| adagrad.update(update, w, g, s),
-        );
+        both("Adagrad", &plain, &|update, _, w, g, s, _| adagrad.update(update, w, g, s), &|update, _, w, g, s, _| {
+            adagrad.update(update, w, g, s)
+        });
     }
 }
 

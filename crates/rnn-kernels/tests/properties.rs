@@ -77,7 +77,9 @@ fn nan_stays_in_its_row() {
         case.x[(poisoned * time + 1) * d_input] = f64::NAN;
         for level in Level::available() {
             let (expected, found) = (kernel::run::<f32>(&clean, level), kernel::run::<f32>(&case, level));
-            for (name, width) in [("sequence", time * d_hidden), ("h", d_hidden), ("d_x", time * d_input), ("d_h0", d_hidden)] {
+            for (name, width) in
+                [("sequence", time * d_hidden), ("h", d_hidden), ("d_x", time * d_input), ("d_h0", d_hidden)]
+            {
                 let of = |results: &common::case::Results| results.iter().find(|r| r.0 == name).unwrap().1.clone();
                 let (expected, found) = (of(&expected), of(&found));
                 for b in (0..batch).filter(|&b| b != poisoned) {
@@ -123,7 +125,8 @@ fn a_row_that_never_starts() {
     for cell in CELLS {
         for masked_output in [MaskedOutput::Zero, MaskedOutput::Previous] {
             let mut case = Case::plain(&mut random, cell, [3, 4, 2, 5]);
-            case.counted = Counted::Mask(vec![false, false, true, false, false, false, false, false, true, false, true, false]);
+            case.counted =
+                Counted::Mask(vec![false, false, true, false, false, false, false, false, true, false, true, false]);
             case.masked_output = masked_output;
             check(&case);
         }

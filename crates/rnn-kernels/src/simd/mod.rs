@@ -180,8 +180,8 @@ pub fn lanes<T: Float>(level: Level) -> usize {
     bytes / size_of::<T>()
 }
 
-pub use portable::Portable;
 #[cfg(target_arch = "aarch64")]
 pub use neon::Neon;
+pub use portable::Portable;
 #[cfg(target_arch = "x86_64")]
 pub use x86::{Avx2, Avx512};

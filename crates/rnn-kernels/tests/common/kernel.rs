@@ -36,7 +36,8 @@ pub fn run<T: Float>(case: &Case, level: Level) -> Results {
     };
     let machine = Machine { level, threads: case.threads };
     let [w_ih, w_hh, b_ih, b_hh, h0, c0, d_h, d_c] =
-        [&case.w_ih, &case.w_hh, &case.b_ih, &case.b_hh, &case.h0, &case.c0, &case.d_h, &case.d_c].map(|v| convert::<T>(v));
+        [&case.w_ih, &case.w_hh, &case.b_ih, &case.b_hh, &case.h0, &case.c0, &case.d_h, &case.d_c]
+            .map(|v| convert::<T>(v));
     let layer = Layer {
         cell: case.cell,
         d_input,
@@ -47,7 +48,11 @@ pub fn run<T: Float>(case: &Case, level: Level) -> Results {
         b_hh: case.biases[1].then_some(&b_hh[..]),
     };
     let (x, d_sequence) = (arrange(&case.x, d_input), arrange(&case.d_sequence, d_hidden));
-    let indices = if time_major { swap(&case.indices, batch, if case.indices.is_empty() { 0 } else { time }, 1) } else { case.indices.clone() };
+    let indices = if time_major {
+        swap(&case.indices, batch, if case.indices.is_empty() { 0 } else { time }, 1)
+    } else {
+        case.indices.clone()
+    };
     let masks = |masks: &[Vec<f64>]| -> Vec<Vec<T>> { masks.iter().map(|mask| convert(mask)).collect() };
     let (input_masks, recurrent_masks) = (masks(&case.input_masks), masks(&case.recurrent_masks));
     let (input_masks, recurrent_masks): (Vec<&[T]>, Vec<&[T]>) =

@@ -77,8 +77,7 @@ pub fn run(case: &Case) -> Vec<Expected> {
                     let reset: Vec<Var> = units.clone().map(|j| tape.mul(r[j], h[j])).collect();
                     let h_new = units.map(|j| {
                         let z = tape.sigmoid(sum(1, j));
-                        let n_h =
-                            if reset_after { tape.mul(r[j], h_sum(2, j, &h)) } else { h_sum(2, j, &reset) };
+                        let n_h = if reset_after { tape.mul(r[j], h_sum(2, j, &h)) } else { h_sum(2, j, &reset) };
                         let n = tape.tanh(tape.add(x_sum(2, j), n_h));
                         let one_less_z = tape.add(tape.leaf(1.0), tape.scale(z, -1.0));
                         tape.add(tape.mul(one_less_z, n), tape.mul(z, h[j]))
