@@ -25,12 +25,16 @@ fn least(budget: Duration, mut call: impl FnMut()) -> f64 {
     least
 }
 
+const CELLS: [(&str, Cell); 3] =
+    [("lstm", Cell::Lstm), ("gru", Cell::Gru { reset_after: true }), ("rnn", Cell::Rnn(Nonlinearity::Tanh))];
+
+const PLAIN: Options = Options { threads: 1, masks: 0, input_masks: 0, indices: false };
+
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let budget = Duration::from_secs_f64(arguments.next().and_then(|s| s.parse().ok()).unwrap_or(0.5));
     let filter = arguments.next().unwrap_or_default();
-    let peak = fma_peak(Level::best());
-    println!("{:?}, {peak:.0} GFLOP/s of FMA per thread", Level::best());
+    println!("{:?}, {:.0} GFLOP/s of FMA per thread", Level::best(), fma_peak(Level::best()));
     if "generation".contains(&filter) {
         steps(budget);
     }
@@ -38,29 +42,52 @@ fn main() {
         "{:<18}{:<6}{:>8}{:>12}{:>9}{:>12}{:>9}",
         "shape", "cell", "threads", "forward ms", "GFLOP/s", "both ms", "GFLOP/s"
     );
-    for shape in SHAPES {
-        for (name, cell) in
-            [("lstm", Cell::Lstm), ("gru", Cell::Gru { reset_after: true }), ("rnn", Cell::Rnn(Nonlinearity::Tanh))]
-        {
-            for threads in [1, 2] {
-                let label = shape.map(|n| n.to_string()).join(",");
-                if format!("{label} {name}").contains(&filter) {
-                    layer(&label, name, cell, shape, threads, budget);
-                }
+    let name_of = |shape: [usize; 4]| shape.map(|n| n.to_string()).join(",");
+    for (shape, (name, cell)) in SHAPES.into_iter().flat_map(|shape| CELLS.map(|cell| (shape, cell))) {
+        let label = name_of(shape);
+        for threads in [1, 2] {
+            if format!("{label} {name}").contains(&filter) {
+                let [forward, both] = layer(cell, shape, Options { threads, ..PLAIN }, budget);
+                let [batch, time, d_input, d_hidden] = shape;
+                let gflop = 2e-9 * (batch * time * (d_input + d_hidden) * cell.gates() * d_hidden) as f64;
+                println!(
+                    "{label:<18}{name:<6}{threads:>8}{:>12.3}{:>9.0}{:>12.3}{:>9.0}",
+                    forward * 1e3,
+                    gflop / forward,
+                    both * 1e3,
+                    3.0 * gflop / both
+                );
+            }
+        }
+    }
+    println!("\n1 thread, with options: forward ms, both ms");
+    for (shape, (name, cell)) in SHAPES[..2].iter().flat_map(|&shape| CELLS[..2].iter().map(move |&cell| (shape, cell)))
+    {
+        let gates = cell.gates();
+        for (what, options) in [
+            ("plain", PLAIN),
+            ("one recurrent mask", Options { masks: 1, ..PLAIN }),
+            ("recurrent masks per gate", Options { masks: gates, ..PLAIN }),
+            ("one mask of each", Options { masks: 1, input_masks: 1, ..PLAIN }),
+            ("all masks per gate", Options { masks: gates, input_masks: gates, ..PLAIN }),
+            ("indices", Options { indices: true, ..PLAIN }),
+        ] {
+            let label = format!("{} {name} {what}", name_of(shape));
+            if label.contains(&filter) || filter == "options" {
+                let [forward, both] = layer(cell, shape, options, budget);
+                println!("{label:<52}{:>8.3}{:>9.3}", forward * 1e3, both * 1e3);
             }
         }
     }
 }
 
-/// Generation: GRU of 128 units over 55 symbols, the scores of the next symbol, the best of them.
+/// Generation: a layer of 128 units over 55 symbols, the scores of the next symbol, the best of them.
 fn steps(budget: Duration) {
     const STEPS: usize = 1000;
     let (d_input, d_hidden) = (55, 128);
     let mut random = fastrand::Rng::with_seed(1);
     let mut numbers = |n: usize| -> Vec<f32> { (0..n).map(|_| random.f32() * 0.2 - 0.1).collect() };
-    for (name, cell) in
-        [("lstm", Cell::Lstm), ("gru", Cell::Gru { reset_after: true }), ("rnn", Cell::Rnn(Nonlinearity::Tanh))]
-    {
+    for (name, cell) in CELLS {
         let width = cell.gates() * d_hidden;
         let (w_ih, w_hh) = (numbers(d_input * width), numbers(d_hidden * width));
         let (b_ih, b_hh) = (numbers(width), numbers(width));
@@ -79,24 +106,38 @@ fn steps(budget: Duration) {
     }
 }
 
-fn layer(
-    label: &str,
-    name: &str,
-    cell: Cell,
-    [batch, time, d_input, d_hidden]: [usize; 4],
+/// What a layer runs with beside its shape.
+#[derive(Clone, Copy)]
+struct Options {
     threads: usize,
-    budget: Duration,
-) {
+    /// Recurrent masks.
+    masks: usize,
+    /// Input masks.
+    input_masks: usize,
+    indices: bool,
+}
+
+/// Seconds of forward, and of forward and backward.
+fn layer(cell: Cell, [batch, time, d_input, d_hidden]: [usize; 4], options: Options, budget: Duration) -> [f64; 2] {
     let mut random = fastrand::Rng::with_seed(1);
+    let symbols: Vec<u32> = (0..batch * time).map(|_| random.u32(0..d_input as u32)).collect();
     let mut numbers = |n: usize| -> Vec<f32> { (0..n).map(|_| random.f32() * 0.2 - 0.1).collect() };
     let width = cell.gates() * d_hidden;
     let (w_ih, w_hh, b_ih, b_hh) =
         (numbers(d_input * width), numbers(d_hidden * width), numbers(width), numbers(width));
     let layer = Layer { cell, d_input, d_hidden, w_ih: &w_ih, w_hh: &w_hh, b_ih: Some(&b_ih), b_hh: Some(&b_hh) };
     let x = numbers(batch * time * d_input);
-    let input = Input::Dense { values: &x, strides: Strides::batch_major(time, d_input) };
-    let sequence = Sequence::new(batch, time, input);
-    let machine = Machine { threads, ..Machine::default() };
+    let input = match options.indices {
+        true => Input::Indices { values: &symbols, strides: Strides::batch_major(time, 1) },
+        false => Input::Dense { values: &x, strides: Strides::batch_major(time, d_input) },
+    };
+    let (mask, input_mask) = (numbers(batch * d_hidden), numbers(batch * d_input));
+    let sequence = Sequence {
+        recurrent_masks: &vec![&mask[..]; options.masks],
+        input_masks: &vec![&input_mask[..]; options.input_masks],
+        ..Sequence::new(batch, time, input)
+    };
+    let machine = Machine { threads: options.threads, ..Machine::default() };
     let strides = Strides::batch_major(time, d_hidden);
     let mut out = vec![0.0; batch * time * d_hidden];
     let mut h = vec![0.0; batch * d_hidden];
@@ -113,8 +154,9 @@ fn layer(
         let output = Output { sequence: &mut out, strides, h: Some(&mut h), c: None };
         let saved = rnn_kernels::forward_saving(machine, &layer, &sequence, output);
         let given = OutputGradients { sequence: Some((&d_out, strides)), h: None, c: None };
+        let d_input_rows = (&mut d_x[..], Strides::batch_major(time, d_input));
         let wanted = Gradients {
-            input: Some((&mut d_x, Strides::batch_major(time, d_input))),
+            input: (!options.indices).then_some(d_input_rows),
             w_ih: Some(&mut d_w_ih),
             w_hh: Some(&mut d_w_hh),
             b_ih: Some(&mut d_b_ih),
@@ -125,12 +167,5 @@ fn layer(
         rnn_kernels::backward(&layer, &sequence, &saved, given, wanted);
         black_box((&d_x, &d_w_ih, &d_w_hh));
     });
-    let gflop = 2e-9 * (batch * time * (d_input + d_hidden) * width) as f64;
-    println!(
-        "{label:<18}{name:<6}{threads:>8}{:>12.3}{:>9.0}{:>12.3}{:>9.0}",
-        forward * 1e3,
-        gflop / forward,
-        both * 1e3,
-        3.0 * gflop / both
-    );
+    [forward, both]
 }

@@ -7,7 +7,7 @@
 use crate::args::{Gradients, Input, Layer, OutputGradients, Sequence, Strides, check_backward, check_forward};
 use crate::cell::{Kernel, PANEL, Part, with_kernel};
 use crate::float::Float;
-use crate::forward::{Saved, SavedPart, input_rows, masked_rows};
+use crate::forward::{Saved, SavedPart, copy_rows, input_rows};
 use crate::pack;
 use crate::plan::Plan;
 use crate::pool::{Buffer, take};
@@ -205,10 +205,8 @@ struct Scratch<T> {
     tile: Buffer<T>,
     /// Zeros, for sums to start from and for rows that rest.
     zeros: Buffer<T>,
-    /// The left factors of a weight's gradient, as the micro-kernel reads them.
-    packed: Buffer<T>,
-    /// Rows of them that are masked.
-    masked: Buffer<T>,
+    /// Rows of a weight gradient's left factor that cannot be read where they lie.
+    copies: Buffer<T>,
 }
 
 impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
@@ -222,6 +220,7 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
         let inner = self.layer.d_input.max(self.layer.d_hidden);
         let masks = !self.sequence.input_masks.is_empty() || !self.sequence.recurrent_masks.is_empty();
         let resets = plan.products.h.iter().any(|part| part.reset);
+        let rests = !self.saved.rows.is_empty();
         let row = inner.next_multiple_of(S::LANES);
         let mut scratch = Scratch {
             d_h: take(state),
@@ -230,8 +229,7 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
             d_panels: take(chunk * batch * plan.panel_elements()),
             tile: take(MAX_ROWS * WIDTH * S::LANES),
             zeros: take(row.max(PANEL * S::LANES)),
-            packed: take(chunk * batch * inner),
-            masked: take(if masks || resets { chunk * batch * row } else { 0 }),
+            copies: take(if masks || resets || rests { chunk * batch * row } else { 0 }),
         };
         scratch.zeros.fill(T::ZERO);
         self.initial(&mut scratch.d_h, self.given.h);
@@ -467,67 +465,43 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
     ) {
         let (plan, batch) = (self.plan, self.part.len());
         let &Layer { d_input, d_hidden, .. } = self.layer;
-        let masked = |rows: &mut [*const T], mask: &[T], n: usize, to: &mut [T]| {
-            // SAFETY: rows and masks of n elements; the buffer has room for all.
-            unsafe { masked_rows::<S>(rows, mask[self.part.start * n..].as_ptr(), n, to, batch) }
-        };
         // SAFETY: as for `run`.
         unsafe {
             if !self.sums.b.is_empty() {
                 self.sums.add_biases::<S>(plan.panels, steps.len() * batch, &scratch.d_panels, first);
             }
+            let shape = [steps.len(), batch];
             if !self.sums.w_ih.is_empty() {
-                if let Input::Indices { values, strides } = self.sequence.input {
-                    if first {
-                        self.sums.w_ih.fill(T::ZERO);
-                    }
-                    for (q, s, b) in steps.clone().enumerate().flat_map(|(i, s)| {
-                        let part = self.part.clone();
-                        part.enumerate().map(move |(r, b)| (i * batch + r, s, b))
-                    }) {
-                        let symbol = values[strides.at(b, self.sequence.step(s))] as usize;
-                        let sums = self.sums.w_ih.as_mut_ptr();
-                        add_rows::<S>(plan.panels, [d_input, steps.len() * batch], sums, symbol, &scratch.d_panels, q);
-                    }
-                } else {
-                    for part in &plan.products.x {
-                        let sums = self.sums.w_ih.as_mut_ptr();
-                        if let (None, Input::Dense { values, strides }, true) =
-                            (part.mask, self.sequence.input, self.saved.rows.is_empty())
+                let sums = self.sums.w_ih.as_mut_ptr();
+                match self.sequence.input {
+                    Input::Indices { values, strides } => {
+                        if first {
+                            self.sums.w_ih.fill(T::ZERO);
+                        }
+                        for (q, (s, b)) in
+                            steps.clone().flat_map(|s| self.part.clone().map(move |b| (s, b))).enumerate()
                         {
-                            let start = &values[strides.at(self.part.start, self.sequence.step(steps.start))..];
-                            let step = if self.sequence.reverse { strides.time.wrapping_neg() } else { strides.time };
-                            let left = Left::Strided(start.as_ptr(), step, strides.batch);
-                            product::<S>(
-                                plan.panels,
-                                part,
-                                K::BLOCKS,
-                                scratch,
-                                left,
-                                [steps.len(), batch],
-                                d_input,
-                                sums,
-                                first,
-                            );
-                            continue;
+                            let symbol = values[strides.at(b, self.sequence.step(s))] as usize;
+                            let rows = [d_input, steps.len() * batch];
+                            add_rows::<S>(plan.panels, rows, sums, symbol, &scratch.d_panels, q);
                         }
-                        input_rows(self.sequence, self.part.clone(), steps.clone(), rows);
-                        if let Some(mask) = part.mask {
-                            masked(rows, self.sequence.input_masks[mask], d_input, &mut scratch.masked);
+                    }
+                    Input::Dense { values, strides } => {
+                        for part in &plan.products.x {
+                            let left = if part.mask.is_none() && self.saved.rows.is_empty() {
+                                let time = strides.time;
+                                Left {
+                                    start: values[strides.at(self.part.start, self.sequence.step(steps.start))..]
+                                        .as_ptr(),
+                                    step: if self.sequence.reverse { time.wrapping_neg() } else { time },
+                                    row: strides.batch,
+                                }
+                            } else {
+                                input_rows(self.sequence, self.part.clone(), steps.clone(), rows);
+                                self.copied::<S>(rows, part, self.sequence.input_masks, d_input, steps.start, scratch)
+                            };
+                            product::<S>(plan.panels, part, K::BLOCKS, scratch, left, shape, d_input, sums, first);
                         }
-                        self.skip_resting(rows, &scratch.zeros, steps.start);
-                        let left = Left::Rows(rows);
-                        product::<S>(
-                            plan.panels,
-                            part,
-                            K::BLOCKS,
-                            scratch,
-                            left,
-                            [steps.len(), batch],
-                            d_input,
-                            sums,
-                            first,
-                        );
                     }
                 }
             }
@@ -535,54 +509,43 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                 for part in &plan.products.h {
                     let sums = self.sums.w_hh.as_mut_ptr();
                     let h = self.saved.h[steps.start * batch * plan.width..].as_ptr();
-                    if !part.reset && part.mask.is_none() && self.saved.rows.is_empty() {
-                        let left = Left::Strided(h, batch * plan.width, plan.width);
-                        product::<S>(
-                            plan.panels,
-                            part,
-                            K::BLOCKS,
-                            scratch,
-                            left,
-                            [steps.len(), batch],
-                            d_hidden,
-                            sums,
-                            first,
-                        );
-                        continue;
-                    }
-                    rows.clear();
-                    rows.extend((0..steps.len() * batch).map(|q| h.wrapping_add(q * plan.width)));
-                    if part.reset {
-                        self.reset_rows::<S>(scratch, steps.clone(), rows);
-                    }
-                    if let Some(mask) = part.mask {
-                        masked(rows, self.sequence.recurrent_masks[mask], d_hidden, &mut scratch.masked);
-                    }
-                    self.skip_resting(rows, &scratch.zeros, steps.start);
-                    let left = Left::Rows(rows);
-                    product::<S>(
-                        plan.panels,
-                        part,
-                        K::BLOCKS,
-                        scratch,
-                        left,
-                        [steps.len(), batch],
-                        d_hidden,
-                        sums,
-                        first,
-                    );
+                    let left = if !part.reset && part.mask.is_none() && self.saved.rows.is_empty() {
+                        Left { start: h, step: batch * plan.width, row: plan.width }
+                    } else {
+                        rows.clear();
+                        rows.extend((0..steps.len() * batch).map(|q| h.wrapping_add(q * plan.width)));
+                        if part.reset {
+                            self.reset_rows::<S>(scratch, steps.clone(), rows);
+                        }
+                        self.copied::<S>(rows, part, self.sequence.recurrent_masks, d_hidden, steps.start, scratch)
+                    };
+                    product::<S>(plan.panels, part, K::BLOCKS, scratch, left, shape, d_hidden, sums, first);
                 }
             }
         }
     }
 
-    /// Zeros for the rows that rest, whose inputs may be anything.
-    fn skip_resting(&self, rows: &mut [*const T], zeros: &[T], first_step: usize) {
-        if let Some(kinds) = self.saved.rows.get(first_step * self.part.len()..) {
+    /// Copies of `rows`, masked as `part` asks; zeros for those that rest, whose inputs may be anything.
+    #[inline(always)]
+    unsafe fn copied<S: Simd<T = T>>(
+        &self,
+        rows: &mut [*const T],
+        part: &Part,
+        masks: &[&[T]],
+        n: usize,
+        first_step: usize,
+        scratch: &mut Scratch<T>,
+    ) -> Left<T> {
+        let (batch, row) = (self.part.len(), n.next_multiple_of(S::LANES));
+        let mask = part.mask.map_or(std::ptr::null(), |mask| masks[mask][self.part.start * n..].as_ptr());
+        if let Some(kinds) = self.saved.rows.get(first_step * batch..) {
             for (row, _) in rows.iter_mut().zip(kinds).filter(|(_, kind)| **kind != Row::Counts) {
-                *row = zeros.as_ptr();
+                *row = scratch.zeros.as_ptr();
             }
         }
+        // SAFETY: rows and masks of n elements; the buffer has room for all.
+        unsafe { copy_rows::<S>(rows, mask, n, &mut scratch.copies, batch) };
+        Left { start: scratch.copies.as_ptr(), step: batch * row, row }
     }
 
     /// r∘h for all rows of a chunk.
@@ -593,7 +556,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         let panels = self.saved.panels[steps.start * batch * self.plan.panel_elements()..].as_ptr();
         let count = rows.len();
         for (q, row) in rows.iter_mut().enumerate() {
-            let to = scratch.masked[q * width..][..width].as_mut_ptr();
+            let to = scratch.copies[q * width..][..width].as_mut_ptr();
             for p in 0..width / S::LANES {
                 // SAFETY: r is the second vector of each panel's row; the states have whole vectors.
                 unsafe {
@@ -656,12 +619,12 @@ unsafe fn add_rows<S: Simd>(
     }
 }
 
-/// The left factor of a weight's gradient: a row of `inner` elements for each row of the chunk.
-enum Left<'a, T> {
-    /// Where the first row lies, from a step's first row to the next step's (it may wrap around), and from row to row.
-    Strided(*const T, usize, usize),
-    /// Anywhere.
-    Rows(&'a [*const T]),
+/// The left factor of a weight's gradient: a row for each row of the chunk.
+struct Left<T> {
+    start: *const T,
+    /// From a step's first row to the next step's; it may wrap around.
+    step: usize,
+    row: usize,
 }
 
 /// Adds `leftᵀ·d_sums` of a chunk of `steps` steps of `batch` rows to the sums of one part of a weight's gradient.
@@ -671,7 +634,7 @@ unsafe fn product<S: Simd>(
     panels: usize,
     part: &Part,
     blocks: usize,
-    scratch: &mut Scratch<S::T>,
+    scratch: &Scratch<S::T>,
     left: Left<S::T>,
     [steps, batch]: [usize; 2],
     inner: usize,
@@ -680,40 +643,23 @@ unsafe fn product<S: Simd>(
 ) {
     let (rows, width) = (steps * batch, part.width(blocks));
     let cut = Cut::new(inner, max_rows(S::REGISTERS, width));
-    if let Left::Rows(left) = left {
-        for tile in 0..cut.tiles {
-            let (from, end) = (cut.start(tile), cut.start(tile + 1));
-            let mut to = scratch.packed[from * rows..].as_mut_ptr();
-            for row in left {
-                // SAFETY: the row has `inner` elements, the buffer room for as many from each row.
-                unsafe {
-                    std::ptr::copy_nonoverlapping(row.add(from), to, end - from);
-                    to = to.add(end - from);
-                }
-            }
-        }
-    }
     let row = PANEL * S::LANES;
     for p in 0..panels {
         for tile in 0..cut.tiles {
             let (from, end) = (cut.start(tile), cut.start(tile + 1));
             // SAFETY: the left factor, the chunk's panels and the sums as laid out above.
             unsafe {
-                let (a, a_block, a_step) = match left {
-                    Left::Strided(start, step, row) => (start.add(from), step, row),
-                    Left::Rows(_) => (scratch.packed.as_ptr().add(from * rows), batch * (end - from), end - from),
-                };
                 let c = sums.add((p * inner + from) * row + part.offset * S::LANES);
                 multiply::<S>(&Tile {
                     rows: end - from,
                     width,
-                    a,
+                    a: left.start.add(from),
                     a_row: 1,
                     a_rows: std::ptr::null(),
-                    a_step,
+                    a_step: left.row,
                     blocks: steps,
                     len: batch,
-                    a_block,
+                    a_block: left.step,
                     b: scratch.d_panels.as_ptr().add(p * rows * row + part.offset * S::LANES),
                     b_step: row,
                     c0: if first { scratch.zeros.as_ptr() } else { c },

@@ -106,7 +106,7 @@ impl sealed::Levels for f32 {
 
     const ROUNDER: f32 = 12_582_912.0; // 1.5·2²³
     const LOG2_E: f32 = std::f32::consts::LOG2_E;
-    const LN_2_HIGH: f32 = 0.693_359_375; // 355/512
+    const LN_2_HIGH: f32 = 355.0 / 512.0;
     const LN_2_LOW: f32 = (std::f64::consts::LN_2 - 0.693_359_375) as f32;
     const EXP_MAX: f32 = 88.8;
     const EXP_MIN: f32 = -87.3;

@@ -194,9 +194,13 @@ pub(crate) fn input_rows<T: Float>(
     }
 }
 
-/// Rows times the mask of their row of the batch; `rows` is replaced by where the products lie.
+/// Copies of rows of `n` elements side by side, filled up to whole vectors, times the mask of their row of the batch
+/// unless that is null; `rows` is replaced by where the copies lie.
+///
+/// # Safety
+/// The rows and the mask, `[batch, n]`, must be there. A row may lie where its copy goes.
 #[inline(always)]
-pub(crate) unsafe fn masked_rows<S: Simd>(
+pub(crate) unsafe fn copy_rows<S: Simd>(
     rows: &mut [*const S::T],
     mask: *const S::T,
     n: usize,
@@ -206,12 +210,16 @@ pub(crate) unsafe fn masked_rows<S: Simd>(
     let width = n.next_multiple_of(S::LANES);
     for (q, row) in rows.iter_mut().enumerate() {
         let to = to[q * width..][..width].as_mut_ptr();
+        let mask = mask.wrapping_add(if mask.is_null() { 0 } else { q % batch * n });
         let mut i = 0;
         while i < n {
             // SAFETY: the row, its mask and the buffer have n elements, the last one up to a whole vector.
             unsafe {
-                let factor = S::load_up_to(mask.add(q % batch * n + i), n - i);
-                S::store(to.add(i), S::mul(S::load_up_to(row.add(i), n - i), factor));
+                let mut x = S::load_up_to(row.add(i), n - i);
+                if !mask.is_null() {
+                    x = S::mul(x, S::load_up_to(mask.add(i), n - i));
+                }
+                S::store(to.add(i), x);
             }
             i += S::LANES;
         }
@@ -387,7 +395,7 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
                 input_rows(self.sequence, self.part.clone(), steps.clone(), x_rows);
                 let mask = self.sequence.input_masks[mask][self.part.start * d_input..].as_ptr();
                 // SAFETY: rows and masks of d_input elements; the buffer has room for all.
-                unsafe { masked_rows::<S>(x_rows, mask, d_input, masked_x, self.part.len()) };
+                unsafe { copy_rows::<S>(x_rows, mask, d_input, masked_x, self.part.len()) };
             }
             let width = part.width(K::BLOCKS);
             let cut = Cut::new(rows, max_rows(S::REGISTERS, width));
@@ -470,7 +478,7 @@ pub(crate) unsafe fn advance<S: Simd, K: Kernel>(
         let cut = Cut::new(batch, most);
         for p in 0..plan.panels {
             // To and fro: the weights that one step used last are still in the L1 cache when the next begins.
-            let p = if s % 2 == 0 { p } else { plan.panels - 1 - p };
+            let p = if s.is_multiple_of(2) { p } else { plan.panels - 1 - p };
             for tile in 0..cut.tiles {
                 let (from, to) = (cut.start(tile), cut.start(tile + 1));
                 // SAFETY: rows of the state; the packed weights and panels as the plan has them.

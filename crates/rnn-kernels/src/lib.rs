@@ -1,4 +1,5 @@
 //! wip
+#![allow(clippy::needless_range_loop, reason = "index loops over arrays of vectors are unrolled into registers")]
 mod args;
 mod backward;
 mod cell;

@@ -5,6 +5,7 @@ use crate::cell::{PANEL, Part};
 use crate::float::Float;
 use crate::plan::Plan;
 use crate::pool::{Buffer, take};
+use crate::simd::{Op, Simd, run};
 use crate::threads::{Shared, each};
 use crate::tile::WIDTH;
 
@@ -32,16 +33,40 @@ pub(crate) fn columns<T: Float>(plan: &Plan, layer: &Layer<T>, weight: &[T], par
         for (i, (_, gate, block)) in part.vectors(blocks).enumerate() {
             let unit = (p * blocks + block) * lanes;
             let n = d_hidden.saturating_sub(unit).min(lanes);
-            for (k, to) in panel.chunks_exact_mut(width).enumerate() {
-                let to = &mut to[i * lanes..][..lanes];
-                if n > 0 {
-                    to[..n].copy_from_slice(&weight[k * row + gate * d_hidden + unit..][..n]);
-                }
-                to[n..].fill(T::ZERO);
-            }
+            // Without units that only fill up the panel there is nothing to read, and nowhere to read it.
+            let from = weight.get(gate * d_hidden + unit..).filter(|_| n > 0).unwrap_or(&[]);
+            run(plan.machine.level, Vectors { from, step: row, n, to: &mut panel[i * lanes..], width, rows: inner });
         }
     });
     packed
+}
+
+/// One vector of each of `rows` rows: `n` elements and zeros.
+struct Vectors<'a, T> {
+    from: &'a [T],
+    step: usize,
+    n: usize,
+    to: &'a mut [T],
+    width: usize,
+    rows: usize,
+}
+
+impl<T: Float> Op<T> for Vectors<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd<T = T>>(self) {
+        assert!(self.n == 0 || self.from.len() >= (self.rows - 1) * self.step + self.n);
+        assert!(self.to.len() >= (self.rows - 1) * self.width + S::LANES);
+        for k in 0..self.rows {
+            // SAFETY: both slices reach to the last row's vector.
+            unsafe {
+                let from = self.from.as_ptr().wrapping_add(k * self.step);
+                let vector = if self.n == 0 { S::zero() } else { S::load_up_to(from, self.n) };
+                S::store(self.to.as_mut_ptr().add(k * self.width), vector);
+            }
+        }
+    }
 }
 
 /// The transpose of the same columns: `[group of d][panel][vector][lane][d]`, where d counts the rows of `weight` in groups of

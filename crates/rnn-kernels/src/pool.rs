@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn memory_is_used_again() {
         // A size that no other test asks for.
-        let first = take::<f32>(123_456_7);
+        let first = take::<f32>(1_234_567);
         let (start, len) = (first.as_ptr(), first.len());
         assert_eq!(len, 1_234_567);
         assert_eq!(start as usize % ALIGNMENT, 0);

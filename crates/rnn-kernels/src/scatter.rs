@@ -12,7 +12,7 @@ const SMALL: usize = 1 << 15;
 /// # Panics
 /// On slices whose sizes do not fit, and indices beyond the table.
 pub fn scatter_add<T: Float>(machine: Machine, table: &mut [T], width: usize, indices: &[u32], rows: &[T]) {
-    assert!(width > 0 && table.len() % width == 0, "{} elements are not rows of {width}", table.len());
+    assert!(width > 0 && table.len().is_multiple_of(width), "{} elements are not rows of {width}", table.len());
     let (count, needed) = (table.len() / width, indices.len() * width);
     assert!(rows.len() == needed, "{} elements where {needed} are needed", rows.len());
     if let Some(index) = indices.iter().find(|&&index| index as usize >= count) {

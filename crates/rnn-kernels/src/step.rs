@@ -167,6 +167,9 @@ pub(crate) struct BackStep<T> {
     pub(crate) reset_mask: *const T,
 }
 
+/// The gradients of h and c.
+type ArrivingState<V> = (Arriving<V>, Arriving<V>);
+
 /// The gradient of a new value, and what goes past it to the old one.
 pub(crate) struct Arriving<V> {
     pub(crate) new: V,
@@ -210,7 +213,7 @@ impl<T: Float> BackStep<T> {
         row: usize,
         u: usize,
         has_c: bool,
-    ) -> Option<(Arriving<S::V>, Arriving<S::V>)> {
+    ) -> Option<ArrivingState<S::V>> {
         if u >= self.d_hidden {
             return None;
         }

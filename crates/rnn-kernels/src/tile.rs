@@ -5,20 +5,21 @@ use crate::float::Float;
 use crate::simd::{Op, Simd};
 
 /// The most rows of a tile at any level.
-pub(crate) const MAX_ROWS: usize = 12;
+pub(crate) const MAX_ROWS: usize = 9;
 /// The most vectors in a row of a tile.
 pub(crate) const WIDTH: usize = 4;
 
-/// The most rows of a tile of `width` vectors: the accumulators, one row of b and one element of a fit the registers.
+/// The most rows of a tile of `width` vectors: the accumulators, one row of b and one element of a fit the registers, and
+/// the addresses of the rows of a those for integers.
 pub(crate) const fn max_rows(registers: usize, width: usize) -> usize {
     match (registers, width) {
         (32, 4) => 6,
         (32, 3) => 9,
-        (32, _) => 12,
+        (32, _) => 9,
         (_, 4) => 3,
         (_, 3) => 4,
         (_, 2) => 6,
-        (_, _) => 12,
+        (_, _) => 9,
     }
 }
 
@@ -79,8 +80,8 @@ impl<T: Float> Op<T> for Multiply<'_, T> {
         match self.0.width {
             4 => by_rows!(4, 1 2 3 4 5 6),
             3 => by_rows!(3, 1 2 3 4 5 6 7 8 9),
-            2 => by_rows!(2, 1 2 3 4 5 6 7 8 9 10 11 12),
-            1 => by_rows!(1, 1 2 3 4 5 6 7 8 9 10 11 12),
+            2 => by_rows!(2, 1 2 3 4 5 6 7 8 9),
+            1 => by_rows!(1, 1 2 3 4 5 6 7 8 9),
             width => unreachable!("a tile of {width} vectors"),
         }
     }

@@ -15,6 +15,8 @@ fn loss(case: &Case, level: Level) -> f64 {
     dot(&results[0].1, &case.d_sequence) + dot(&results[1].1, &case.d_h) + dot(&results[2].1, &case.d_c)
 }
 
+type Field = fn(&mut Case) -> &mut Vec<f64>;
+
 #[test]
 fn gradients_are_those_of_differences() {
     let mut random = Rng::with_seed(1);
@@ -23,7 +25,7 @@ fn gradients_are_those_of_differences() {
         case.threads = 1 + round % 2;
         for level in Level::available() {
             let results = kernel::run::<f64>(&case, level);
-            let fields: [(&str, fn(&mut Case) -> &mut Vec<f64>); 7] = [
+            let fields: [(&str, Field); 7] = [
                 ("d_w_ih", |case| &mut case.w_ih),
                 ("d_w_hh", |case| &mut case.w_hh),
                 ("d_h0", |case| &mut case.h0),
