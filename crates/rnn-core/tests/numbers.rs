@@ -200,10 +200,13 @@ fn check_forward<C: Cell + Naive>(layer: Recurrent<C>) {
     let check = |args: ForwardArgs<C::State>, counted: &[bool]| {
         for key in [None, Some(Key::new(3))] {
             let args = args.clone().with_state(states(&layer, &s)).with_dropout(key);
-            let out = layer.forward_with(tensor(&x, [BATCH, TIME, INPUT]), args);
+            let run = || layer.forward_with(tensor(&x, [BATCH, TIME, INPUT]), args.clone());
             let (sequence, last) = naive::run(&layer, &x, &s, counted, BATCH, key);
-            assert!(worst(&to_vec(out.sequence), &sequence) < 1e-13, "{:?}", layer.config);
-            assert!(worst(&state_values(&out.state), &last) < 1e-13, "{:?}", layer.config);
+            // As it comes, on a fused kernel if there is one, and step by step, which a probe asks for.
+            for out in [run(), probe::record(run).0] {
+                assert!(worst(&to_vec(out.sequence), &sequence) < 1e-13, "{:?}", layer.config);
+                assert!(worst(&state_values(&out.state), &last) < 1e-13, "{:?}", layer.config);
+            }
         }
     };
     check(ForwardArgs::default(), &[true; BATCH * TIME]);
@@ -305,6 +308,21 @@ fn check_gradients<C: Cell + Naive>(layer: Recurrent<C>) {
     let input = tensor(&x, [BATCH, TIME, INPUT]).require_grad();
     let start = states(&layer, &s);
     let grads = loss(&layer, input.clone(), start.clone()).backward();
+
+    // Fused kernels, where there are any, and the steps one by one give the same.
+    let step_by_step = probe::record(|| loss(&layer, input.clone(), start.clone())).0.backward();
+    let same = |what: &str, a: &[f64], b: &[f64]| assert!(worst(a, b) < 1e-12, "{what} of {:?}", layer.config);
+    let of_input = |grads| to_vec(input.grad(grads).expect("input gradient"));
+    same("input", &of_input(&grads), &of_input(&step_by_step));
+    for t in tensors(&start) {
+        let of_state = |grads| to_vec(t.grad(grads).expect("state gradient"));
+        same("initial state", &of_state(&grads), &of_state(&step_by_step));
+    }
+    for (weights, name) in layer.layers.iter().flat_map(|weights| PARAMETERS.map(|name| (weights, name))) {
+        if let (Some(a), Some(b)) = (parameter(weights, name, &grads), parameter(weights, name, &step_by_step)) {
+            same(name, &a.1, &b.1);
+        }
+    }
 
     let found = to_vec(input.grad(&grads).expect("input gradient"));
     let error = from_differences(&found, &x, |x| scalar(&layer, x, &s));
