@@ -127,7 +127,7 @@ impl Call<'_> {
             states.collect::<Option<_>>()?,
         )?;
         let (sequence, last, _) = given.forward(false);
-        let last = last.into_iter().map(|t| Tensor::from_primitive::<B>(t)).collect();
+        let last = last.into_iter().map(Tensor::from_primitive::<B>).collect();
         Some((Tensor::from_primitive::<B>(sequence), last))
     }
 
@@ -186,7 +186,7 @@ impl Call<'_> {
                     (prep.finish(sequence), last.collect())
                 }
             };
-        let last = last.into_iter().map(|t| Tensor::from_primitive::<Ad<B>>(t)).collect();
+        let last = last.into_iter().map(Tensor::from_primitive::<Ad<B>>).collect();
         Some((Tensor::from_primitive::<Ad<B>>(sequence), last))
     }
 

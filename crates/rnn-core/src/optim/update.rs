@@ -107,42 +107,42 @@ mod flex {
             // The moments are changed in place where nobody else has them.
             let mut slots = self.slots.each_mut().map(|slot| slot.storage_mut::<f32>().chunks_mut(PIECE));
             let pieces = new.chunks_mut(PIECE).zip(old.chunks(PIECE)).zip(grads.chunks(PIECE));
-            let mut pieces: Vec<_> = pieces
+            let mut pieces: Vec<Piece<S>> = pieces
                 .map(|((new, old), grads)| {
-                    (new, old, grads, slots.each_mut().map(|pieces| pieces.next().unwrap_or_default()))
+                    let slots = slots.each_mut().map(|pieces| pieces.next().unwrap_or_default());
+                    Piece { new, old, grads, slots }
                 })
                 .collect();
-            let update = |(new, old, grads, slots): &mut (&mut [f32], &[f32], &[f32], [&mut [f32]; S])| {
-                piece(rule, rate, time, new, old, grads, slots);
-            };
             match pieces.len() {
-                1 => pieces.iter_mut().for_each(update),
-                _ => pieces.par_iter_mut().for_each(update),
+                1 => pieces[0].update(rule, rate, time),
+                _ => pieces.par_iter_mut().for_each(|piece| piece.update(rule, rate, time)),
             }
             drop(pieces);
             let new = FlexTensor::from_data(TensorData::new(new, shape));
-            (Tensor::from_primitive::<Flex>(new), self.slots.map(|slot| Tensor::from_primitive::<Flex>(slot)))
+            (Tensor::from_primitive::<Flex>(new), self.slots.map(Tensor::from_primitive::<Flex>))
         }
     }
 
-    fn piece<const S: usize>(
-        rule: &impl Rule<S>,
-        rate: f64,
-        time: usize,
-        new: &mut [f32],
-        old: &[f32],
-        grads: &[f32],
-        slots: &mut [&mut [f32]; S],
-    ) {
-        // Slices of one length let the compiler leave out the checks and work on vectors.
-        let n = new.len();
-        let (old, grads) = (&old[..n], &grads[..n]);
-        let slots = slots.each_mut().map(|slot| &mut slot[..n]);
-        for i in 0..n {
-            let (weight, now) = rule.update(rate, time, old[i], grads[i], std::array::from_fn(|slot| slots[slot][i]));
-            new[i] = weight;
-            for slot in 0..S {
-                slots[slot][i] = now[slot];
+    struct Piece<'a, const S: usize> {
+        new: &'a mut [f32],
+        old: &'a [f32],
+        grads: &'a [f32],
+        slots: [&'a mut [f32]; S],
+    }
+
+    impl<const S: usize> Piece<'_, S> {
+        fn update(&mut self, rule: &impl Rule<S>, rate: f64, time: usize) {
+            // Slices of one length let the compiler leave out the checks and work on vectors.
+            let n = self.new.len();
+            let (new, old, grads) = (&mut self.new[..n], &self.old[..n], &self.grads[..n]);
+            let slots = self.slots.each_mut().map(|slot| &mut slot[..n]);
+            for i in 0..n {
+                let before = std::array::from_fn(|slot| slots[slot][i]);
+                let (weight, after) = rule.update(rate, time, old[i], grads[i], before);
+                new[i] = weight;
+                for slot in 0..S {
+                    slots[slot][i] = after[slot];
+                }
             }
         }
     }

@@ -3,9 +3,10 @@
     python3 -m venv venv && venv/bin/pip install -r requirements.txt
     venv/bin/python generate.py
 
-`cargo xtask parity --regenerate` does that. Input, initial states and the weights of the loss are formulas (see `wave`), which main.rs repeats.
+`cargo xtask parity --regenerate` does that. Input, initial states and the weights of the loss are formulas (see `wave_of`), which main.rs repeats.
 """
 
+import copy
 import itertools
 import json
 import math
@@ -17,7 +18,7 @@ from safetensors.torch import save_file
 HERE = pathlib.Path(__file__).parent
 
 
-def wave(shape, phase):
+def wave_of(shape, phase):
     """sin(0.7 i + phase) at the i-th element, counted row by row."""
     values = [math.sin(0.7 * i + phase) for i in range(math.prod(shape))]
     return torch.tensor(values, dtype=torch.float64).to(torch.float32).reshape(shape)
@@ -43,9 +44,9 @@ def cases():
         yield case("lstm", layers=layers, both=both, bias=bias, lengths=lengths, proj=2)
 
 
-# With one hidden unit a bias' gradient is one sum. From this phase on none of them is a near-complete cancellation, which
-# no two orders of summation agree on to five digits.
-PHASE = 1.0
+# float32 and float64 agree to this in every tensor of a case. With one hidden unit a gradient is one sum, and where that
+# nearly cancels no two ways of computing it agree to five digits; the phase of the input is chosen so that none does.
+WELL_CONDITIONED = 1.5e-6
 
 
 def run(case):
@@ -62,7 +63,21 @@ def run(case):
         batch_first=True,
         **options,
     )
-    x = wave((case["batch"], case["time"], case["input"]), PHASE).requires_grad_()
+    for case["phase"] in (round(1 + 0.1 * i, 1) for i in range(60)):
+        single, double = forward_and_backward(case, layer), forward_and_backward(case, copy.deepcopy(layer).double())
+        error = max(((single[n] - d).abs().max() / d.abs().max()).item() for n, d in double.items())
+        if error <= WELL_CONDITIONED:
+            return single
+    raise SystemExit(f"no input is well-conditioned for {case}")
+
+
+def forward_and_backward(case, layer):
+    dtype = next(layer.parameters()).dtype
+
+    def wave(shape, phase):
+        return wave_of(shape, phase).to(dtype)
+
+    x = wave((case["batch"], case["time"], case["input"]), case["phase"]).requires_grad_()
     states = case["layers"] * (2 if case["both"] else 1)
     start = [wave((states, case["batch"], case["proj"] or case["hidden"]), 0.2).requires_grad_()]
     if case["cell"] == "lstm":
@@ -76,6 +91,7 @@ def run(case):
         y, _ = torch.nn.utils.rnn.pad_packed_sequence(y, batch_first=True, total_length=case["time"])
     end = list(end) if isinstance(end, tuple) else [end]
     loss = (y * wave(y.shape, 0.4)).sum() + sum((s * wave(s.shape, 0.5 + i)).sum() for i, s in enumerate(end))
+    layer.zero_grad()
     loss.backward()
     tensors = {"y": y, "grad.x": x.grad}
     for i, (s, e) in enumerate(zip(start, end)):

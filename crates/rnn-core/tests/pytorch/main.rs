@@ -15,9 +15,6 @@ use std::path::{Path, PathBuf};
 /// The largest difference over the largest value, per tensor.
 const TOLERANCE: f64 = 1e-5;
 
-/// Of the input; generate.py says why.
-const PHASE: f64 = 1.0;
-
 #[derive(Deserialize)]
 struct Fixture {
     torch: String,
@@ -37,6 +34,8 @@ struct Case {
     time: usize,
     input: usize,
     hidden: usize,
+    /// Of the input; generate.py says why.
+    phase: f64,
     /// `proj_size`.
     proj: Option<usize>,
 }
@@ -116,7 +115,7 @@ fn run<C: Cell>(case: &Case, config: RecurrentConfig<C>, comparison: &mut Compar
     let prefix = format!("case{}.layer", comparison.case);
     let layer = layer.load_pytorch(here().join("cases.safetensors"), &prefix).expect("the same layer");
 
-    let x = wave([case.batch, case.time, case.input], PHASE).require_grad();
+    let x = wave([case.batch, case.time, case.input], case.phase).require_grad();
     let states = case.layers * direction.count();
     let whole: Vec<Tensor<3>> = (0..C::State::TENSORS)
         .map(|i| {
