@@ -61,6 +61,28 @@ pub enum RnnError {
         /// The input's last dimension.
         found: usize,
     },
+    /// There are not as many symbols as rows and steps.
+    #[error("{found} symbols were given, expected one a row and step: {batch}·{time}")]
+    SymbolCount {
+        /// Rows.
+        batch: usize,
+        /// Steps.
+        time: usize,
+        /// Symbols given.
+        found: usize,
+    },
+    /// A symbol has no row in the input weights.
+    #[error("symbol {symbol} of row {row} at step {step} is not below d_input = {d_input}")]
+    Symbol {
+        /// The symbol.
+        symbol: u32,
+        /// The row.
+        row: usize,
+        /// The step.
+        step: usize,
+        /// The layer's `d_input`.
+        d_input: usize,
+    },
     /// The number of lengths is not the batch size.
     #[error("{found} lengths were given for a batch of {expected} rows")]
     LengthCount {

@@ -7,11 +7,11 @@ use crate::config::RecurrentConfig;
 use crate::dropout::Dropout;
 #[cfg(feature = "kernels")]
 use crate::ops::cpu;
-use crate::ops::{Counted, Pass, reference};
+use crate::ops::{Counted, Input, Pass, reference};
 use crate::probe;
 use crate::state::{CellState, States};
 use burn::module::{Module, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor, TensorData};
 
 /// The weights of one layer and direction, packed over the gates in PyTorch's order.
 ///
@@ -86,12 +86,63 @@ impl<C: Cell> Recurrent<C> {
     /// than the input; a mask that has not one value a row and step; states of another number or shape; tensors on
     /// different devices or of different dtypes.
     pub fn try_forward(&self, input: Tensor<3>, args: ForwardArgs<C::State>) -> Result<Output<C::State>, RnnError> {
-        let [batch, time] = self.sizes(&input);
-        let counted = self.check_input(&input, &args)?;
+        let ([batch, time], [_, _, d_input]) = (self.sizes(&input), input.dims());
+        if batch == 0 || time == 0 {
+            return Err(RnnError::EmptyInput { batch, time });
+        }
+        if d_input != self.config.d_input {
+            return Err(RnnError::InputSize { expected: self.config.d_input, found: d_input });
+        }
+        check_place("input", &input, &self.layers[0].weight_hh.val())?;
+        self.run(Input::Dense(self.swap_unless_time_major(input)), [batch, time], args)
+    }
+
+    /// Runs over symbols, `[batch, time]` row by row: as [`try_forward`](Self::try_forward) over their one-hot rows of
+    /// `d_input` features. A one-hot row's product with `W_ih` is a row of it, which is looked up. The output is as that of
+    /// `try_forward`, in the order that the configuration asks for.
+    ///
+    /// # Errors
+    /// A symbol that is not below `d_input`; another number of them than `batch·time`; otherwise as `try_forward`.
+    pub fn try_forward_symbols(
+        &self,
+        symbols: &[u32],
+        [batch, time]: [usize; 2],
+        args: ForwardArgs<C::State>,
+    ) -> Result<Output<C::State>, RnnError> {
+        if batch == 0 || time == 0 {
+            return Err(RnnError::EmptyInput { batch, time });
+        }
+        if Some(symbols.len()) != batch.checked_mul(time) {
+            return Err(RnnError::SymbolCount { batch, time, found: symbols.len() });
+        }
+        let known = self.config.d_input;
+        if let Some(at) = symbols.iter().position(|&symbol| symbol as usize >= known) {
+            return Err(RnnError::Symbol { symbol: symbols[at], row: at / time, step: at % time, d_input: known });
+        }
+        self.run(Input::Symbols { symbols: symbols.into(), batch }, [batch, time], args)
+    }
+
+    /// [`try_forward_symbols`](Self::try_forward_symbols) for arguments known to be right.
+    ///
+    /// # Panics
+    /// Where `try_forward_symbols` gives an error.
+    pub fn forward_symbols(&self, symbols: &[u32], shape: [usize; 2], args: ForwardArgs<C::State>) -> Output<C::State> {
+        match self.try_forward_symbols(symbols, shape, args) {
+            Ok(output) => output,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Runs all layers over `input`.
+    fn run(
+        &self,
+        mut input: Input,
+        [batch, time]: [usize; 2],
+        args: ForwardArgs<C::State>,
+    ) -> Result<Output<C::State>, RnnError> {
+        let counted = check_counted([batch, time], &args)?;
         let states = self.initial_states(args.state, batch)?;
 
-        // Time-major, so that each step's products lie side by side.
-        let mut sequence = self.swap_unless_time_major(input);
         let mut last = Vec::with_capacity(states.len());
         let mut states = states.into_iter();
         let directions = self.config.direction.count();
@@ -108,7 +159,11 @@ impl<C: Cell> Recurrent<C> {
                     masked_output: args.masked_output,
                     zoneout: dropout.zoneout(C::State::TENSORS, [time, batch, d_hidden]),
                 };
-                let input_masks = dropout.input(batch, sequence.dims()[2]);
+                let input_masks = dropout.input(batch, self.config.layer_input(number));
+                if !input_masks.is_empty() {
+                    // What is dropped of a one-hot row is seen in the row alone.
+                    input = Input::Dense(self.dense(input));
+                }
                 let recurrence = Recurrence {
                     weight: dropout.weight(),
                     bias: weights.bias_hh.as_ref().map(Param::val),
@@ -119,18 +174,19 @@ impl<C: Cell> Recurrent<C> {
                     d_hidden,
                 };
                 probe::begin(number, reverse);
-                let (output, state) = self.sequence(&sequence, weights, &recurrence, &input_masks, state, &pass);
+                let (output, state) = self.sequence(&input, weights, &recurrence, &input_masks, state, &pass);
                 probe::end();
                 outputs.push(output);
                 last.push(state);
             }
-            sequence = if directions == 1 { outputs.remove(0) } else { Tensor::cat(outputs, 2) };
+            let mut sequence = if directions == 1 { outputs.remove(0) } else { Tensor::cat(outputs, 2) };
             if number + 1 < self.config.d_hidden.len() {
                 let weight_hh = &weights[0].weight_hh;
                 sequence = Dropout::new(&self.config, args.dropout, number, 0, weight_hh).between(sequence);
             }
+            input = Input::Dense(sequence);
         }
-        Ok(Output { sequence: self.swap_unless_time_major(sequence), state: States(last) })
+        Ok(Output { sequence: self.swap_unless_time_major(self.dense(input)), state: States(last) })
     }
 
     /// One step, for generation and loops of one's own: `input` is `[batch, d_input]`; the output is the new state's
@@ -144,11 +200,11 @@ impl<C: Cell> Recurrent<C> {
         self.forward_with(input.unsqueeze_dim(time), args).state
     }
 
-    /// One layer and direction over `input`, `[time, batch, d_input]`: on a fused kernel where there is one for the
+    /// One layer and direction over `input`: on a fused kernel where there is one for the
     /// options and the device, else step by step.
     fn sequence(
         &self,
-        input: &Tensor<3>,
+        input: &Input,
         weights: &Layer,
         recurrence: &Recurrence,
         input_masks: &[Tensor<2>],
@@ -160,8 +216,27 @@ impl<C: Cell> Recurrent<C> {
         if let Some(output) = cpu::sequence(cell, input, weights, recurrence, input_masks, &state, pass) {
             return output;
         }
-        let inputs = input_products(weights, input.clone(), input_masks);
+        let inputs = match input {
+            Input::Dense(input) => input_products(weights, input.clone(), input_masks),
+            Input::Symbols { symbols, batch } => symbol_products(weights, symbols, *batch),
+        };
         reference::sequence(cell, inputs, recurrence, state, pass)
+    }
+
+    /// `input` as `[time, batch, d_input]`.
+    fn dense(&self, input: Input) -> Tensor<3> {
+        match input {
+            Input::Dense(input) => input,
+            Input::Symbols { symbols, batch } => {
+                let weight = self.layers[0].weight_hh.val();
+                let mut rows = vec![0f32; symbols.len() * self.config.d_input];
+                let ones = rows.chunks_exact_mut(self.config.d_input).zip(symbols.iter());
+                ones.for_each(|(row, &symbol)| row[symbol as usize] = 1.0);
+                let shape = [batch, symbols.len() / batch, self.config.d_input];
+                let options = (&weight.device().inner(), weight.dtype());
+                Tensor::<3>::from_data(TensorData::new(rows, shape), options).swap_dims(0, 1)
+            }
+        }
     }
 
     /// Rows and steps of an input.
@@ -202,31 +277,22 @@ impl<C: Cell> Recurrent<C> {
         };
         states.into_iter().zip(weights()).map(check).collect()
     }
+}
 
-    fn check_input<'a>(&self, input: &Tensor<3>, args: &ForwardArgs<'a, C::State>) -> Result<Counted<'a>, RnnError> {
-        let ([batch, time], [_, _, d_input]) = (self.sizes(input), input.dims());
-        if batch == 0 || time == 0 {
-            return Err(RnnError::EmptyInput { batch, time });
+/// Which steps count, if that was said in one way and fits.
+fn check_counted<'a, S>([batch, time]: [usize; 2], args: &ForwardArgs<'a, S>) -> Result<Counted<'a>, RnnError> {
+    match (args.lengths, args.mask) {
+        (None, None) => Ok(Counted::All),
+        (Some(_), Some(_)) => Err(RnnError::LengthsAndMask),
+        (None, Some(mask)) if mask.len() != batch * time => Err(RnnError::MaskSize { batch, time, found: mask.len() }),
+        (None, Some(mask)) => Ok(Counted::Mask(mask)),
+        (Some(lengths), None) if lengths.len() != batch => {
+            Err(RnnError::LengthCount { expected: batch, found: lengths.len() })
         }
-        if d_input != self.config.d_input {
-            return Err(RnnError::InputSize { expected: self.config.d_input, found: d_input });
-        }
-        check_place("input", input, &self.layers[0].weight_hh.val())?;
-        match (args.lengths, args.mask) {
-            (None, None) => Ok(Counted::All),
-            (Some(_), Some(_)) => Err(RnnError::LengthsAndMask),
-            (None, Some(mask)) if mask.len() != batch * time => {
-                Err(RnnError::MaskSize { batch, time, found: mask.len() })
-            }
-            (None, Some(mask)) => Ok(Counted::Mask(mask)),
-            (Some(lengths), None) if lengths.len() != batch => {
-                Err(RnnError::LengthCount { expected: batch, found: lengths.len() })
-            }
-            (Some(lengths), None) => match lengths.iter().position(|&length| length > time) {
-                Some(row) => Err(RnnError::LengthTooLong { row, length: lengths[row], time }),
-                None => Ok(Counted::Lengths(lengths)),
-            },
-        }
+        (Some(lengths), None) => match lengths.iter().position(|&length| length > time) {
+            Some(row) => Err(RnnError::LengthTooLong { row, length: lengths[row], time }),
+            None => Ok(Counted::Lengths(lengths)),
+        },
     }
 }
 
@@ -241,6 +307,19 @@ fn input_products(weights: &Layer, input: Tensor<3>, masks: &[Tensor<2>]) -> Ten
         };
         input.reshape([time * batch, d_input])
     });
+    let vector = |param: &Option<Param<Tensor<1>>>| param.as_ref().map(Param::val);
+    let products = finish(products, vector(&weights.norm_ih), vector(&weights.bias_ih));
+    let [_, width] = products.dims();
+    products.reshape([time, batch, width])
+}
+
+/// The rows of `W_ih` of these symbols, and `b_ih`, normalised where the layer asks for it.
+fn symbol_products(weights: &Layer, symbols: &[u32], batch: usize) -> Tensor<3> {
+    let weight = weights.weight_ih.val();
+    let time = symbols.len() / batch;
+    let by_time = (0..time).flat_map(|t| (0..batch).map(move |row| i64::from(symbols[row * time + t])));
+    let indices = TensorData::new(by_time.collect::<Vec<i64>>(), [symbols.len()]);
+    let products = weight.clone().select(0, Tensor::<1, Int>::from_data(indices, &weight.device().inner()));
     let vector = |param: &Option<Param<Tensor<1>>>| param.as_ref().map(Param::val);
     let products = finish(products, vector(&weights.norm_ih), vector(&weights.bias_ih));
     let [_, width] = products.dims();

@@ -104,6 +104,16 @@ fn inputs_are_checked() {
         let told = lstm.try_forward(Tensor::zeros([2, 4, 2], &device), args).expect_err("wrong on purpose").to_string();
         assert_eq!(told, format!("initial state is {expected}"));
     }
+    let told = |symbols: &[u32], shape| {
+        layer().try_forward_symbols(symbols, shape, ForwardArgs::default()).expect_err("wrong on purpose").to_string()
+    };
+    assert_eq!(told(&[0, 1, 0, 2], [2, 2]), "symbol 2 of row 1 at step 1 is not below d_input = 2");
+    assert_eq!(told(&[0, 1, 0], [2, 2]), "3 symbols were given, expected one a row and step: 2·2");
+    assert_eq!(told(&[], [0, 2]), "input is [batch 0, time 2]; both must be at least 1");
+    assert_eq!(
+        told(&[], [usize::MAX, 2]),
+        format!("0 symbols were given, expected one a row and step: {}·2", usize::MAX)
+    );
     let mask = [true; 7];
     assert_eq!(
         message([2, 4, 2], ForwardArgs::default().with_mask(&mask)),

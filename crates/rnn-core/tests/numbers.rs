@@ -10,7 +10,8 @@ use naive::Naive;
 use rnn_core::cell::Cell;
 use rnn_core::{
     Activation, Bias, CellState, Direction, DropoutMasks, ForwardArgs, GruCell, GruConfig, HiddenState, Key, Layer,
-    LstmCell, LstmConfig, MaskedOutput, Preset, Recurrent, RecurrentConfig, RnnCell, RnnConfig, States, probe, windows,
+    LstmCell, LstmConfig, LstmState, MaskedOutput, Preset, Recurrent, RecurrentConfig, RnnCell, RnnConfig, States,
+    probe, windows,
 };
 use std::sync::Once;
 
@@ -521,4 +522,37 @@ fn a_padded_batch_equals_its_rows_alone() {
     assert_eq!(step(0), [0.0; HIDDEN]);
     assert_eq!((step(2), step(3)), (step(1), step(1)));
     assert_ne!(step(4), step(1));
+}
+
+#[test]
+fn symbols_are_one_hot_rows() {
+    let symbols: Vec<u32> = (0..BATCH * TIME).map(|i| (i * 7 % 5) as u32).collect();
+    let one_hot: Vec<f64> =
+        symbols.iter().flat_map(|&symbol| (0..5).map(move |i| f64::from(u8::from(i == symbol)))).collect();
+    let lengths = [5, 2, 4];
+    let plain = LstmConfig::new(5, HIDDEN).with_direction(Direction::Bidirectional).with_num_layers(2);
+    // Input dropout and normalisation are those of the one-hot rows.
+    for config in [plain.clone(), plain.clone().with_dropout(0.3), plain.with_layer_norm(true)] {
+        let layer = config.init(Key::new(5), &device());
+        let args = || ForwardArgs::default().with_lengths(&lengths).with_dropout(Some(Key::new(3)));
+        let loss = |out: &rnn_core::Output<LstmState>| {
+            let shape = out.sequence.dims();
+            (out.sequence.clone() * tensor(&values(Key::new(7), shape.iter().product()), shape)).sum()
+        };
+        let dense = layer.forward_with(tensor(&one_hot, [BATCH, TIME, 5]), args());
+        let expected = loss(&dense).backward();
+        let run = || layer.forward_symbols(&symbols, [BATCH, TIME], args());
+        for found in [run(), probe::record(run).0] {
+            assert!(worst(&to_vec(found.sequence.clone()), &to_vec(dense.sequence.clone())) < 1e-14);
+            assert!(worst(&state_values(&found.state), &state_values(&dense.state)) < 1e-14);
+            let grads = loss(&found).backward();
+            for weights in &layer.layers {
+                for name in ["weight_ih", "weight_hh", "bias_ih"] {
+                    let (_, found) = parameter(weights, name, &grads).expect("there");
+                    let (_, expected) = parameter(weights, name, &expected).expect("there");
+                    assert!(worst(&found, &expected) < 1e-13, "{name}");
+                }
+            }
+        }
+    }
 }

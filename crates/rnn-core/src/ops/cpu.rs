@@ -7,7 +7,7 @@
 
 mod backend;
 
-use super::{Counted, Pass, Zoneout};
+use super::{Counted, Input, Pass, Zoneout};
 use crate::MaskedOutput;
 use crate::cell::{Cell, Recurrence};
 use crate::layer::Layer;
@@ -25,11 +25,24 @@ use rnn_kernels::{self as kernels, Machine, Strides};
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex};
 
-/// One layer and direction over `input`, `[time, batch, d_input]`: the hidden states of all steps,
+/// On whichever backend the tensors are.
+macro_rules! on_any {
+    ($call:expr, $T:ty) => {{
+        let outcome: Outcome = None;
+        #[cfg(feature = "flex")]
+        let outcome = outcome.or_else(|| $call.on::<burn::backend::Flex, $T>());
+        #[cfg(feature = "ndarray")]
+        #[expect(deprecated, reason = "supported as long as Burn has it")]
+        let outcome = outcome.or_else(|| $call.on::<burn::backend::NdArray, $T>());
+        outcome
+    }};
+}
+
+/// One layer and direction over `input`: the hidden states of all steps,
 /// `[time, batch, d_hidden]`, and the state after each row's last step. `None` where there is no kernel for it.
 pub(crate) fn sequence<C: Cell>(
     cell: &C,
-    input: &Tensor<3>,
+    input: &Input,
     weights: &Layer,
     recurrence: &Recurrence,
     input_masks: &[Tensor<2>],
@@ -60,9 +73,9 @@ pub(crate) fn sequence<C: Cell>(
         recurrent_masks: &recurrence.masks,
         pass,
     };
-    let (output, last) = match input.dtype() {
-        DType::F32 => call.on_any::<f32>(),
-        DType::F64 => call.on_any::<f64>(),
+    let (output, last) = match recurrence.weight.dtype() {
+        DType::F32 => on_any!(call, f32),
+        DType::F64 => on_any!(call, f64),
         _ => None,
     }?;
     let mut last = last.into_iter();
@@ -76,7 +89,7 @@ const PARENTS: usize = 1 + PARAMETERS + 2;
 
 struct Call<'a> {
     kernel: kernels::Cell,
-    input: Tensor<3>,
+    input: Input,
     parameters: [Option<Tensor<2>>; PARAMETERS],
     states: Vec<Tensor<2>>,
     input_masks: &'a [Tensor<2>],
@@ -87,28 +100,12 @@ struct Call<'a> {
 type Outcome = Option<(Tensor<3>, Vec<Tensor<2>>)>;
 
 impl Call<'_> {
-    /// On whichever backend the input is.
-    fn on_any<T>(&self) -> Outcome
-    where
-        T: backend::AnyValue,
-    {
-        #[cfg(feature = "flex")]
-        if let Some(outcome) = self.on::<burn::backend::Flex, T>() {
-            return Some(outcome);
-        }
-        #[cfg(feature = "ndarray")]
-        #[expect(deprecated, reason = "ndarray is supported as long as Burn has it")]
-        if let Some(outcome) = self.on::<burn::backend::NdArray, T>() {
-            return Some(outcome);
-        }
-        None
-    }
-
+    /// On the backend `B`, if the tensors are there.
     fn on<B: Cpu, T: Value<B>>(&self) -> Outcome
     where
         DispatchTensor: DispatchKindConversion<B> + DispatchKindConversion<Autodiff<B, NoCheckpointing>>,
     {
-        let tracked = self.input.is_autodiff()
+        let tracked = matches!(&self.input, Input::Dense(input) if input.is_autodiff())
             || self.parameters.iter().flatten().any(Tensor::is_autodiff)
             || self.states.iter().any(Tensor::is_autodiff);
         if tracked { self.tracked::<B, T>() } else { self.untracked::<B, T>() }
@@ -122,7 +119,10 @@ impl Call<'_> {
         let parameters = [0, 1, 2, 3].map(|i| self.parameters[i].clone().map(|t| t.try_into_primitive::<B>().ok()));
         let states = self.states.iter().map(|t| t.clone().try_into_primitive::<B>().ok());
         let given = self.given::<B, T>(
-            self.input.clone().try_into_primitive::<B>().ok()?,
+            match &self.input {
+                Input::Dense(input) => Some(input.clone().try_into_primitive::<B>().ok()?),
+                Input::Symbols { .. } => None,
+            },
             all(parameters)?,
             states.collect::<Option<_>>()?,
         )?;
@@ -140,7 +140,10 @@ impl Call<'_> {
         fn tracked<const D: usize>(tensor: &Tensor<D>) -> Tensor<D> {
             if tensor.is_autodiff() { tensor.clone() } else { tensor.clone().autodiff() }
         }
-        let input = tracked(&self.input).try_into_primitive::<Ad<B>>().ok()?;
+        let input = match &self.input {
+            Input::Dense(input) => Some(tracked(input).try_into_primitive::<Ad<B>>().ok()?),
+            Input::Symbols { .. } => None,
+        };
         let parameters = all([0, 1, 2, 3].map(|i| {
             let parameter = self.parameters[i].as_ref();
             parameter.map(|t| tracked(t).try_into_primitive::<Ad<B>>().ok())
@@ -149,16 +152,16 @@ impl Call<'_> {
             self.states.iter().map(|t| tracked(t).try_into_primitive::<Ad<B>>().ok()).collect();
         let states = states?;
         let given = self.given::<B, T>(
-            input.primitive().clone(),
+            input.as_ref().map(|input| input.primitive().clone()),
             parameters.each_ref().map(|p| p.as_ref().map(|p| p.primitive().clone())),
             states.iter().map(|s| s.primitive().clone()).collect(),
         )?;
 
         // A parent that is not there is one that asks for nothing.
-        let nobody = <Ad<B> as burn::backend::AutodiffBackend>::from_inner(input.primitive().clone());
+        let nobody = <Ad<B> as burn::backend::AutodiffBackend>::from_inner(given.w_ih.clone());
         let [w_ih, b_ih, w_hh, b_hh] = &parameters;
         let parents =
-            [Some(&input), w_ih.as_ref(), b_ih.as_ref(), w_hh.as_ref(), b_hh.as_ref(), states.first(), states.get(1)];
+            [input.as_ref(), w_ih.as_ref(), b_ih.as_ref(), w_hh.as_ref(), b_hh.as_ref(), states.first(), states.get(1)];
         let nodes = parents.map(|parent| parent.unwrap_or(&nobody).node());
         let shape = [given.time, given.batch, given.d_hidden];
         let (sequence, last) =
@@ -192,7 +195,7 @@ impl Call<'_> {
 
     fn given<B: Cpu, T: Value<B>>(
         &self,
-        input: FloatTensor<B>,
+        input: Option<FloatTensor<B>>,
         parameters: [Option<FloatTensor<B>>; PARAMETERS],
         states: Vec<FloatTensor<B>>,
     ) -> Option<Given<B, T>>
@@ -200,7 +203,10 @@ impl Call<'_> {
         DispatchTensor: DispatchKindConversion<B>,
     {
         let plain = |t: &Tensor<2>| t.clone().inner_if_tracked().try_into_primitive::<B>().ok().map(B::contiguous);
-        let [time, batch, d_input] = self.input.dims();
+        let (symbols, [time, batch]) = match &self.input {
+            Input::Dense(input) => (None, [input.dims()[0], input.dims()[1]]),
+            Input::Symbols { symbols, batch } => (Some(symbols.clone()), [symbols.len() / batch, *batch]),
+        };
         let [Some(w_ih), b_ih, Some(w_hh), b_hh] = parameters.map(|p| p.map(B::contiguous)) else { return None };
         let zoneout = self.pass.zoneout.iter().map(|zoneout| {
             Some(match zoneout {
@@ -214,9 +220,10 @@ impl Call<'_> {
             kernel: self.kernel,
             time,
             batch,
-            d_input,
+            d_input: w_ih.shape()[0],
             d_hidden: w_hh.shape()[0],
-            input: B::rows(input),
+            input: input.map(B::rows),
+            symbols,
             w_ih,
             b_ih,
             w_hh,
@@ -265,7 +272,9 @@ struct Given<B: Cpu, T> {
     d_input: usize,
     d_hidden: usize,
     /// `[time, batch, d_input]`, the features of a step side by side.
-    input: FloatTensor<B>,
+    input: Option<FloatTensor<B>>,
+    /// Or these, `[batch, time]`.
+    symbols: Option<Arc<[u32]>>,
     w_ih: FloatTensor<B>,
     b_ih: Option<FloatTensor<B>>,
     w_hh: FloatTensor<B>,
@@ -306,7 +315,16 @@ impl<B: Cpu, T: Value<B>> Given<B, T> {
             b_ih: self.b_ih.as_ref().map(T::slice),
             b_hh: self.b_hh.as_ref().map(T::slice),
         };
-        let (values, strides) = T::strided(&self.input);
+        let input = match (&self.input, &self.symbols) {
+            (Some(input), _) => {
+                let (values, strides) = T::strided(input);
+                kernels::Input::Dense { values, strides }
+            }
+            (None, symbols) => kernels::Input::Indices {
+                values: symbols.as_deref().unwrap_or_default(),
+                strides: Strides { batch: self.time, time: 1 },
+            },
+        };
         let input_masks: Vec<&[T]> = self.input_masks.iter().map(T::slice).collect();
         let recurrent_masks: Vec<&[T]> = self.recurrent_masks.iter().map(T::slice).collect();
         let zoneout = |tensor: usize| match self.zoneout.get(tensor) {
@@ -317,7 +335,7 @@ impl<B: Cpu, T: Value<B>> Given<B, T> {
         let sequence = kernels::Sequence {
             batch: self.batch,
             time: self.time,
-            input: kernels::Input::Dense { values, strides },
+            input,
             h0: self.states.first().map(T::slice),
             c0: self.states.get(1).map(T::slice),
             reverse: self.reverse,
@@ -335,9 +353,14 @@ impl<B: Cpu, T: Value<B>> Given<B, T> {
         f(&layer, &sequence)
     }
 
+    /// Results lie as the input does.
+    fn order(&self) -> Order {
+        self.input.as_ref().map_or(Order::Batch, |input| Order::of(T::strided(input).1))
+    }
+
     /// The hidden states of all steps, the last states, and what the way back needs if it is to be `saved`.
     fn forward(&self, saved: bool) -> (FloatTensor<B>, Vec<FloatTensor<B>>, Option<kernels::Saved<T>>) {
-        let order = Order::of(T::strided(&self.input).1);
+        let order = self.order();
         let mut sequence = vec![T::ZERO; self.time * self.batch * self.d_hidden];
         let mut last = vec![vec![T::ZERO; self.batch * self.d_hidden]; self.states.len()];
         let mut last_of = last.iter_mut().map(Vec::as_mut_slice);
@@ -417,7 +440,7 @@ impl<B: Cpu, T: Value<B>> Backward<B, PARENTS> for SequenceNode<T> {
         let [d_h, d_c] = std::mem::take(&mut *locked(&last_grads)).map(|grad| grad.map(B::contiguous));
         let Given { time, batch, d_input, d_hidden, .. } = given;
         let width = given.kernel.gates() * d_hidden;
-        let order = Order::of(T::strided(&given.input).1);
+        let order = given.order();
 
         let shapes =
             [[d_input, width], [1, width], [d_hidden, width], [1, width], [batch, d_hidden], [batch, d_hidden]];

@@ -9,6 +9,16 @@ pub mod reference;
 
 use crate::MaskedOutput;
 use burn::tensor::Tensor;
+use std::sync::Arc;
+
+/// What a layer reads.
+#[derive(Debug, Clone)]
+pub(crate) enum Input {
+    /// `[time, batch, d_input]`.
+    Dense(Tensor<3>),
+    /// Symbols below d_input, each for a one-hot row; `[batch, time]` row by row.
+    Symbols { symbols: Arc<[u32]>, batch: usize },
+}
 
 /// How one layer and direction goes over a sequence.
 #[derive(Debug, Clone)]

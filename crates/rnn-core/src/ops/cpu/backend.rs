@@ -31,12 +31,6 @@ pub(super) trait Value<B: Cpu>: Float + Element {
     }
 }
 
-/// An element type of every backend there is.
-#[cfg(all(feature = "flex", not(feature = "ndarray")))]
-pub(super) trait AnyValue: Value<burn::backend::Flex> {}
-#[cfg(all(feature = "flex", not(feature = "ndarray")))]
-impl<T: Value<burn::backend::Flex>> AnyValue for T {}
-
 #[cfg(feature = "flex")]
 mod flex {
     use super::*;
@@ -79,4 +73,72 @@ mod flex {
     }
     value!(f32);
     value!(f64);
+}
+
+#[cfg(feature = "ndarray")]
+#[expect(deprecated, reason = "supported as long as Burn has it")]
+mod ndarray {
+    use super::*;
+    use burn::backend::NdArray;
+    use burn::backend::ndarray::NdArrayTensor;
+
+    /// The same for every dtype that a float tensor has here.
+    macro_rules! each {
+        ($tensor:expr, $storage:ident => $result:expr) => {
+            match $tensor {
+                NdArrayTensor::F32($storage) => NdArrayTensor::F32($result),
+                NdArrayTensor::F64($storage) => NdArrayTensor::F64($result),
+                other => other,
+            }
+        };
+    }
+
+    impl Cpu for NdArray {
+        fn contiguous(tensor: NdArrayTensor) -> NdArrayTensor {
+            each!(tensor, storage => match storage.view().is_standard_layout() {
+                true => storage,
+                false => storage.view().as_standard_layout().into_owned().into_shared().into(),
+            })
+        }
+
+        fn rows(tensor: NdArrayTensor) -> NdArrayTensor {
+            each!(tensor, storage => match storage.view().strides() {
+                [time, batch, 1] if *time >= 0 && *batch >= 0 && storage.view().to_slice_memory_order().is_some() => storage,
+                _ => storage.view().as_standard_layout().into_owned().into_shared().into(),
+            })
+        }
+    }
+
+    macro_rules! view {
+        ($tensor:expr, $variant:ident) => {
+            match $tensor {
+                NdArrayTensor::$variant(storage) => storage.view(),
+                _ => unreachable!("the dtype was looked at before"),
+            }
+        };
+    }
+
+    macro_rules! value {
+        ($T:ty, $variant:ident) => {
+            impl Value<NdArray> for $T {
+                fn slice(tensor: &NdArrayTensor) -> &[Self] {
+                    view!(tensor, $variant).to_slice().expect("contiguous")
+                }
+
+                fn strided(tensor: &NdArrayTensor) -> (&[Self], Strides) {
+                    let view = view!(tensor, $variant);
+                    let stride = |dim: usize| view.strides()[dim].unsigned_abs();
+                    let strides = Strides { time: stride(0), batch: stride(1) };
+                    (view.to_slice_memory_order().expect("without gaps"), strides)
+                }
+
+                fn is_nothing(tensor: &NdArrayTensor) -> bool {
+                    let view = view!(tensor, $variant);
+                    view.strides().iter().all(|&s| s == 0) && view.first() == Some(&0.0)
+                }
+            }
+        };
+    }
+    value!(f32, F32);
+    value!(f64, F64);
 }
