@@ -12,7 +12,7 @@ use std::ops::Range;
 /// Bytes of panels that a chunk of steps may have: what backward reads several times should stay in the L2 cache.
 const CHUNK_BYTES: usize = 1 << 19;
 /// But at least so many rows, which the sums of the weights' gradients are read and written for.
-const CHUNK_ROWS: usize = 96;
+const CHUNK_ROWS: usize = 128;
 /// A thread has at least so many rows of the batch.
 const ROWS_PER_THREAD: usize = 4;
 /// Below so many multiplications a second thread costs more than it does.
