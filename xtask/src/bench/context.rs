@@ -2,7 +2,7 @@
 
 use super::BenchArgs;
 use super::child::Worker;
-use super::load::ALLOWED;
+use super::load::{ALLOWED, wait_for_idle};
 use super::measure::{Busy, Contestant, Effort, measure};
 use super::programs::Programs;
 use super::python::{Peer, Peers};
@@ -85,12 +85,19 @@ impl<'a> Bench<'a> {
         if threads.is_empty() {
             return Err(format!("--threads: this machine has only {available}"));
         }
+        for n in args.threads.iter().filter(|&&n| n as usize > available) {
+            eprintln!("{n} threads are left out: this machine has {available}");
+        }
+        let _ = std::fs::remove_file(folder.join("workers.log")); // that of the last run, if there is one
         let peers = if args.peers { Some(Peers::open(&folder, &args.python)?) } else { None };
         let progress = ProgressBar::new(0);
         if let Ok(style) = ProgressStyle::with_template("{elapsed_precise} [{bar:30}] {pos}/{len} {wide_msg}") {
             progress.set_style(style.progress_chars("=> "));
         }
         progress.enable_steady_tick(Duration::from_secs(1));
+        if !args.anyway {
+            let _ = wait_for_idle(Duration::from_secs(5)); // rows look for themselves
+        }
         let peaks = threads.iter().map(|&n| (n, machine::fma_peak(n))).collect();
         Ok(Self {
             args,
@@ -116,7 +123,7 @@ impl<'a> Bench<'a> {
 
     /// For work that is short enough to be called many times.
     pub fn effort(&self) -> Effort {
-        let (least_rounds, budget) = if self.args.quick { (3, 0.7) } else { (7, 8.0) };
+        let (least_rounds, budget) = if self.args.quick { (3, 0.7) } else { (5, 8.0) };
         Effort { least_rounds, budget: Duration::from_secs_f64(budget), most_rounds: 101, warm: true }
     }
 

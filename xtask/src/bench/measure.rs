@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 /// A single measurement takes at least this long; short work is called as often as that needs.
 const SHORTEST: f64 = 0.02;
+/// A call that takes longer is warm after one.
+const SLOW: f64 = 0.5;
 /// The quartiles of the quotients may lie so far apart.
 const MOST_SPREAD: f64 = 0.3;
 /// Rounds from which on a spread says anything.
@@ -62,8 +64,9 @@ pub fn measure(row: Row, mut contestants: Vec<Contestant>, effort: Effort, busy:
     let mut calls = vec![1; contestants.len()];
     if effort.warm {
         for (contestant, calls) in contestants.iter_mut().zip(&mut calls) {
-            (contestant.sample)(1)?;
-            let once = (contestant.sample)(1)?;
+            let first = (contestant.sample)(1)?;
+            // What takes long has no more to gain from a second call before the clock counts.
+            let once = if first > SLOW { first } else { (contestant.sample)(1)? };
             *calls = (SHORTEST / once).ceil().clamp(1.0, 100_000.0) as u64;
         }
     }

@@ -14,11 +14,38 @@ pub fn write(bench: &Bench) -> Result<(), String> {
     let chart = chart::draw(&bench.rows);
     let svg = chart.as_ref().map(|_| format!("{name}.svg"));
     replace(&folder.join(format!("{name}.md")), &text(bench, &name, svg.as_deref()))?;
+    let chart_is_there = chart.is_some();
     if let (Some(chart), Some(svg)) = (chart, svg) {
         replace(&folder.join(svg), &chart)?;
     }
+    let is_whole = bench.args.only.is_empty() && bench.args.peers && !bench.args.quick;
+    if is_whole {
+        let path = crate::root().join("README.md");
+        let readme = std::fs::read_to_string(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+        let picture =
+            if chart_is_there { format!("![time relative to ours](docs/bench/{name}.svg)\n\n") } else { String::new() };
+        let said = format!(
+            "{}\n{picture}`docs/bench/{name}.md` has the machine and every figure.\n",
+            table::readme(&bench.rows)
+        );
+        match fill(&readme, &said) {
+            Some(filled) => replace(&path, &filled)?,
+            None => eprintln!("README.md has no place for the table: it lacks {} … {END}", BEGIN.trim()),
+        }
+    }
     eprintln!("record: {}", folder.join(format!("{name}.md")).display());
     Ok(())
+}
+
+/// The README's table stands between these.
+const BEGIN: &str = "<!-- bench -->\n";
+const END: &str = "<!-- end of bench -->";
+
+/// `readme` with `text` between the marks.
+fn fill(readme: &str, text: &str) -> Option<String> {
+    let (before, rest) = readme.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    Some([before, BEGIN, text, END, after].concat())
 }
 
 /// The date, or with a number where there is a record of that day.
@@ -99,6 +126,14 @@ mod tests {
         assert_eq!(significant(4.1e-6), "0.0000041000");
         assert_eq!(significant(842.345), "842.35");
         assert_eq!(significant(f64::NAN), "NaN");
+    }
+
+    #[test]
+    fn the_readme_has_the_place() {
+        let readme = include_str!("../../../README.md");
+        let filled = fill(readme, "| table |\n").expect("the marks");
+        assert!(filled.contains("<!-- bench -->\n| table |\n<!-- end of bench -->"));
+        assert_eq!(fill("nothing", "x"), None);
     }
 
     #[test]

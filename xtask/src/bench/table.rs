@@ -23,8 +23,18 @@ fn theirs(row: &Row, column: &str) -> String {
     if figure.is_nan() {
         return "not measured".into();
     }
-    let ratio = row.ratio(best).map(|ratio| format!(" ({ratio:.2})")).unwrap_or_default();
+    let ratio = row.ratio(best).map(|ratio| format!(" ({})", quotient(ratio))).unwrap_or_default();
     row.unit.show(figure) + &ratio
+}
+
+/// Two digits that say something: 0.0012 and not 0.00.
+fn quotient(ratio: f64) -> String {
+    match ratio {
+        r if r < 0.001 => format!("{r:.5}"),
+        r if r < 0.01 => format!("{r:.4}"),
+        r if r < 0.1 => format!("{r:.3}"),
+        r => format!("{r:.2}"),
+    }
 }
 
 fn ours(row: &Row) -> String {

@@ -1,8 +1,7 @@
 //! A lesson's epoch: our program and the peers' loops in turn, each peer in a fresh process so that its peak memory is
 //! that of this training.
 
-use crate::bench::child::Worker;
-use crate::bench::context::{Bench, Engine};
+use crate::bench::context::{Bench, Engine, Shared};
 use crate::bench::measure::{Contestant, measure, refused_before};
 use crate::bench::programs::Finished;
 use crate::bench::row::{OURS, Row, Series, Unit};
@@ -65,7 +64,8 @@ pub fn run(bench: &mut Bench, lesson: Lesson) -> Result<Option<Finished>, String
         }
         return Ok(None);
     }
-    let mut workers: Vec<(Engine, Rc<RefCell<Worker>>)> = Vec::new();
+    // An engine's first variant has a process of its own, so that the peak of memory is that of one training.
+    let mut workers: Vec<((Engine, bool), Shared)> = Vec::new();
     let last: RefCell<Vec<Finished>> = RefCell::default();
     let mut contestants = vec![Contestant::new(OURS, OURS, |_| {
         let finished = ours()?;
@@ -77,11 +77,13 @@ pub fn run(bench: &mut Bench, lesson: Lesson) -> Result<Option<Finished>, String
     let (keys, also): (Vec<_>, Vec<_>) =
         also.into_iter().map(|(key, row, variants)| ((key, row, variants.len()), variants)).unzip();
     for variant in variants.into_iter().chain(also.into_iter().flatten()) {
-        let worker = match workers.iter().find(|(engine, _)| *engine == variant.engine) {
+        let is_there = |of: (Engine, bool)| workers.iter().find(|(there, _)| *there == of);
+        let is_first = is_there((variant.engine, true)).is_none();
+        let worker = match is_there((variant.engine, false)) {
             Some((_, worker)) => worker.clone(),
             None => {
                 let worker = Rc::new(RefCell::new(bench.start(variant.engine, threads)?));
-                workers.push((variant.engine, worker.clone()));
+                workers.push(((variant.engine, is_first), worker.clone()));
                 worker
             }
         };
@@ -89,7 +91,7 @@ pub fn run(bench: &mut Bench, lesson: Lesson) -> Result<Option<Finished>, String
     }
     let mut row = measure(row, contestants, bench.effort_of_epochs(), bench.busy())?;
     let mut peaks = Vec::new();
-    for (engine, worker) in &workers {
+    for ((engine, _), worker) in workers.iter().filter(|((_, is_first), _)| *is_first) {
         peaks.push((*engine, worker.borrow_mut().peak_mb()?));
     }
     drop(workers);
@@ -107,9 +109,10 @@ pub fn run(bench: &mut Bench, lesson: Lesson) -> Result<Option<Finished>, String
     }
 
     let ours: Option<Vec<f64>> = runs.iter().map(|run| run.peak_mb).collect();
-    let memory = match ours {
-        None => memory.refuse("not measured: this system does not tell a process' peak of memory"),
-        Some(ours) => {
+    let memory = match (ours, refused) {
+        (_, Some(why)) if runs.is_empty() => memory.refuse(why),
+        (None, _) => memory.refuse("not measured: this system does not tell a process' peak of memory"),
+        (Some(ours), _) => {
             let mut memory = memory;
             memory.series.push(Series { name: OURS.into(), column: OURS, figures: ours });
             for (engine, peak) in peaks.into_iter().filter(|(engine, _)| *engine != Engine::BurnNn) {
@@ -128,7 +131,7 @@ pub fn memory(job: &'static str, name: &str, threads: usize) -> Row {
     Row::new(job, format!("{name}, peak resident memory"), threads, Unit::Memory).headline(true)
 }
 
-fn contestant(worker: Rc<RefCell<Worker>>, variant: Variant) -> Result<Contestant<'static>, String> {
+fn contestant(worker: Shared, variant: Variant) -> Result<Contestant<'static>, String> {
     let Variant { name, column, spec, calls, run, .. } = variant;
     let slot = worker.borrow_mut().prepare(spec)?;
     Ok(Contestant::new(name, column, move |_| Ok(worker.borrow_mut().run(slot, run)? * calls as f64)))

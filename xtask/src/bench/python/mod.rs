@@ -25,7 +25,7 @@ const SCRIPTS: [(&str, &str); 4] = [
 
 /// Says which packages are there, without importing them.
 const PROBE: &str = "import json, importlib.metadata as m\nfound = {}\nfor d in m.distributions():\n    \
-                     name = (d.metadata['Name'] or '').lower()\n    \
+                     name = (d.metadata['Name'] or '').lower().replace('_', '-')\n    \
                      if name in ('torch', 'keras', 'tensorflow', 'tensorflow-cpu', 'numpy'):\n        \
                      found[name] = d.version\nprint(json.dumps(found))";
 
