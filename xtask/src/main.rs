@@ -18,10 +18,17 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Time one training step of both lesson models, with our layers and with burn-nn's.
+    /// Time layers, lessons, generation and start-up against burn-nn, PyTorch and Keras.
     #[cfg(feature = "bench")]
     Bench(bench::BenchArgs),
-    /// Time one training step of both lesson models, with our layers and with burn-nn's.
+    /// Answers the bench; it starts this by itself.
+    #[cfg(feature = "bench")]
+    #[command(hide = true)]
+    BenchWorker {
+        #[arg(value_enum)]
+        engine: bench::worker::Engine,
+    },
+    /// Time layers, lessons, generation and start-up against burn-nn, PyTorch and Keras.
     #[cfg(not(feature = "bench"))]
     #[command(disable_help_flag = true)]
     Bench {
@@ -39,9 +46,11 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().task {
+    let result = match parse().task {
         #[cfg(feature = "bench")]
         Task::Bench(args) => bench::run(&args),
+        #[cfg(feature = "bench")]
+        Task::BenchWorker { engine } => bench::worker::serve(engine),
         #[cfg(not(feature = "bench"))]
         Task::Bench { args } => return bench_with_burn(&args),
         Task::Data(args) => data::run(args),
@@ -61,11 +70,38 @@ fn main() -> ExitCode {
     }
 }
 
+/// Parses the command line. What is wrong with it becomes one line and exit code 2.
+fn parse() -> Cli {
+    Cli::try_parse().unwrap_or_else(|error| {
+        if !error.use_stderr() || error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            error.exit()
+        }
+        let text = error.render().to_string();
+        let problem = text.split("\n\nUsage:").next().unwrap_or_default();
+        let problem = problem.replace("For more information, try '--help'.", "");
+        let problem: Vec<&str> = problem.split_whitespace().collect();
+        eprintln!("{} (--help shows what there is)", problem.join(" "));
+        std::process::exit(2)
+    })
+}
+
 /// The other commands need no Burn, so that they are there in seconds; `bench` starts a build that has it.
 #[cfg(not(feature = "bench"))]
 fn bench_with_burn(args: &[String]) -> ExitCode {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    exit_code(Command::new(cargo).args(["run", "--package", "xtask", "--features", "bench", "--", "bench"]).args(args))
+    exit_code(cargo().args(["run", "--package", "xtask", "--features", "bench", "--", "bench"]).args(args))
+}
+
+/// Cargo, as if from the shell: build scripts that watch what `cargo run` sets for its program would else run again each
+/// time, and what depends on them be built anew.
+fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let of_package = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_"];
+    for (name, _) in std::env::vars_os() {
+        if of_package.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 fn exit_code(command: &mut Command) -> ExitCode {

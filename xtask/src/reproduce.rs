@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use serde_json::Value;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 #[derive(Debug, clap::Args)]
 pub struct ReproduceArgs {
@@ -122,12 +122,11 @@ struct Programs<'a> {
 impl Programs<'_> {
     /// Runs a program as a person would, with `--json`, and reads the last line of its stdout.
     fn run(&self, program: &str, args: &[&str]) -> Result<Value, String> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let features: &[&str] = match self.device.split(':').next() {
             Some(feature @ ("ndarray" | "wgpu" | "cuda")) => &["--features", feature],
             _ => &[],
         };
-        let output = Command::new(cargo)
+        let output = crate::cargo()
             .args(["run", "--quiet", "--package", program])
             .args(features)
             .arg("--")

@@ -1,0 +1,78 @@
+//! The machine and the versions, for the record.
+
+use rnn_kernels::Level;
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// GFLOP/s of fused multiply-adds on `threads` threads at once.
+pub fn fma_peak(threads: usize) -> f64 {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(|| rnn_kernels::fma_peak(Level::best()))).collect();
+        threads.into_iter().filter_map(|thread| thread.join().ok()).sum()
+    })
+}
+
+/// Processor, cores, memory, instruction set.
+pub fn describe() -> String {
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let field = |text: &str, name: &str| {
+        let value = text.lines().find(|line| line.starts_with(name))?.split_once(':')?.1.trim().to_string();
+        Some(value)
+    };
+    let processor = field(&cpuinfo, "model name").unwrap_or_else(|| std::env::consts::ARCH.to_string());
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kb = field(&meminfo, "MemTotal").and_then(|kb| kb.split_whitespace().next()?.parse::<f64>().ok());
+    let memory = kb.map(|kb| format!(", {:.0} GiB", kb / 1024.0 / 1024.0)).unwrap_or_default();
+    format!("{processor}, {cores} cores{memory}, {}, {:?}", std::env::consts::OS, Level::best())
+}
+
+/// rustc, Burn and this commit.
+pub fn versions() -> String {
+    let lock = std::fs::read_to_string(crate::root().join("Cargo.lock")).unwrap_or_default();
+    let burn = lock.split("[[package]]").find(|package| package.contains("name = \"burn\"\n"));
+    let burn = burn.and_then(|package| package.split("version = \"").nth(1)?.split('"').next());
+    let rustc = output("rustc", &["--version"]);
+    let commit = output("git", &["rev-parse", "--short", "HEAD"]);
+    let changed = !output("git", &["status", "--porcelain", "--untracked-files=no"]).is_empty();
+    let changed = if changed { " with changes" } else { "" };
+    format!("commit {commit}{changed}, {rustc}, burn {}, dev profile", burn.unwrap_or("?"))
+}
+
+fn output(program: &str, args: &[&str]) -> String {
+    let output = Command::new(program).args(args).current_dir(crate::root()).output();
+    output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_string()).unwrap_or_default()
+}
+
+/// `2026-11-24`, UTC.
+pub fn today() -> String {
+    date(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()) / 86_400)
+}
+
+/// The civil date so many days after 1970-01-01 (Hinnant, "chrono-compatible low-level date algorithms").
+fn date(days: u64) -> String {
+    let z = days + 719_468;
+    let (era, day_of_era) = (z / 146_097, z % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let mp = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * mp + 2) / 5 + 1;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 };
+    format!("{:04}-{month:02}-{day:02}", year_of_era + era * 400 + u64::from(month <= 2))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn days_are_dates() {
+        assert_eq!(super::date(0), "1970-01-01");
+        assert_eq!(super::date(951_827_696 / 86_400), "2000-02-29");
+        assert_eq!(super::date(1_795_524_639 / 86_400), "2026-11-24");
+    }
+
+    #[test]
+    fn the_versions_are_found() {
+        let versions = super::versions();
+        assert!(versions.contains("burn 0."), "{versions}");
+    }
+}
