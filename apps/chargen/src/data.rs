@@ -85,15 +85,6 @@ impl DataArgs {
     }
 }
 
-/// Rows of zeros with a single one: `ids`, rows of `time` end to end, as `[batch, time, symbols]`.
-pub fn one_hot(ids: &[u32], time: usize, symbols: usize, device: &Device) -> Tensor<3> {
-    let mut values = vec![0f32; ids.len() * symbols];
-    for (row, &id) in ids.iter().enumerate() {
-        values[row * symbols + id as usize] = 1.0;
-    }
-    Tensor::from_data(TensorData::new(values, [ids.len() / time, time, symbols]), device)
-}
-
 /// Every window of the text and the character that comes after it, in batches.
 pub fn batches(
     ids: Vec<u32>,
@@ -103,14 +94,13 @@ pub fn batches(
     dropout: Key,
     device: &Device,
 ) -> Batches<Batch> {
-    let (window, symbols) = (sizes.window, sizes.symbols);
+    let window = sizes.window;
     let (device, windows) = (device.clone(), ids.len() - window);
     let ids = Arc::new(ids);
     Batches::new(windows, batch, Some(order), move |indices, step| {
-        let rows: Vec<u32> = indices.iter().flat_map(|&i| &ids[i..i + window]).copied().collect();
         let next: Vec<i32> = indices.iter().map(|&i| ids[i + window] as i32).collect();
         Batch {
-            windows: one_hot(&rows, window, symbols, &device),
+            windows: indices.iter().flat_map(|&i| &ids[i..i + window]).copied().collect(),
             next: Tensor::from_data(TensorData::new(next, [indices.len()]), &device),
             dropout: dropout.child(step),
         }
@@ -128,12 +118,5 @@ mod tests {
         assert_eq!(Prepare::None.text("Москва").expect("as it is"), "Москва");
         assert_eq!(Prepare::Lesson.text("It\u{2019}s HERE\nand there").expect("ASCII"), "its here and there");
         assert_eq!(Prepare::Lesson.prime("Alice "), "alice ");
-    }
-
-    #[test]
-    fn one_hot_rows_hold_a_single_one() {
-        let found = one_hot(&[2, 0], 2, 3, &Device::default()).into_data();
-        assert_eq!(found.iter::<f32>().collect::<Vec<_>>(), [0., 0., 1., 1., 0., 0.]);
-        assert_eq!(found.shape().as_slice(), [1, 2, 3]);
     }
 }

@@ -1,8 +1,6 @@
 //! Writing on: the model says which character comes next, that one is read too, and so on.
 
-use crate::data::one_hot;
-use crate::model::{Model, ModelConfig};
-use burn::tensor::{Device, Tensor};
+use crate::model::Reader;
 use rnn_core::Key;
 
 /// What the next character is guessed from.
@@ -33,61 +31,42 @@ pub enum Choice {
 /// # Errors
 /// What `on_character` says; then writing stops.
 pub fn generate<E>(
-    writer: &Writer,
+    mut writer: Writer,
     ids: &[u32],
     length: usize,
     mut on_character: impl FnMut(u32) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut ids = ids.to_vec();
-    let mut state = None;
-    let mut read = 0; // how many of `ids` the state has seen
+    let mut read = 0; // how many of `ids` the reader has seen
     for step in 0..length {
-        let logits = match writer.memory {
-            Memory::Window => {
-                let seen = &ids[ids.len().saturating_sub(writer.sizes.window)..];
-                writer.model.logits(writer.one_hot(seen), None)
-            }
-            Memory::State => {
-                for &id in &ids[read..] {
-                    state = Some(writer.model.read(writer.one_hot(&[id]).squeeze_dim(1), state));
-                }
-                read = ids.len();
-                let Some(state) = &state else {
-                    return Ok(()); // there is nothing to go on from
-                };
-                writer.model.guess(state)
-            }
-        };
-        let logits: Vec<f64> = logits.into_data().iter::<f64>().collect();
-        let next = choose(&logits, writer.choice, step as u64) as u32;
+        if writer.memory == Memory::Window {
+            writer.reader.forget();
+            read = ids.len().saturating_sub(writer.window);
+        }
+        let logits = writer.reader.read(&ids[read..]);
+        let next = choose(logits, writer.choice, step as u64) as u32;
         on_character(next)?;
+        read = ids.len();
         ids.push(next);
     }
     Ok(())
 }
 
 /// A model and how it is to write.
-pub struct Writer<'a> {
-    pub model: &'a Model,
-    pub sizes: &'a ModelConfig,
-    pub device: &'a Device,
+pub struct Writer {
+    pub reader: Reader,
+    /// Characters that the model was trained to see.
+    pub window: usize,
     pub memory: Memory,
     pub choice: Choice,
 }
 
-impl Writer<'_> {
-    /// `ids` as one row, `[1, ids.len(), symbols]`.
-    fn one_hot(&self, ids: &[u32]) -> Tensor<3> {
-        one_hot(ids, ids.len(), self.sizes.symbols, self.device)
-    }
-}
-
-fn choose(logits: &[f64], choice: Choice, step: u64) -> usize {
+fn choose(logits: &[f32], choice: Choice, step: u64) -> usize {
     let argmax = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap_or(0);
     let Choice::Sample { temperature, key } = choice else {
         return argmax;
     };
-    let weights: Vec<f64> = logits.iter().map(|x| ((x - logits[argmax]) / temperature).exp()).collect();
+    let weights: Vec<f64> = logits.iter().map(|x| (f64::from(x - logits[argmax]) / temperature).exp()).collect();
     let mut left = key.child(step).uniforms(1).sum::<f64>() * weights.iter().sum::<f64>();
     for (i, weight) in weights.iter().enumerate() {
         left -= weight;
@@ -104,14 +83,14 @@ mod tests {
 
     #[test]
     fn draws_follow_the_softmax() {
-        let logits = [1.0, 3.0, 2.0];
+        let logits = [1.0f32, 3.0, 2.0];
         assert_eq!(choose(&logits, Choice::Argmax, 0), 1);
         let share = |temperature: f64| {
             let choice = Choice::Sample { temperature, key: Key::new(0) };
             let hits = (0..4000).filter(|&step| choose(&logits, choice, step) == 1).count();
             hits as f64 / 4000.0
         };
-        let softmax = |t: f64| (3.0 / t).exp() / logits.iter().map(|x| (x / t).exp()).sum::<f64>();
+        let softmax = |t: f64| (3.0 / t).exp() / logits.iter().map(|&x| (f64::from(x) / t).exp()).sum::<f64>();
         for temperature in [0.5, 1.0, 2.0] {
             assert!((share(temperature) - softmax(temperature)).abs() < 0.03, "{temperature}");
         }

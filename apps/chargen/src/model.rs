@@ -5,7 +5,8 @@ use burn::nn::Linear;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Device, Int, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
-use rnn_core::{AnyConfig, AnyRecurrent, AnyStates, CellKind, Direction, Key, Preset, RnnError};
+use rnn_core::stepper::{Dense, Stepper};
+use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Direction, Key, Preset, RnnError};
 use rnn_harness::options::DropoutConfig;
 use rnn_harness::training::StepOutput;
 use serde::{Deserialize, Serialize};
@@ -51,21 +52,46 @@ impl ModelConfig {
 }
 
 impl Model {
-    /// One-hot windows `[batch, window, symbols]` to a logit for each possible next symbol, `[batch, symbols]`.
-    /// Dropout acts when a key is given.
-    pub fn logits(&self, windows: Tensor<3>, dropout: Option<Key>) -> Tensor<2> {
-        let (_, state) = self.layer.forward(windows, None, dropout);
-        self.guess(&state)
+    /// Windows of symbols, `[batch, window]` row by row, to a logit for each possible next symbol, `[batch, symbols]`. The
+    /// layer takes each symbol for its one-hot row. Dropout acts when a key is given.
+    pub fn logits(&self, windows: &[u32], shape: [usize; 2], dropout: Option<Key>) -> Tensor<2> {
+        match self.layer.try_forward_symbols(windows, shape, dropout) {
+            Ok((_, state)) => self.dense.forward(state.hidden(Direction::Forward)),
+            Err(error) => unreachable!("windows are made of the model's own symbols: {error}"),
+        }
+    }
+}
+
+/// The model for writing, one character at a time on slices: a copy of its weights, on the CPU.
+pub struct Reader {
+    layer: Stepper,
+    dense: Dense,
+    logits: Vec<f32>,
+}
+
+impl Model {
+    /// A reader that has read nothing.
+    pub fn reader(&self) -> Result<Reader, RnnError> {
+        let [_, symbols] = self.dense.weight.dims();
+        Ok(Reader { layer: self.layer.stepper()?, dense: Dense::new(&self.dense), logits: vec![0.0; symbols] })
+    }
+}
+
+impl Reader {
+    /// Reads characters and gives a logit for each that may come next.
+    pub fn read(&mut self, ids: &[u32]) -> &[f32] {
+        for (number, &id) in ids.iter().enumerate() {
+            let hidden = self.layer.step_symbol(id as usize);
+            if number + 1 == ids.len() {
+                self.dense.apply(hidden, &mut self.logits);
+            }
+        }
+        &self.logits
     }
 
-    /// A logit for each symbol that may come after what `state` has seen, `[batch, symbols]`.
-    pub fn guess(&self, state: &AnyStates) -> Tensor<2> {
-        self.dense.forward(state.hidden(Direction::Forward))
-    }
-
-    /// Reads one character a row, one-hot `[batch, symbols]`.
-    pub fn read(&self, characters: Tensor<2>, state: Option<AnyStates>) -> AnyStates {
-        self.layer.step(characters, state)
+    /// Forgets what was read.
+    pub fn forget(&mut self) {
+        self.layer.reset();
     }
 }
 
@@ -76,12 +102,20 @@ pub fn loss(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
 
 /// Windows as the model takes them.
 pub struct Batch {
-    /// One-hot, `[batch, window, symbols]`.
-    pub windows: Tensor<3>,
+    /// `[batch, window]`, row by row.
+    pub windows: Vec<u32>,
     /// The symbol that came after each, `[batch]`.
     pub next: Tensor<1, Int>,
     /// The key of this step's dropout.
     pub dropout: Key,
+}
+
+impl Batch {
+    /// `[batch, window]`.
+    fn shape(&self) -> [usize; 2] {
+        let batch = self.next.dims()[0];
+        [batch, self.windows.len() / batch]
+    }
 }
 
 impl TrainStep for Model {
@@ -89,7 +123,7 @@ impl TrainStep for Model {
     type Output = StepOutput;
 
     fn step(&self, batch: Batch) -> TrainOutput<StepOutput> {
-        let logits = self.logits(batch.windows, Some(batch.dropout));
+        let logits = self.logits(&batch.windows, batch.shape(), Some(batch.dropout));
         let loss = loss(logits.clone(), batch.next.clone());
         let grads = loss.backward();
         TrainOutput::new(self, grads, output(loss.inner(), logits.inner(), batch.next))
@@ -101,7 +135,7 @@ impl InferenceStep for Model {
     type Output = StepOutput;
 
     fn step(&self, batch: Batch) -> StepOutput {
-        let logits = self.logits(batch.windows, None);
+        let logits = self.logits(&batch.windows, batch.shape(), None);
         let loss = loss(logits.clone(), batch.next.clone());
         output(loss, logits, batch.next)
     }

@@ -205,6 +205,47 @@ impl AnyRecurrent {
         }
     }
 
+    /// Runs over symbols, `[batch, time]` row by row, each for a one-hot row of `d_input` features; otherwise as
+    /// [`try_forward`](Self::try_forward).
+    ///
+    /// # Errors
+    /// As [`Recurrent::try_forward_symbols`].
+    pub fn try_forward_symbols(
+        &self,
+        symbols: &[u32],
+        shape: [usize; 2],
+        dropout: Option<Key>,
+    ) -> Result<(Tensor<3>, AnyStates), RnnError> {
+        fn run<C: Cell>(
+            layer: &Recurrent<C>,
+            symbols: &[u32],
+            shape: [usize; 2],
+            dropout: Option<Key>,
+            wrap: impl Fn(States<C::State>) -> AnyStates,
+        ) -> Result<(Tensor<3>, AnyStates), RnnError> {
+            let output = layer.try_forward_symbols(symbols, shape, ForwardArgs::default().with_dropout(dropout))?;
+            Ok((output.sequence, wrap(output.state)))
+        }
+        match self {
+            AnyRecurrent::Rnn(layer) => run(layer, symbols, shape, dropout, AnyStates::Rnn),
+            AnyRecurrent::Lstm(layer) => run(layer, symbols, shape, dropout, AnyStates::Lstm),
+            AnyRecurrent::Gru(layer) => run(layer, symbols, shape, dropout, AnyStates::Gru),
+        }
+    }
+
+    /// A stepper on slices with a copy of the weights.
+    ///
+    /// # Errors
+    /// As [`Stepper::new`](crate::stepper::Stepper::new).
+    #[cfg(feature = "kernels")]
+    pub fn stepper(&self) -> Result<crate::stepper::Stepper, RnnError> {
+        match self {
+            AnyRecurrent::Rnn(layer) => crate::stepper::Stepper::new(layer),
+            AnyRecurrent::Lstm(layer) => crate::stepper::Stepper::new(layer),
+            AnyRecurrent::Gru(layer) => crate::stepper::Stepper::new(layer),
+        }
+    }
+
     /// One step: `input` is `[batch, d_input]`. No dropout.
     ///
     /// # Panics

@@ -130,6 +130,9 @@ pub enum RnnError {
         /// The shape given.
         found: [usize; 2],
     },
+    /// There is no stepper on slices for such a layer.
+    #[error("there is no stepper for {0}; step through it with `Recurrent::step`")]
+    NoStepper(&'static str),
     /// The state of another cell was given to a layer whose cell is chosen at run time.
     #[error("the initial state is of another cell than the layer's")]
     StateKind,

@@ -33,6 +33,8 @@ pub mod optim;
 pub mod probe;
 mod rng;
 mod state;
+#[cfg(feature = "kernels")]
+pub mod stepper;
 #[cfg(feature = "weights")]
 pub mod weights;
 

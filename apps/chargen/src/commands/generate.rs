@@ -10,7 +10,8 @@ use serde::Serialize;
 use std::io::Write;
 use std::time::Instant;
 
-/// Lets a trained model write on from a beginning.
+/// Lets a trained model write on from a beginning. Characters come one by one, which a CPU does best: the model is
+/// loaded on the device and steps on a copy of its weights.
 #[derive(Debug, clap::Args)]
 pub struct GenerateArgs {
     #[command(flatten)]
@@ -84,14 +85,13 @@ pub fn generate(args: &GenerateArgs) -> Result<(), Failure> {
         Ok::<(), Failure>(())
     };
     let writer = Writer {
-        model: &trained.model,
-        sizes: &config.model,
-        device: &selected.device,
+        reader: trained.model.reader().map_err(Failure::failed)?,
+        window: config.model.window,
         memory: if args.carry_state { Memory::State } else { Memory::Window },
         choice,
     };
     let start = Instant::now();
-    write_on(&writer, &ids, args.length, on_character)?;
+    write_on(writer, &ids, args.length, on_character)?;
     let seconds = start.elapsed().as_secs_f64();
     writeln!(stdout)?;
     drop(stdout);

@@ -138,7 +138,7 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     begin(&run, &config, &vocabulary)?;
     let cell = config.model.cell;
     println!("{cell} on {source}: {windows} windows of {window}, {symbols} symbols");
-    let (saved, sizes) = (run.clone(), config.model.clone());
+    let saved = run.clone();
     let after_epoch = move |model: &Model, epoch: &EpochStats| {
         saved.save_model(model)?;
         let EpochStats { epoch, loss, accuracy, seconds } = epoch;
@@ -149,8 +149,9 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
             written.push(vocabulary.decode(id));
             Ok::<(), Failure>(())
         };
-        let writer = Writer { model, sizes: &sizes, device: &device, memory: Memory::Window, choice: Choice::Argmax };
-        generate(&writer, prime, SHOWN, write)?;
+        let reader = model.reader().map_err(Failure::failed)?;
+        let writer = Writer { reader, window, memory: Memory::Window, choice: Choice::Argmax };
+        generate(writer, prime, SHOWN, write)?;
         let prime: String = prime.iter().map(|&id| vocabulary.decode(id)).collect();
         println!("Generating from seed: {prime}\n{prime}{written}");
         Ok(())

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 /// What a layer reads.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "a pass has one")]
 pub(crate) enum Input {
     /// `[time, batch, d_input]`.
     Dense(Tensor<3>),

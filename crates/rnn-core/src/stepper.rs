@@ -1,0 +1,202 @@
+//! One step at a time for one sequence, on slices: generation and online prediction on a CPU.
+//!
+//! A tensor operation costs a microsecond whatever its size, and a step of a small layer is worth less than that. A
+//! [`Stepper`] holds a copy of a layer's weights, packed for the kernels, and its state; a step makes no tensor and
+//! allocates nothing.
+//!
+//! ```
+//! use rnn_core::burn::nn::LinearConfig;
+//! use rnn_core::burn::tensor::Device;
+//! use rnn_core::stepper::{Dense, Stepper};
+//! use rnn_core::{GruConfig, Key};
+//!
+//! let device = Device::default();
+//! let gru = GruConfig::new(55, 128).init(Key::new(0), &device);
+//! let dense = Dense::new(&LinearConfig::new(128, 55).init(&device));
+//!
+//! let mut stepper = Stepper::new(&gru)?;
+//! let mut scores = vec![0.0; 55];
+//! let mut symbol = 7;
+//! for _ in 0..10 {
+//!     dense.apply(stepper.step_symbol(symbol), &mut scores);
+//!     symbol = (0..55).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap_or(0);
+//! }
+//! # Ok::<(), rnn_core::RnnError>(())
+//! ```
+
+use crate::cell::Cell;
+use crate::{Direction, Recurrent, RnnError};
+use burn::nn::Linear;
+use burn::tensor::Tensor;
+use rnn_kernels::{self as kernels, Level};
+
+/// A forward layer, or a stack of them, stepped through one sequence on the calling thread.
+#[derive(Debug)]
+pub struct Stepper {
+    /// The first layer first; there is at least one.
+    first: kernels::Stepper<f32>,
+    others: Vec<kernels::Stepper<f32>>,
+    output: Vec<f32>,
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+impl Stepper {
+    /// From a zero state, with a copy of the layer's weights, which may lie on any device; in f32. Dropout and zoneout
+    /// act as in evaluation: dropout not at all.
+    ///
+    /// # Errors
+    /// A layer that goes backward, has zoneout, or has options for which there is no fused kernel.
+    pub fn new<C: Cell>(layer: &Recurrent<C>) -> Result<Self, RnnError> {
+        let config = &layer.config;
+        let refuse = |what| Err(RnnError::NoStepper(what));
+        if config.direction != Direction::Forward {
+            return refuse("a layer that goes backward");
+        }
+        if config.zoneout.hidden > 0.0 || config.zoneout.cell > 0.0 {
+            return refuse("zoneout");
+        }
+        let Some(kernel) = config.cell.kernel().filter(|_| !config.layer_norm) else {
+            return refuse("these options of the cell");
+        };
+        let mut steppers = layer.layers.iter().zip(&config.d_hidden).map(|(weights, &d_hidden)| {
+            let (w_ih, w_hh) = (values(weights.weight_ih.val()), values(weights.weight_hh.val()));
+            let bias = |bias: &Option<burn::module::Param<Tensor<1>>>| bias.as_ref().map(|bias| values(bias.val()));
+            let (b_ih, b_hh) = (bias(&weights.bias_ih), bias(&weights.bias_hh));
+            let layer = kernels::Layer {
+                cell: kernel.0,
+                d_input: weights.weight_ih.val().dims()[0],
+                d_hidden,
+                w_ih: &w_ih,
+                w_hh: &w_hh,
+                b_ih: b_ih.as_deref(),
+                b_hh: b_hh.as_deref(),
+            };
+            kernels::Stepper::new(Level::best(), &layer)
+        });
+        let first = steppers.next().ok_or(RnnError::NoLayers)?;
+        let others = steppers.collect();
+        Ok(Self { first, others, output: vec![0.0; config.d_output()] })
+    }
+
+    /// One step; gives the last layer's new h, `[d_hidden]`.
+    ///
+    /// # Panics
+    /// If `input` is not `[d_input]`.
+    pub fn step(&mut self, input: &[f32]) -> &[f32] {
+        self.output.clear();
+        self.output.extend_from_slice(self.first.step(input));
+        self.rest()
+    }
+
+    /// One step with the one-hot row of `symbol`; gives the last layer's new h, `[d_hidden]`.
+    ///
+    /// # Panics
+    /// If `symbol` is not below `d_input`.
+    pub fn step_symbol(&mut self, symbol: usize) -> &[f32] {
+        if self.others.is_empty() {
+            return self.first.step_index(symbol);
+        }
+        self.output.clear();
+        self.output.extend_from_slice(self.first.step_index(symbol));
+        self.rest()
+    }
+
+    /// The layers after the first.
+    fn rest(&mut self) -> &[f32] {
+        for stepper in &mut self.others {
+            let hidden = stepper.step(&self.output);
+            self.output.clear();
+            self.output.extend_from_slice(hidden);
+        }
+        &self.output
+    }
+
+    /// Goes on from a zero state.
+    pub fn reset(&mut self) {
+        self.first.reset();
+        self.others.iter_mut().for_each(kernels::Stepper::reset);
+    }
+}
+
+/// A dense layer on slices, for what comes after a [`Stepper`].
+#[derive(Debug)]
+pub struct Dense(kernels::Dense<f32>);
+
+impl Dense {
+    /// With a copy of the weights, which may lie on any device; in f32.
+    pub fn new(linear: &Linear) -> Self {
+        let weight = linear.weight.val();
+        let bias = linear.bias.as_ref().map(|bias| values(bias.val()));
+        Self(kernels::Dense::new(Level::best(), weight.dims(), &values(weight), bias.as_deref()))
+    }
+
+    /// Writes `input·W + b` into `output`.
+    ///
+    /// # Panics
+    /// If `input` is not `[d_input]` or `output` not `[d_output]`.
+    pub fn apply(&self, input: &[f32], output: &mut [f32]) {
+        self.0.apply(input, output);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ForwardArgs, GruConfig, Key, LstmConfig, RnnConfig};
+    use burn::nn::LinearConfig;
+    use burn::tensor::Device;
+
+    fn check<C: Cell>(layer: &Recurrent<C>) {
+        let symbols = [3u32, 0, 4, 4, 1, 2];
+        let whole = layer.forward_symbols(&symbols, [1, symbols.len()], ForwardArgs::default()).sequence;
+        let expected = values(whole);
+        let mut stepper = Stepper::new(layer).expect("a kernel");
+        for _ in 0..2 {
+            for (t, &symbol) in symbols.iter().enumerate() {
+                let one_hot: Vec<f32> = (0..5).map(|i| f32::from(u8::from(i == symbol))).collect();
+                let n = layer.config.d_output();
+                let hidden = if t % 2 == 0 { stepper.step(&one_hot) } else { stepper.step_symbol(symbol as usize) };
+                let close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-6;
+                assert!(
+                    hidden.len() == n && hidden.iter().zip(&expected[t * n..][..n]).all(close),
+                    "{:?}",
+                    layer.config
+                );
+            }
+            stepper.reset();
+        }
+    }
+
+    #[test]
+    fn steps_are_those_of_the_layer() {
+        let device = Device::default();
+        check(&RnnConfig::new(5, 7).init(Key::new(0), &device));
+        check(&LstmConfig::new(5, 7).with_d_hidden([7, 3, 4]).init(Key::new(0), &device));
+        check(&GruConfig::new(5, 33).init(Key::new(0), &device));
+        check(&GruConfig::new(5, 7).with_reset_after(false).with_num_layers(2).init(Key::new(0), &device));
+        let linear = LinearConfig::new(3, 20).init(&device);
+        let mut output = [f32::NAN; 20];
+        Dense::new(&linear).apply(&[1.0, -2.0, 0.5], &mut output);
+        let expected = values(linear.forward(Tensor::<2>::from_floats([[1.0, -2.0, 0.5]], &device)));
+        assert!(output.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-6));
+    }
+
+    #[test]
+    fn what_has_no_stepper_is_told() {
+        let told = |config: LstmConfig| {
+            Stepper::new(&config.init(Key::new(0), &Device::default())).expect_err("none").to_string()
+        };
+        let config = || LstmConfig::new(2, 3);
+        let backward = told(config().with_direction(Direction::Backward));
+        assert_eq!(
+            backward,
+            "there is no stepper for a layer that goes backward; step through it with `Recurrent::step`"
+        );
+        assert!(told(config().with_zoneout(0.1, 0.0)).contains("zoneout"));
+        assert!(told(config().with_peepholes(true)).contains("these options of the cell"));
+        assert!(told(config().with_layer_norm(true)).contains("these options of the cell"));
+    }
+}
