@@ -53,8 +53,14 @@ trait Rule<const S: usize>: Clone + Send + Sync + 'static {
     /// Where what is remembered starts.
     const START: f64 = 0.0;
 
-    /// The new weight and what is remembered, at the `time`-th step, counted from 1.
-    fn update<N: Number>(&self, rate: f64, time: usize, weight: N, grad: N, slots: [N; S]) -> (N, [N; S]);
+    /// What is the same for all elements at a step.
+    type Scalars: Copy + Sync;
+
+    /// At the `time`-th step, counted from 1.
+    fn scalars(&self, rate: f64, time: usize) -> Self::Scalars;
+
+    /// The new weight and what is remembered.
+    fn update<N: Number>(&self, scalars: Self::Scalars, weight: N, grad: N, slots: [N; S]) -> (N, [N; S]);
 
     /// One step of a whole parameter.
     fn step_tensor<const D: usize>(
@@ -71,7 +77,7 @@ trait Rule<const S: usize>: Clone + Send + Sync + 'static {
         let start = || Tensor::full(tensor.dims(), Self::START, (&tensor.device(), tensor.dtype()));
         let slots = slots.unwrap_or_else(|| std::array::from_fn(|_| start()));
         let time = time + 1;
-        let (tensor, slots) = update::apply(self, rate, time, tensor, grad, slots);
+        let (tensor, slots) = update::apply(self, self.scalars(rate, time), tensor, grad, slots);
         (tensor, Some(State { time, slots: slots.into() }))
     }
 }
@@ -125,7 +131,7 @@ mod tests {
             // Not contiguous, as gradients of transposed weights are.
             let grad = grad.reshape([SHAPE[1], SHAPE[0]]).transpose();
             (fused, state) = rule.step_tensor(0.1, fused, grad.clone(), state);
-            (plain, slots) = rule.update(0.1, time, plain, grad, slots);
+            (plain, slots) = rule.update(rule.scalars(0.1, time), plain, grad, slots);
             let error: f32 = (fused.clone() - plain.clone()).abs().max().into_scalar();
             assert!(error < 1e-5, "{error}");
         }

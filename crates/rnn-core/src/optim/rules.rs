@@ -37,17 +37,36 @@ impl Adam {
 }
 
 impl Rule<2> for Adam {
-    fn update<N: Number>(&self, rate: f64, time: usize, w: N, g: N, [m, v]: [N; 2]) -> (N, [N; 2]) {
-        let Self { beta_1, beta_2, epsilon, epsilon_hat, weight_decay } = *self;
-        let (corrected_1, corrected_2) = (1.0 - beta_1.powf(time as f64), 1.0 - beta_2.powf(time as f64));
+    type Scalars = AdamScalars;
+
+    fn scalars(&self, rate: f64, time: usize) -> AdamScalars {
+        let corrected_1 = 1.0 - self.beta_1.powf(time as f64);
+        let corrected_2 = (1.0 - self.beta_2.powf(time as f64)).sqrt();
+        AdamScalars {
+            // √v̂ + ε = (√v + ε·√(1−β₂ᵗ)) / √(1−β₂ᵗ)
+            epsilon: if self.epsilon_hat { self.epsilon } else { self.epsilon * corrected_2 },
+            rate: rate * corrected_2 / corrected_1,
+            kept: 1.0 - rate * self.weight_decay,
+        }
+    }
+
+    #[inline(always)]
+    fn update<N: Number>(&self, at: AdamScalars, w: N, g: N, [m, v]: [N; 2]) -> (N, [N; 2]) {
+        let Self { beta_1, beta_2, .. } = *self;
         let m = m.times(beta_1) + g.clone().times(1.0 - beta_1);
         let v = v.times(beta_2) + (g.clone() * g).times(1.0 - beta_2);
-        // √v̂ + ε = (√v + ε·√(1−β₂ᵗ)) / √(1−β₂ᵗ)
-        let epsilon = if epsilon_hat { epsilon } else { epsilon * corrected_2.sqrt() };
-        let step = m.clone() / v.clone().sqrt().plus(epsilon);
-        let w = if weight_decay == 0.0 { w } else { w.times(1.0 - rate * weight_decay) };
-        (w - step.times(rate * corrected_2.sqrt() / corrected_1), [m, v])
+        let step = m.clone() / v.clone().sqrt().plus(at.epsilon);
+        (w.times(at.kept) - step.times(at.rate), [m, v])
     }
+}
+
+/// What Adam computes once a step.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AdamScalars {
+    epsilon: f64,
+    rate: f64,
+    /// The share of the weight that the decay leaves.
+    kept: f64,
 }
 
 /// RMSprop (Hinton, lecture 6e, 2012):
@@ -79,7 +98,14 @@ impl RmsProp {
 }
 
 impl Rule<2> for RmsProp {
-    fn update<N: Number>(&self, rate: f64, _: usize, w: N, g: N, [v, b]: [N; 2]) -> (N, [N; 2]) {
+    type Scalars = f64;
+
+    fn scalars(&self, rate: f64, _: usize) -> f64 {
+        rate
+    }
+
+    #[inline(always)]
+    fn update<N: Number>(&self, rate: f64, w: N, g: N, [v, b]: [N; 2]) -> (N, [N; 2]) {
         let Self { rho, momentum, epsilon, epsilon_inside } = *self;
         let v = v.times(rho) + (g.clone() * g.clone()).times(1.0 - rho);
         let root = match epsilon_inside {
@@ -106,7 +132,14 @@ pub struct Sgd {
 }
 
 impl Rule<1> for Sgd {
-    fn update<N: Number>(&self, rate: f64, _: usize, w: N, g: N, [b]: [N; 1]) -> (N, [N; 1]) {
+    type Scalars = f64;
+
+    fn scalars(&self, rate: f64, _: usize) -> f64 {
+        rate
+    }
+
+    #[inline(always)]
+    fn update<N: Number>(&self, rate: f64, w: N, g: N, [b]: [N; 1]) -> (N, [N; 1]) {
         let b = b.times(self.momentum) + g.clone();
         let step = if self.nesterov { g + b.clone().times(self.momentum) } else { b.clone() };
         (w - step.times(rate), [b])
@@ -121,7 +154,14 @@ pub struct Adagrad;
 impl Rule<1> for Adagrad {
     const START: f64 = 0.1;
 
-    fn update<N: Number>(&self, rate: f64, _: usize, w: N, g: N, [a]: [N; 1]) -> (N, [N; 1]) {
+    type Scalars = f64;
+
+    fn scalars(&self, rate: f64, _: usize) -> f64 {
+        rate
+    }
+
+    #[inline(always)]
+    fn update<N: Number>(&self, rate: f64, w: N, g: N, [a]: [N; 1]) -> (N, [N; 1]) {
         let a = a + g.clone() * g.clone();
         (w - (g / a.clone().plus(1e-7).sqrt()).times(rate), [a])
     }

@@ -4,30 +4,13 @@ use super::Rule;
 use burn::tensor::Tensor;
 use std::ops::{Add, Div, Mul, Sub};
 
-/// What a rule computes with: single elements, or whole tensors.
+/// What a rule computes with: a few elements, or whole tensors.
 pub(super) trait Number:
     Clone + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
 {
     fn times(self, factor: f64) -> Self;
     fn plus(self, term: f64) -> Self;
     fn sqrt(self) -> Self;
-}
-
-impl Number for f32 {
-    #[inline(always)]
-    fn times(self, factor: f64) -> Self {
-        self * factor as f32
-    }
-
-    #[inline(always)]
-    fn plus(self, term: f64) -> Self {
-        self + term as f32
-    }
-
-    #[inline(always)]
-    fn sqrt(self) -> Self {
-        f32::sqrt(self)
-    }
 }
 
 impl<const D: usize> Number for Tensor<D> {
@@ -45,10 +28,9 @@ impl<const D: usize> Number for Tensor<D> {
 }
 
 /// One step of `rule`.
-pub(super) fn apply<const D: usize, const S: usize>(
-    rule: &impl Rule<S>,
-    rate: f64,
-    time: usize,
+pub(super) fn apply<const D: usize, const S: usize, R: Rule<S>>(
+    rule: &R,
+    scalars: R::Scalars,
     weights: Tensor<D>,
     grads: Tensor<D>,
     slots: [Tensor<D>; S],
@@ -56,9 +38,9 @@ pub(super) fn apply<const D: usize, const S: usize>(
     #[cfg(feature = "flex")]
     if let Some(parameter) = flex::Parameter::of(weights.clone(), &grads, &slots) {
         drop(slots);
-        return parameter.step(rule, rate, time);
+        return parameter.step(rule, scalars);
     }
-    rule.update(rate, time, weights, grads, slots)
+    rule.update(scalars, weights, grads, slots)
 }
 
 /// In one pass over the memory of the default CPU backend.
@@ -94,11 +76,10 @@ mod flex {
             Some(Self { weights: here(weights)?, grads: here(grads.clone())?, slots: slots.try_into().ok()? })
         }
 
-        pub(super) fn step<const D: usize>(
+        pub(super) fn step<const D: usize, R: Rule<S>>(
             mut self,
-            rule: &impl Rule<S>,
-            rate: f64,
-            time: usize,
+            rule: &R,
+            scalars: R::Scalars,
         ) -> (Tensor<D>, [Tensor<D>; S]) {
             let shape = self.weights.layout().shape().clone();
             let old: &[f32] = self.weights.as_slice().unwrap_or_default();
@@ -114,8 +95,8 @@ mod flex {
                 })
                 .collect();
             match pieces.len() {
-                1 => pieces[0].update(rule, rate, time),
-                _ => pieces.par_iter_mut().for_each(|piece| piece.update(rule, rate, time)),
+                1 => pieces[0].update(rule, scalars),
+                _ => pieces.par_iter_mut().for_each(|piece| piece.update(rule, scalars)),
             }
             drop(pieces);
             let new = FlexTensor::from_data(TensorData::new(new, shape));
@@ -131,19 +112,82 @@ mod flex {
     }
 
     impl<const S: usize> Piece<'_, S> {
-        fn update(&mut self, rule: &impl Rule<S>, rate: f64, time: usize) {
-            // Slices of one length let the compiler leave out the checks and work on vectors.
-            let n = self.new.len();
-            let (new, old, grads) = (&mut self.new[..n], &self.old[..n], &self.grads[..n]);
-            let slots = self.slots.each_mut().map(|slot| &mut slot[..n]);
-            for i in 0..n {
-                let before = std::array::from_fn(|slot| slots[slot][i]);
-                let (weight, after) = rule.update(rate, time, old[i], grads[i], before);
-                new[i] = weight;
-                for slot in 0..S {
-                    slots[slot][i] = after[slot];
+        fn update<R: Rule<S>>(&mut self, rule: &R, scalars: R::Scalars) {
+            for at in (0..self.new.len()).step_by(LANES) {
+                let end = self.new.len().min(at + LANES);
+                let slots = self.slots.each_ref().map(|slot| Lanes::load(&slot[at..end]));
+                let (weights, grads) = (Lanes::load(&self.old[at..end]), Lanes::load(&self.grads[at..end]));
+                let (weights, slots) = rule.update(scalars, weights, grads, slots);
+                weights.store(&mut self.new[at..end]);
+                for (slot, now) in self.slots.iter_mut().zip(slots) {
+                    now.store(&mut slot[at..end]);
                 }
             }
+        }
+    }
+
+    const LANES: usize = 16;
+
+    /// Elements that are computed together, on vectors.
+    #[derive(Clone, Copy)]
+    struct Lanes([f32; LANES]);
+
+    impl Lanes {
+        #[inline(always)]
+        fn load(values: &[f32]) -> Self {
+            match values.try_into() {
+                Ok(lanes) => Self(lanes),
+                Err(_) => {
+                    let mut lanes = [0.0; LANES];
+                    lanes[..values.len()].copy_from_slice(values);
+                    Self(lanes)
+                }
+            }
+        }
+
+        #[inline(always)]
+        fn store(self, values: &mut [f32]) {
+            match <&mut [f32; LANES]>::try_from(&mut *values) {
+                Ok(lanes) => *lanes = self.0,
+                Err(_) => values.copy_from_slice(&self.0[..values.len()]),
+            }
+        }
+
+        #[inline(always)]
+        fn with(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
+            Self(std::array::from_fn(|i| f(self.0[i], other.0[i])))
+        }
+    }
+
+    macro_rules! operator {
+        ($($trait:ident $name:ident $op:tt)*) => {$(
+            impl $trait for Lanes {
+                type Output = Self;
+                #[inline(always)]
+                fn $name(self, other: Self) -> Self {
+                    self.with(other, |a, b| a $op b)
+                }
+            }
+        )*};
+    }
+    operator!(Add add + Sub sub - Mul mul * Div div /);
+
+    impl Number for Lanes {
+        #[inline(always)]
+        fn times(self, factor: f64) -> Self {
+            let factor = factor as f32;
+            Self(self.0.map(|x| x * factor))
+        }
+
+        #[inline(always)]
+        fn plus(self, term: f64) -> Self {
+            let term = term as f32;
+            Self(self.0.map(|x| x + term))
+        }
+
+        #[inline(always)]
+        fn sqrt(self) -> Self {
+            Self(self.0.map(f32::sqrt))
         }
     }
 }
