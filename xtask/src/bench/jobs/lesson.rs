@@ -128,7 +128,7 @@ pub fn run(bench: &mut Bench, lesson: Lesson) -> Result<Option<Finished>, String
 
 /// The peak of resident memory, as a row.
 pub fn memory(job: &'static str, name: &str, threads: usize) -> Row {
-    Row::new(job, format!("{name}, peak resident memory"), threads, Unit::Memory).headline(true)
+    Row::new(job, format!("{name}, peak memory"), threads, Unit::Memory).headline(true)
 }
 
 fn contestant(worker: Shared, variant: Variant) -> Result<Contestant<'static>, String> {

@@ -13,7 +13,7 @@ const TEST_BATCH: usize = 100;
 
 pub fn run(bench: &mut Bench) -> Result<(), String> {
     let (threads, quick) = (bench.most_threads(), bench.args.quick);
-    let part = if quick { ", a tenth of the reviews" } else { "" };
+    let part = if quick { ", a tenth" } else { "" };
     let job = Job::Sentiment.title();
     bench.say("reading IMDb");
     let Some(files) = corpus::reviews(&bench.folder, quick)? else {
