@@ -47,6 +47,7 @@ pub fn run(bench: &mut Bench) -> Result<(), String> {
         also: vec![],
         memory: lesson::memory(job, name, threads),
         ours: Box::new(ours),
+        beside: None,
         variants,
     };
     lesson::run(bench, lesson).map(drop)
