@@ -52,18 +52,19 @@ fn group(row: &Row) -> Option<Group<'_>> {
 
 /// The SVG; `None` where there is nothing to compare.
 pub fn draw(rows: &[Row]) -> Option<String> {
-    let groups: Vec<Group> = rows.iter().filter_map(group).collect();
-    let times = || groups.iter().flat_map(|group| &group.bars).map(|bar| bar.times);
-    let (low, high) = (times().fold(1.0, f64::min), times().fold(1.0, f64::max));
+    // Of rows that differ in the number of threads alone the one with the most is enough.
+    let most =
+        |row: &&Row| row.headline || !rows.iter().any(|other| other.name == row.name && other.threads > row.threads);
+    let groups: Vec<Group> = rows.iter().filter(most).filter_map(group).collect();
     if groups.is_empty() {
         return None;
     }
-    let axis = Axis::new(low, high);
     let mut body = String::new();
     let mut y = 64.0;
     for panel in groups.chunk_by(|a, b| a.row.job == b.row.job) {
         let _ =
             writeln!(body, "<text x=\"20\" y=\"{:.1}\" class=\"panel\">{}</text>", y + 18.0, escape(panel[0].row.job));
+        let axis = Axis::of(panel);
         let top = y + PANEL;
         let height: f64 = panel.iter().map(|group| group.bars.len() as f64 * BAR + GAP).sum();
         axis.grid(&mut body, top, top + height);
@@ -72,7 +73,7 @@ pub fn draw(rows: &[Row]) -> Option<String> {
             y = bars(&mut body, group, &axis, y);
         }
         axis.ours(&mut body, top, top + height);
-        y += 24.0;
+        y += 16.0;
     }
     let shown: Vec<Row> = groups.iter().map(|group| group.row.clone()).collect();
     Some(frame(&body, &columns(&shown), y))
@@ -123,8 +124,11 @@ struct Axis {
 }
 
 impl Axis {
-    fn new(low: f64, high: f64) -> Self {
-        Self { low: low.min(0.8), high: (high * 1.1).max(2.0) }
+    /// A panel has its own: what is a thousand times slower in one must not squeeze the others.
+    fn of(panel: &[Group]) -> Self {
+        let times = || panel.iter().flat_map(|group| &group.bars).map(|bar| bar.times);
+        let (low, high) = (times().fold(1.0, f64::min), times().fold(1.0, f64::max));
+        Self { low: (low * 0.9).min(0.7), high: (high * 1.1).max(2.0) }
     }
 
     fn x(&self, times: f64) -> f64 {

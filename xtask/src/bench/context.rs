@@ -237,8 +237,7 @@ impl<'a> Bench<'a> {
 
     /// One line about how idle the machine had to be.
     pub fn idleness(&self) -> String {
-        let known = super::load::Watch::start().foreign().is_some() || cfg!(target_os = "linux");
-        match (self.busy, known) {
+        match (self.busy, cfg!(target_os = "linux")) {
             (Busy::Ignore, _) => "Not checked (--anyway): worth nothing.".into(),
             (_, false) => "Not checked: this system does not tell.".into(),
             _ => format!("Rows where other work had more than {:.0} % of the cores are left out.", ALLOWED * 100.0),

@@ -2,7 +2,8 @@
 //! that both grow linearly. Each point has a process of its own, whose peak of memory is that point's.
 
 use super::context::{Bench, Engine};
-use super::measure::refused_before;
+use super::load::Watch;
+use super::measure::{refused_after, refused_before};
 use super::row::Unit;
 use super::spec::{Cell, Layer, Spec};
 use super::stats::median;
@@ -54,7 +55,13 @@ fn series(bench: &mut Bench, layers: &[Layer]) -> Result<String, String> {
             bench.progress.inc(1);
             continue;
         }
+        let watch = Watch::start();
         let Point { layer, seconds, mb } = point(bench, layer)?;
+        if let Some(refused) = refused_after(&watch, &[], bench.busy()) {
+            let _ = writeln!(table, "| {batch}, {time} | {refused} | | | |");
+            bench.progress.inc(1);
+            continue;
+        }
         let steps = (layer.batch * layer.time) as f64;
         let bytes = match (mb, first) {
             (Some(mb), Some((steps_then, mb_then))) => {

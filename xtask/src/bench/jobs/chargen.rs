@@ -11,7 +11,7 @@ const BATCH: usize = 128;
 pub fn run(bench: &mut Bench) -> Result<(), String> {
     let (threads, quick) = (bench.most_threads(), bench.args.quick);
     let job = Job::Chargen.title();
-    let name = if quick { "epoch, a tenth of the text" } else { "epoch" };
+    let name = if quick { "epoch, a tenth" } else { "epoch" };
     bench.say("chargen: epoch");
     let Some(files) = corpus::alice(&bench.folder, quick)? else {
         bench.progress.inc_length(1);
@@ -47,6 +47,7 @@ pub fn run(bench: &mut Bench) -> Result<(), String> {
         also: vec![],
         memory: lesson::memory(job, name, threads),
         ours: Box::new(ours),
+        beside: None,
         variants,
     };
     lesson::run(bench, lesson).map(drop)

@@ -48,13 +48,18 @@ pub struct Lesson<'a> {
     /// Figures of our program's JSON besides `train_seconds` that make rows of their own.
     pub also: Vec<(&'static str, Row, Vec<Variant>)>,
     pub memory: Row,
-    pub ours: Box<dyn Fn() -> Result<Finished, String> + 'a>,
+    pub ours: Program<'a>,
+    /// Another way of ours, with its column.
+    pub beside: Option<(&'static str, Program<'a>)>,
     pub variants: Vec<Variant>,
 }
 
+/// A run of our program.
+pub type Program<'a> = Box<dyn Fn() -> Result<Finished, String> + 'a>;
+
 /// Measures the epoch, what else its program tells, and the peaks of memory. Returns our last run.
 pub fn run(bench: &mut Bench, lesson: Lesson) -> Result<Option<Finished>, String> {
-    let Lesson { row, also, memory, ours, variants } = lesson;
+    let Lesson { row, also, memory, ours, beside, variants } = lesson;
     let threads = row.threads;
     let start = Instant::now();
     if let Some(why) = refused_before(bench.busy()) {
@@ -73,7 +78,10 @@ pub fn run(bench: &mut Bench, lesson: Lesson) -> Result<Option<Finished>, String
         last.borrow_mut().push(finished);
         seconds
     })];
-    let of_training = 1 + variants.len();
+    if let Some((column, program)) = &beside {
+        contestants.push(Contestant::new(*column, column, |_| program()?.number("train_seconds")));
+    }
+    let of_training = contestants.len() + variants.len();
     let (keys, also): (Vec<_>, Vec<_>) =
         also.into_iter().map(|(key, row, variants)| ((key, row, variants.len()), variants)).unzip();
     for variant in variants.into_iter().chain(also.into_iter().flatten()) {
@@ -128,7 +136,7 @@ pub fn run(bench: &mut Bench, lesson: Lesson) -> Result<Option<Finished>, String
 
 /// The peak of resident memory, as a row.
 pub fn memory(job: &'static str, name: &str, threads: usize) -> Row {
-    Row::new(job, format!("{name}, peak resident memory"), threads, Unit::Memory).headline(true)
+    Row::new(job, format!("{name}, peak memory"), threads, Unit::Memory).headline(true)
 }
 
 fn contestant(worker: Shared, variant: Variant) -> Result<Contestant<'static>, String> {

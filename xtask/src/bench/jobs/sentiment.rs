@@ -1,7 +1,7 @@
 //! The lesson's LSTM on IMDb: an epoch with dropout of the input alone and with both dropouts, the evaluation, and the peak
 //! of memory. Ours is `sentiment train`.
 
-use super::lesson::{self, Lesson, Variant};
+use super::lesson::{self, Lesson, Program, Variant};
 use crate::bench::context::{Bench, Engine};
 use crate::bench::row::{Row, Unit};
 use crate::bench::spec::{Reviews, Spec};
@@ -13,7 +13,7 @@ const TEST_BATCH: usize = 100;
 
 pub fn run(bench: &mut Bench) -> Result<(), String> {
     let (threads, quick) = (bench.most_threads(), bench.args.quick);
-    let part = if quick { ", a tenth of the reviews" } else { "" };
+    let part = if quick { ", a tenth" } else { "" };
     let job = Job::Sentiment.title();
     bench.say("reading IMDb");
     let Some(files) = corpus::reviews(&bench.folder, quick)? else {
@@ -60,13 +60,15 @@ pub fn run(bench: &mut Bench) -> Result<(), String> {
                 _ => {}
             }
         }
-        let dropout = recurrent_dropout.to_string();
-        let ours = || {
-            let mut args = vec!["train", "--preset", "lesson", "--dropout", "0.2", "--recurrent-dropout", &dropout];
+        let train = |recurrent: f64| {
+            let recurrent = recurrent.to_string();
+            let mut args = vec!["train", "--preset", "lesson", "--dropout", "0.2", "--recurrent-dropout", &recurrent];
             let data = files.data.as_ref().map(|data| data.display().to_string());
             args.extend(data.as_deref().map(|data| ["--data", data]).into_iter().flatten());
             programs.run(&programs.sentiment, threads, args)
         };
+        let beside: Option<(_, Program)> =
+            both.then(|| ("rnn-core, input dropout", Box::new(|| train(0.0)) as Program));
         let row = |name: String| Row::new(job, name, threads, Unit::Time).headline(true);
         let reviews = files.test.reviews;
         let evaluation = (!both).then(|| ("test_seconds", row(format!("evaluation of {reviews} reviews")), tests));
@@ -74,7 +76,8 @@ pub fn run(bench: &mut Bench) -> Result<(), String> {
             row: row(format!("{name}{part}")),
             also: evaluation.into_iter().collect(),
             memory: lesson::memory(job, &format!("{name}{part}"), threads),
-            ours: Box::new(ours),
+            ours: Box::new(|| train(recurrent_dropout)),
+            beside,
             variants,
         };
         if let Some(last) = lesson::run(bench, lesson)? {
