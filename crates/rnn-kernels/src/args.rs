@@ -88,7 +88,11 @@ impl Strides {
 
     /// How many elements rows of `width` features reach over.
     pub(crate) fn reach(self, batch: usize, time: usize, width: usize) -> usize {
-        self.at(batch - 1, time - 1) + width
+        let reach = || {
+            let (rows, steps) = (self.batch.checked_mul(batch - 1)?, self.time.checked_mul(time - 1)?);
+            rows.checked_add(steps)?.checked_add(width)
+        };
+        reach().unwrap_or_else(|| panic!("{self:?} of {batch} rows and {time} steps are beyond all memory"))
     }
 }
 
@@ -282,6 +286,10 @@ fn check_apart(what: &str, strides: Strides, [batch, time, width]: [usize; 3]) {
 pub(crate) fn check_forward<T: Float>(layer: &Layer<T>, sequence: &Sequence<T>) {
     let &Layer { d_input, d_hidden, .. } = layer;
     let &Sequence { batch, time, .. } = sequence;
+    // So that no product of sizes below wraps around.
+    let sizes = [batch.max(1), time.max(1), d_hidden.max(1), d_input.max(1), 64];
+    let all = sizes.iter().try_fold(1usize, |all, &size| all.checked_mul(size));
+    assert!(all.is_some_and(|all| all < isize::MAX as usize), "{sizes:?} are too large");
     let width = layer.cell.gates() * d_hidden;
     assert!(d_hidden > 0 && batch > 0 && time > 0, "{batch} rows, {time} steps, {d_hidden} units: none may be 0");
     check("W_ih", layer.w_ih, d_input * width);

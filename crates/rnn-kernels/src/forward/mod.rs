@@ -1,6 +1,12 @@
 //! A layer over a sequence, forward.
 
-use crate::args::{Input, Layer, Output, Sequence, check_forward, check_output};
+mod input;
+mod recurrence;
+
+pub(crate) use input::{copy_rows, input_rows};
+pub(crate) use recurrence::advance;
+
+use crate::args::{Cell, Input, Layer, Output, Sequence, check_forward, check_output};
 use crate::cell::{Kernel, PANEL, Part, with_kernel};
 use crate::float::Float;
 use crate::pack;
@@ -9,13 +15,14 @@ use crate::pool::{Buffer, take};
 use crate::simd::{Op, Simd, run};
 use crate::step::{Keep, MaskedCopy, Row, Step};
 use crate::threads::{Machine, Shared, each};
-use crate::tile::{Cut, Tile, max_rows, multiply};
 use std::marker::PhantomData;
 use std::ops::Range;
 
 /// What backward needs of forward, in the order in which it is read. Its memory goes back to the pool when it is dropped.
 pub struct Saved<T> {
     pub(crate) plan: Plan,
+    /// Cell, batch, time, d_hidden.
+    pub(crate) of: (Cell, [usize; 3]),
     pub(crate) parts: Vec<SavedPart<T>>,
 }
 
@@ -66,7 +73,7 @@ pub fn forward_saving<T: Float>(
     check_forward(layer, sequence);
     check_output(layer, sequence, &output);
     let (plan, parts) = T::run_forward(machine, layer, sequence, output, true);
-    Saved { plan, parts }
+    Saved { plan, of: (layer.cell, [sequence.batch, sequence.time, layer.d_hidden]), parts }
 }
 
 /// The same for one element type, so that it is compiled with this crate and not with those that call it.
@@ -176,55 +183,6 @@ struct Forward<'a, T, K> {
     h_out: *mut T,
     c_out: *mut T,
     kernel: PhantomData<K>,
-}
-
-/// The rows of a chunk: where each one's left factor lies.
-pub(crate) fn input_rows<T: Float>(
-    sequence: &Sequence<T>,
-    part: Range<usize>,
-    steps: Range<usize>,
-    to: &mut Vec<*const T>,
-) {
-    to.clear();
-    if let Input::Dense { values, strides } = sequence.input {
-        for s in steps {
-            let t = sequence.step(s);
-            to.extend(part.clone().map(|b| values[strides.at(b, t)..].as_ptr()));
-        }
-    }
-}
-
-/// Copies of rows of `n` elements side by side, filled up to whole vectors, times the mask of their row of the batch
-/// unless that is null; `rows` is replaced by where the copies lie.
-///
-/// # Safety
-/// The rows and the mask, `[batch, n]`, must be there. A row may lie where its copy goes.
-#[inline(always)]
-pub(crate) unsafe fn copy_rows<S: Simd>(
-    rows: &mut [*const S::T],
-    mask: *const S::T,
-    n: usize,
-    to: &mut [S::T],
-    batch: usize,
-) {
-    let width = n.next_multiple_of(S::LANES);
-    for (q, row) in rows.iter_mut().enumerate() {
-        let to = to[q * width..][..width].as_mut_ptr();
-        let mask = mask.wrapping_add(if mask.is_null() { 0 } else { q % batch * n });
-        let mut i = 0;
-        while i < n {
-            // SAFETY: the row, its mask and the buffer have n elements, the last one up to a whole vector.
-            unsafe {
-                let mut x = S::load_up_to(row.add(i), n - i);
-                if !mask.is_null() {
-                    x = S::mul(x, S::load_up_to(mask.add(i), n - i));
-                }
-                S::store(to.add(i), x);
-            }
-            i += S::LANES;
-        }
-        *row = to;
-    }
 }
 
 impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
@@ -348,169 +306,6 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
         for (row, b) in self.part.clone().enumerate() {
             // SAFETY: the caller's `[batch, d_hidden]`, in which these rows are this thread's.
             unsafe { std::ptr::copy_nonoverlapping(from.add(row * self.plan.width), to.add(b * d_hidden), d_hidden) };
-        }
-    }
-
-    /// `x·W_ih + b` for all rows of the steps `steps`, into the panels.
-    #[inline(always)]
-    unsafe fn input_sums<S: Simd<T = T>>(
-        &self,
-        panels: *mut T,
-        steps: Range<usize>,
-        x_rows: &mut Vec<*const T>,
-        masked_x: &mut [T],
-    ) {
-        let (plan, d_input) = (self.plan, self.layer.d_input);
-        let row = PANEL * S::LANES;
-        let rows = steps.len() * self.part.len();
-        // Vectors that no input product fills start from the bias too.
-        let filled: usize = plan.products.x.iter().map(|part| part.width(K::BLOCKS)).sum();
-        for p in 0..plan.panels {
-            for vector in filled..PANEL {
-                // SAFETY: vectors of the chunk's panels and of the biases, which have the same layout.
-                unsafe {
-                    let bias = S::load(self.bias.as_ptr().add(p * row + vector * S::LANES));
-                    for q in 0..rows {
-                        S::store(panels.add((p * rows + q) * row + vector * S::LANES), bias);
-                    }
-                }
-            }
-        }
-        if let Input::Indices { values, strides } = self.sequence.input {
-            let mut q = 0;
-            for s in steps {
-                let t = self.sequence.step(s);
-                for b in self.part.clone() {
-                    let symbol = values[strides.at(b, t)] as usize;
-                    // SAFETY: row q of the chunk.
-                    unsafe { self.look_up::<S>(panels.add(q * row), rows * row, symbol) };
-                    q += 1;
-                }
-            }
-            return;
-        }
-        input_rows(self.sequence, self.part.clone(), steps.clone(), x_rows);
-        for (part, packed) in plan.products.x.iter().zip(self.w_ih) {
-            if let Some(mask) = part.mask {
-                input_rows(self.sequence, self.part.clone(), steps.clone(), x_rows);
-                let mask = self.sequence.input_masks[mask][self.part.start * d_input..].as_ptr();
-                // SAFETY: rows and masks of d_input elements; the buffer has room for all.
-                unsafe { copy_rows::<S>(x_rows, mask, d_input, masked_x, self.part.len()) };
-            }
-            let width = part.width(K::BLOCKS);
-            let cut = Cut::new(rows, max_rows(S::REGISTERS, width));
-            for p in 0..plan.panels {
-                for tile in 0..cut.tiles {
-                    let (q, end) = (cut.start(tile), cut.start(tile + 1));
-                    // SAFETY: the packed weights, biases and panels as the plan has them; rows of d_input elements.
-                    unsafe {
-                        multiply::<S>(&Tile {
-                            rows: end - q,
-                            width,
-                            a: std::ptr::null(),
-                            a_row: 0,
-                            a_rows: x_rows[q..end].as_ptr(),
-                            a_step: 1,
-                            blocks: 1,
-                            len: d_input,
-                            a_block: 0,
-                            b: packed.as_ptr().add(p * d_input * width * S::LANES),
-                            b_step: width * S::LANES,
-                            c0: self.bias.as_ptr().add(p * row + part.offset * S::LANES),
-                            c0_step: 0,
-                            c: panels.add((p * rows + q) * row + part.offset * S::LANES),
-                            c_step: row,
-                        });
-                    }
-                }
-            }
-        }
-    }
-
-    /// One row of sums from a row of `W_ih`.
-    #[inline(always)]
-    unsafe fn look_up<S: Simd<T = T>>(&self, to: *mut T, panel: usize, symbol: usize) {
-        let d_hidden = self.layer.d_hidden;
-        let weights = &self.layer.w_ih[symbol * self.layer.cell.gates() * d_hidden..];
-        for part in &self.plan.products.x {
-            for p in 0..self.plan.panels {
-                for (i, &gate) in part.gates.iter().enumerate() {
-                    for block in 0..K::BLOCKS {
-                        let unit = (p * K::BLOCKS + block) * S::LANES;
-                        let vector = (part.offset + i * K::BLOCKS + block) * S::LANES;
-                        // SAFETY: vectors of the panels; of the weights only what d_hidden leaves.
-                        unsafe {
-                            let bias = S::load(self.bias.as_ptr().add(p * PANEL * S::LANES + vector));
-                            let sum = if unit < d_hidden {
-                                let w = weights.as_ptr().add(gate * d_hidden + unit);
-                                S::add(bias, S::load_up_to(w, d_hidden - unit))
-                            } else {
-                                bias
-                            };
-                            S::store(to.add(p * panel + vector), sum);
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// One step of the recurrence for `batch` rows: products into the panels, then the cell, tile by tile. `left` has the left
-/// factor of each part of the product, `w_hh` the right one, packed.
-#[inline(always)]
-pub(crate) unsafe fn advance<S: Simd, K: Kernel>(
-    plan: &Plan,
-    w_hh: &[Buffer<S::T>],
-    batch: usize,
-    s: usize,
-    step: &Step<S::T>,
-    left: &[*const S::T; 4],
-) {
-    let parts = &plan.products.h;
-    let resets = parts.iter().any(|part| part.reset);
-    for reset in [false, true] {
-        if reset && !resets {
-            break;
-        }
-        let now = || parts.iter().enumerate().filter(move |(_, part)| part.reset == reset);
-        let most = now().map(|(_, part)| max_rows(S::REGISTERS, part.width(K::BLOCKS))).min().unwrap_or(1);
-        let cut = Cut::new(batch, most);
-        for p in 0..plan.panels {
-            // To and fro: the weights that one step used last are still in the L1 cache when the next begins.
-            let p = if s.is_multiple_of(2) { p } else { plan.panels - 1 - p };
-            for tile in 0..cut.tiles {
-                let (from, to) = (cut.start(tile), cut.start(tile + 1));
-                // SAFETY: rows of the state; the packed weights and panels as the plan has them.
-                unsafe {
-                    for (i, part) in now() {
-                        let width = part.width(K::BLOCKS);
-                        let c = step.panel_row::<S>(p, from).add(part.offset * S::LANES);
-                        multiply::<S>(&Tile {
-                            rows: to - from,
-                            width,
-                            a: left[i].add(from * step.width),
-                            a_row: step.width,
-                            a_rows: std::ptr::null(),
-                            a_step: 1,
-                            blocks: 1,
-                            len: step.d_hidden,
-                            a_block: 0,
-                            b: w_hh[i].as_ptr().add(p * step.d_hidden * width * S::LANES),
-                            b_step: width * S::LANES,
-                            c0: c,
-                            c0_step: PANEL * S::LANES,
-                            c,
-                            c_step: PANEL * S::LANES,
-                        });
-                    }
-                    if resets && !reset {
-                        K::reset::<S>(step, p, from, to);
-                    } else {
-                        K::finish::<S>(step, p, from, to);
-                    }
-                }
-            }
         }
     }
 }

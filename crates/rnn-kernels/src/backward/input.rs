@@ -1,0 +1,67 @@
+//! The gradient of the input.
+
+use super::{Backward, Scratch};
+use crate::cell::{Kernel, PANEL};
+use crate::float::Float;
+use crate::simd::Simd;
+use crate::tile::{Cut, Tile, WIDTH, max_rows, multiply};
+use std::ops::Range;
+
+impl<T: Float, K: Kernel> Backward<'_, T, K> {
+    /// The input's gradient for a chunk of steps.
+    #[inline(always)]
+    pub(super) unsafe fn input_gradient<S: Simd<T = T>>(&self, scratch: &mut Scratch<T>, steps: Range<usize>) {
+        let (batch, d_input) = (self.part.len(), self.layer.d_input);
+        let rows = steps.len() * batch;
+        let vectors = d_input.div_ceil(S::LANES);
+        let parts = &self.plan.products.x;
+        for group in 0..vectors.div_ceil(WIDTH) {
+            let first = group * WIDTH * S::LANES;
+            let width = (vectors - group * WIDTH).min(WIDTH);
+            let cut = Cut::new(rows, max_rows(S::REGISTERS, width));
+            for tile in 0..cut.tiles {
+                let (from, end) = (cut.start(tile), cut.start(tile + 1));
+                for (i, (part, packed)) in parts.iter().zip(self.x_parts).enumerate() {
+                    let inner = self.plan.panels * part.width(K::BLOCKS) * S::LANES;
+                    // SAFETY: rows of the chunk's panels and of the input's gradient, packed weights as the plan has them.
+                    unsafe {
+                        multiply::<S>(&Tile {
+                            rows: end - from,
+                            width,
+                            a: scratch.d_panels.as_ptr().add((from * PANEL + part.offset) * S::LANES),
+                            a_row: PANEL * S::LANES,
+                            a_rows: std::ptr::null(),
+                            a_step: 1,
+                            blocks: self.plan.panels,
+                            len: part.width(K::BLOCKS) * S::LANES,
+                            a_block: rows * PANEL * S::LANES,
+                            b: packed.as_ptr().add(first * inner),
+                            b_step: width * S::LANES,
+                            c0: scratch.zeros.as_ptr(),
+                            c0_step: 0,
+                            c: scratch.tile.as_mut_ptr(),
+                            c_step: WIDTH * S::LANES,
+                        });
+                        for m in 0..end - from {
+                            let (b, t) = ((from + m) % batch, self.sequence.step(steps.start + (from + m) / batch));
+                            let b = self.part.start + b;
+                            let to = self.d_input.add(self.d_input_strides.at(b, t) + first);
+                            for v in 0..width {
+                                let (at, n) = (v * S::LANES, d_input - first - v * S::LANES);
+                                let mut sum = S::load(scratch.tile.as_ptr().add(m * WIDTH * S::LANES + at));
+                                if let Some(mask) = part.mask {
+                                    let mask = self.sequence.input_masks[mask].as_ptr().add(b * d_input + first + at);
+                                    sum = S::mul(sum, S::load_up_to(mask, n));
+                                }
+                                if i > 0 {
+                                    sum = S::add(sum, S::load_up_to(to.add(at), n));
+                                }
+                                S::store_up_to(to.add(at), sum, n);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

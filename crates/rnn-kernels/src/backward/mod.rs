@@ -1,0 +1,249 @@
+//! A layer over a sequence, backward: back-propagation through time (Werbos, 1990).
+//!
+//! Each thread goes back over its own rows of the batch, chunk by chunk of steps: the recurrence first, which leaves the
+//! gradients of the sums, then, while these are in the cache, their products: the input's gradient, and the weights'
+//! gradients summed over the thread's rows. The threads' sums are added at the end, in their order.
+
+mod input;
+mod recurrence;
+mod weights;
+
+use crate::args::{Gradients, Layer, OutputGradients, Sequence, Strides, check_backward, check_forward};
+use crate::cell::{Kernel, PANEL, Part, with_kernel};
+use crate::float::Float;
+use crate::forward::{Saved, SavedPart};
+use crate::pack;
+use crate::plan::Plan;
+use crate::pool::{Buffer, take};
+use crate::simd::{Op, Simd, run};
+use crate::threads::{Shared, each};
+use crate::tile::{MAX_ROWS, WIDTH};
+use std::marker::PhantomData;
+use std::ops::Range;
+use weights::{Sums, unpack};
+
+/// The gradients of a layer over a sequence; `layer` and `sequence` are those that `saved` was made from.
+///
+/// # Panics
+/// On slices whose sizes do not fit together, or a `saved` of another size.
+pub fn backward<T: Float>(
+    layer: &Layer<T>,
+    sequence: &Sequence<T>,
+    saved: &Saved<T>,
+    given: OutputGradients<T>,
+    wanted: Gradients<T>,
+) {
+    check_forward(layer, sequence);
+    check_backward(layer, sequence, &given, &wanted);
+    let of = (layer.cell, [sequence.batch, sequence.time, layer.d_hidden]);
+    assert!(saved.of == of, "saved for {:?}, not for {of:?}", saved.of);
+    let plan = Plan::new(saved.plan.machine, layer, sequence);
+    // The division among threads depends on the size of the input too.
+    assert!(saved.plan.parts == plan.parts, "saved for an input of another size than {}", layer.d_input);
+    T::run_backward(&plan, layer, sequence, saved, given, wanted);
+}
+
+/// The same for one element type, so that it is compiled with this crate and not with those that call it.
+pub trait Entry: Sized {
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "sealed")]
+    fn run_backward(
+        plan: &Plan,
+        layer: &Layer<Self>,
+        sequence: &Sequence<Self>,
+        saved: &Saved<Self>,
+        given: OutputGradients<Self>,
+        wanted: Gradients<Self>,
+    );
+}
+
+macro_rules! entry {
+    ($t:ty) => {
+        impl Entry for $t {
+            #[expect(private_interfaces, reason = "sealed")]
+            fn run_backward(
+                plan: &Plan,
+                layer: &Layer<$t>,
+                sequence: &Sequence<$t>,
+                saved: &Saved<$t>,
+                given: OutputGradients<$t>,
+                wanted: Gradients<$t>,
+            ) {
+                with_kernel!(layer.cell, start(plan, layer, sequence, saved, given, wanted));
+            }
+        }
+    };
+}
+
+entry!(f32);
+entry!(f64);
+
+fn start<T: Float, K: Kernel>(
+    plan: &Plan,
+    layer: &Layer<T>,
+    sequence: &Sequence<T>,
+    saved: &Saved<T>,
+    given: OutputGradients<T>,
+    wanted: Gradients<T>,
+) {
+    let &Layer { d_input, d_hidden, .. } = layer;
+    let h_parts: Vec<_> = plan.products.h.iter().map(|&part| pack::transposed(plan, layer, layer.w_hh, part)).collect();
+    let x_parts: &[Part] = if wanted.input.is_some() { &plan.products.x } else { &[] };
+    let x_parts: Vec<_> = x_parts.iter().map(|&part| pack::transposed(plan, layer, layer.w_ih, part)).collect();
+
+    let elements = |needed: bool, inner: usize| if needed { plan.panel_elements() * inner } else { 0 };
+    let need_w_ih = wanted.w_ih.is_some();
+    let need_w_hh = wanted.w_hh.is_some();
+    let need_b = wanted.b_ih.is_some() || wanted.b_hh.is_some();
+    let mut sums: Vec<Sums<T>> = (0..plan.parts.len())
+        .map(|_| Sums {
+            w_ih: take(elements(need_w_ih, d_input)),
+            w_hh: take(elements(need_w_hh, d_hidden)),
+            b: take(elements(need_b, 1)),
+        })
+        .collect();
+
+    let shared = |slice: Option<&mut [T]>| Shared(slice.map_or(std::ptr::null_mut(), |slice| slice.as_mut_ptr()));
+    let (d_h0, d_c0) = (shared(wanted.h0), shared(wanted.c0));
+    let (d_input_rows, d_input_strides) = match wanted.input {
+        Some((slice, strides)) => (Shared(slice.as_mut_ptr()), strides),
+        None => (Shared(std::ptr::null_mut()), Strides { batch: 0, time: 0 }),
+    };
+    let works = plan.parts.iter().cloned().zip(saved.parts.iter().zip(&mut sums)).collect();
+    each(works, |(part, (saved, sums)): (Range<usize>, (&SavedPart<T>, &mut Sums<T>))| {
+        let work = Backward::<T, K> {
+            plan,
+            layer,
+            sequence,
+            part,
+            saved,
+            h_parts: &h_parts,
+            x_parts: &x_parts,
+            given,
+            d_input: d_input_rows.get(),
+            d_input_strides,
+            d_h0: d_h0.get(),
+            d_c0: d_c0.get(),
+            sums,
+            kernel: PhantomData,
+        };
+        run(plan.machine.level, work);
+    });
+
+    let of = |sum: fn(&Sums<T>) -> &[T]| -> Vec<&[T]> { sums.iter().map(sum).collect() };
+    if let Some(to) = wanted.w_ih {
+        unpack(plan, layer, &plan.products.x, d_input, &of(|sums| &sums.w_ih), to);
+    }
+    if let Some(to) = wanted.w_hh {
+        unpack(plan, layer, &plan.products.h, d_hidden, &of(|sums| &sums.w_hh), to);
+    }
+    if let Some(to) = wanted.b_ih {
+        unpack(plan, layer, &plan.products.x, 1, &of(|sums| &sums.b), to);
+    }
+    if let Some(to) = wanted.b_hh {
+        unpack(plan, layer, &plan.products.h, 1, &of(|sums| &sums.b), to);
+    }
+}
+
+/// The rows of one thread.
+struct Backward<'a, T, K> {
+    plan: &'a Plan,
+    layer: &'a Layer<'a, T>,
+    sequence: &'a Sequence<'a, T>,
+    part: Range<usize>,
+    saved: &'a SavedPart<T>,
+    h_parts: &'a [Buffer<T>],
+    x_parts: &'a [Buffer<T>],
+    given: OutputGradients<'a, T>,
+    d_input: *mut T,
+    d_input_strides: Strides,
+    d_h0: *mut T,
+    d_c0: *mut T,
+    sums: &'a mut Sums<T>,
+    kernel: PhantomData<K>,
+}
+
+/// Memory for one thread.
+struct Scratch<T> {
+    d_h: Buffer<T>,
+    d_c: Buffer<T>,
+    d_reset: Buffer<T>,
+    /// The gradients of a chunk's sums, `[panel][step][row]`.
+    d_panels: Buffer<T>,
+    /// One tile.
+    tile: Buffer<T>,
+    /// Zeros, for sums to start from and for rows that rest.
+    zeros: Buffer<T>,
+    /// Rows of a weight gradient's left factor that cannot be read where they lie.
+    copies: Buffer<T>,
+}
+
+impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd<T = T>>(mut self) {
+        let (batch, time, plan) = (self.part.len(), self.sequence.time, self.plan);
+        let chunk = plan.chunk::<T>(batch, time);
+        let state = batch * plan.width;
+        let inner = self.layer.d_input.max(self.layer.d_hidden);
+        let masks = !self.sequence.input_masks.is_empty() || !self.sequence.recurrent_masks.is_empty();
+        let resets = plan.products.h.iter().any(|part| part.reset);
+        let rests = !self.saved.rows.is_empty();
+        let row = inner.next_multiple_of(S::LANES);
+        let mut scratch = Scratch {
+            d_h: take(state),
+            d_c: take(if K::HAS_C { state } else { 0 }),
+            d_reset: take(if resets { state } else { 0 }),
+            d_panels: take(chunk * batch * plan.panel_elements()),
+            tile: take(MAX_ROWS * WIDTH * S::LANES),
+            zeros: take(row.max(PANEL * S::LANES)),
+            copies: take(if masks || resets || rests { chunk * batch * row } else { 0 }),
+        };
+        scratch.zeros.fill(T::ZERO);
+        self.initial(&mut scratch.d_h, self.given.h);
+        if K::HAS_C {
+            self.initial(&mut scratch.d_c, self.given.c);
+        }
+        let mut rows = Vec::with_capacity(chunk * batch);
+        // Chunks as forward cut them.
+        for number in (0..time.div_ceil(chunk)).rev() {
+            let steps = number * chunk..((number + 1) * chunk).min(time);
+            // SAFETY: the machine has the instruction set; everything was sized by the plan and checked by the caller.
+            unsafe {
+                for s in steps.clone().rev() {
+                    self.step::<S>(&mut scratch, s, steps.clone());
+                }
+                self.weight_sums::<S>(&mut scratch, steps.clone(), &mut rows, number + 1 == time.div_ceil(chunk));
+                if !self.d_input.is_null() {
+                    self.input_gradient::<S>(&mut scratch, steps);
+                }
+            }
+        }
+        self.last(self.d_h0, &scratch.d_h);
+        self.last(self.d_c0, &scratch.d_c);
+    }
+}
+
+impl<T: Float, K: Kernel> Backward<'_, T, K> {
+    fn initial(&self, to: &mut [T], given: Option<&[T]>) {
+        let d_hidden = self.layer.d_hidden;
+        to.fill(T::ZERO);
+        if let Some(given) = given {
+            for (to, b) in to.chunks_exact_mut(self.plan.width).zip(self.part.clone()) {
+                to[..d_hidden].copy_from_slice(&given[b * d_hidden..][..d_hidden]);
+            }
+        }
+    }
+
+    fn last(&self, to: *mut T, from: &[T]) {
+        if to.is_null() {
+            return;
+        }
+        let d_hidden = self.layer.d_hidden;
+        for (from, b) in from.chunks_exact(self.plan.width).zip(self.part.clone()) {
+            // SAFETY: the caller's `[batch, d_hidden]`, in which these rows are this thread's.
+            unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to.add(b * d_hidden), d_hidden) };
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! One step back: the cell's derivatives, then the products with the transposed recurrent weights.
+
+use super::{Backward, Scratch};
+use crate::cell::{Kernel, PANEL, Part};
+use crate::float::Float;
+use crate::simd::Simd;
+use crate::step::{BackStep, Keep};
+use crate::tile::{Cut, Tile, WIDTH, max_rows, multiply};
+use std::ops::Range;
+
+impl<T: Float, K: Kernel> Backward<'_, T, K> {
+    /// From the gradients of the state after step `s` to those of its sums and of the state before it.
+    #[inline(always)]
+    pub(super) unsafe fn step<S: Simd<T = T>>(&self, scratch: &mut Scratch<T>, s: usize, steps: Range<usize>) {
+        let (plan, batch, d_hidden) = (self.plan, self.part.len(), self.layer.d_hidden);
+        let (t, b, state) = (self.sequence.step(s), self.part.start, batch * plan.width);
+        let in_chunk = (s - steps.start) * batch * PANEL * S::LANES;
+        let masks = self.sequence.recurrent_masks;
+        let mask_of = |part: &Part| part.mask.map_or(std::ptr::null(), |m| masks[m][b * d_hidden..].as_ptr());
+        let (d_output, d_output_row) = match self.given.sequence {
+            Some((slice, strides)) => (slice[strides.at(b, t)..].as_ptr(), strides.batch),
+            None => (std::ptr::null(), 0),
+        };
+        let step = BackStep {
+            d_hidden,
+            width: plan.width,
+            panels: self.saved.panels[steps.start * batch * plan.panel_elements() + in_chunk..].as_ptr(),
+            d_panels: scratch.d_panels[in_chunk..].as_mut_ptr(),
+            panel: steps.len() * batch * PANEL * S::LANES,
+            h: self.saved.h[s * state..].as_ptr(),
+            c: if K::HAS_C { self.saved.c[s * state..].as_ptr() } else { std::ptr::null() },
+            d_h: scratch.d_h.as_mut_ptr(),
+            d_c: scratch.d_c.as_mut_ptr(),
+            d_output,
+            d_output_row,
+            rows: self.saved.rows.get(s * batch).map_or(std::ptr::null(), |row| row),
+            keep_h: Keep::at(self.sequence.zoneout_h, t, b, self.sequence.batch, d_hidden),
+            keep_c: Keep::at(self.sequence.zoneout_c, t, b, self.sequence.batch, d_hidden),
+            d_reset: scratch.d_reset.as_ptr(),
+            reset_mask: plan.products.h.iter().find(|part| part.reset).map_or(std::ptr::null(), mask_of),
+        };
+        for p in 0..plan.panels {
+            // SAFETY: as for `run`.
+            unsafe { K::backward::<S>(&step, p, 0, batch) };
+        }
+        for (i, part) in plan.products.h.iter().enumerate().filter(|(_, part)| part.reset) {
+            scratch.d_reset.fill(T::ZERO);
+            // SAFETY: as for `run`.
+            unsafe {
+                self.recurrent_gradient::<S>(
+                    scratch,
+                    &step,
+                    part,
+                    &self.h_parts[i],
+                    std::ptr::null(),
+                    step.d_reset.cast_mut(),
+                );
+                for p in 0..plan.panels {
+                    K::backward_reset::<S>(&step, p, 0, batch);
+                }
+            }
+        }
+        if s == 0 && self.d_h0.is_null() {
+            return;
+        }
+        for (i, part) in plan.products.h.iter().enumerate().filter(|(_, part)| !part.reset) {
+            // SAFETY: as for `run`.
+            unsafe { self.recurrent_gradient::<S>(scratch, &step, part, &self.h_parts[i], mask_of(part), step.d_h) };
+        }
+    }
+
+    /// Adds the gradient of a recurrent product's left factor, times its mask, to `to`.
+    #[inline(always)]
+    unsafe fn recurrent_gradient<S: Simd<T = T>>(
+        &self,
+        scratch: &mut Scratch<T>,
+        step: &BackStep<T>,
+        part: &Part,
+        packed: &[T],
+        mask: *const T,
+        to: *mut T,
+    ) {
+        let d_hidden = self.layer.d_hidden;
+        let vectors = d_hidden.div_ceil(S::LANES);
+        let inner = self.plan.panels * part.width(K::BLOCKS) * S::LANES;
+        for group in 0..vectors.div_ceil(WIDTH) {
+            let first = group * WIDTH * S::LANES;
+            let width = (vectors - group * WIDTH).min(WIDTH);
+            let cut = Cut::new(self.part.len(), max_rows(S::REGISTERS, width));
+            for tile in 0..cut.tiles {
+                let (from, end) = (cut.start(tile), cut.start(tile + 1));
+                // SAFETY: rows of the chunk's panels and of the state, packed weights as the plan has them.
+                unsafe {
+                    let to = to.add(from * step.width + first);
+                    let whole = mask.is_null();
+                    multiply::<S>(&Tile {
+                        rows: end - from,
+                        width,
+                        a: step.d_panels.add((from * PANEL + part.offset) * S::LANES),
+                        a_row: PANEL * S::LANES,
+                        a_rows: std::ptr::null(),
+                        a_step: 1,
+                        blocks: self.plan.panels,
+                        len: part.width(K::BLOCKS) * S::LANES,
+                        a_block: step.panel,
+                        b: packed.as_ptr().add(first * inner),
+                        b_step: width * S::LANES,
+                        c0: if whole { to } else { scratch.zeros.as_ptr() },
+                        c0_step: if whole { step.width } else { 0 },
+                        c: if whole { to } else { scratch.tile.as_mut_ptr() },
+                        c_step: if whole { step.width } else { WIDTH * S::LANES },
+                    });
+                    if whole {
+                        continue;
+                    }
+                    for m in 0..end - from {
+                        for v in 0..width {
+                            let at = v * S::LANES;
+                            let sum = S::load(scratch.tile.as_ptr().add(m * WIDTH * S::LANES + at));
+                            let mask = mask.add((from + m) * d_hidden + first + at);
+                            let mask = S::load_up_to(mask, d_hidden - first - at);
+                            let to = to.add(m * step.width + at);
+                            S::store(to, S::fma(sum, mask, S::load(to)));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

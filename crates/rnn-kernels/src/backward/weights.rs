@@ -1,0 +1,277 @@
+//! The gradients of weights and biases: sums over all steps, a chunk at a time.
+
+use super::{Backward, Scratch};
+use crate::args::{Input, Layer};
+use crate::cell::{Kernel, PANEL, Part};
+use crate::float::Float;
+use crate::forward::{copy_rows, input_rows};
+use crate::pack;
+use crate::plan::Plan;
+use crate::pool::Buffer;
+use crate::simd::Simd;
+use crate::step::Row;
+use crate::threads::Shared;
+use crate::tile::{Cut, Tile, max_rows, multiply};
+use std::ops::Range;
+
+/// The sums of one thread.
+pub(super) struct Sums<T> {
+    /// `[panel][d_input][vector][lane]`
+    pub(super) w_ih: Buffer<T>,
+    /// `[panel][d_hidden][vector][lane]`
+    pub(super) w_hh: Buffer<T>,
+    /// `[panel][vector][lane]`
+    pub(super) b: Buffer<T>,
+}
+
+/// The sum of the threads' sums, from panels of `inner` rows to `[inner, G·d_hidden]`.
+pub(super) fn unpack<T: Float>(
+    plan: &Plan,
+    layer: &Layer<T>,
+    parts: &[Part],
+    inner: usize,
+    sums: &[&[T]],
+    to: &mut [T],
+) {
+    let (lanes, blocks, d_hidden) = (plan.lanes, plan.products.blocks, layer.d_hidden);
+    let row = layer.cell.gates() * d_hidden;
+    let to = Shared(to.as_mut_ptr());
+    pack::over(plan, inner, inner * row, |k| {
+        // SAFETY: row k of the gradient, which no other thread has.
+        let to = unsafe { std::slice::from_raw_parts_mut(to.get().add(k * row), row) };
+        for (p, part) in (0..plan.panels).flat_map(|p| parts.iter().map(move |part| (p, part))) {
+            for (vector, gate, block) in part.vectors(blocks) {
+                let unit = (p * blocks + block) * lanes;
+                let n = d_hidden.saturating_sub(unit).min(lanes);
+                if n == 0 {
+                    continue;
+                }
+                let to = &mut to[gate * d_hidden + unit..][..n];
+                let at = ((p * inner + k) * PANEL + vector) * lanes;
+                to.copy_from_slice(&sums[0][at..][..n]);
+                for sum in &sums[1..] {
+                    to.iter_mut().zip(&sum[at..][..n]).for_each(|(to, &sum)| *to += sum);
+                }
+            }
+        }
+    });
+}
+
+impl<T: Float, K: Kernel> Backward<'_, T, K> {
+    /// Adds a chunk's products to the sums of the weights' and biases' gradients; `first` starts them.
+    #[inline(always)]
+    pub(super) unsafe fn weight_sums<S: Simd<T = T>>(
+        &mut self,
+        scratch: &mut Scratch<T>,
+        steps: Range<usize>,
+        rows: &mut Vec<*const T>,
+        first: bool,
+    ) {
+        let (plan, batch) = (self.plan, self.part.len());
+        let &Layer { d_input, d_hidden, .. } = self.layer;
+        // SAFETY: as for `run`.
+        unsafe {
+            if !self.sums.b.is_empty() {
+                self.sums.add_biases::<S>(plan.panels, steps.len() * batch, &scratch.d_panels, first);
+            }
+            let shape = [steps.len(), batch];
+            if !self.sums.w_ih.is_empty() {
+                let sums = self.sums.w_ih.as_mut_ptr();
+                match self.sequence.input {
+                    Input::Indices { values, strides } => {
+                        if first {
+                            self.sums.w_ih.fill(T::ZERO);
+                        }
+                        for (q, (s, b)) in
+                            steps.clone().flat_map(|s| self.part.clone().map(move |b| (s, b))).enumerate()
+                        {
+                            let symbol = values[strides.at(b, self.sequence.step(s))] as usize;
+                            let rows = [d_input, steps.len() * batch];
+                            add_rows::<S>(plan.panels, rows, sums, symbol, &scratch.d_panels, q);
+                        }
+                    }
+                    Input::Dense { values, strides } => {
+                        for part in &plan.products.x {
+                            let left = if part.mask.is_none() && self.saved.rows.is_empty() {
+                                let time = strides.time;
+                                Left {
+                                    start: values[strides.at(self.part.start, self.sequence.step(steps.start))..]
+                                        .as_ptr(),
+                                    step: if self.sequence.reverse { time.wrapping_neg() } else { time },
+                                    row: strides.batch,
+                                }
+                            } else {
+                                input_rows(self.sequence, self.part.clone(), steps.clone(), rows);
+                                self.copied::<S>(rows, part, self.sequence.input_masks, d_input, steps.start, scratch)
+                            };
+                            product::<S>(plan.panels, part, K::BLOCKS, scratch, left, shape, d_input, sums, first);
+                        }
+                    }
+                }
+            }
+            if !self.sums.w_hh.is_empty() {
+                for part in &plan.products.h {
+                    let sums = self.sums.w_hh.as_mut_ptr();
+                    let h = self.saved.h[steps.start * batch * plan.width..].as_ptr();
+                    let left = if !part.reset && part.mask.is_none() && self.saved.rows.is_empty() {
+                        Left { start: h, step: batch * plan.width, row: plan.width }
+                    } else {
+                        rows.clear();
+                        rows.extend((0..steps.len() * batch).map(|q| h.wrapping_add(q * plan.width)));
+                        if part.reset {
+                            self.reset_rows::<S>(scratch, steps.clone(), rows);
+                        }
+                        self.copied::<S>(rows, part, self.sequence.recurrent_masks, d_hidden, steps.start, scratch)
+                    };
+                    product::<S>(plan.panels, part, K::BLOCKS, scratch, left, shape, d_hidden, sums, first);
+                }
+            }
+        }
+    }
+
+    /// Copies of `rows`, masked as `part` asks; zeros for those that rest, whose inputs may be anything.
+    #[inline(always)]
+    unsafe fn copied<S: Simd<T = T>>(
+        &self,
+        rows: &mut [*const T],
+        part: &Part,
+        masks: &[&[T]],
+        n: usize,
+        first_step: usize,
+        scratch: &mut Scratch<T>,
+    ) -> Left<T> {
+        let (batch, row) = (self.part.len(), n.next_multiple_of(S::LANES));
+        let mask = part.mask.map_or(std::ptr::null(), |mask| masks[mask][self.part.start * n..].as_ptr());
+        if let Some(kinds) = self.saved.rows.get(first_step * batch..) {
+            for (row, _) in rows.iter_mut().zip(kinds).filter(|(_, kind)| **kind != Row::Counts) {
+                *row = scratch.zeros.as_ptr();
+            }
+        }
+        // SAFETY: rows and masks of n elements; the buffer has room for all.
+        unsafe { copy_rows::<S>(rows, mask, n, &mut scratch.copies, batch) };
+        Left { start: scratch.copies.as_ptr(), step: batch * row, row }
+    }
+
+    /// r∘h for all rows of a chunk.
+    #[inline(always)]
+    unsafe fn reset_rows<S: Simd<T = T>>(&self, scratch: &mut Scratch<T>, steps: Range<usize>, rows: &mut [*const T]) {
+        let width = self.layer.d_hidden.next_multiple_of(S::LANES);
+        let batch = self.part.len();
+        let panels = self.saved.panels[steps.start * batch * self.plan.panel_elements()..].as_ptr();
+        let count = rows.len();
+        for (q, row) in rows.iter_mut().enumerate() {
+            let to = scratch.copies[q * width..][..width].as_mut_ptr();
+            for p in 0..width / S::LANES {
+                // SAFETY: r is the second vector of each panel's row; the states have whole vectors.
+                unsafe {
+                    let r = S::load(panels.add(((p * count + q) * PANEL + 1) * S::LANES));
+                    S::store(to.add(p * S::LANES), S::mul(r, S::load(row.add(p * S::LANES))));
+                }
+            }
+            *row = to;
+        }
+    }
+}
+
+impl<T: Float> Sums<T> {
+    /// Adds the rows of each panel.
+    #[inline(always)]
+    unsafe fn add_biases<S: Simd<T = T>>(&mut self, panels: usize, rows: usize, d_panels: &[T], first: bool) {
+        for p in 0..panels {
+            let to = self.b[p * PANEL * S::LANES..][..PANEL * S::LANES].as_mut_ptr();
+            let from = d_panels[p * rows * PANEL * S::LANES..][..rows * PANEL * S::LANES].as_ptr();
+            // SAFETY: the slices above have so many rows of vectors.
+            unsafe {
+                let mut sums = [S::zero(); PANEL];
+                for v in 0..PANEL {
+                    if !first {
+                        sums[v] = S::load(to.add(v * S::LANES));
+                    }
+                }
+                for q in 0..rows {
+                    for v in 0..PANEL {
+                        sums[v] = S::add(sums[v], S::load(from.add((q * PANEL + v) * S::LANES)));
+                    }
+                }
+                for v in 0..PANEL {
+                    S::store(to.add(v * S::LANES), sums[v]);
+                }
+            }
+        }
+    }
+}
+
+/// Adds row `q` of each panel to row `symbol` of each panel of the sums.
+#[inline(always)]
+unsafe fn add_rows<S: Simd>(
+    panels: usize,
+    [symbols, rows]: [usize; 2],
+    sums: *mut S::T,
+    symbol: usize,
+    d_panels: &[S::T],
+    q: usize,
+) {
+    for p in 0..panels {
+        for v in 0..PANEL {
+            // SAFETY: rows of the sums and of the chunk's panels.
+            unsafe {
+                let to = sums.add(((p * symbols + symbol) * PANEL + v) * S::LANES);
+                let from = d_panels.as_ptr().add(((p * rows + q) * PANEL + v) * S::LANES);
+                S::store(to, S::add(S::load(to), S::load(from)));
+            }
+        }
+    }
+}
+
+/// The left factor of a weight's gradient: a row for each row of the chunk.
+struct Left<T> {
+    start: *const T,
+    /// From a step's first row to the next step's; it may wrap around.
+    step: usize,
+    row: usize,
+}
+
+/// Adds `leftᵀ·d_sums` of a chunk of `steps` steps of `batch` rows to the sums of one part of a weight's gradient.
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "one product: its two factors, their sizes, where it goes")]
+unsafe fn product<S: Simd>(
+    panels: usize,
+    part: &Part,
+    blocks: usize,
+    scratch: &Scratch<S::T>,
+    left: Left<S::T>,
+    [steps, batch]: [usize; 2],
+    inner: usize,
+    sums: *mut S::T,
+    first: bool,
+) {
+    let (rows, width) = (steps * batch, part.width(blocks));
+    let cut = Cut::new(inner, max_rows(S::REGISTERS, width));
+    let row = PANEL * S::LANES;
+    for p in 0..panels {
+        for tile in 0..cut.tiles {
+            let (from, end) = (cut.start(tile), cut.start(tile + 1));
+            // SAFETY: the left factor, the chunk's panels and the sums as laid out above.
+            unsafe {
+                let c = sums.add((p * inner + from) * row + part.offset * S::LANES);
+                multiply::<S>(&Tile {
+                    rows: end - from,
+                    width,
+                    a: left.start.add(from),
+                    a_row: 1,
+                    a_rows: std::ptr::null(),
+                    a_step: left.row,
+                    blocks: steps,
+                    len: batch,
+                    a_block: left.step,
+                    b: scratch.d_panels.as_ptr().add(p * rows * row + part.offset * S::LANES),
+                    b_step: row,
+                    c0: if first { scratch.zeros.as_ptr() } else { c },
+                    c0_step: if first { 0 } else { row },
+                    c,
+                    c_step: row,
+                });
+            }
+        }
+    }
+}
