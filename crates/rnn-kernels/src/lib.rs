@@ -4,7 +4,7 @@
 //!   product, for the plain RNN, the LSTM and both forms of the GRU; lengths or masks, dropout masks, zoneout, index
 //!   input. See [`Layer`] for the weights, [`Sequence`] for what is run over.
 //! - [`Stepper`] and [`Dense`]: one step at a time for one sequence, for generation and online prediction.
-//! - [`optim`]: the optimizers' updates in one pass over memory; [`scatter_add`]: the gradient of a look-up.
+//! - [`optim`]: the optimizers' updates in one pass over memory.
 //! - [`math`]: exponential, sigmoid and tanh on vectors, with stated errors.
 //!
 //! All of it is generic over `f32` and `f64` and runs at the best instruction set that the machine has, chosen at run
@@ -58,7 +58,6 @@ mod pack;
 mod peak;
 mod plan;
 mod pool;
-mod scatter;
 mod simd;
 mod step;
 mod stepper;
@@ -74,7 +73,6 @@ pub use float::Float;
 pub use forward::{Saved, forward, forward_saving};
 pub use peak::fma_peak;
 pub use pool::{kept_memory, release_memory};
-pub use scatter::scatter_add;
 pub use simd::Level;
 pub use stepper::{Dense, Stepper};
 pub use threads::Machine;

@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 use rnn_kernels::optim::{Adagrad, Adam, Decay, Epsilon, RmsProp, Sgd, Update};
-use rnn_kernels::{Float, Level, Machine, scatter_add};
+use rnn_kernels::{Float, Level, Machine};
 
 const RATE: f64 = 0.01;
 const SCALE: f64 = 0.5;
@@ -124,29 +124,4 @@ fn adagrad() {
             adagrad.update(update, w, g, s)
         });
     }
-}
-
-#[test]
-fn rows_are_added_where_they_were_looked_up() {
-    let mut random = Rng::with_seed(2);
-    for (rows, width, count) in [(5, 1, 3), (7, 9, 40), (300, 40, 2000)] {
-        let start: Vec<f32> = (0..rows * width).map(|_| random.f32()).collect();
-        let indices: Vec<u32> = (0..count).map(|_| random.u32(0..rows as u32 - 1)).collect();
-        let added: Vec<f32> = (0..count * width).map(|_| random.f32()).collect();
-        let mut expected = start.clone();
-        for (&index, row) in indices.iter().zip(added.chunks(width)) {
-            row.iter().enumerate().for_each(|(j, x)| expected[index as usize * width + j] += x);
-        }
-        for threads in [1, 2, 3] {
-            let mut table = start.clone();
-            scatter_add(Machine { level: Level::best(), threads }, &mut table, width, &indices, &added);
-            assert_eq!(table, expected, "{threads} threads");
-        }
-    }
-}
-
-#[test]
-#[should_panic(expected = "row 5 of a table of 5")]
-fn a_row_beyond_the_table() {
-    scatter_add(Machine::default(), &mut [0.0f32; 10], 2, &[0, 5], &[0.0; 4]);
 }

@@ -2,8 +2,7 @@
 //!
 //! They stand behind Burn's own [`Optimizer`] and go wherever one of Burn's goes. On a CPU a tensor operation costs a pass
 //! over memory, and an embedding's millions of weights make an optimizer out of tensor operations a good part of a
-//! training step. Here the update of one element is written once; it runs over all elements at once where the tensors
-//! are f32 and lie in this process' memory, and as tensor operations elsewhere.
+//! training step. Here the update is a kernel where the tensors are f32 on `flex`, and tensor operations elsewhere.
 //!
 //! ```
 //! use rnn_core::optim::Adam;
@@ -21,7 +20,6 @@ pub use rules::{Adagrad, Adam, RmsProp, Sgd};
 
 use burn::optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Tensor};
-use update::Number;
 
 /// What an optimizer remembers of one parameter.
 #[derive(Clone)]
@@ -48,19 +46,24 @@ impl<const D: usize> RecordState for State<D> {
     }
 }
 
-/// The update of one element of a parameter; `S` numbers are remembered of it.
+/// How a parameter is updated; `S` tensors of its shape are remembered.
 trait Rule<const S: usize>: Clone + Send + Sync + 'static {
     /// Where what is remembered starts.
     const START: f64 = 0.0;
 
-    /// What is the same for all elements at a step.
-    type Scalars: Copy + Sync;
+    /// The new weights and what is remembered, at the `time`-th step, counted from 1, in tensor operations.
+    fn update<const D: usize>(
+        &self,
+        rate: f64,
+        time: usize,
+        weights: Tensor<D>,
+        grads: Tensor<D>,
+        slots: [Tensor<D>; S],
+    ) -> (Tensor<D>, [Tensor<D>; S]);
 
-    /// At the `time`-th step, counted from 1.
-    fn scalars(&self, rate: f64, time: usize) -> Self::Scalars;
-
-    /// The new weight and what is remembered.
-    fn update<N: Number>(&self, scalars: Self::Scalars, weight: N, grad: N, slots: [N; S]) -> (N, [N; S]);
+    /// The same in place, on the kernel.
+    #[cfg(feature = "flex")]
+    fn update_slices(&self, rate: f64, time: usize, weights: &mut [f32], grads: &[f32], slots: [&mut [f32]; S]);
 
     /// One step of a whole parameter.
     fn step_tensor<const D: usize>(
@@ -77,7 +80,7 @@ trait Rule<const S: usize>: Clone + Send + Sync + 'static {
         let start = || Tensor::full(tensor.dims(), Self::START, (&tensor.device(), tensor.dtype()));
         let slots = slots.unwrap_or_else(|| std::array::from_fn(|_| start()));
         let time = time + 1;
-        let (tensor, slots) = update::apply(self, self.scalars(rate, time), tensor, grad, slots);
+        let (tensor, slots) = update::apply(self, rate, time, tensor, grad, slots);
         (tensor, Some(State { time, slots: slots.into() }))
     }
 }
@@ -131,7 +134,7 @@ mod tests {
             // Not contiguous, as gradients of transposed weights are.
             let grad = grad.reshape([SHAPE[1], SHAPE[0]]).transpose();
             (fused, state) = rule.step_tensor(0.1, fused, grad.clone(), state);
-            (plain, slots) = rule.update(rule.scalars(0.1, time), plain, grad, slots);
+            (plain, slots) = rule.update(0.1, time, plain, grad, slots);
             let error: f32 = (fused.clone() - plain.clone()).abs().max().into_scalar();
             assert!(error < 1e-5, "{error}");
         }

@@ -1,7 +1,17 @@
 //! The rules. g is the gradient of the weight w, lr the learning rate, t the number of the step.
 
 use super::Rule;
-use super::update::Number;
+use burn::tensor::Tensor;
+#[cfg(feature = "flex")]
+use rnn_kernels::Machine;
+#[cfg(feature = "flex")]
+use rnn_kernels::optim::{self as kernels, Decay, Epsilon, Update};
+
+/// On this machine, with the gradients as they are.
+#[cfg(feature = "flex")]
+fn here(rate: f64) -> Update {
+    Update { machine: Machine::default(), rate, scale: 1.0 }
+}
 
 /// Adam (Kingma and Ba, 2015), with decoupled weight decay (AdamW: Loshchilov and Hutter, 2019) if asked for:
 ///
@@ -37,36 +47,31 @@ impl Adam {
 }
 
 impl Rule<2> for Adam {
-    type Scalars = AdamScalars;
-
-    fn scalars(&self, rate: f64, time: usize) -> AdamScalars {
-        let corrected_1 = 1.0 - self.beta_1.powf(time as f64);
-        let corrected_2 = (1.0 - self.beta_2.powf(time as f64)).sqrt();
-        AdamScalars {
-            // √v̂ + ε = (√v + ε·√(1−β₂ᵗ)) / √(1−β₂ᵗ)
-            epsilon: if self.epsilon_hat { self.epsilon } else { self.epsilon * corrected_2 },
-            rate: rate * corrected_2 / corrected_1,
-            kept: 1.0 - rate * self.weight_decay,
-        }
+    fn update<const D: usize>(
+        &self,
+        rate: f64,
+        time: usize,
+        w: Tensor<D>,
+        g: Tensor<D>,
+        [m, v]: [Tensor<D>; 2],
+    ) -> (Tensor<D>, [Tensor<D>; 2]) {
+        let Self { beta_1, beta_2, epsilon, epsilon_hat, weight_decay } = *self;
+        let (corrected_1, corrected_2) = (1.0 - beta_1.powf(time as f64), 1.0 - beta_2.powf(time as f64));
+        let m = m * beta_1 + g.clone() * (1.0 - beta_1);
+        let v = v * beta_2 + g.square() * (1.0 - beta_2);
+        // √v̂ + ε = (√v + ε·√(1−β₂ᵗ)) / √(1−β₂ᵗ)
+        let epsilon = if epsilon_hat { epsilon } else { epsilon * corrected_2.sqrt() };
+        let step = m.clone() / (v.clone().sqrt() + epsilon) * (rate * corrected_2.sqrt() / corrected_1);
+        (w * (1.0 - rate * weight_decay) - step, [m, v])
     }
 
-    #[inline(always)]
-    fn update<N: Number>(&self, at: AdamScalars, w: N, g: N, [m, v]: [N; 2]) -> (N, [N; 2]) {
-        let Self { beta_1, beta_2, .. } = *self;
-        let m = m.times(beta_1) + g.clone().times(1.0 - beta_1);
-        let v = v.times(beta_2) + (g.clone() * g).times(1.0 - beta_2);
-        let step = m.clone() / v.clone().sqrt().plus(at.epsilon);
-        (w.times(at.kept) - step.times(at.rate), [m, v])
+    #[cfg(feature = "flex")]
+    fn update_slices(&self, rate: f64, time: usize, w: &mut [f32], g: &[f32], [m, v]: [&mut [f32]; 2]) {
+        let Self { beta_1: beta1, beta_2: beta2, epsilon, epsilon_hat, weight_decay } = *self;
+        let epsilon_at = if epsilon_hat { Epsilon::Keras } else { Epsilon::BesideRoot };
+        let decay = if weight_decay == 0.0 { Decay::None } else { Decay::Decoupled(weight_decay) };
+        kernels::Adam { beta1, beta2, epsilon, epsilon_at, decay }.update(here(rate), time as u64, w, g, m, v);
     }
-}
-
-/// What Adam computes once a step.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct AdamScalars {
-    epsilon: f64,
-    rate: f64,
-    /// The share of the weight that the decay leaves.
-    kept: f64,
 }
 
 /// RMSprop (Hinton, lecture 6e, 2012):
@@ -98,22 +103,29 @@ impl RmsProp {
 }
 
 impl Rule<2> for RmsProp {
-    type Scalars = f64;
-
-    fn scalars(&self, rate: f64, _: usize) -> f64 {
-        rate
+    fn update<const D: usize>(
+        &self,
+        rate: f64,
+        _: usize,
+        w: Tensor<D>,
+        g: Tensor<D>,
+        [v, b]: [Tensor<D>; 2],
+    ) -> (Tensor<D>, [Tensor<D>; 2]) {
+        let Self { rho, momentum, epsilon, epsilon_inside } = *self;
+        let v = v * rho + g.clone().square() * (1.0 - rho);
+        let root = match epsilon_inside {
+            true => (v.clone() + epsilon).sqrt(),
+            false => v.clone().sqrt() + epsilon,
+        };
+        let b = b * momentum + g / root;
+        (w - b.clone() * rate, [v, b])
     }
 
-    #[inline(always)]
-    fn update<N: Number>(&self, rate: f64, w: N, g: N, [v, b]: [N; 2]) -> (N, [N; 2]) {
+    #[cfg(feature = "flex")]
+    fn update_slices(&self, rate: f64, _: usize, w: &mut [f32], g: &[f32], [v, b]: [&mut [f32]; 2]) {
         let Self { rho, momentum, epsilon, epsilon_inside } = *self;
-        let v = v.times(rho) + (g.clone() * g.clone()).times(1.0 - rho);
-        let root = match epsilon_inside {
-            true => v.clone().plus(epsilon).sqrt(),
-            false => v.clone().sqrt().plus(epsilon),
-        };
-        let b = b.times(momentum) + g / root;
-        (w - b.clone().times(rate), [v, b])
+        let epsilon_at = if epsilon_inside { Epsilon::Keras } else { Epsilon::BesideRoot };
+        kernels::RmsProp { rho, epsilon, epsilon_at, momentum, decay: Decay::None }.update(here(rate), w, g, v, b);
     }
 }
 
@@ -132,17 +144,23 @@ pub struct Sgd {
 }
 
 impl Rule<1> for Sgd {
-    type Scalars = f64;
-
-    fn scalars(&self, rate: f64, _: usize) -> f64 {
-        rate
+    fn update<const D: usize>(
+        &self,
+        rate: f64,
+        _: usize,
+        w: Tensor<D>,
+        g: Tensor<D>,
+        [b]: [Tensor<D>; 1],
+    ) -> (Tensor<D>, [Tensor<D>; 1]) {
+        let b = b * self.momentum + g.clone();
+        let step = if self.nesterov { g + b.clone() * self.momentum } else { b.clone() };
+        (w - step * rate, [b])
     }
 
-    #[inline(always)]
-    fn update<N: Number>(&self, rate: f64, w: N, g: N, [b]: [N; 1]) -> (N, [N; 1]) {
-        let b = b.times(self.momentum) + g.clone();
-        let step = if self.nesterov { g + b.clone().times(self.momentum) } else { b.clone() };
-        (w - step.times(rate), [b])
+    #[cfg(feature = "flex")]
+    fn update_slices(&self, rate: f64, _: usize, w: &mut [f32], g: &[f32], [b]: [&mut [f32]; 1]) {
+        let Self { momentum, nesterov } = *self;
+        kernels::Sgd { momentum, nesterov, decay: Decay::None }.update(here(rate), w, g, b);
     }
 }
 
@@ -154,15 +172,21 @@ pub struct Adagrad;
 impl Rule<1> for Adagrad {
     const START: f64 = 0.1;
 
-    type Scalars = f64;
-
-    fn scalars(&self, rate: f64, _: usize) -> f64 {
-        rate
+    fn update<const D: usize>(
+        &self,
+        rate: f64,
+        _: usize,
+        w: Tensor<D>,
+        g: Tensor<D>,
+        [a]: [Tensor<D>; 1],
+    ) -> (Tensor<D>, [Tensor<D>; 1]) {
+        let a = a + g.clone().square();
+        (w - g / (a.clone() + 1e-7).sqrt() * rate, [a])
     }
 
-    #[inline(always)]
-    fn update<N: Number>(&self, rate: f64, w: N, g: N, [a]: [N; 1]) -> (N, [N; 1]) {
-        let a = a + g.clone() * g.clone();
-        (w - (g / a.clone().plus(1e-7).sqrt()).times(rate), [a])
+    #[cfg(feature = "flex")]
+    fn update_slices(&self, rate: f64, _: usize, w: &mut [f32], g: &[f32], [a]: [&mut [f32]; 1]) {
+        let rule = kernels::Adagrad { epsilon: 1e-7, epsilon_at: Epsilon::Keras, decay: Decay::None };
+        rule.update(here(rate), w, g, a);
     }
 }
