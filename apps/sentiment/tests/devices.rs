@@ -27,3 +27,20 @@ fn devices_agree() {
         assert_eq!(program.run(&reviews).ok().json()["device"], "flex");
     }
 }
+
+#[cfg(feature = "ndarray")]
+#[test]
+#[expect(deprecated, reason = "supported as long as Burn has it")]
+fn a_tensor_on_another_device_is_told() {
+    use burn::tensor::{Device, Tensor};
+    use rnn_core::{ForwardArgs, GruConfig, HiddenState, Key};
+    let gru = GruConfig::new(2, 3).init(Key::new(0), &Device::flex());
+    let told = |device: &Device, args| {
+        gru.try_forward(Tensor::zeros([1, 4, 2], device), args).expect_err("wrong on purpose").to_string()
+    };
+    let input = told(&Device::ndarray(), ForwardArgs::default());
+    assert!(input.starts_with("input is on ") && input.contains("but the layer's weights are on "), "{input}");
+    let state = HiddenState { hidden: Tensor::zeros([1, 3], &Device::ndarray()) };
+    let state = told(&Device::flex(), ForwardArgs::default().with_state(state));
+    assert!(state.starts_with("initial state is on "), "{state}");
+}

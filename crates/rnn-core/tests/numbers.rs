@@ -491,10 +491,32 @@ fn a_padded_batch_equals_its_rows_alone() {
     let config = gru(true)(Bias::Two).with_num_layers(2).with_direction(Direction::Bidirectional);
     let layer = config.init(Key::new(5), &device());
     let x = tensor(&values(Key::new(1), BATCH * TIME * INPUT), [BATCH, TIME, INPUT]);
+    let x = x.require_grad();
     let lengths = [3, 5, 1];
     let batch = layer.forward_with(x.clone(), ForwardArgs::default().with_lengths(&lengths));
+    // The gradients of a row are those of the row alone, and the weights' are the sum of all rows'.
+    let weights = tensor(&values(Key::new(7), BATCH * TIME * 2 * HIDDEN), [BATCH, TIME, 2 * HIDDEN]);
+    let loss = |sequence: Tensor<3>, states: &States<HiddenState>, row: usize| {
+        let [rows, time, _] = sequence.dims();
+        let ends = tensors(states).into_iter().map(|t| t.sum()).reduce(|a, b| a + b).expect("states");
+        (sequence * weights.clone().slice_dim(0, row..row + rows).slice_dim(1, 0..time)).sum() + ends
+    };
+    let of_batch = loss(batch.sequence.clone(), &batch.state, 0).backward();
+    let of_parameters = |grads: &Gradients| -> Vec<f64> {
+        let all = layer.layers.iter().flat_map(|weights| PARAMETERS.map(|name| (weights, name)));
+        all.filter_map(|(weights, name)| parameter(weights, name, grads)).flat_map(|(_, grad)| grad).collect()
+    };
+    let mut sum = vec![0.0; of_parameters(&of_batch).len()];
     for (row, length) in lengths.into_iter().enumerate() {
-        let alone = layer.forward(x.clone().slice_dim(0, row..row + 1).slice_dim(1, 0..length));
+        let alone_x = tensor(&to_vec(x.clone().slice_dim(0, row..row + 1).slice_dim(1, 0..length)), [1, length, INPUT]);
+        let alone_x = alone_x.require_grad();
+        let alone = layer.forward(alone_x.clone());
+        let grads = loss(alone.sequence.clone(), &alone.state, row).backward();
+        sum.iter_mut().zip(of_parameters(&grads)).for_each(|(sum, grad)| *sum += grad);
+        let ours = x.grad(&of_batch).expect("gradient").slice_dim(0, row..row + 1);
+        let expected = to_vec(alone_x.grad(&grads).expect("gradient"));
+        assert!(worst(&to_vec(ours.clone().slice_dim(1, 0..length)), &expected) < 1e-14);
+        assert!(to_vec(ours).into_iter().skip(length * INPUT).all(|grad| grad == 0.0));
         let ours = batch.sequence.clone().slice_dim(0, row..row + 1);
         assert!(worst(&to_vec(ours.clone().slice_dim(1, 0..length)), &to_vec(alone.sequence)) < 1e-15);
         assert!(to_vec(ours).into_iter().skip(length * 2 * HIDDEN).all(|v| v == 0.0));
@@ -502,6 +524,8 @@ fn a_padded_batch_equals_its_rows_alone() {
             assert!(worst(&to_vec(ours.slice_dim(0, row..row + 1)), &to_vec(alone)) < 1e-15);
         }
     }
+    assert!(worst(&of_parameters(&of_batch), &sum) < 1e-14);
+    let x = x.detach();
     // The same rows padded in front, with a mask.
     let pad = |row: usize| {
         let real = x.clone().slice_dim(0, row..row + 1).slice_dim(1, 0..lengths[row]);

@@ -1,0 +1,77 @@
+//! Training on the fused kernels goes the way of training step by step, which a probe asks for.
+
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::{Device, Tensor, TensorData};
+use rnn_core::optim::Adam;
+use rnn_core::{ForwardArgs, Gru, GruConfig, Key, Lstm, LstmConfig, Preset, Rnn, RnnConfig, probe};
+
+const BATCH: usize = 20;
+const TIME: usize = 30;
+const D_INPUT: usize = 19;
+const D_HIDDEN: usize = 37;
+
+#[derive(Module, Debug)]
+struct Model {
+    lstm: Lstm,
+    gru: Gru,
+    rnn: Rnn,
+    dense: Linear,
+}
+
+impl Model {
+    fn new(device: &Device) -> Self {
+        let key = Key::new(0);
+        let model = Self {
+            lstm: LstmConfig::new(D_INPUT, D_HIDDEN)
+                .with_dropout(0.2)
+                .with_recurrent_dropout(0.2)
+                .init(key.child(0), device),
+            gru: GruConfig::new(D_HIDDEN, D_HIDDEN).with_zoneout(0.1, 0.0).init(key.child(1), device),
+            rnn: RnnConfig::new(D_HIDDEN, D_HIDDEN).init(key.child(2), device),
+            dense: LinearConfig::new(D_HIDDEN, 1).init(device),
+        };
+        // Burn's initialiser draws from a generator that tests share.
+        Self { dense: Preset::Keras.linear(D_HIDDEN, 1, key.child(3), device), ..model }
+    }
+
+    /// How far the sum of the first feature is missed.
+    fn loss(&self, input: Tensor<3>, lengths: &[usize], dropout: Key) -> Tensor<1> {
+        fn args<'a, S>(lengths: &'a [usize], dropout: Key) -> ForwardArgs<'a, S> {
+            ForwardArgs::default().with_lengths(lengths).with_dropout(Some(dropout))
+        }
+        let wanted = input.clone().slice_dim(2, 0..1).mean_dim(1).squeeze_dim::<2>(1) * 3.0;
+        let sequence = self.lstm.forward_with(input, args(lengths, dropout)).sequence;
+        let sequence = self.gru.forward_with(sequence, args(lengths, dropout)).sequence;
+        let hidden = self.rnn.forward_with(sequence, args(lengths, dropout)).state.last().hidden.clone();
+        (self.dense.forward(hidden) - wanted).square().mean()
+    }
+}
+
+fn losses(step_by_step: bool) -> Vec<f32> {
+    let device = Device::default().autodiff();
+    let mut model = Model::new(&device);
+    let mut optimizer = ModuleOptimizer::from(Adam::PYTORCH);
+    let lengths: Vec<usize> = (0..BATCH).map(|row| TIME - row).collect();
+    let step = |number| {
+        let key = Key::new(1).child(number);
+        let values: Vec<f32> = key.normals(BATCH * TIME * D_INPUT).map(|x| x as f32).collect();
+        let input = Tensor::from_data(TensorData::new(values, [BATCH, TIME, D_INPUT]), &device);
+        let run = || model.loss(input.clone(), &lengths, key);
+        let loss = if step_by_step { probe::record(run).0 } else { run() };
+        let grads = GradientsParams::from_grads(loss.backward(), &model);
+        model = optimizer.step(3e-3, model.clone(), grads);
+        loss.into_scalar()
+    };
+    (0..50).map(step).collect()
+}
+
+#[test]
+fn fifty_steps_of_training_agree() {
+    let (fused, plain) = (losses(false), losses(true));
+    assert!(fused[45..].iter().sum::<f32>() < 0.7 * fused[..5].iter().sum::<f32>(), "it learns: {fused:?}");
+    for (step, (a, b)) in fused.iter().zip(&plain).enumerate() {
+        assert!((a - b).abs() < 1e-4, "step {step}: {a} and {b}");
+    }
+}
