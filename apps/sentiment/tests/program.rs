@@ -95,7 +95,7 @@ fn wrong_input_is_told() {
     program.run(&["--data", "sample", "--words", "3"]).told("--words 3 is too few");
     program.run(&["--data", "sample", "--hidden", "1000000"]).told("more than the 268435456 that are possible here");
     program.run(&["--data", "sample", "--tokens", "1000000"]).told("make the batch or the model smaller");
-    program.run(&["--data", "sample", "--dropout", "1"]).told("dropout is 1; a dropout probability must be");
+    program.run(&["--data", "sample", "--dropout", "1"]).told("dropout is 1; it must be");
     program.run(&["--data", "sample", "--threads", "0"]).told("--threads 0 is not possible");
     program.run(&["--data", "sample", "--momentum", "0.5"]).told("--momentum is for --optimizer sgd and rmsprop");
     let folder = program.folder().as_os_str();

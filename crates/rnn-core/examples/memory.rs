@@ -1,6 +1,6 @@
 //! How far back each cell learns to recall: sequences of random symbols, and after the last step the first symbol is asked
 //! for. The lesson says that a plain RNN works on 3 or 4 elements. Without an argument two lengths; the whole table:
-//! `cargo run -p rnn-core --example memory full > docs/memory.md`
+//! `cargo run --example memory full > docs/memory.md`
 
 use rnn_core::burn::module::Module;
 use rnn_core::burn::nn::{Linear, loss::CrossEntropyLossConfig};

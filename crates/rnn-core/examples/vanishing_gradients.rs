@@ -1,7 +1,7 @@
 //! How much of a gradient comes back through 100 steps: ‖∂L/∂h_t‖, and ‖∂L/∂c_t‖ of the LSTM, for L = Σ h_100. The lesson
 //! says that a plain RNN loses it and that the gates of LSTM and GRU mend that. As both frameworks initialise them they
 //! do not: every cell loses it, and by Keras the GRU most. Gates mend it where their biases hold them open. The numbers:
-//! `cargo run -p rnn-core --example vanishing_gradients docs/vanishing-gradients.svg > docs/vanishing-gradients.md`
+//! `cargo run --example vanishing_gradients docs/vanishing-gradients.svg > docs/vanishing-gradients.md`
 
 mod plot;
 

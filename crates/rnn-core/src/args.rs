@@ -72,7 +72,8 @@ impl<'a, S> ForwardArgs<'a, S> {
 /// What a forward pass gives.
 #[derive(Debug, Clone)]
 pub struct Output<S> {
-    /// The last layer's hidden state at every step, `[batch, time, directions·d_hidden]`, forward before backward.
+    /// The last layer's hidden state at every step, `[batch, time, d_output]`: the directions side by
+    /// side, forward before backward, each d_hidden wide, or `proj_size` where h is projected.
     pub sequence: Tensor<3>,
     /// Each row's state after its own last step (for the backward direction, after its first), per layer and direction.
     pub state: States<S>,

@@ -212,17 +212,17 @@ impl<C: Cell> RecurrentConfig<C> {
 
     /// Features per step of the output: directions times the width of the last layer's h.
     pub fn d_output(&self) -> usize {
-        self.direction.count() * self.d_hidden.last().map_or(0, |&d_hidden| self.width(d_hidden))
+        self.d_hidden.len().checked_sub(1).map_or(0, |last| self.direction.count() * self.width(last))
     }
 
-    /// The width of h in a layer of `d_hidden` units.
-    fn width(&self, d_hidden: usize) -> usize {
-        self.cell.proj_size().unwrap_or(d_hidden)
+    /// The width of h in the `layer`-th layer.
+    pub(crate) fn width(&self, layer: usize) -> usize {
+        self.cell.proj_size().unwrap_or(self.d_hidden[layer])
     }
 
     /// Features per step of the `layer`-th layer's input.
     pub(crate) fn layer_input(&self, layer: usize) -> usize {
-        if layer == 0 { self.d_input } else { self.direction.count() * self.width(self.d_hidden[layer - 1]) }
+        if layer == 0 { self.d_input } else { self.direction.count() * self.width(layer - 1) }
     }
 
     /// Makes the layer, its weights drawn from `key`.
@@ -249,7 +249,7 @@ impl<C: Cell> RecurrentConfig<C> {
     /// The weights of one layer and direction; `key` gives each drawn parameter a key of its own.
     fn init_layer(&self, layer: usize, key: impl Fn(u64) -> Key, device: &Device) -> Result<Layer, RnnError> {
         let (i, h) = (self.layer_input(layer), self.d_hidden[layer]);
-        let (p, g) = (self.width(h), self.cell.gates() * h);
+        let (p, g) = (self.width(layer), self.cell.gates() * h);
         let of = &self.initializers;
         let input_bias = match self.bias {
             Bias::None => None,
@@ -308,6 +308,33 @@ impl<C: Cell> RecurrentConfig<C> {
             return Err(RnnError::ProjectionSize { proj_size, d_hidden: smallest });
         }
         self.cell.check()?;
+        let mut d_input = self.d_input;
+        for &d_hidden in &self.d_hidden {
+            let width = self.cell.proj_size().unwrap_or(d_hidden);
+            let rows = d_input.checked_add(width);
+            let columns = self.cell.gates().checked_mul(d_hidden);
+            // In f64, as they are drawn.
+            let bytes = rows.zip(columns).and_then(|(r, c)| r.checked_mul(c)).and_then(|n| n.checked_mul(8));
+            if bytes.is_none_or(|bytes| bytes > isize::MAX as usize) {
+                return Err(RnnError::TooLarge { d_input, d_hidden });
+            }
+            d_input = self.direction.count().saturating_mul(width);
+        }
+        let of = &self.initializers;
+        for (parameter, initializer) in [("input", of.input), ("recurrent", of.recurrent), ("bias", of.bias)] {
+            let right = match initializer {
+                Initializer::Constant(value) | Initializer::Identity(value) => value.is_finite(),
+                Initializer::Uniform(limit) => limit.is_finite() && limit >= 0.0,
+                _ => true,
+            };
+            if !right {
+                return Err(RnnError::Initializer {
+                    initializer: format!("{initializer:?}"),
+                    parameter,
+                    reason: "its number must be finite, and a limit not below 0".into(),
+                });
+            }
+        }
         let probabilities = [
             ("dropout", self.dropout),
             ("layer_dropout", self.layer_dropout),

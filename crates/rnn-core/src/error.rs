@@ -10,6 +10,35 @@ pub enum RnnError {
         /// The configuration's field.
         name: &'static str,
     },
+    /// Sizes whose product cannot be counted.
+    #[error("{d_input} features and {d_hidden} units give more weights than this machine can address")]
+    TooLarge {
+        /// Features of a layer's input.
+        d_input: usize,
+        /// Its units.
+        d_hidden: usize,
+    },
+    /// An activation's slope is not a number.
+    #[error("an activation has slope {0}; it must be a finite number")]
+    Slope(f64),
+    /// A layer's weights are not those that the configuration says.
+    #[error("{name} of layer {layer} is {found:?}, but its configuration says {expected:?}")]
+    WeightShape {
+        /// Which one: layer · directions + direction.
+        layer: usize,
+        /// The parameter.
+        name: &'static str,
+        /// By the configuration.
+        expected: Vec<usize>,
+        /// As it is.
+        found: Vec<usize>,
+    },
+    /// There are not as many layers as the configuration says, or a layer has a parameter more or less.
+    #[error("layer {layer} does not have the parameters that its configuration says")]
+    Parameters {
+        /// Which one: layer · directions + direction.
+        layer: usize,
+    },
     /// The configuration has no layer.
     #[error("d_hidden is empty; give the size of at least one layer")]
     NoLayers,
@@ -25,7 +54,7 @@ pub enum RnnError {
     #[error("clip is {0}; it must be more than 0")]
     Clip(f64),
     /// A probability is outside `[0, 1)`.
-    #[error("{name} is {value}; a dropout probability must be at least 0 and less than 1")]
+    #[error("{name} is {value}; it must be at least 0 and less than 1")]
     Probability {
         /// The configuration's field.
         name: &'static str,
@@ -123,9 +152,13 @@ pub enum RnnError {
         found: usize,
     },
     /// A state has the wrong shape.
-    #[error("initial state is {found:?}, expected [batch, width] = {expected:?}")]
+    #[error("{tensor} of initial state {state} is {found:?}, expected [batch, width] = {expected:?}")]
     StateShape {
-        /// `[batch, d_hidden]`.
+        /// Which one: layer · directions + direction.
+        state: usize,
+        /// `h`, or what comes after it.
+        tensor: &'static str,
+        /// `[batch, d_hidden]`; a projected h is `proj_size` wide.
         expected: [usize; 2],
         /// The shape given.
         found: [usize; 2],

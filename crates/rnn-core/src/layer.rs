@@ -11,7 +11,7 @@ use crate::ops::{Counted, Input, Pass, reference};
 use crate::probe;
 use crate::state::{CellState, States};
 use burn::module::{Module, Param};
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// The weights of one layer and direction, packed over the gates in PyTorch's order.
 ///
@@ -58,6 +58,9 @@ pub struct Recurrent<C: Cell> {
 impl<C: Cell> Recurrent<C> {
     /// Runs over `input`, `[batch, time, d_input]`, from a zero state, without dropout.
     ///
+    /// To evaluate a layer that was made on an autodiff device, take Burn's `layer.valid()`: with the graph on, Burn keeps what
+    /// a backward pass would need until there is one.
+    ///
     /// # Panics
     /// Where [`try_forward`](Self::try_forward) gives an error.
     pub fn forward(&self, input: Tensor<3>) -> Output<C::State> {
@@ -93,7 +96,9 @@ impl<C: Cell> Recurrent<C> {
         if d_input != self.config.d_input {
             return Err(RnnError::InputSize { expected: self.config.d_input, found: d_input });
         }
-        check_place("input", &input, &self.layers[0].weight_hh.val())?;
+        if let Some(first) = self.layers.first() {
+            check_place("input", &input, &first.weight_hh.val())?;
+        }
         self.run(Input::Dense(self.swap_unless_time_major(input)), [batch, time], args)
     }
 
@@ -140,6 +145,7 @@ impl<C: Cell> Recurrent<C> {
         [batch, time]: [usize; 2],
         args: ForwardArgs<C::State>,
     ) -> Result<Output<C::State>, RnnError> {
+        self.check_weights()?;
         let counted = check_counted([batch, time], &args)?;
         let states = self.initial_states(args.state, batch)?;
 
@@ -223,6 +229,53 @@ impl<C: Cell> Recurrent<C> {
         reference::sequence(cell, inputs, recurrence, state, pass)
     }
 
+    /// The weights are public; whoever replaces some is told here if they do not fit.
+    fn check_weights(&self) -> Result<(), RnnError> {
+        let config = &self.config;
+        let directions = config.direction.count();
+        if self.layers.len() != directions * config.d_hidden.len() {
+            return Err(RnnError::Parameters { layer: self.layers.len() });
+        }
+        for (layer, weights) in self.layers.iter().enumerate() {
+            let (number, gates) = (layer / directions, config.cell.gates());
+            let (h, p, i) = (config.d_hidden[number], config.width(number), config.layer_input(number));
+            let first = self.layers[0].weight_hh.val();
+            let matrix = |name, param: &Param<Tensor<2>>, expected: [usize; 2]| {
+                let value = param.val();
+                if value.dims() != expected {
+                    let found = value.dims().to_vec();
+                    return Err(RnnError::WeightShape { layer, name, expected: expected.to_vec(), found });
+                }
+                check_place(name, &value, &first)
+            };
+            let vector = |name, param: &Param<Tensor<1>>, expected: usize| {
+                let value = param.val();
+                if value.dims() != [expected] {
+                    let found = value.dims().to_vec();
+                    return Err(RnnError::WeightShape { layer, name, expected: vec![expected], found });
+                }
+                check_place(name, &value, &first)
+            };
+            let vectors = config.cell.vectors(config.layer_norm);
+            let complete = weights.vectors.len() == vectors.len()
+                && weights.weight_hr.is_some() == config.cell.proj_size().is_some()
+                && weights.norm_ih.is_some() == config.layer_norm
+                && weights.norm_hh.is_some() == config.layer_norm;
+            if !complete {
+                return Err(RnnError::Parameters { layer });
+            }
+            matrix("weight_ih", &weights.weight_ih, [i, gates * h])?;
+            matrix("weight_hh", &weights.weight_hh, [p, gates * h])?;
+            weights.weight_hr.iter().try_for_each(|w| matrix("weight_hr", w, [h, p]))?;
+            weights.bias_ih.iter().try_for_each(|b| vector("bias_ih", b, gates * h))?;
+            weights.bias_hh.iter().try_for_each(|b| vector("bias_hh", b, gates * h))?;
+            weights.norm_ih.iter().try_for_each(|gain| vector("norm_ih", gain, gates * h))?;
+            weights.norm_hh.iter().try_for_each(|gain| vector("norm_hh", gain, gates * h))?;
+            vectors.iter().zip(&weights.vectors).try_for_each(|(v, param)| vector(v.name, param, h))?;
+        }
+        Ok(())
+    }
+
     /// `input` as `[time, batch, d_input]`.
     fn dense(&self, input: Input) -> Tensor<3> {
         match input {
@@ -262,20 +315,20 @@ impl<C: Cell> Recurrent<C> {
         if states.len() != self.layers.len() {
             return Err(RnnError::StateCount { expected: self.layers.len(), found: states.len() });
         }
-        let check = |(state, (weight, d_hidden)): (C::State, (Tensor<2>, usize))| {
+        let check = |(index, (state, (weight, d_hidden))): (usize, (C::State, (Tensor<2>, usize)))| {
             let mut result = Ok(());
             // h comes first, as wide as W_hh is high.
-            let mut width = weight.dims()[0];
+            let (mut width, mut name) = (weight.dims()[0], "h");
             let state = state.map(|tensor| {
                 if result.is_ok() {
-                    result = check_state(&tensor, [batch, width], &weight);
+                    result = check_state((index, name), &tensor, [batch, width], &weight);
                 }
-                width = d_hidden;
+                (width, name) = (d_hidden, "c");
                 tensor
             });
             result.map(|()| state)
         };
-        states.into_iter().zip(weights()).map(check).collect()
+        states.into_iter().zip(weights()).enumerate().map(check).collect()
     }
 }
 
@@ -326,17 +379,26 @@ fn symbol_products(weights: &Layer, symbols: &[u32], batch: usize) -> Tensor<3> 
     products.reshape([time, batch, width])
 }
 
-fn check_state(state: &Tensor<2>, expected: [usize; 2], weight: &Tensor<2>) -> Result<(), RnnError> {
+fn check_state(
+    (index, name): (usize, &'static str),
+    state: &Tensor<2>,
+    expected: [usize; 2],
+    weight: &Tensor<2>,
+) -> Result<(), RnnError> {
     let found = state.dims();
     if found != expected {
-        return Err(RnnError::StateShape { expected, found });
+        return Err(RnnError::StateShape { state: index, tensor: name, expected, found });
     }
     check_place("initial state", state, weight)
 }
 
 fn check_place<const D: usize>(what: &'static str, tensor: &Tensor<D>, weight: &Tensor<2>) -> Result<(), RnnError> {
-    // Device equality ignores autodiff: an untracked input goes with tracked weights.
-    if tensor.device() != weight.device() {
+    // Device equality ignores autodiff: an untracked input goes with tracked weights. Where both are tracked, they must
+    // keep their graphs in the same way.
+    let both = tensor.is_autodiff() && weight.is_autodiff();
+    let strategy = |device: &Device| device.gradient_checkpointing_strategy();
+    let (here, there) = (tensor.device(), weight.device());
+    if here != there || both && strategy(&here) != strategy(&there) {
         return Err(RnnError::Device {
             what,
             expected: format!("{:?}", weight.device()),

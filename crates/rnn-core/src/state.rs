@@ -121,6 +121,8 @@ impl<S: CellState> States<S> {
     /// If `rows` has not one value a row.
     pub fn reset(self, rows: &[bool]) -> Self {
         let zero = |tensor: Tensor<2>| {
+            let [batch, _] = tensor.dims();
+            assert!(rows.len() == batch, "{} values for a state of {batch} rows", rows.len());
             let device = tensor.device().inner();
             let rows: Tensor<2, Bool> = Tensor::from_data(TensorData::new(rows.to_vec(), [rows.len(), 1]), &device);
             let rows = rows.expand(tensor.dims());

@@ -1,9 +1,10 @@
 //! What a wrong configuration or input is told.
 
+use burn::module::Param;
 use burn::tensor::{DType, Device, Tensor};
 use rnn_core::{
-    Bias, CellKind, ForwardArgs, GruConfig, HiddenState, Initializer, Initializers, Key, LstmConfig, LstmState,
-    RnnConfig, RnnError, States,
+    Activation, Bias, CellKind, ForwardArgs, GruConfig, HiddenState, Initializer, Initializers, Key, LstmConfig,
+    LstmState, RnnConfig, RnnError, States,
 };
 
 fn layer() -> rnn_core::Rnn {
@@ -26,7 +27,7 @@ fn configurations_are_checked() {
         "d_hidden is empty; give the size of at least one layer"
     );
     assert_eq!(error(LstmConfig::new(3, 3).with_d_hidden([3, 0])), "d_hidden is 0; it must be at least 1");
-    let range = "a dropout probability must be at least 0 and less than 1";
+    let range = "it must be at least 0 and less than 1";
     assert_eq!(error(LstmConfig::new(3, 3).with_dropout(1.0)), format!("dropout is 1; {range}"));
     assert_eq!(
         error(LstmConfig::new(3, 3).with_recurrent_dropout(f64::NAN)),
@@ -59,6 +60,23 @@ fn configurations_are_checked() {
             format!("proj_size is {proj_size}; it must be at least 1 and less than d_hidden = 2")
         );
     }
+    let huge = error(LstmConfig::new(3, usize::MAX));
+    assert_eq!(huge, format!("3 features and {} units give more weights than this machine can address", usize::MAX));
+    let slope = Activation::HardSigmoid { slope: f64::NAN };
+    assert_eq!(
+        error(LstmConfig::new(3, 3).with_gate_activation(slope)),
+        "an activation has slope NaN; it must be a finite number"
+    );
+    for initializer in
+        [Initializer::Constant(f64::NAN), Initializer::Uniform(-1.0), Initializer::Identity(f64::INFINITY)]
+    {
+        let config =
+            LstmConfig::new(3, 3).with_initializers(Initializers { recurrent: initializer, ..Initializers::KERAS });
+        let told = format!(
+            "initializer {initializer:?} cannot fill recurrent: its number must be finite, and a limit not below 0"
+        );
+        assert_eq!(error(config), told);
+    }
     let wrong = Initializers { bias: Initializer::GlorotUniform, ..Initializers::KERAS };
     let config = LstmConfig::new(3, 3).with_initializers(wrong);
     assert!(matches!(config.try_init(Key::new(0), &device), Err(RnnError::Initializer { parameter: "bias", .. })));
@@ -84,7 +102,7 @@ fn inputs_are_checked() {
     let state = |shape: [usize; 2]| HiddenState { hidden: Tensor::zeros(shape, &device) };
     assert_eq!(
         message([2, 4, 2], ForwardArgs::default().with_state(state([2, 4]))),
-        "initial state is [2, 4], expected [batch, width] = [2, 3]"
+        "h of initial state 0 is [2, 4], expected [batch, width] = [2, 3]"
     );
     let two = States(vec![state([2, 3]), state([2, 3])]);
     assert_eq!(
@@ -96,13 +114,14 @@ fn inputs_are_checked() {
         "0 initial states were given for 1 layers and directions"
     );
     let lstm = LstmConfig::new(2, 4).with_proj_size(Some(3)).init(Key::new(0), &device);
-    for (hidden, cell, expected) in
-        [(4, 4, "[2, 4], expected [batch, width] = [2, 3]"), (3, 3, "[2, 3], expected [batch, width] = [2, 4]")]
-    {
+    for (hidden, cell, expected) in [
+        (4, 4, "h of initial state 0 is [2, 4], expected [batch, width] = [2, 3]"),
+        (3, 3, "c of initial state 0 is [2, 3], expected [batch, width] = [2, 4]"),
+    ] {
         let state = LstmState { hidden: Tensor::zeros([2, hidden], &device), cell: Tensor::zeros([2, cell], &device) };
         let args = ForwardArgs::default().with_state(state);
         let told = lstm.try_forward(Tensor::zeros([2, 4, 2], &device), args).expect_err("wrong on purpose").to_string();
-        assert_eq!(told, format!("initial state is {expected}"));
+        assert_eq!(told, expected);
     }
     let told = |symbols: &[u32], shape| {
         layer().try_forward_symbols(symbols, shape, ForwardArgs::default()).expect_err("wrong on purpose").to_string()
@@ -124,6 +143,37 @@ fn inputs_are_checked() {
     let half = Tensor::<3>::zeros([2, 4, 2], (&device, DType::F64));
     let error = layer().try_forward(half, ForwardArgs::default()).unwrap_err();
     assert_eq!(error.to_string(), "input is F64, but the layer's weights are F32");
+}
+
+#[test]
+fn weights_that_were_replaced_are_checked() {
+    let device = Device::default();
+    let make = || LstmConfig::new(3, 4).with_num_layers(2).init(Key::new(0), &device);
+    let told = |layer: rnn_core::Lstm| {
+        layer.try_forward(Tensor::zeros([1, 2, 3], &device), ForwardArgs::default()).expect_err("wrong").to_string()
+    };
+    let mut layer = make();
+    layer.layers[1].weight_ih = Param::from_tensor(Tensor::zeros([3, 16], &device));
+    assert_eq!(told(layer), "weight_ih of layer 1 is [3, 16], but its configuration says [4, 16]");
+    let mut layer = make();
+    layer.layers[0].bias_ih = Some(Param::from_tensor(Tensor::zeros([5], &device)));
+    assert_eq!(told(layer), "bias_ih of layer 0 is [5], but its configuration says [16]");
+    let mut layer = make();
+    layer.layers[0].bias_ih = Some(Param::from_tensor(Tensor::zeros([16], (&device, DType::F64))));
+    assert_eq!(told(layer), "bias_ih is F64, but the layer's weights are F32");
+    for layers in [0, 1] {
+        let mut layer = make();
+        layer.layers.truncate(layers);
+        assert_eq!(told(layer), format!("layer {layers} does not have the parameters that its configuration says"));
+    }
+    let mut layer = make();
+    layer.layers[0].norm_hh = Some(Param::from_tensor(Tensor::zeros([16], &device)));
+    assert_eq!(told(layer), "layer 0 does not have the parameters that its configuration says");
+    // Graphs that are kept in different ways do not meet.
+    let layer = LstmConfig::new(3, 4).init(Key::new(0), &device.clone().autodiff());
+    let input = Tensor::<3>::zeros([1, 2, 3], &device.clone().autodiff().gradient_checkpointing());
+    let told = layer.try_forward(input, ForwardArgs::default()).expect_err("wrong").to_string();
+    assert!(told.starts_with("input is on "), "{told}");
 }
 
 #[test]

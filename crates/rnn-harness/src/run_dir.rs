@@ -140,8 +140,12 @@ impl RunDir {
     fn checksums(&self) -> Result<Checksums, Failure> {
         let path = self.path.join(CHECKSUMS);
         match std::fs::read(&path) {
-            Ok(json) => serde_json::from_slice(&json)
-                .map_err(|e| Failure::input(format!("{} is not what this program writes: {e}", path.display()))),
+            Ok(json) => serde_json::from_slice(&json).map_err(|e| {
+                Failure::input(format!(
+                    "{} is not what this program writes ({e}); is it a run of another program or version?",
+                    path.display()
+                ))
+            }),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Checksums::new()),
             Err(e) => Err(Failure::input(format!("cannot read {}: {e}", path.display()))),
         }
@@ -192,7 +196,10 @@ impl RunDir {
     pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, Failure> {
         serde_json::from_slice(&self.read_bytes(name)?).map_err(|e| {
             let path = self.path.join(name);
-            Failure::input(format!("{} is not what this program writes: {e}", path.display()))
+            Failure::input(format!(
+                "{} is not what this program writes ({e}); is it a run of another program or version?",
+                path.display()
+            ))
         })
     }
 

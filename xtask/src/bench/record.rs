@@ -8,6 +8,9 @@ use std::path::Path;
 
 /// Writes both and says where.
 pub fn write(bench: &Bench) -> Result<(), String> {
+    if !bench.rows.iter().any(|row| row.refused.is_none()) {
+        return Err("nothing was measured, so there is nothing to record; wait until the machine is idle".into());
+    }
     let folder = crate::root().join("docs/bench");
     std::fs::create_dir_all(&folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
     let name = free_name(&folder, &machine::today());

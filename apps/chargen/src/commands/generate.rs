@@ -67,6 +67,11 @@ pub fn generate(args: &GenerateArgs) -> Result<(), Failure> {
         None => config.prime.clone(),
         Some(prime) => config.prepare.prime(prime),
     };
+    if prime.is_empty() && args.prime.as_ref().is_some_and(|prime| !prime.is_empty()) {
+        return Err(Failure::input(
+            "--prime has no ASCII character, and the lesson's preparation, with which the model was trained, drops all others",
+        ));
+    }
     if prime.is_empty() {
         return Err(Failure::input("--prime is empty; give at least one character that the model knows"));
     }

@@ -1,3 +1,4 @@
+use crate::RnnError;
 use burn::tensor::{Tensor, activation};
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,16 @@ pub enum Activation {
 }
 
 impl Activation {
+    /// Whether its slope, if it has one, is a number.
+    pub(crate) fn check(self) -> Result<(), RnnError> {
+        match self {
+            Activation::HardSigmoid { slope } | Activation::LeakyRelu { slope } if !slope.is_finite() => {
+                Err(RnnError::Slope(slope))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Applies it to every element of `x`.
     pub fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self {

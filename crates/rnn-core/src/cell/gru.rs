@@ -49,6 +49,8 @@ impl Cell for GruCell {
     }
 
     fn check(&self) -> Result<(), RnnError> {
+        self.gate_activation.check()?;
+        self.hidden_activation.check()?;
         checked_clip(self.clip)
     }
 

@@ -91,6 +91,9 @@ impl Cell for LstmCell {
     }
 
     fn check(&self) -> Result<(), RnnError> {
+        self.gate_activation.check()?;
+        self.cell_activation.check()?;
+        self.hidden_activation.check()?;
         checked_clip(self.clip)
     }
 

@@ -33,6 +33,7 @@ impl Cell for RnnCell {
     }
 
     fn check(&self) -> Result<(), RnnError> {
+        self.hidden_activation.check()?;
         checked_clip(self.clip)
     }
 

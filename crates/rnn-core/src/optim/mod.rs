@@ -4,6 +4,9 @@
 //! over memory, and an embedding's millions of weights make an optimizer out of tensor operations a good part of a
 //! training step. Here the update is a kernel where the tensors are f32 on `flex`, and tensor operations elsewhere.
 //!
+//! A step panics, as a programmer's error, on settings outside their range (β, ρ and momentum in `[0, 1)`, ε and weight decay
+//! not below 0) and on a gradient or a state of another shape than the parameter.
+//!
 //! ```
 //! use rnn_core::optim::Adam;
 //! use rnn_core::burn::optim::ModuleOptimizer;
@@ -61,6 +64,10 @@ trait Rule<const S: usize>: Clone + Send + Sync + 'static {
         slots: [Tensor<D>; S],
     ) -> (Tensor<D>, [Tensor<D>; S]);
 
+    /// # Panics
+    /// On settings that make no sense.
+    fn check(&self);
+
     /// The same in place, on the kernel.
     #[cfg(feature = "flex")]
     fn update_slices(&self, rate: f64, time: usize, weights: &mut [f32], grads: &[f32], slots: [&mut [f32]; S]);
@@ -79,6 +86,16 @@ trait Rule<const S: usize>: Clone + Send + Sync + 'static {
         };
         let start = || Tensor::full(tensor.dims(), Self::START, (&tensor.device(), tensor.dtype()));
         let slots = slots.unwrap_or_else(|| std::array::from_fn(|_| start()));
+        let shape = tensor.dims();
+        assert!(grad.dims() == shape, "the gradient is {:?}, but the parameter is {shape:?}", grad.dims());
+        for slot in &slots {
+            assert!(
+                slot.dims() == shape,
+                "the optimizer's state is of {:?}, but the parameter is {shape:?}",
+                slot.dims()
+            );
+        }
+        self.check();
         let time = time + 1;
         let (tensor, slots) = update::apply(self, rate, time, tensor, grad, slots);
         (tensor, Some(State { time, slots: slots.into() }))

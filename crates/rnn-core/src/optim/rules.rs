@@ -7,6 +7,14 @@ use rnn_kernels::Machine;
 #[cfg(feature = "flex")]
 use rnn_kernels::optim::{self as kernels, Decay, Epsilon, Update};
 
+fn in_range(name: &str, value: f64) {
+    assert!((0.0..1.0).contains(&value), "{name} is {value}; it must be at least 0 and less than 1");
+}
+
+fn not_negative(name: &str, value: f64) {
+    assert!(value >= 0.0 && value.is_finite(), "{name} is {value}; it must be a number, at least 0");
+}
+
 /// On this machine, with the gradients as they are.
 #[cfg(feature = "flex")]
 fn here(rate: f64) -> Update {
@@ -47,6 +55,13 @@ impl Adam {
 }
 
 impl Rule<2> for Adam {
+    fn check(&self) {
+        in_range("beta_1", self.beta_1);
+        in_range("beta_2", self.beta_2);
+        not_negative("epsilon", self.epsilon);
+        not_negative("weight_decay", self.weight_decay);
+    }
+
     fn update<const D: usize>(
         &self,
         rate: f64,
@@ -103,6 +118,12 @@ impl RmsProp {
 }
 
 impl Rule<2> for RmsProp {
+    fn check(&self) {
+        in_range("rho", self.rho);
+        in_range("momentum", self.momentum);
+        not_negative("epsilon", self.epsilon);
+    }
+
     fn update<const D: usize>(
         &self,
         rate: f64,
@@ -144,6 +165,10 @@ pub struct Sgd {
 }
 
 impl Rule<1> for Sgd {
+    fn check(&self) {
+        in_range("momentum", self.momentum);
+    }
+
     fn update<const D: usize>(
         &self,
         rate: f64,
@@ -170,6 +195,8 @@ impl Rule<1> for Sgd {
 pub struct Adagrad;
 
 impl Rule<1> for Adagrad {
+    fn check(&self) {}
+
     const START: f64 = 0.1;
 
     fn update<const D: usize>(

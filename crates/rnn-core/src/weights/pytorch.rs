@@ -74,7 +74,7 @@ impl<C: Cell> Recurrent<C> {
         let path = path.as_ref();
         self.check_pytorch()?;
         if path.extension().is_none_or(|extension| extension != "safetensors") {
-            return Err(format(path));
+            return Err(WeightError::Format { path: path.into(), formats: ".safetensors" });
         }
         let file = |problem: String| WeightError::File { path: path.into(), problem };
         let adapter = ToPytorch { prefix: dotted(prefix), directions: self.config.direction.count() };
