@@ -80,7 +80,7 @@ fn sentiment(programs: &Programs) -> Result<(), String> {
     let loss = all(&runs, "test_loss")?;
     println!("| sentiment, test loss, mean of seeds 0 to 4 | 0.3825 | {:.4} | {command} |", mean(&loss));
     println!("| sentiment, test loss of each seed | | {} | |", list(&loss));
-    println!("| sentiment, seconds of an epoch | 24 | {:.0} | {command} |", mean(&all(&runs, "train_seconds")?));
+    println!("| sentiment, seconds of an epoch | 24 | {:.1} | {command} |", mean(&all(&runs, "train_seconds")?));
     Ok(())
 }
 
@@ -93,7 +93,7 @@ fn chargen(programs: &Programs) -> Result<(), String> {
     let first = mean(&loss[..CHARGEN_SEEDS]);
     println!("| chargen, training loss, mean of seeds 0 to 2 | 2.3163 | {first:.4} | {command} |");
     println!("| chargen, training loss of seeds 0 to 4 | | {} | |", list(&loss));
-    println!("| chargen, seconds of an epoch | 14 | {:.0} | {command} |", mean(&all(&runs, "train_seconds")?));
+    println!("| chargen, seconds of an epoch | 14 | {:.1} | {command} |", mean(&all(&runs, "train_seconds")?));
     Ok(())
 }
 
@@ -104,7 +104,7 @@ fn cells(programs: &Programs) -> Result<(), String> {
         let on = |program| programs.run(program, &["train", "--device", programs.device, "--cell", cell]);
         let (reviews, book) = (on("sentiment")?, on("chargen")?);
         println!(
-            "| {cell} | {:.0} | {:.4} | {:.4} | {:.0} | {:.4} |",
+            "| {cell} | {:.1} | {:.4} | {:.4} | {:.1} | {:.4} |",
             number(&reviews, "train_seconds")?,
             number(&reviews, "test_accuracy")?,
             number(&reviews, "test_loss")?,

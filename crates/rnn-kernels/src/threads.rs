@@ -26,7 +26,7 @@ pub(crate) fn each<I: Send>(items: Vec<I>, part: impl Fn(I) + Sync) {
     if items.len() == 0 {
         return part(first);
     }
-    rayon::scope(|scope| {
+    rayon::in_place_scope(|scope| {
         for item in items {
             let part = &part;
             scope.spawn(move |_| part(item));
