@@ -19,23 +19,28 @@ pub(crate) fn over(plan: &Plan, count: usize, elements: usize, part: impl Fn(usi
     each(ranges, |range: std::ops::Range<usize>| range.for_each(&part));
 }
 
-/// The columns of `weight`, `[inner, G·d_hidden]`, that `part` fills panels with: `[panel][inner][vector][lane]`.
+/// The columns of `weight`, `[inner, G·d_hidden]`, that `part` fills panels with:
+/// `[group][inner][panel of the group][vector][lane]`.
 pub(crate) fn columns<T: Float>(plan: &Plan, layer: &Layer<T>, weight: &[T], part: Part) -> Buffer<T> {
     let (lanes, blocks, d_hidden) = (plan.lanes, plan.products.blocks, layer.d_hidden);
     let row = layer.cell.gates() * d_hidden;
     let inner = weight.len() / row;
-    let width = part.width(blocks) * lanes;
-    let mut packed = take::<T>(plan.panels * inner * width);
+    let panel = part.width(blocks) * lanes;
+    let groups = part.groups(blocks, plan.panels);
+    let mut packed = take::<T>(plan.panels * inner * panel);
     let to = Shared(packed.as_mut_ptr());
-    over(plan, plan.panels, inner * row, |p| {
-        // SAFETY: panel p of the buffer, which no other thread has.
-        let panel = unsafe { std::slice::from_raw_parts_mut(to.get().add(p * inner * width), inner * width) };
-        for (i, (_, gate, block)) in part.vectors(blocks).enumerate() {
+    over(plan, groups.count(), inner * row, |group| {
+        let panels = groups.panels(group);
+        let width = panels.len() * panel;
+        // SAFETY: the group's piece of the buffer, which no other thread has.
+        let to = unsafe { std::slice::from_raw_parts_mut(to.get().add(panels.start * inner * panel), inner * width) };
+        let vectors = panels.flat_map(|p| part.vectors(blocks).map(move |(_, gate, block)| (p, gate, block)));
+        for (i, (p, gate, block)) in vectors.enumerate() {
             let unit = (p * blocks + block) * lanes;
             let n = d_hidden.saturating_sub(unit).min(lanes);
             // Without units that only fill up the panel there is nothing to read, and nowhere to read it.
             let from = weight.get(gate * d_hidden + unit..).filter(|_| n > 0).unwrap_or(&[]);
-            run(plan.machine.level, Vectors { from, step: row, n, to: &mut panel[i * lanes..], width, rows: inner });
+            run(plan.machine.level, Vectors { from, step: row, n, to: &mut to[i * lanes..], width, rows: inner });
         }
     });
     packed

@@ -198,6 +198,7 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
                     Given::Dense(x) => multiply::<S>(&Tile {
                         rows: 1,
                         width,
+                        together: width,
                         a: x.as_ptr(),
                         a_row: 0,
                         a_rows: std::ptr::null(),
@@ -207,10 +208,13 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
                         a_block: 0,
                         b: weights,
                         b_step: width * S::LANES,
+                        b_panel: 0,
                         c0: sums,
                         c0_step: 0,
+                        c0_panel: 0,
                         c: sums,
                         c_step: 0,
+                        c_panel: 0,
                     }),
                     Given::Symbol(symbol) => {
                         let weights = weights.add(symbol * width * S::LANES);
@@ -334,6 +338,7 @@ impl<T: Float> Op<T> for DenseOp<'_, T> {
                 multiply::<S>(&Tile {
                     rows: 1,
                     width,
+                    together: width,
                     a: self.x.as_ptr(),
                     a_row: 0,
                     a_rows: std::ptr::null(),
@@ -343,10 +348,13 @@ impl<T: Float> Op<T> for DenseOp<'_, T> {
                     a_block: 0,
                     b: dense.packed.as_ptr().add(first * dense.d_input),
                     b_step: width * S::LANES,
+                    b_panel: 0,
                     c0: dense.bias.as_ptr().add(first),
                     c0_step: 0,
+                    c0_panel: 0,
                     c: tile.as_mut_ptr(),
                     c_step: 0,
+                    c_panel: 0,
                 });
             }
             self.y[first..first + n].copy_from_slice(&tile[..n]);

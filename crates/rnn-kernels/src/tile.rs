@@ -28,6 +28,8 @@ pub(crate) const fn max_rows(registers: usize, width: usize) -> usize {
 pub(crate) struct Tile<T> {
     pub(crate) rows: usize,
     pub(crate) width: usize,
+    /// How many vectors of a row of b, c₀ and c lie side by side: all of them, or 1 or 2 in each of several panels.
+    pub(crate) together: usize,
     /// The first element of a, and from one of its rows to the next;
     pub(crate) a: *const T,
     pub(crate) a_row: usize,
@@ -41,13 +43,30 @@ pub(crate) struct Tile<T> {
     /// From the start of a block of a to that of the next; wraps around for steps back.
     pub(crate) a_block: usize,
     pub(crate) b: *const T,
-    /// From a row of b to the next.
+    /// From a row of b to the next, and from a panel to the next; 0 if all vectors of b lie side by side.
     pub(crate) b_step: usize,
+    pub(crate) b_panel: usize,
     pub(crate) c0: *const T,
     /// From a row of c₀ to the next; 0 gives all rows of c the same start.
     pub(crate) c0_step: usize,
+    pub(crate) c0_panel: usize,
     pub(crate) c: *mut T,
     pub(crate) c_step: usize,
+    pub(crate) c_panel: usize,
+}
+
+impl<T> Tile<T> {
+    /// Where vector `n` of a row of `width` vectors is, if panels are `panel` apart.
+    #[inline(always)]
+    fn vector<S: Simd<T = T>>(&self, width: usize, n: usize, panel: usize) -> usize {
+        if self.together >= width {
+            n * S::LANES
+        } else if self.together == 1 {
+            n * panel
+        } else {
+            n / 2 * panel + n % 2 * S::LANES
+        }
+    }
 }
 
 /// # Safety
@@ -67,22 +86,25 @@ impl<T: Float> Op<T> for Multiply<'_, T> {
     #[inline(always)]
     unsafe fn run<S: Simd<T = T>>(self) {
         macro_rules! by_rows {
-            ($width:literal, $($rows:literal)*) => {
+            ($width:literal, $spread:literal, $($rows:literal)*) => {
                 match self.0.rows {
                     // SAFETY: as for the caller.
                     $($rows if $rows <= max_rows(S::REGISTERS, $width) => unsafe {
-                        fixed::<S, $rows, $width, { sets($rows, $width) }>(self.0)
+                        fixed::<S, $rows, $width, { sets($rows, $width) }, $spread>(self.0)
                     },)*
                     rows => unreachable!("a tile of {rows} rows and {} vectors", $width),
                 }
             };
         }
-        match self.0.width {
-            4 => by_rows!(4, 1 2 3 4 5 6),
-            3 => by_rows!(3, 1 2 3 4 5 6 7 8 9),
-            2 => by_rows!(2, 1 2 3 4 5 6 7 8 9),
-            1 => by_rows!(1, 1 2 3 4 5 6 7 8 9),
-            width => unreachable!("a tile of {width} vectors"),
+        match (self.0.width, self.0.b_panel > 0) {
+            (4, false) => by_rows!(4, false, 1 2 3 4 5 6),
+            (3, false) => by_rows!(3, false, 1 2 3 4 5 6 7 8 9),
+            (2, false) => by_rows!(2, false, 1 2 3 4 5 6 7 8 9),
+            (4, true) => by_rows!(4, true, 1 2 3 4 5 6),
+            (3, true) => by_rows!(3, true, 1 2 3 4 5 6 7 8 9),
+            (2, true) => by_rows!(2, true, 1 2 3 4 5 6 7 8 9),
+            (1, _) => by_rows!(1, false, 1 2 3 4 5 6 7 8 9),
+            (width, _) => unreachable!("a tile of {width} vectors"),
         }
     }
 }
@@ -98,13 +120,13 @@ const fn sets(rows: usize, width: usize) -> usize {
 }
 
 #[inline(always)]
-unsafe fn fixed<S: Simd, const M: usize, const N: usize, const SETS: usize>(tile: &Tile<S::T>) {
+unsafe fn fixed<S: Simd, const M: usize, const N: usize, const SETS: usize, const SPREAD: bool>(tile: &Tile<S::T>) {
     // SAFETY: as for `multiply`.
     unsafe {
         let mut c = [[[S::zero(); N]; M]; SETS];
         for m in 0..M {
             for n in 0..N {
-                c[0][m][n] = S::load(tile.c0.add(m * tile.c0_step + n * S::LANES));
+                c[0][m][n] = S::load(tile.c0.add(m * tile.c0_step + tile.vector::<S>(N, n, tile.c0_panel)));
             }
         }
         let mut rows = [tile.a; M];
@@ -113,17 +135,22 @@ unsafe fn fixed<S: Simd, const M: usize, const N: usize, const SETS: usize>(tile
         }
         let (a_step, b_step) = (tile.a_step, tile.b_step);
         let mut b = tile.b;
+        // Known to the compiler where b's vectors lie side by side.
+        let mut b_at = [0; N];
+        for n in 0..N {
+            b_at[n] = if SPREAD { tile.vector::<S>(N, n, tile.b_panel) } else { n * S::LANES };
+        }
         for block in 0..tile.blocks {
             let mut k = block.wrapping_mul(tile.a_block);
             for _ in 0..tile.len / SETS {
                 for c in &mut c {
-                    multiply_add::<S, M, N>(c, &rows, k, b);
+                    multiply_add::<S, M, N>(c, &rows, k, b, &b_at);
                     k += a_step;
                     b = b.wrapping_add(b_step);
                 }
             }
             for _ in 0..tile.len % SETS {
-                multiply_add::<S, M, N>(&mut c[0], &rows, k, b);
+                multiply_add::<S, M, N>(&mut c[0], &rows, k, b, &b_at);
                 k += a_step;
                 b = b.wrapping_add(b_step);
             }
@@ -134,25 +161,26 @@ unsafe fn fixed<S: Simd, const M: usize, const N: usize, const SETS: usize>(tile
                 for set in &c[1..] {
                     sum = S::add(sum, set[m][n]);
                 }
-                S::store(tile.c.add(m * tile.c_step + n * S::LANES), sum);
+                S::store(tile.c.add(m * tile.c_step + tile.vector::<S>(N, n, tile.c_panel)), sum);
             }
         }
     }
 }
 
-/// `c += a·b` for column `k` of a and the row of b at `b`.
+/// `c += a·b` for column `k` of a and the row of b at `b`, whose vectors are at `b_at`.
 #[inline(always)]
 unsafe fn multiply_add<S: Simd, const M: usize, const N: usize>(
     c: &mut [[S::V; N]; M],
     rows: &[*const S::T; M],
     k: usize,
     b: *const S::T,
+    b_at: &[usize; N],
 ) {
     // SAFETY: as for `multiply`.
     unsafe {
         let mut b_row = [S::zero(); N];
         for n in 0..N {
-            b_row[n] = S::load(b.add(n * S::LANES));
+            b_row[n] = S::load(b.wrapping_add(b_at[n]));
         }
         for m in 0..M {
             let a = S::splat(*rows[m].wrapping_add(k));
@@ -209,9 +237,11 @@ mod tests {
         unsafe fn run<S: Simd<T = f64>>(self) {
             let (blocks, len, a_block, a_step) = (3, 5, 11, 2);
             let mut random = fastrand::Rng::with_seed(1);
-            for width in 1..=WIDTH {
-                for rows in 1..=max_rows(S::REGISTERS, width) {
-                    let row = width * S::LANES;
+            let shapes = (1..=WIDTH).flat_map(|width| [1, 2, width].map(|together| (width, together)));
+            for (width, together) in shapes.filter(|(width, together)| width % together == 0) {
+                for (rows, spread) in (1..=max_rows(S::REGISTERS, width)).flat_map(|rows| [(rows, false), (rows, true)])
+                {
+                    let (row, lanes, side) = (width * S::LANES, S::LANES, together * S::LANES);
                     let mut numbers = |n: usize| -> Vec<f64> { (0..n).map(|_| random.f64() - 0.5).collect() };
                     let (a, b, c0) = (numbers(rows * 40), numbers(blocks * len * row), numbers(rows * row));
                     let mut c = vec![f64::NAN; rows * row];
@@ -219,6 +249,7 @@ mod tests {
                     let tile = Tile {
                         rows,
                         width,
+                        together,
                         a: a.as_ptr(),
                         a_row: 40,
                         a_rows: if rows % 2 == 0 { std::ptr::null() } else { a_rows.as_ptr() },
@@ -227,19 +258,28 @@ mod tests {
                         len,
                         a_block,
                         b: b.as_ptr(),
-                        b_step: row,
+                        b_step: if spread { side } else { row },
+                        b_panel: if spread { blocks * len * side } else { 0 },
                         c0: c0.as_ptr(),
-                        c0_step: row,
+                        c0_step: side,
+                        c0_panel: rows * side,
                         c: c.as_mut_ptr(),
-                        c_step: row,
+                        c_step: side,
+                        c_panel: rows * side,
                     };
                     // SAFETY: the vectors have the sizes that the tile says.
                     unsafe { multiply::<S>(&tile) };
                     for (m, n) in (0..rows).flat_map(|m| (0..row).map(move |n| (m, n))) {
+                        let (panel, column) = (n / lanes / together, n % side);
+                        let b_at = |k: usize| match spread {
+                            true => (panel * blocks * len + k) * side + column,
+                            false => k * row + n,
+                        };
                         let products = (0..blocks * len)
-                            .map(|k| a[m * 40 + (k / len) * a_block + (k % len) * a_step] * b[k * row + n]);
-                        let expected = c0[m * row + n] + products.sum::<f64>();
-                        assert!((c[m * row + n] - expected).abs() < 1e-14, "{rows} rows of {width}");
+                            .map(|k| a[m * 40 + (k / len) * a_block + (k % len) * a_step] * b[b_at(k)]);
+                        let at = (panel * rows + m) * side + column;
+                        let expected = c0[at] + products.sum::<f64>();
+                        assert!((c[at] - expected).abs() < 1e-14, "{rows} rows of {width}, {together} together");
                     }
                 }
             }

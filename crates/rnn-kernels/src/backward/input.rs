@@ -28,6 +28,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                         multiply::<S>(&Tile {
                             rows: end - from,
                             width,
+                            together: width,
                             a: scratch.d_panels.as_ptr().add((from * PANEL + part.offset) * S::LANES),
                             a_row: PANEL * S::LANES,
                             a_rows: std::ptr::null(),
@@ -37,10 +38,13 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                             a_block: rows * PANEL * S::LANES,
                             b: packed.as_ptr().add(first * inner),
                             b_step: width * S::LANES,
+                            b_panel: 0,
                             c0: scratch.zeros.as_ptr(),
                             c0_step: 0,
+                            c0_panel: 0,
                             c: scratch.tile.as_mut_ptr(),
                             c_step: WIDTH * S::LANES,
+                            c_panel: 0,
                         });
                         for m in 0..end - from {
                             let (b, t) = ((from + m) % batch, self.sequence.step(steps.start + (from + m) / batch));

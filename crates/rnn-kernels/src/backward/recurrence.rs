@@ -96,6 +96,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                     multiply::<S>(&Tile {
                         rows: end - from,
                         width,
+                        together: width,
                         a: step.d_panels.add((from * PANEL + part.offset) * S::LANES),
                         a_row: PANEL * S::LANES,
                         a_rows: std::ptr::null(),
@@ -105,10 +106,13 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                         a_block: step.panel,
                         b: packed.as_ptr().add(first * inner),
                         b_step: width * S::LANES,
+                        b_panel: 0,
                         c0: if whole { to } else { scratch.zeros.as_ptr() },
                         c0_step: if whole { step.width } else { 0 },
+                        c0_panel: 0,
                         c: if whole { to } else { scratch.tile.as_mut_ptr() },
                         c_step: if whole { step.width } else { WIDTH * S::LANES },
+                        c_panel: 0,
                     });
                     if whole {
                         continue;

@@ -245,10 +245,13 @@ unsafe fn product<S: Simd>(
     sums: *mut S::T,
     first: bool,
 ) {
-    let (rows, width) = (steps * batch, part.width(blocks));
-    let cut = Cut::new(inner, max_rows(S::REGISTERS, width));
+    let (rows, together) = (steps * batch, part.width(blocks));
     let row = PANEL * S::LANES;
-    for p in 0..panels {
+    let groups = part.groups(blocks, panels);
+    for group in 0..groups.count() {
+        let group = groups.panels(group);
+        let (p, width) = (group.start, group.len() * together);
+        let cut = Cut::new(inner, max_rows(S::REGISTERS, width));
         for tile in 0..cut.tiles {
             let (from, end) = (cut.start(tile), cut.start(tile + 1));
             // SAFETY: the left factor, the chunk's panels and the sums as laid out above.
@@ -257,6 +260,7 @@ unsafe fn product<S: Simd>(
                 multiply::<S>(&Tile {
                     rows: end - from,
                     width,
+                    together,
                     a: left.start.add(from),
                     a_row: 1,
                     a_rows: std::ptr::null(),
@@ -266,10 +270,13 @@ unsafe fn product<S: Simd>(
                     a_block: left.step,
                     b: scratch.d_panels.as_ptr().add(p * rows * row + part.offset * S::LANES),
                     b_step: row,
+                    b_panel: if width > together { rows * row } else { 0 },
                     c0: if first { scratch.zeros.as_ptr() } else { c },
                     c0_step: if first { 0 } else { row },
+                    c0_panel: if first { 0 } else { inner * row },
                     c,
                     c_step: row,
+                    c_panel: inner * row,
                 });
             }
         }

@@ -21,6 +21,8 @@ pub(crate) use rnn::{RnnRelu, RnnTanh};
 use crate::args::Cell;
 use crate::simd::Simd;
 use crate::step::{BackStep, Step};
+use crate::tile::WIDTH;
+use std::ops::Range;
 
 /// Vectors of a panel's row.
 pub(crate) const PANEL: usize = 4;
@@ -91,6 +93,33 @@ impl Part {
     #[inline(always)]
     pub(crate) fn width(self, blocks: usize) -> usize {
         self.gates.len() * blocks
+    }
+
+    /// The panels, in groups whose vectors of this part make a whole row of a tile.
+    #[inline(always)]
+    pub(crate) fn groups(self, blocks: usize, panels: usize) -> Groups {
+        Groups { panels, size: WIDTH / self.width(blocks) }
+    }
+}
+
+/// Panels in groups.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Groups {
+    panels: usize,
+    size: usize,
+}
+
+impl Groups {
+    /// How many there are.
+    #[inline(always)]
+    pub(crate) fn count(self) -> usize {
+        self.panels.div_ceil(self.size)
+    }
+
+    /// The panels of group `i`.
+    #[inline(always)]
+    pub(crate) fn panels(self, i: usize) -> Range<usize> {
+        i * self.size..((i + 1) * self.size).min(self.panels)
     }
 }
 

@@ -104,9 +104,12 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
                 // SAFETY: rows and masks of d_input elements; the buffer has room for all.
                 unsafe { copy_rows::<S>(x_rows, mask, d_input, masked_x, self.part.len()) };
             }
-            let width = part.width(K::BLOCKS);
-            let cut = Cut::new(rows, max_rows(S::REGISTERS, width));
-            for p in 0..plan.panels {
+            let together = part.width(K::BLOCKS);
+            let groups = part.groups(K::BLOCKS, plan.panels);
+            for group in 0..groups.count() {
+                let group = groups.panels(group);
+                let (p, width) = (group.start, group.len() * together);
+                let cut = Cut::new(rows, max_rows(S::REGISTERS, width));
                 for tile in 0..cut.tiles {
                     let (q, end) = (cut.start(tile), cut.start(tile + 1));
                     // SAFETY: the packed weights, biases and panels as the plan has them; rows of d_input elements.
@@ -114,6 +117,7 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
                         multiply::<S>(&Tile {
                             rows: end - q,
                             width,
+                            together,
                             a: std::ptr::null(),
                             a_row: 0,
                             a_rows: x_rows[q..end].as_ptr(),
@@ -121,12 +125,15 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
                             blocks: 1,
                             len: d_input,
                             a_block: 0,
-                            b: packed.as_ptr().add(p * d_input * width * S::LANES),
+                            b: packed.as_ptr().add(p * d_input * together * S::LANES),
                             b_step: width * S::LANES,
+                            b_panel: 0,
                             c0: self.bias.as_ptr().add(p * row + part.offset * S::LANES),
                             c0_step: 0,
+                            c0_panel: row,
                             c: panels.add((p * rows + q) * row + part.offset * S::LANES),
                             c_step: row,
+                            c_panel: rows * row,
                         });
                     }
                 }

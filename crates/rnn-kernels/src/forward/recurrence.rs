@@ -25,21 +25,24 @@ pub(crate) unsafe fn advance<S: Simd, K: Kernel>(
             break;
         }
         let now = || parts.iter().enumerate().filter(move |(_, part)| part.reset == reset);
-        let most = now().map(|(_, part)| max_rows(S::REGISTERS, part.width(K::BLOCKS))).min().unwrap_or(1);
-        let cut = Cut::new(batch, most);
-        for p in 0..plan.panels {
+        // Parts that are done at the same time are of the same width.
+        let Some((_, part)) = now().next() else { continue };
+        let (together, groups) = (part.width(K::BLOCKS), part.groups(K::BLOCKS, plan.panels));
+        for group in 0..groups.count() {
             // To and fro: the weights that one step used last are still in the L1 cache when the next begins.
-            let p = if s.is_multiple_of(2) { p } else { plan.panels - 1 - p };
+            let group = groups.panels(if s.is_multiple_of(2) { group } else { groups.count() - 1 - group });
+            let (p, width) = (group.start, group.len() * together);
+            let cut = Cut::new(batch, max_rows(S::REGISTERS, width));
             for tile in 0..cut.tiles {
                 let (from, to) = (cut.start(tile), cut.start(tile + 1));
                 // SAFETY: rows of the state; the packed weights and panels as the plan has them.
                 unsafe {
                     for (i, part) in now() {
-                        let width = part.width(K::BLOCKS);
                         let c = step.panel_row::<S>(p, from).add(part.offset * S::LANES);
                         multiply::<S>(&Tile {
                             rows: to - from,
                             width,
+                            together,
                             a: left[i].add(from * step.width),
                             a_row: step.width,
                             a_rows: std::ptr::null(),
@@ -47,18 +50,23 @@ pub(crate) unsafe fn advance<S: Simd, K: Kernel>(
                             blocks: 1,
                             len: step.d_hidden,
                             a_block: 0,
-                            b: w_hh[i].as_ptr().add(p * step.d_hidden * width * S::LANES),
+                            b: w_hh[i].as_ptr().add(p * step.d_hidden * together * S::LANES),
                             b_step: width * S::LANES,
+                            b_panel: 0,
                             c0: c,
                             c0_step: PANEL * S::LANES,
+                            c0_panel: step.panel,
                             c,
                             c_step: PANEL * S::LANES,
+                            c_panel: step.panel,
                         });
                     }
-                    if resets && !reset {
-                        K::reset::<S>(step, p, from, to);
-                    } else {
-                        K::finish::<S>(step, p, from, to);
+                    for p in group.clone() {
+                        if resets && !reset {
+                            K::reset::<S>(step, p, from, to);
+                        } else {
+                            K::finish::<S>(step, p, from, to);
+                        }
                     }
                 }
             }
