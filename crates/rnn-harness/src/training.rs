@@ -11,6 +11,7 @@ pub use batches::Batches;
 use crate::Failure;
 use crate::optim::OptimizerConfig;
 use crate::progress::Progress;
+use burn::optim::ModuleOptimizer;
 use burn::tensor::Tensor;
 use burn::train::logger::InMemoryMetricLogger;
 use burn::train::{
@@ -172,22 +173,28 @@ where
     fn fit(
         &self,
         components: TrainingComponents<M>,
-        mut learner: Learner<M>,
+        learner: Learner<M>,
         train: TrainLoader<M>,
         _: ValidLoader<M>,
         first_epoch: usize,
     ) -> (M, SupervisedTrainingEventProcessor<M>) {
         let interrupter = &components.interrupter;
+        // Not the learner's own steps: it keeps the old model until it has the new one, so that every step copies all
+        // weights before it changes them.
+        let mut model = learner.model();
+        drop(learner);
+        let mut optimizer = self.optimizer.init();
         let mut progress = Progress::new(self.unit, components.num_epochs, self.steps);
         for epoch in first_epoch..=components.num_epochs {
-            let result = self.epoch(epoch, &mut learner, &train, interrupter, &mut progress);
+            let result;
+            (model, result) = self.epoch(epoch, model, &mut optimizer, &train, interrupter, &mut progress);
             progress.end();
             let mut outcome = self.outcome.lock().unwrap_or_else(|e| e.into_inner());
             match result {
                 Ok(Some(stats)) => {
                     outcome.epochs.push(stats);
                     let mut hook = self.after_epoch.lock().unwrap_or_else(|e| e.into_inner());
-                    if let Err(failure) = (*hook)(&learner.model().valid(), &stats) {
+                    if let Err(failure) = (*hook)(&model.valid(), &stats) {
                         outcome.failure = Some(failure);
                         break;
                     }
@@ -202,7 +209,7 @@ where
                 break;
             }
         }
-        (learner.model(), components.event_processor)
+        (model, components.event_processor)
     }
 }
 
@@ -211,11 +218,12 @@ impl<H> Strategy<H> {
     fn epoch<M>(
         &self,
         epoch: usize,
-        learner: &mut Learner<M>,
+        mut model: M,
+        optimizer: &mut ModuleOptimizer,
         train: &TrainLoader<M>,
         interrupter: &Interrupter,
         progress: &mut Progress,
-    ) -> Result<Option<EpochStats>, Failure>
+    ) -> (M, Result<Option<EpochStats>, Failure>)
     where
         M: LearnerModel + TrainStep<Output = StepOutput>,
     {
@@ -223,22 +231,27 @@ impl<H> Strategy<H> {
         let mut totals = Totals::default();
         progress.begin_epoch(epoch);
         for batch in train.iter() {
-            let output = learner.train_step(batch.map_err(Failure::failed)?);
-            learner.lr_step();
-            let grads = self.optimizer.clipped(|| learner.model(), output.grads);
-            learner.optimizer_step(grads);
+            let batch = match batch {
+                Ok(batch) => batch,
+                Err(error) => return (model, Err(Failure::failed(error))),
+            };
+            let output = TrainStep::step(&model, batch);
+            let grads = self.optimizer.clipped(&model, output.grads);
+            model = model.optimize(optimizer, self.optimizer.learning_rate.into(), grads);
             let due = progress.step(output.item.items as u64);
             totals.pending.push(output.item);
             if due {
                 let (loss, accuracy) = totals.read();
-                progress.show(loss, &format!("accuracy {accuracy:.4}"))?;
+                if let Err(failure) = progress.show(loss, &format!("accuracy {accuracy:.4}")) {
+                    return (model, Err(failure));
+                }
             }
             if interrupter.should_stop() {
-                return Ok(None);
+                return (model, Ok(None));
             }
         }
         let (loss, accuracy) = totals.read();
-        Ok(Some(EpochStats { epoch, loss, accuracy, seconds: start.elapsed().as_secs_f64() }))
+        (model, Ok(Some(EpochStats { epoch, loss, accuracy, seconds: start.elapsed().as_secs_f64() })))
     }
 }
 

@@ -106,7 +106,7 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
         let logits = model.logits(inputs(&batch, args.bits, &selected.device));
         let loss = loss(logits, targets(&batch, args.bits, &selected.device));
         let grads = GradientsParams::from_grads(loss.backward(), &model);
-        let grads = config.optimizer.clipped(|| model.clone(), grads);
+        let grads = config.optimizer.clipped(&model, grads);
         model = optimizer.step(config.optimizer.learning_rate, model, grads);
         step += 1;
         if step % CHECK_EVERY == 0 || step == args.steps {

@@ -104,9 +104,9 @@ impl OptimizerArgs {
 
 impl OptimizerConfig {
     /// The gradients of `module` as the optimizer is to have them.
-    pub fn clipped<M: Module>(&self, module: impl FnOnce() -> M, grads: GradientsParams) -> GradientsParams {
+    pub fn clipped<M: Module>(&self, module: &M, grads: GradientsParams) -> GradientsParams {
         match self.clip_norm {
-            Some(norm) => clip_grad_norm(&module(), grads, norm).0,
+            Some(norm) => clip_grad_norm(module, grads, norm).0,
             None => grads,
         }
     }
@@ -161,7 +161,7 @@ mod tests {
         for (t, x) in [2.0, -1.0, 0.5].into_iter().enumerate() {
             let loss = model.w.val().mul_scalar(x).sum();
             let grads = GradientsParams::from_grads(loss.backward(), &model);
-            let grads = config.clipped(|| model.clone(), grads);
+            let grads = config.clipped(&model, grads);
             model = optimizer.step(config.learning_rate, model, grads);
             want -= 0.1 * expected(x, t as i32 + 1);
             let found: f32 = model.w.val().into_scalar();
