@@ -8,7 +8,7 @@ use crate::cell::Cell;
 use crate::config::{DropoutMasks, RecurrentConfig};
 use crate::ops::Zoneout;
 use burn::module::Param;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 
 const INPUT: u64 = 0;
 const RECURRENT: u64 = 1;
@@ -82,9 +82,7 @@ impl Dropout {
         let width = |which| if which == ZONEOUT { self.weight_hh.dims()[0] } else { d_hidden };
         let draw = |(which, &p): (u64, &f64)| match self.key {
             None => Zoneout::Mean(p),
-            Some(key) => Zoneout::Drawn(
-                self.draw(key.child(which), [time, batch, width(which)], |u| if u < p { 1.0 } else { 0.0 }),
-            ),
+            Some(key) => Zoneout::Drawn(self.draw(key.child(which), [time, batch, width(which)], p, [1.0, 0.0])),
         };
         (ZONEOUT..).zip(ps).map(draw).collect()
     }
@@ -116,14 +114,17 @@ impl Dropout {
 
     /// 0 with probability p, else 1/(1−p).
     fn mask<const D: usize>(&self, key: Key, p: f64, shape: [usize; D]) -> Tensor<D> {
-        let scale = 1.0 / (1.0 - p);
-        self.draw(key, shape, |u| if u < p { 0.0 } else { scale })
+        self.draw(key, shape, p, [0.0, 1.0 / (1.0 - p)])
     }
 
-    fn draw<const D: usize>(&self, key: Key, shape: [usize; D], value: impl Fn(f64) -> f64) -> Tensor<D> {
-        let values: Vec<f64> = key.uniforms(shape.iter().product()).map(value).collect();
-        let options = (&self.weight_hh.device().inner(), self.weight_hh.dtype());
-        let mask = Tensor::from_data(TensorData::new(values, shape), options);
+    /// The first value with probability p, else the second.
+    fn draw<const D: usize>(&self, key: Key, shape: [usize; D], p: f64, [drawn, other]: [f64; 2]) -> Tensor<D> {
+        let (n, dtype) = (shape.iter().product(), self.weight_hh.dtype());
+        let data = match dtype {
+            DType::F32 => TensorData::new(key.choose(n, p, drawn as f32, other as f32), shape),
+            _ => TensorData::new(key.choose(n, p, drawn, other), shape),
+        };
+        let mask = Tensor::from_data(data, (&self.weight_hh.device().inner(), dtype));
         // Masks are constants; they only join the graph of the weights.
         if self.weight_hh.is_autodiff() { mask.autodiff() } else { mask }
     }

@@ -40,6 +40,22 @@ impl Key {
         blocks.flat_map(|[a, b, c, d]| [unit(a, b), unit(c, d)]).take(count)
     }
 
+    /// `below` where one of `count` numbers of [`uniforms`](Self::uniforms) is below `p`, else `other`.
+    pub(crate) fn choose<E: Copy>(self, count: usize, p: f64, below: E, other: E) -> Vec<E> {
+        // The numbers are whole multiples of 2⁻⁵³, so this is the same comparison, exactly.
+        let bound = (p * (1u64 << 53) as f64).ceil() as u64;
+        let mut chosen = Vec::with_capacity(count.next_multiple_of(2 * LANES));
+        for first in (0..count.div_ceil(2) as u64).step_by(LANES) {
+            let [a, b, c, d] = philox_lanes(first, self.0);
+            // By index: the processor would guess a branch wrong as often as dropout drops.
+            let choice = |high, low| [other, below][usize::from(bits(high, low) < bound)];
+            let pairs: [[E; 2]; LANES] = std::array::from_fn(|i| [choice(a[i], b[i]), choice(c[i], d[i])]);
+            chosen.extend_from_slice(pairs.as_flattened());
+        }
+        chosen.truncate(count);
+        chosen
+    }
+
     /// `count` numbers of the standard normal distribution (Box and Muller, 1958).
     pub fn normals(self, count: usize) -> impl Iterator<Item = f64> {
         let blocks = (0..count.div_ceil(2) as u64)
@@ -64,10 +80,38 @@ impl Key {
     }
 }
 
+/// 53 random bits.
+fn bits(high: u32, low: u32) -> u64 {
+    (u64::from(high) << 32 | u64::from(low)) >> 11
+}
+
 /// 53 random bits as a number in `[0, 1)`.
 fn unit(high: u32, low: u32) -> f64 {
-    let bits = (u64::from(high) << 32 | u64::from(low)) >> 11;
-    bits as f64 / (1u64 << 53) as f64
+    bits(high, low) as f64 / (1u64 << 53) as f64
+}
+
+/// Blocks that are made at once, in vectors.
+const LANES: usize = 16;
+
+/// The blocks of numbers from block `first` on, word by word.
+fn philox_lanes(first: u64, mut k: [u32; 2]) -> [[u32; LANES]; 4] {
+    let mut c = [[0; LANES]; 4];
+    for lane in 0..LANES {
+        let block = first + lane as u64;
+        (c[0][lane], c[1][lane]) = (block as u32, (block >> 32) as u32);
+    }
+    for _ in 0..10 {
+        for lane in 0..LANES {
+            let p0 = 0xD251_1F53_u64 * u64::from(c[0][lane]);
+            let p1 = 0xCD9E_8D57_u64 * u64::from(c[2][lane]);
+            c[0][lane] = (p1 >> 32) as u32 ^ c[1][lane] ^ k[0];
+            c[1][lane] = p1 as u32;
+            c[2][lane] = (p0 >> 32) as u32 ^ c[3][lane] ^ k[1];
+            c[3][lane] = p0 as u32;
+        }
+        k = [k[0].wrapping_add(0x9E37_79B9), k[1].wrapping_add(0xBB67_AE85)];
+    }
+    c
 }
 
 /// Ten rounds of Philox on four 32-bit words.
@@ -94,6 +138,15 @@ mod tests {
             philox4x32([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0]),
             [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
         );
+    }
+
+    #[test]
+    fn choices_are_those_of_the_numbers() {
+        for (count, p) in [(0, 0.5), (1, 0.2), (31, 0.2), (33, 1.0 / 3.0), (1000, 0.999), (100, 0.0), (100, 1.0)] {
+            let key = Key::new(count as u64 + 7);
+            let expected: Vec<bool> = key.uniforms(count).map(|u| u < p).collect();
+            assert_eq!(key.choose(count, p, true, false), expected);
+        }
     }
 
     #[test]
