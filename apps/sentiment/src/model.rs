@@ -67,7 +67,7 @@ impl ModelConfig {
 impl Model {
     /// Ids `[batch, tokens]` to one logit a review, `[batch]`: above 0 is positive. Dropout acts when a key is given.
     pub fn logits(&self, ids: Tensor<2, Int>, dropout: Option<Key>) -> Tensor<1> {
-        let words = self.embedding.forward(ids); // [batch, tokens, embedding]
+        let words = rnn_core::embedding(self.embedding.weight.val(), ids); // [batch, tokens, embedding]
         let (_, state) = self.layer.forward(words, None, dropout);
         self.dense.forward(state.hidden(self.direction)).squeeze_dim(1)
     }

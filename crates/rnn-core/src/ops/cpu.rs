@@ -6,6 +6,7 @@
 //! gradient checkpointing, a probe that listens, and any dtype but f32 and f64.
 
 mod backend;
+mod embedding;
 mod given;
 mod node;
 
@@ -21,6 +22,7 @@ use burn::backend::autodiff::ops::{Backward, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, DispatchKindConversion, DispatchTensor, TensorMetadata};
 use burn::tensor::{DType, Shape, Tensor};
+pub(crate) use embedding::embedding;
 use given::{Counts, Given, Kept};
 use node::{LastGrads, LastNode, SequenceNode, State};
 use rnn_kernels as kernels;

@@ -1,0 +1,121 @@
+//! Rows of a table, and the table's gradient in one buffer.
+
+use super::backend::{Cpu, Value};
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, DispatchKindConversion, DispatchTensor};
+use burn::tensor::{DType, Int, Tensor};
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// `None` where the table lies elsewhere or is of another dtype than f32 and f64.
+pub(crate) fn embedding(weight: &Tensor<2>, ids: &Tensor<2, Int>) -> Option<Tensor<3>> {
+    let call = Call { weight, ids };
+    match weight.dtype() {
+        DType::F32 => call.on_any::<f32>(),
+        DType::F64 => call.on_any::<f64>(),
+        _ => None,
+    }
+}
+
+struct Call<'a> {
+    weight: &'a Tensor<2>,
+    ids: &'a Tensor<2, Int>,
+}
+
+/// An element type on all of these backends.
+macro_rules! on_any {
+    ($($T:ty)*) => {$(
+        impl OnAny<$T> for Call<'_> {
+            fn on_any(&self) -> Option<Tensor<3>> {
+                let rows: Option<Tensor<3>> = None;
+                #[cfg(feature = "flex")]
+                let rows = rows.or_else(|| self.on::<burn::backend::Flex, $T>());
+                #[cfg(feature = "ndarray")]
+                #[expect(deprecated, reason = "supported as long as Burn has it")]
+                let rows = rows.or_else(|| self.on::<burn::backend::NdArray, $T>());
+                rows
+            }
+        }
+    )*};
+}
+trait OnAny<T> {
+    fn on_any(&self) -> Option<Tensor<3>>;
+}
+on_any!(f32 f64);
+
+impl Call<'_> {
+    fn on_any<T>(&self) -> Option<Tensor<3>>
+    where
+        Self: OnAny<T>,
+    {
+        OnAny::on_any(self)
+    }
+
+    fn on<B: Cpu, T: Value<B>>(&self) -> Option<Tensor<3>>
+    where
+        DispatchTensor: DispatchKindConversion<B> + DispatchKindConversion<Autodiff<B, NoCheckpointing>>,
+    {
+        type Ad<B> = Autodiff<B, NoCheckpointing>;
+        if !self.weight.is_autodiff() {
+            let weight = B::contiguous(self.weight.clone().try_into_primitive::<B>().ok()?);
+            return Some(Tensor::from_primitive::<B>(self.ids().rows::<B, T>(&weight)));
+        }
+        let weight = self.weight.clone().try_into_primitive::<Ad<B>>().ok()?;
+        let ids = self.ids();
+        let rows = ids.rows::<B, T>(&B::contiguous(weight.primitive().clone()));
+        let prep = Node::<T>(PhantomData).prepare::<NoCheckpointing>([weight.node()]).compute_bound().stateful();
+        Some(Tensor::from_primitive::<Ad<B>>(match prep {
+            OpsKind::Tracked(prep) => prep.finish(ids, rows),
+            OpsKind::UnTracked(prep) => prep.finish(rows),
+        }))
+    }
+
+    fn ids(&self) -> Ids {
+        let [[n, d], [batch, time]] = [self.weight.dims(), self.ids.dims()];
+        let row = |(at, id): (usize, i64)| {
+            let row = usize::try_from(id).ok().filter(|&id| id < n);
+            row.unwrap_or_else(|| panic!("id {id} at [{}, {}]: the table has {n} rows", at / time, at % time))
+        };
+        let rows = self.ids.to_data().iter::<i64>().enumerate().map(row).collect();
+        Ids { rows, shape: [batch, time, d], n }
+    }
+}
+
+/// Which rows of a table of `n` make up `[batch, time, d]`.
+#[derive(Debug, Clone)]
+struct Ids {
+    rows: Arc<[usize]>,
+    shape: [usize; 3],
+    n: usize,
+}
+
+impl Ids {
+    fn rows<B: Cpu, T: Value<B>>(&self, weight: &FloatTensor<B>) -> FloatTensor<B> {
+        let (d, weight) = (self.shape[2], T::slice(weight));
+        let mut rows = Vec::with_capacity(self.rows.len() * d);
+        self.rows.iter().for_each(|row| rows.extend_from_slice(&weight[row * d..][..d]));
+        T::tensor(rows, self.shape)
+    }
+}
+
+#[derive(Debug)]
+struct Node<T>(PhantomData<T>);
+
+impl<B: Cpu, T: Value<B>> Backward<B, 1> for Node<T> {
+    type State = Ids;
+
+    fn backward(self, ops: Ops<Ids, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = B::contiguous(grads.consume::<B>(&ops.node));
+        let Ids { rows, shape: [.., d], n } = ops.state;
+        let [Some(parent)] = ops.parents else { return };
+        let mut table = vec![T::ZERO; n * d];
+        for (row, grad) in rows.iter().zip(T::slice(&grad).chunks_exact(d.max(1))) {
+            table[row * d..][..d].iter_mut().zip(grad).for_each(|(sum, &grad)| *sum += grad);
+        }
+        grads.register::<B>(parent.id, T::tensor(table, [n, d]));
+    }
+}
