@@ -94,6 +94,7 @@ fn unit(high: u32, low: u32) -> f64 {
 const LANES: usize = 16;
 
 /// The blocks of numbers from block `first` on, word by word.
+#[expect(clippy::needless_range_loop, reason = "loops over lanes become vectors")]
 fn philox_lanes(first: u64, mut k: [u32; 2]) -> [[u32; LANES]; 4] {
     let mut c = [[0; LANES]; 4];
     for lane in 0..LANES {
