@@ -6,8 +6,9 @@ use burn::nn::{Embedding, Linear};
 use burn::tensor::{Device, Int, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Direction, Key, Preset, RnnError};
+use rnn_harness::Failure;
 use rnn_harness::options::DropoutConfig;
-use rnn_harness::training::StepOutput;
+use rnn_harness::training::{Batches, EpochStats, StepOutput, evaluate};
 use serde::{Deserialize, Serialize};
 
 /// Every size of the model; saved with a run.
@@ -70,6 +71,44 @@ impl Model {
         let words = rnn_core::embedding(self.embedding.weight.val(), ids); // [batch, tokens, embedding]
         let (_, state) = self.layer.forward(words, None, dropout);
         self.dense.forward(state.hidden(self.direction)).squeeze_dim(1)
+    }
+}
+
+/// Elements of all words' input products together that a test may make: 256 MB.
+const LARGEST_LOOK_UP: usize = 1 << 26;
+
+/// A model that looks up each word's input product, for a test of many reviews.
+struct Evaluator {
+    layer: AnyRecurrent,
+    dense: Linear,
+    direction: Direction,
+}
+
+impl Model {
+    /// The loss and accuracy over `batches`, with a progress line.
+    pub fn test(&self, batches: &Batches<Batch>) -> Result<EpochStats, Failure> {
+        let (words, units) = (self.embedding.weight.dims()[0], self.dense.weight.dims()[0]);
+        if words.saturating_mul(units) > LARGEST_LOOK_UP / 4 {
+            return evaluate(self, batches, "reviews");
+        }
+        let layer = self.layer.over_embedding(self.embedding.weight.val()).map_err(Failure::failed)?;
+        evaluate(&Evaluator { layer, dense: self.dense.clone(), direction: self.direction }, batches, "reviews")
+    }
+}
+
+impl InferenceStep for Evaluator {
+    type Input = Batch;
+    type Output = StepOutput;
+
+    fn step(&self, batch: Batch) -> StepOutput {
+        let ids: Vec<u32> = batch.ids.to_data().iter::<u32>().collect();
+        let state = match self.layer.try_forward_symbols(&ids, batch.ids.dims(), None) {
+            Ok((_, state)) => state,
+            Err(error) => panic!("{error}"),
+        };
+        let logits = self.dense.forward(state.hidden(self.direction)).squeeze_dim(1);
+        let loss = loss(logits.clone(), batch.labels.clone());
+        output(loss, logits, batch.labels)
     }
 }
 

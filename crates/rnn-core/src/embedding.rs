@@ -1,5 +1,8 @@
-//! Rows of a table.
+//! Rows of a table, and a layer that looks up what it would make of them.
 
+use crate::cell::Cell;
+use crate::{AnyRecurrent, Recurrent, RnnError};
+use burn::module::Param;
 use burn::tensor::{Int, Tensor};
 
 /// The rows of `weight`, `[n, d]`, that `ids`, `[batch, time]`, name: `[batch, time, d]`, as `burn::nn::Embedding` gives
@@ -28,10 +31,48 @@ pub fn embedding(weight: Tensor<2>, ids: Tensor<2, Int>) -> Tensor<3> {
     burn::tensor::module::embedding(weight, ids)
 }
 
+impl<C: Cell> Recurrent<C> {
+    /// The layer over the ids themselves: [`forward_symbols`](Self::forward_symbols) of it gives what this layer gives
+    /// for the rows of `table`, `[n, d_input]`, that the ids name.
+    ///
+    /// `E·W_ih` is made here once, `[n, gates·d_hidden]` for each direction of the first layer, and a word's input product
+    /// is looked up from then on. For evaluation: it saves half of the arithmetic where the words are more than n. It is
+    /// a copy, and dropout of the input, which acts on features, is not for it.
+    ///
+    /// # Errors
+    /// A table that is not `d_input` wide.
+    pub fn over_embedding(&self, table: Tensor<2>) -> Result<Self, RnnError> {
+        let [n, width] = table.dims();
+        if width != self.config.d_input {
+            return Err(RnnError::InputSize { expected: self.config.d_input, found: width });
+        }
+        let mut layer = self.clone();
+        layer.config.d_input = n;
+        for weights in layer.layers.iter_mut().take(self.config.direction.count()) {
+            weights.weight_ih = Param::from_tensor(table.clone().matmul(weights.weight_ih.val()));
+        }
+        Ok(layer)
+    }
+}
+
+impl AnyRecurrent {
+    /// The layer over the ids themselves.
+    ///
+    /// # Errors
+    /// As [`Recurrent::over_embedding`].
+    pub fn over_embedding(&self, table: Tensor<2>) -> Result<Self, RnnError> {
+        Ok(match self {
+            AnyRecurrent::Rnn(layer) => AnyRecurrent::Rnn(layer.over_embedding(table)?),
+            AnyRecurrent::Lstm(layer) => AnyRecurrent::Lstm(layer.over_embedding(table)?),
+            AnyRecurrent::Gru(layer) => AnyRecurrent::Gru(layer.over_embedding(table)?),
+        })
+    }
+}
+
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use super::*;
-    use crate::Key;
+    use crate::{Direction, Key, LstmCell, RecurrentConfig};
     use burn::tensor::{Device, TensorData};
 
     const SHAPE: [usize; 3] = [3, 40, 5];
@@ -65,6 +106,23 @@ mod tests {
             assert_eq!(ours, theirs);
             our_gradient.assert_approx_eq::<f32>(&their_gradient, burn::tensor::Tolerance::absolute(1e-5));
         }
+    }
+
+    #[test]
+    fn a_layer_over_the_table_gives_what_it_gives_for_its_rows() {
+        let device = Device::default();
+        let config = RecurrentConfig { direction: Direction::Bidirectional, ..RecurrentConfig::<LstmCell>::new(5, 6) };
+        let layer = config.with_num_layers(2).init(Key::new(4), &device);
+        let table = Tensor::<2>::random([7, 5], burn::tensor::Distribution::Default, &device);
+        let ids: [u32; 8] = [6, 0, 3, 3, 1, 6, 2, 5];
+        let rows =
+            embedding(table.clone(), Tensor::<1, Int>::from_ints(ids.map(|id| id as i32), &device).reshape([2, 4]));
+        let expected = layer.forward(rows).sequence.into_data();
+        let folded = layer.over_embedding(table).expect("as wide");
+        let found = folded.forward_symbols(&ids, [2, 4], Default::default()).sequence.into_data();
+        found.assert_approx_eq::<f32>(&expected, burn::tensor::Tolerance::absolute(1e-6));
+        let error = layer.over_embedding(Tensor::zeros([7, 4], &device)).expect_err("too narrow");
+        assert_eq!(error.to_string(), RnnError::InputSize { expected: 5, found: 4 }.to_string());
     }
 
     #[test]

@@ -6,7 +6,6 @@ use crate::run::Trained;
 use rnn_core::Key;
 use rnn_harness::device::DeviceArgs;
 use rnn_harness::options::RunArgs;
-use rnn_harness::training::evaluate;
 use rnn_harness::{Failure, json_line};
 use serde::Serialize;
 
@@ -45,7 +44,7 @@ pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
     let model = &trained.config.model;
     let encoded = Encoded::new(&reviews.test, &trained.vocabulary, model.num_words, model.tokens);
     let batches = encoded.batches(TEST_BATCH, None, Key::new(0), &selected.device);
-    let tested = evaluate(&trained.model, &batches, "reviews")?;
+    let tested = trained.model.test(&batches)?;
     println!("{}", verdict(&reviews.source, &tested, reviews.test.len()));
     if args.json {
         json_line(&Metrics {

@@ -10,7 +10,7 @@ use rnn_harness::device::DeviceArgs;
 use rnn_harness::optim::{OptimizerArgs, OptimizerName};
 use rnn_harness::options::{DropoutArgs, cell_parser, check_size, size};
 use rnn_harness::run_dir::RunDir;
-use rnn_harness::training::{EpochStats, evaluate, fit};
+use rnn_harness::training::{EpochStats, fit};
 use rnn_harness::{Failure, json_line};
 use serde::Serialize;
 
@@ -160,7 +160,7 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     };
     let (model, epochs) = fit(model, &config.optimizer, config.epochs, batches, "reviews", after_epoch)
         .inspect_err(|_| run.discard_without_model())?;
-    let tested = evaluate(&model, &test, "reviews")?;
+    let tested = model.test(&test)?;
 
     let last = epochs.last().ok_or_else(|| Failure::failed("training made no epoch"))?;
     let metrics = Metrics {
