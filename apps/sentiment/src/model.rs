@@ -106,9 +106,7 @@ impl InferenceStep for Evaluator {
             Ok((_, state)) => state,
             Err(error) => panic!("{error}"),
         };
-        let logits = self.dense.forward(state.hidden(self.direction)).squeeze_dim(1);
-        let loss = loss(logits.clone(), batch.labels.clone());
-        output(loss, logits, batch.labels)
+        judged(self.dense.forward(state.hidden(self.direction)).squeeze_dim(1), batch.labels)
     }
 }
 
@@ -149,10 +147,12 @@ impl InferenceStep for Model {
     type Output = StepOutput;
 
     fn step(&self, batch: Batch) -> StepOutput {
-        let logits = self.logits(batch.ids, None);
-        let loss = loss(logits.clone(), batch.labels.clone());
-        output(loss, logits, batch.labels)
+        judged(self.logits(batch.ids, None), batch.labels)
     }
+}
+
+fn judged(logits: Tensor<1>, labels: Tensor<1, Int>) -> StepOutput {
+    output(loss(logits.clone(), labels.clone()), logits, labels)
 }
 
 fn output(loss: Tensor<1>, logits: Tensor<1>, labels: Tensor<1, Int>) -> StepOutput {

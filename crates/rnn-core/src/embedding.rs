@@ -37,7 +37,7 @@ impl<C: Cell> Recurrent<C> {
     ///
     /// `E·W_ih` is made here once, `[n, gates·d_hidden]` for each direction of the first layer, and a word's input product
     /// is looked up from then on. For evaluation: it saves half of the arithmetic where the words are more than n. It is
-    /// a copy, and dropout of the input, which acts on features, is not for it.
+    /// a copy, through which no gradient reaches the table, and dropout of the input, which acts on features, is not for it.
     ///
     /// # Errors
     /// A table that is not `d_input` wide.
@@ -49,7 +49,7 @@ impl<C: Cell> Recurrent<C> {
         let mut layer = self.clone();
         layer.config.d_input = n;
         for weights in layer.layers.iter_mut().take(self.config.direction.count()) {
-            weights.weight_ih = Param::from_tensor(table.clone().matmul(weights.weight_ih.val()));
+            weights.weight_ih = Param::from_tensor(table.clone().matmul(weights.weight_ih.val()).detach());
         }
         Ok(layer)
     }
@@ -123,6 +123,17 @@ mod tests {
         found.assert_approx_eq::<f32>(&expected, burn::tensor::Tolerance::absolute(1e-6));
         let error = layer.over_embedding(Tensor::zeros([7, 4], &device)).expect_err("too narrow");
         assert_eq!(error.to_string(), RnnError::InputSize { expected: 5, found: 4 }.to_string());
+    }
+
+    #[test]
+    fn a_layer_that_trains_can_be_put_over_a_table() {
+        let device = Device::default().autodiff();
+        let layer = RecurrentConfig::<LstmCell>::new(5, 6).init(Key::new(4), &device);
+        let table = Tensor::<2>::ones([7, 5], &device).require_grad();
+        let folded = layer.over_embedding(table.clone()).expect("as wide");
+        let sum = folded.forward_symbols(&[3, 6], [1, 2], Default::default()).sequence.sum();
+        // The table's products are a copy.
+        assert!(table.grad(&sum.backward()).is_none());
     }
 
     #[test]
