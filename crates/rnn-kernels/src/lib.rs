@@ -61,6 +61,7 @@ mod pool;
 mod simd;
 mod step;
 mod stepper;
+mod team;
 mod threads;
 mod tile;
 

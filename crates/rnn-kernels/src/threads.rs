@@ -2,13 +2,15 @@
 //! number only.
 
 use crate::simd::Level;
+use crate::team;
+use std::sync::{Mutex, PoisonError};
 
 /// Where kernels run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Machine {
     /// The instruction set.
     pub level: Level,
-    /// The most threads; they are rayon's. The result depends on this number, in its last digits, and on nothing else.
+    /// The most threads. The result depends on this number, in its last digits, and on nothing else.
     pub threads: usize,
 }
 
@@ -19,20 +21,14 @@ impl Default for Machine {
     }
 }
 
-/// Runs `part` on each item, all but the first on other threads.
+/// Runs `part` on each item, the first here and each of the others on a thread of its own.
 pub(crate) fn each<I: Send>(items: Vec<I>, part: impl Fn(I) + Sync) {
-    let mut items = items.into_iter();
-    let Some(first) = items.next() else { return };
-    if items.len() == 0 {
-        return part(first);
+    let items: Vec<_> = items.into_iter().map(|item| Mutex::new(Some(item))).collect();
+    let take = |i: usize| items[i].lock().unwrap_or_else(PoisonError::into_inner).take();
+    match items.len() {
+        1 => take(0).into_iter().for_each(part),
+        count => team::run(count, &|i| take(i).into_iter().for_each(&part)),
     }
-    rayon::in_place_scope(|scope| {
-        for item in items {
-            let part = &part;
-            scope.spawn(move |_| part(item));
-        }
-        part(first);
-    });
 }
 
 /// A pointer that parts on several threads write through, each to its own elements.
