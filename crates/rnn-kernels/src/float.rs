@@ -48,16 +48,13 @@ pub(crate) mod sealed {
         const ROUNDER: Self;
         /// log₂ e.
         const LOG2_E: Self;
-        /// The leading bits of ln 2, few enough that their product with an exponent is exact.
-        const LN_2_HIGH: Self;
-        /// The rest of ln 2.
-        const LN_2_LOW: Self;
-        /// `eˣ` is infinite above.
-        const EXP_MAX: Self;
-        /// `eˣ` is as good as 0 below, and its scale still a normal number.
-        const EXP_MIN: Self;
-        /// 1/n! from n = 2 on: the series of `eʳ − 1 − r`, to full precision for |r| ≤ ln 2 / 2.
-        const EXP_SERIES: &'static [Self];
+        /// `2ʸ` is infinite from here on.
+        const EXP2_MAX: Self;
+        /// `2ʸ` is a normal number from here on.
+        const EXP2_MIN: Self;
+        /// The polynomial Q of `2ᶠ − 1 = f·Q(f)` for |f| ≤ ½, lowest power first. It interpolates at the Chebyshev nodes;
+        /// its relative error is 2·10⁻⁸ in `f32` and 5·10⁻¹⁷ in `f64`.
+        const EXP2_SERIES: &'static [Self];
         /// tanh is 1 to all digits above.
         const TANH_MAX: Self;
     }
@@ -100,11 +97,10 @@ impl sealed::Levels for f32 {
 
     const ROUNDER: f32 = 12_582_912.0; // 1.5·2²³
     const LOG2_E: f32 = std::f32::consts::LOG2_E;
-    const LN_2_HIGH: f32 = 355.0 / 512.0;
-    const LN_2_LOW: f32 = (std::f64::consts::LN_2 - 0.693_359_375) as f32;
-    const EXP_MAX: f32 = 88.8;
-    const EXP_MIN: f32 = -87.3;
-    const EXP_SERIES: &'static [f32] = &[1.0 / 2.0, 1.0 / 6.0, 1.0 / 24.0, 1.0 / 120.0, 1.0 / 720.0, 1.0 / 5040.0];
+    const EXP2_MAX: f32 = 128.0;
+    const EXP2_MIN: f32 = -126.0;
+    const EXP2_SERIES: &'static [f32] =
+        &[std::f32::consts::LN_2, 0.240_226_5, 0.055_503_57, 0.009_618_083, 0.001_339_086_3, 0.000_154_531_63];
     const TANH_MAX: f32 = 10.0;
 }
 
@@ -119,23 +115,20 @@ impl sealed::Levels for f64 {
 
     const ROUNDER: f64 = 6_755_399_441_055_744.0; // 1.5·2⁵²
     const LOG2_E: f64 = std::f64::consts::LOG2_E;
-    const LN_2_HIGH: f64 = 0x2c5c85fdi64 as f64 / (1i64 << 30) as f64; // the first 30 bits after the point
-    const LN_2_LOW: f64 = 8.893134238886677e-10;
-    const EXP_MAX: f64 = 710.0;
-    const EXP_MIN: f64 = -708.0;
-    const EXP_SERIES: &'static [f64] = &[
-        1.0 / 2.0,
-        1.0 / 6.0,
-        1.0 / 24.0,
-        1.0 / 120.0,
-        1.0 / 720.0,
-        1.0 / 5_040.0,
-        1.0 / 40_320.0,
-        1.0 / 362_880.0,
-        1.0 / 3_628_800.0,
-        1.0 / 39_916_800.0,
-        1.0 / 479_001_600.0,
-        1.0 / 6_227_020_800.0,
+    const EXP2_MAX: f64 = 1024.0;
+    const EXP2_MIN: f64 = -1022.0;
+    const EXP2_SERIES: &'static [f64] = &[
+        std::f64::consts::LN_2,
+        0.24022650695910097,
+        0.0555041086648216,
+        0.009618129107606888,
+        0.0013333558146416936,
+        0.0001540353044173605,
+        1.525273382983612e-05,
+        1.321544258792169e-06,
+        1.0178062445845774e-07,
+        7.072585949269223e-09,
+        4.4549605981865186e-10,
     ];
     const TANH_MAX: f64 = 20.0;
 }

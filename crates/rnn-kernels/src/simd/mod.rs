@@ -10,7 +10,7 @@ mod x86;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 
-use crate::float::Float;
+use crate::float::{Float, sealed::Levels};
 use std::sync::OnceLock;
 
 /// One instruction set for one element type.
@@ -58,8 +58,35 @@ pub trait Simd: Copy + Send + Sync + 'static {
     unsafe fn at_most(x: Self::V, bound: Self::V) -> Self::V;
     /// `a` where `x > 0`, else (also where `x` is NaN) zero.
     unsafe fn where_positive(x: Self::V, a: Self::V) -> Self::V;
-    /// `2ⁿ`, where `t` is `Float::ROUNDER + n` for a whole n; infinite for the n one above the largest exponent.
-    unsafe fn exp2(t: Self::V) -> Self::V;
+    /// `|x|`.
+    unsafe fn abs(x: Self::V) -> Self::V;
+    /// `size`, which is not negative, with the sign of `x`.
+    unsafe fn with_sign_of(size: Self::V, x: Self::V) -> Self::V;
+    /// `2ⁿ` for the n of [`split`](Self::split); infinite for the n one above the largest exponent.
+    unsafe fn exp2(n: Self::V) -> Self::V;
+
+    /// `y`, or the nearest number from which [`split`](Self::split) and [`scale`](Self::scale) lead to `2ʸ`.
+    #[inline(always)]
+    unsafe fn within_exp2(y: Self::V) -> Self::V {
+        // SAFETY: as for the caller.
+        unsafe { Self::at_most(Self::at_least(y, Self::splat(Self::T::EXP2_MIN)), Self::splat(Self::T::EXP2_MAX)) }
+    }
+    /// n and f with `y = n + f`, n whole and |f| ≤ ½; n in a form of its own, here as `ROUNDER + n`.
+    #[inline(always)]
+    unsafe fn split(y: Self::V) -> (Self::V, Self::V) {
+        // SAFETY: as for the caller.
+        unsafe {
+            let rounder = Self::splat(Self::T::ROUNDER);
+            let n = Self::add(y, rounder);
+            (n, Self::sub(y, Self::sub(n, rounder)))
+        }
+    }
+    /// `v·2ⁿ` for the n of [`split`](Self::split) and a positive v.
+    #[inline(always)]
+    unsafe fn scale(v: Self::V, n: Self::V) -> Self::V {
+        // SAFETY: as for the caller.
+        unsafe { Self::mul(v, Self::exp2(n)) }
+    }
 
     /// Calls `op` as a function of its own, so that its code stands once.
     unsafe fn call<O: Op<Self::T>>(op: O) -> O::Output;
@@ -93,7 +120,7 @@ pub enum Level {
     Neon,
     /// AVX2 and FMA: 256-bit vectors.
     Avx2,
-    /// AVX-512F: 512-bit vectors.
+    /// AVX-512F and DQ: 512-bit vectors.
     Avx512,
 }
 
@@ -114,7 +141,8 @@ impl Level {
             if avx2 {
                 levels.push(Level::Avx2);
             }
-            if avx2 && std::arch::is_x86_feature_detected!("avx512f") {
+            let dq = std::arch::is_x86_feature_detected!("avx512dq");
+            if avx2 && dq && std::arch::is_x86_feature_detected!("avx512f") {
                 levels.push(Level::Avx512);
             }
         }

@@ -10,7 +10,7 @@ pub struct Neon<T>(PhantomData<T>);
 
 macro_rules! neon {
     ($t:ty, $v:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
-     $div:ident, $sqrt:ident, $fma:ident, $fms:ident, $gt:ident, $lt:ident, $select:ident, $shift:ident, $iadd:ident,
+     $div:ident, $sqrt:ident, $fma:ident, $fms:ident, $abs:ident, $gt:ident, $lt:ident, $select:ident, $shift:ident, $iadd:ident,
      $isplat:ident, $to_bits:ident, $from_bits:ident) => {
         impl Simd for Neon<$t> {
             type T = $t;
@@ -111,10 +111,20 @@ macro_rules! neon {
                 }
             }
             #[inline(always)]
-            unsafe fn exp2(t: $v) -> $v {
+            unsafe fn abs(x: $v) -> $v {
+                // SAFETY: NEON is part of the target.
+                unsafe { $abs(x) }
+            }
+            #[inline(always)]
+            unsafe fn with_sign_of(size: $v, x: $v) -> $v {
+                // SAFETY: NEON is part of the target.
+                unsafe { $select($to_bits($splat(-0.0)), x, size) }
+            }
+            #[inline(always)]
+            unsafe fn exp2(n: $v) -> $v {
                 // SAFETY: NEON is part of the target.
                 unsafe {
-                    let shifted = $shift::<{ <$t>::MANTISSA_DIGITS as i32 - 1 }>($to_bits(t));
+                    let shifted = $shift::<{ <$t>::MANTISSA_DIGITS as i32 - 1 }>($to_bits(n));
                     $from_bits($iadd(shifted, $isplat(<$t>::to_bits(1.0))))
                 }
             }
@@ -136,6 +146,7 @@ neon!(
     vsqrtq_f32,
     vfmaq_f32,
     vfmsq_f32,
+    vabsq_f32,
     vcgtq_f32,
     vcltq_f32,
     vbslq_f32,
@@ -159,6 +170,7 @@ neon!(
     vsqrtq_f64,
     vfmaq_f64,
     vfmsq_f64,
+    vabsq_f64,
     vcgtq_f64,
     vcltq_f64,
     vbslq_f64,

@@ -89,10 +89,18 @@ macro_rules! portable {
                 std::array::from_fn(|i| if x[i] > 0.0 { a[i] } else { 0.0 })
             }
             #[inline(always)]
-            unsafe fn exp2(t: Self::V) -> Self::V {
+            unsafe fn abs(x: Self::V) -> Self::V {
+                x.map(<$t>::abs)
+            }
+            #[inline(always)]
+            unsafe fn with_sign_of(size: Self::V, x: Self::V) -> Self::V {
+                std::array::from_fn(|i| size[i].copysign(x[i]))
+            }
+            #[inline(always)]
+            unsafe fn exp2(n: Self::V) -> Self::V {
                 let one = <$t>::to_bits(1.0);
                 std::array::from_fn(|i| {
-                    <$t>::from_bits((t[i].to_bits() << (<$t>::MANTISSA_DIGITS - 1)).wrapping_add(one))
+                    <$t>::from_bits((n[i].to_bits() << (<$t>::MANTISSA_DIGITS - 1)).wrapping_add(one))
                 })
             }
         }

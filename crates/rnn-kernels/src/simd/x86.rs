@@ -23,8 +23,8 @@ pub unsafe fn run_avx2<T: Float, O: Op<T>>(op: O) -> O::Output {
 }
 
 /// # Safety
-/// The machine must have AVX2, FMA and AVX-512F.
-#[target_feature(enable = "avx2,fma,avx512f")]
+/// The machine must have AVX2, FMA, AVX-512F and AVX-512DQ.
+#[target_feature(enable = "avx2,fma,avx512f,avx512dq")]
 #[inline(never)]
 pub unsafe fn run_avx512<T: Float, O: Op<T>>(op: O) -> O::Output {
     // SAFETY: as for the caller.
@@ -140,12 +140,36 @@ impl Simd for Avx512<f32> {
         unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(x, _mm512_setzero_ps()), a) }
     }
     #[inline(always)]
-    unsafe fn exp2(t: __m512) -> __m512 {
+    unsafe fn abs(x: __m512) -> __m512 {
         // SAFETY: the level is there.
+        unsafe { _mm512_abs_ps(x) }
+    }
+    #[inline(always)]
+    unsafe fn with_sign_of(size: __m512, x: __m512) -> __m512 {
+        // SAFETY: the level is there.
+        unsafe { _mm512_or_ps(size, _mm512_and_ps(x, _mm512_set1_ps(-0.0))) }
+    }
+    #[inline(always)]
+    unsafe fn within_exp2(y: __m512) -> __m512 {
+        y
+    }
+    #[inline(always)]
+    unsafe fn split(y: __m512) -> (__m512, __m512) {
+        // SAFETY: the level is there. What is left of ±∞ is 0.
         unsafe {
-            let shifted = _mm512_slli_epi32::<23>(_mm512_castps_si512(t));
-            _mm512_castsi512_ps(_mm512_add_epi32(shifted, _mm512_set1_epi32(1f32.to_bits() as i32)))
+            let f = _mm512_reduce_ps::<{ _MM_FROUND_TO_NEAREST_INT }>(y);
+            (_mm512_sub_ps(y, f), f)
         }
+    }
+    #[inline(always)]
+    unsafe fn scale(v: __m512, n: __m512) -> __m512 {
+        // SAFETY: the level is there.
+        unsafe { _mm512_scalef_ps(v, n) }
+    }
+    #[inline(always)]
+    unsafe fn exp2(n: __m512) -> __m512 {
+        // SAFETY: the level is there.
+        unsafe { _mm512_scalef_ps(_mm512_set1_ps(1.0), n) }
     }
 }
 
@@ -190,12 +214,36 @@ impl Simd for Avx512<f64> {
         unsafe { _mm512_maskz_mov_pd(_mm512_cmp_pd_mask::<_CMP_GT_OQ>(x, _mm512_setzero_pd()), a) }
     }
     #[inline(always)]
-    unsafe fn exp2(t: __m512d) -> __m512d {
+    unsafe fn abs(x: __m512d) -> __m512d {
         // SAFETY: the level is there.
+        unsafe { _mm512_abs_pd(x) }
+    }
+    #[inline(always)]
+    unsafe fn with_sign_of(size: __m512d, x: __m512d) -> __m512d {
+        // SAFETY: the level is there.
+        unsafe { _mm512_or_pd(size, _mm512_and_pd(x, _mm512_set1_pd(-0.0))) }
+    }
+    #[inline(always)]
+    unsafe fn within_exp2(y: __m512d) -> __m512d {
+        y
+    }
+    #[inline(always)]
+    unsafe fn split(y: __m512d) -> (__m512d, __m512d) {
+        // SAFETY: the level is there. What is left of ±∞ is 0.
         unsafe {
-            let shifted = _mm512_slli_epi64::<52>(_mm512_castpd_si512(t));
-            _mm512_castsi512_pd(_mm512_add_epi64(shifted, _mm512_set1_epi64(1f64.to_bits() as i64)))
+            let f = _mm512_reduce_pd::<{ _MM_FROUND_TO_NEAREST_INT }>(y);
+            (_mm512_sub_pd(y, f), f)
         }
+    }
+    #[inline(always)]
+    unsafe fn scale(v: __m512d, n: __m512d) -> __m512d {
+        // SAFETY: the level is there.
+        unsafe { _mm512_scalef_pd(v, n) }
+    }
+    #[inline(always)]
+    unsafe fn exp2(n: __m512d) -> __m512d {
+        // SAFETY: the level is there.
+        unsafe { _mm512_scalef_pd(_mm512_set1_pd(1.0), n) }
     }
 }
 
@@ -240,10 +288,20 @@ impl Simd for Avx2<f32> {
         unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(x, _mm256_setzero_ps()), a) }
     }
     #[inline(always)]
-    unsafe fn exp2(t: __m256) -> __m256 {
+    unsafe fn abs(x: __m256) -> __m256 {
+        // SAFETY: the level is there.
+        unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), x) }
+    }
+    #[inline(always)]
+    unsafe fn with_sign_of(size: __m256, x: __m256) -> __m256 {
+        // SAFETY: the level is there.
+        unsafe { _mm256_or_ps(size, _mm256_and_ps(x, _mm256_set1_ps(-0.0))) }
+    }
+    #[inline(always)]
+    unsafe fn exp2(n: __m256) -> __m256 {
         // SAFETY: the level is there.
         unsafe {
-            let shifted = _mm256_slli_epi32::<23>(_mm256_castps_si256(t));
+            let shifted = _mm256_slli_epi32::<23>(_mm256_castps_si256(n));
             _mm256_castsi256_ps(_mm256_add_epi32(shifted, _mm256_set1_epi32(1f32.to_bits() as i32)))
         }
     }
@@ -290,10 +348,20 @@ impl Simd for Avx2<f64> {
         unsafe { _mm256_and_pd(_mm256_cmp_pd::<_CMP_GT_OQ>(x, _mm256_setzero_pd()), a) }
     }
     #[inline(always)]
-    unsafe fn exp2(t: __m256d) -> __m256d {
+    unsafe fn abs(x: __m256d) -> __m256d {
+        // SAFETY: the level is there.
+        unsafe { _mm256_andnot_pd(_mm256_set1_pd(-0.0), x) }
+    }
+    #[inline(always)]
+    unsafe fn with_sign_of(size: __m256d, x: __m256d) -> __m256d {
+        // SAFETY: the level is there.
+        unsafe { _mm256_or_pd(size, _mm256_and_pd(x, _mm256_set1_pd(-0.0))) }
+    }
+    #[inline(always)]
+    unsafe fn exp2(n: __m256d) -> __m256d {
         // SAFETY: the level is there.
         unsafe {
-            let shifted = _mm256_slli_epi64::<52>(_mm256_castpd_si256(t));
+            let shifted = _mm256_slli_epi64::<52>(_mm256_castpd_si256(n));
             _mm256_castsi256_pd(_mm256_add_epi64(shifted, _mm256_set1_epi64x(1f64.to_bits() as i64)))
         }
     }
