@@ -1,5 +1,6 @@
 //! Rounds of A B A B …: the contestants take turns, so that a machine whose speed drifts slows all of them alike, and the
-//! figure that counts is the median over the rounds of the quotient.
+//! figure that counts is the median over the rounds of the quotient. A turn of short work begins with a call off the clock:
+//! whose turn it was before has had the caches, and its threads may still spin.
 
 use super::load::{ALLOWED, Watch, wait_for_idle};
 use super::row::{Row, Series};
@@ -10,6 +11,8 @@ use std::time::{Duration, Instant};
 const SHORTEST: f64 = 0.02;
 /// A call that takes longer is warm after one.
 const SLOW: f64 = 0.5;
+/// A call that takes longer hardly feels whose turn it was before.
+const LONG: f64 = 0.1;
 /// The quartiles of the quotients may lie so far apart.
 const MOST_SPREAD: f64 = 0.3;
 /// Rounds from which on a spread says anything.
@@ -61,13 +64,14 @@ pub fn measure(row: Row, mut contestants: Vec<Contestant>, effort: Effort, busy:
     if let Some(refused) = refused_before(busy) {
         return Ok(row.refuse(refused));
     }
-    let mut calls = vec![1; contestants.len()];
+    // How often each is called in its turn, and whether once more off the clock.
+    let mut turns = vec![(1, false); contestants.len()];
     if effort.warm {
-        for (contestant, calls) in contestants.iter_mut().zip(&mut calls) {
+        for (contestant, turn) in contestants.iter_mut().zip(&mut turns) {
             let first = (contestant.sample)(1)?;
             // What takes long has no more to gain from a second call before the clock counts.
             let once = if first > SLOW { first } else { (contestant.sample)(1)? };
-            *calls = (SHORTEST / once).ceil().clamp(1.0, 100_000.0) as u64;
+            *turn = ((SHORTEST / once).ceil().clamp(1.0, 100_000.0) as u64, once < LONG);
         }
     }
     let mut figures = vec![Vec::new(); contestants.len()];
@@ -76,7 +80,10 @@ pub fn measure(row: Row, mut contestants: Vec<Contestant>, effort: Effort, busy:
         if round >= effort.least_rounds && start.elapsed() >= effort.budget {
             break;
         }
-        for ((contestant, &calls), figures) in contestants.iter_mut().zip(&calls).zip(&mut figures) {
+        for ((contestant, &(calls, warm)), figures) in contestants.iter_mut().zip(&turns).zip(&mut figures) {
+            if warm {
+                (contestant.sample)(1)?;
+            }
             figures.push((contestant.sample)(calls)?);
         }
     }
@@ -141,6 +148,25 @@ mod tests {
         let row = measure(row, vec![contestant("a"), contestant("b")], effort(), Busy::Ignore).expect("measured");
         assert_eq!(*order.borrow(), ["a", "b", "a", "b", "a", "b", "a", "b"]);
         assert_eq!(row.series[1].figures.len(), 4);
+    }
+
+    #[test]
+    fn a_turn_of_short_work_begins_with_a_call_off_the_clock() {
+        let calls = std::cell::RefCell::new(Vec::new());
+        let contestant = |seconds: f64| {
+            let calls = &calls;
+            Contestant::new("x", OURS, move |n| {
+                calls.borrow_mut().push((seconds, n));
+                Ok(seconds)
+            })
+        };
+        let effort = Effort { least_rounds: 2, warm: true, ..effort() };
+        let row = Row::new("layers", "x", 1, Unit::Time);
+        let row = measure(row, vec![contestant(0.005), contestant(0.2)], effort, Busy::Ignore).expect("measured");
+        let of = |seconds: f64| -> Vec<u64> { calls.borrow().iter().filter(|c| c.0 == seconds).map(|c| c.1).collect() };
+        assert_eq!(of(0.005), [1, 1, 1, 4, 1, 4]);
+        assert_eq!(of(0.2), [1, 1, 1, 1]);
+        assert_eq!(row.series[0].figures.len(), 2);
     }
 
     #[test]
