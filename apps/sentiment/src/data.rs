@@ -40,8 +40,8 @@ pub fn encode(text: &str, vocabulary: &Vocabulary, num_words: usize, tokens: usi
 }
 
 /// Ids end to end as `[batch, tokens]`.
-pub fn tensor(ids: Vec<u32>, tokens: usize, device: &Device) -> Tensor<2, Int> {
-    let ids: Vec<i32> = ids.into_iter().map(|id| id as i32).collect();
+pub fn tensor(ids: &[u32], tokens: usize, device: &Device) -> Tensor<2, Int> {
+    let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
     let shape = [ids.len() / tokens, tokens];
     Tensor::from_data(TensorData::new(ids, shape), device)
 }
@@ -68,7 +68,8 @@ impl Encoded {
             let ids = indices.iter().flat_map(row).copied().collect();
             let labels: Vec<i32> = indices.iter().map(|&i| i32::from(data.labels[i])).collect();
             Batch {
-                ids: tensor(ids, data.tokens, &device),
+                ids,
+                tokens: data.tokens,
                 labels: Tensor::from_data(TensorData::new(labels, [indices.len()]), &device),
                 dropout: dropout.child(step),
             }

@@ -1,6 +1,7 @@
 //! Rows of a table, and a layer that looks up what it would make of them.
 
 use crate::cell::Cell;
+use crate::layer::check_place;
 use crate::{AnyRecurrent, Recurrent, RnnError};
 use burn::module::Param;
 use burn::tensor::{Int, Tensor};
@@ -8,7 +9,7 @@ use burn::tensor::{Int, Tensor};
 /// The rows of `weight`, `[n, d]`, that `ids`, `[batch, time]`, name: `[batch, time, d]`, as `burn::nn::Embedding` gives
 /// them.
 ///
-/// On `flex` and `ndarray` the gradient of the table is made in one buffer, in which the rows that were named are added
+/// On `flex` and `ndarray`, in f32 and f64 and without gradient checkpointing, the gradient of the table is made in one buffer, in which the rows that were named are added
 /// up in their order; Burn's own is made and copied once more, and for a table of 20,000 words that is a good part of a
 /// training step. Elsewhere it is Burn's.
 ///
@@ -22,7 +23,7 @@ use burn::tensor::{Int, Tensor};
 /// ```
 ///
 /// # Panics
-/// On an id that is negative or not below n.
+/// On `flex` and `ndarray`, on an id that is negative or not below n; a GPU does not look.
 pub fn embedding(weight: Tensor<2>, ids: Tensor<2, Int>) -> Tensor<3> {
     #[cfg(feature = "kernels")]
     if let Some(rows) = crate::ops::cpu::embedding(&weight, &ids) {
@@ -36,23 +37,35 @@ impl<C: Cell> Recurrent<C> {
     /// for the rows of `table`, `[n, d_input]`, that the ids name.
     ///
     /// `E·W_ih` is made here once, `[n, gates·d_hidden]` for each direction of the first layer, and a word's input product
-    /// is looked up from then on. For evaluation: it saves half of the arithmetic where the words are more than n. It is
-    /// a copy, through which no gradient reaches the table, and dropout of the input, which acts on features, is not for it.
+    /// is looked up from then on: the input product of the first layer is saved where the words are more than n. For
+    /// evaluation: the products are a copy that does not train, and dropout of the input, which acts on features, is off.
     ///
     /// # Errors
-    /// A table that is not `d_input` wide.
+    /// A table that is not `d_input` wide, or of another device or dtype than the layer; weights that are not those that
+    /// the configuration says.
     pub fn over_embedding(&self, table: Tensor<2>) -> Result<Self, RnnError> {
         let [n, width] = table.dims();
         if width != self.config.d_input {
-            return Err(RnnError::InputSize { expected: self.config.d_input, found: width });
+            return Err(RnnError::TableWidth { expected: self.config.d_input, found: width });
         }
+        self.check_weights()?;
         let mut layer = self.clone();
         layer.config.d_input = n;
+        layer.config.dropout = 0.0;
         for weights in layer.layers.iter_mut().take(self.config.direction.count()) {
-            weights.weight_ih = Param::from_tensor(table.clone().matmul(weights.weight_ih.val()).detach());
+            let weight = weights.weight_ih.val();
+            check_place("the table", &table, &weight)?;
+            let products = untracked(&table).matmul(untracked(&weight));
+            let products = if weight.is_autodiff() { Tensor::from_inner(products) } else { products };
+            weights.weight_ih = Param::from_tensor(products).set_require_grad(false);
         }
         Ok(layer)
     }
+}
+
+/// The values alone.
+fn untracked(tensor: &Tensor<2>) -> Tensor<2> {
+    if tensor.is_autodiff() { tensor.clone().inner() } else { tensor.clone() }
 }
 
 impl AnyRecurrent {
@@ -100,6 +113,11 @@ mod tests {
 
     #[test]
     fn rows_and_gradient_are_those_of_burn() {
+        #[cfg(feature = "kernels")]
+        for device in [Device::default(), Device::default().autodiff()] {
+            let ids = Tensor::from_ints([[1, 0]], &device);
+            assert!(crate::ops::cpu::embedding(&Tensor::zeros([7, 5], &device), &ids).is_some(), "Burn's own");
+        }
         for twice in [false, true] {
             let (ours, our_gradient) = rows_and_gradient(embedding, twice);
             let (theirs, their_gradient) = rows_and_gradient(burn::tensor::module::embedding, twice);
@@ -118,11 +136,17 @@ mod tests {
         let rows =
             embedding(table.clone(), Tensor::<1, Int>::from_ints(ids.map(|id| id as i32), &device).reshape([2, 4]));
         let expected = layer.forward(rows).sequence.into_data();
-        let folded = layer.over_embedding(table).expect("as wide");
+        let folded = layer.over_embedding(table.clone()).expect("as wide");
         let found = folded.forward_symbols(&ids, [2, 4], Default::default()).sequence.into_data();
         found.assert_approx_eq::<f32>(&expected, burn::tensor::Tolerance::absolute(1e-6));
         let error = layer.over_embedding(Tensor::zeros([7, 4], &device)).expect_err("too narrow");
-        assert_eq!(error.to_string(), RnnError::InputSize { expected: 5, found: 4 }.to_string());
+        assert_eq!(error, RnnError::TableWidth { expected: 5, found: 4 });
+        let error = layer.over_embedding(table.cast(burn::tensor::FloatDType::F64)).expect_err("another dtype");
+        assert_eq!(error.to_string(), "the table is F64, but the layer's weights are F32");
+        let mut other = layer.clone();
+        other.layers[0].weight_ih = Param::from_tensor(Tensor::zeros([6, 24], &device));
+        let error = other.over_embedding(Tensor::zeros([7, 5], &device)).expect_err("other weights");
+        assert!(matches!(error, RnnError::WeightShape { .. }), "{error}");
     }
 
     #[test]
@@ -132,8 +156,15 @@ mod tests {
         let table = Tensor::<2>::ones([7, 5], &device).require_grad();
         let folded = layer.over_embedding(table.clone()).expect("as wide");
         let sum = folded.forward_symbols(&[3, 6], [1, 2], Default::default()).sequence.sum();
-        // The table's products are a copy.
-        assert!(table.grad(&sum.backward()).is_none());
+        // The table's products are a copy, and do not train.
+        let grads = sum.backward();
+        assert!(table.grad(&grads).is_none());
+        assert!(folded.layers[0].weight_ih.val().grad(&grads).is_none());
+        assert!(folded.layers[0].weight_hh.val().grad(&grads).is_some());
+        // A table that trains does not make a plain layer one that does.
+        let plain = RecurrentConfig::<LstmCell>::new(5, 6).init(Key::new(4), &Device::default());
+        let folded = plain.over_embedding(table).expect("as wide");
+        assert!(!folded.layers[0].weight_ih.val().is_autodiff());
     }
 
     #[test]

@@ -90,6 +90,14 @@ pub enum RnnError {
         /// The input's last dimension.
         found: usize,
     },
+    /// A table of vectors is not `d_input` wide.
+    #[error("the table's rows have {found} numbers, but the layer was made for d_input = {expected}")]
+    TableWidth {
+        /// The layer's `d_input`.
+        expected: usize,
+        /// The table's second dimension.
+        found: usize,
+    },
     /// There are not as many symbols as rows and steps.
     #[error("{found} symbols were given, expected one a row and step: {batch}·{time}")]
     SymbolCount {

@@ -230,7 +230,7 @@ impl<C: Cell> Recurrent<C> {
     }
 
     /// The weights are public; whoever replaces some is told here if they do not fit.
-    fn check_weights(&self) -> Result<(), RnnError> {
+    pub(crate) fn check_weights(&self) -> Result<(), RnnError> {
         let config = &self.config;
         let directions = config.direction.count();
         if self.layers.len() != directions * config.d_hidden.len() {
@@ -392,7 +392,11 @@ fn check_state(
     check_place("initial state", state, weight)
 }
 
-fn check_place<const D: usize>(what: &'static str, tensor: &Tensor<D>, weight: &Tensor<2>) -> Result<(), RnnError> {
+pub(crate) fn check_place<const D: usize>(
+    what: &'static str,
+    tensor: &Tensor<D>,
+    weight: &Tensor<2>,
+) -> Result<(), RnnError> {
     // Device equality ignores autodiff: an untracked input goes with tracked weights. Where both are tracked, they must
     // keep their graphs in the same way.
     let both = tensor.is_autodiff() && weight.is_autodiff();

@@ -74,7 +74,7 @@ impl Totals {
     }
 }
 
-/// The mean loss and accuracy of `model` over all `batches`, with a progress line if `show`.
+/// The mean loss and accuracy of `model` over all `batches`, with a progress line.
 ///
 /// # Errors
 /// A loss that is not finite.

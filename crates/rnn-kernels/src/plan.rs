@@ -1,7 +1,7 @@
 //! How a layer's work on a sequence is laid out: panels, chunks of steps, rows per thread. Forward and backward of the
 //! same sequence have the same plan.
 
-use crate::args::{Counted, Layer, MaskedOutput, Sequence, products};
+use crate::args::{Counted, Input, Layer, MaskedOutput, Sequence, products};
 use crate::cell::{PANEL, Products};
 use crate::float::Float;
 use crate::simd::lanes;
@@ -38,7 +38,8 @@ impl Plan {
         let units = products.blocks * lanes;
         let panels = layer.d_hidden.div_ceil(units);
         let &Sequence { batch, time, .. } = sequence;
-        let work = batch * time * (layer.d_input + layer.d_hidden) * layer.cell.gates() * layer.d_hidden;
+        let d_input = if let Input::Dense { .. } = sequence.input { layer.d_input } else { 0 };
+        let work = batch * time * (d_input + layer.d_hidden) * layer.cell.gates() * layer.d_hidden;
         let threads = if work < SMALL { 1 } else { machine.threads.min(batch / ROWS_PER_THREAD).max(1) };
         let parts = (0..threads).map(|i| i * batch / threads..(i + 1) * batch / threads).collect();
         Plan { machine, lanes, products, panels, width: panels * units, parts }

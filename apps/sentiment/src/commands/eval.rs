@@ -44,7 +44,7 @@ pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
     let model = &trained.config.model;
     let encoded = Encoded::new(&reviews.test, &trained.vocabulary, model.num_words, model.tokens);
     let batches = encoded.batches(TEST_BATCH, None, Key::new(0), &selected.device);
-    let tested = trained.model.test(&batches)?;
+    let tested = trained.model.test(&batches, model.tokens)?;
     println!("{}", verdict(&reviews.source, &tested, reviews.test.len()));
     if args.json {
         json_line(&Metrics {

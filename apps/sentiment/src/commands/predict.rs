@@ -98,6 +98,6 @@ fn lines(reader: impl Read + 'static, name: String) -> impl Iterator<Item = Resu
 fn probability(trained: &Trained, review: &str, device: &Device) -> f64 {
     let sizes = &trained.config.model;
     let ids = encode(review, &trained.vocabulary, sizes.num_words, sizes.tokens);
-    let logit: f32 = trained.model.logits(tensor(ids, sizes.tokens, device), None).into_scalar();
+    let logit: f32 = trained.model.logits(tensor(&ids, sizes.tokens, device), None).into_scalar();
     1.0 / (1.0 + (-f64::from(logit)).exp())
 }

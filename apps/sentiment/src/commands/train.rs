@@ -160,7 +160,7 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     };
     let (model, epochs) = fit(model, &config.optimizer, config.epochs, batches, "reviews", after_epoch)
         .inspect_err(|_| run.discard_without_model())?;
-    let tested = model.test(&test)?;
+    let tested = model.test(&test, tokens)?;
 
     let last = epochs.last().ok_or_else(|| Failure::failed("training made no epoch"))?;
     let metrics = Metrics {

@@ -5,6 +5,19 @@
 //! normalisation, projections, a cell's own vectors, clips, activations other than the usual ones, cells of one's own,
 //! gradient checkpointing, a probe that listens, and any dtype but f32 and f64.
 
+/// On whichever backend the tensors are.
+macro_rules! on_any {
+    ($call:expr, $T:ty) => {{
+        let outcome = None;
+        #[cfg(feature = "flex")]
+        let outcome = outcome.or_else(|| $call.on::<burn::backend::Flex, $T>());
+        #[cfg(feature = "ndarray")]
+        #[expect(deprecated, reason = "supported as long as Burn has it")]
+        let outcome = outcome.or_else(|| $call.on::<burn::backend::NdArray, $T>());
+        outcome
+    }};
+}
+
 mod backend;
 mod embedding;
 mod given;
@@ -28,19 +41,6 @@ use node::{LastGrads, LastNode, SequenceNode, State};
 use rnn_kernels as kernels;
 use std::marker::PhantomData;
 use std::sync::Arc;
-
-/// On whichever backend the tensors are.
-macro_rules! on_any {
-    ($call:expr, $T:ty) => {{
-        let outcome: Outcome = None;
-        #[cfg(feature = "flex")]
-        let outcome = outcome.or_else(|| $call.on::<burn::backend::Flex, $T>());
-        #[cfg(feature = "ndarray")]
-        #[expect(deprecated, reason = "supported as long as Burn has it")]
-        let outcome = outcome.or_else(|| $call.on::<burn::backend::NdArray, $T>());
-        outcome
-    }};
-}
 
 /// One layer and direction over `input`: the hidden states of all steps,
 /// `[time, batch, d_hidden]`, and the state after each row's last step. `None` where there is no kernel for it.

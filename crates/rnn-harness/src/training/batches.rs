@@ -31,6 +31,11 @@ impl<B> Batches<B> {
         Self { items, batch: batch.max(1), shuffle, epoch: AtomicUsize::new(0), make: Arc::new(make) }
     }
 
+    /// Items in an epoch.
+    pub fn items(&self) -> usize {
+        self.items
+    }
+
     /// Steps in an epoch.
     pub fn steps(&self) -> usize {
         self.items.div_ceil(self.batch)

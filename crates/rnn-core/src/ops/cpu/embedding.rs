@@ -15,8 +15,8 @@ use std::sync::Arc;
 pub(crate) fn embedding(weight: &Tensor<2>, ids: &Tensor<2, Int>) -> Option<Tensor<3>> {
     let call = Call { weight, ids };
     match weight.dtype() {
-        DType::F32 => call.on_any::<f32>(),
-        DType::F64 => call.on_any::<f64>(),
+        DType::F32 => on_any!(call, f32),
+        DType::F64 => on_any!(call, f64),
         _ => None,
     }
 }
@@ -26,35 +26,7 @@ struct Call<'a> {
     ids: &'a Tensor<2, Int>,
 }
 
-/// An element type on all of these backends.
-macro_rules! on_any {
-    ($($T:ty)*) => {$(
-        impl OnAny<$T> for Call<'_> {
-            fn on_any(&self) -> Option<Tensor<3>> {
-                let rows: Option<Tensor<3>> = None;
-                #[cfg(feature = "flex")]
-                let rows = rows.or_else(|| self.on::<burn::backend::Flex, $T>());
-                #[cfg(feature = "ndarray")]
-                #[expect(deprecated, reason = "supported as long as Burn has it")]
-                let rows = rows.or_else(|| self.on::<burn::backend::NdArray, $T>());
-                rows
-            }
-        }
-    )*};
-}
-trait OnAny<T> {
-    fn on_any(&self) -> Option<Tensor<3>>;
-}
-on_any!(f32 f64);
-
 impl Call<'_> {
-    fn on_any<T>(&self) -> Option<Tensor<3>>
-    where
-        Self: OnAny<T>,
-    {
-        OnAny::on_any(self)
-    }
-
     fn on<B: Cpu, T: Value<B>>(&self) -> Option<Tensor<3>>
     where
         DispatchTensor: DispatchKindConversion<B> + DispatchKindConversion<Autodiff<B, NoCheckpointing>>,
