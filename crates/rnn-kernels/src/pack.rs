@@ -34,41 +34,41 @@ pub(crate) fn columns<T: Float>(plan: &Plan, layer: &Layer<T>, weight: &[T], par
         let width = panels.len() * panel;
         // SAFETY: the group's piece of the buffer, which no other thread has.
         let to = unsafe { std::slice::from_raw_parts_mut(to.get().add(panels.start * inner * panel), inner * width) };
-        let vectors = panels.flat_map(|p| part.vectors(blocks).map(move |(_, gate, block)| (p, gate, block)));
-        for (i, (p, gate, block)) in vectors.enumerate() {
-            let unit = (p * blocks + block) * lanes;
-            let n = d_hidden.saturating_sub(unit).min(lanes);
-            // Without units that only fill up the panel there is nothing to read, and nowhere to read it.
-            let from = weight.get(gate * d_hidden + unit..).filter(|_| n > 0).unwrap_or(&[]);
-            run(plan.machine.level, Vectors { from, step: row, n, to: &mut to[i * lanes..], width, rows: inner });
+        // Each vector's first element in a row of the weights, and how many elements it has: those of units that only fill
+        // up the panel have none.
+        let mut vectors = [(0, 0); WIDTH];
+        let all = panels.flat_map(|p| part.vectors(blocks).map(move |(_, gate, block)| (p * blocks + block, gate)));
+        for (vector, (block, gate)) in vectors.iter_mut().zip(all) {
+            let n = d_hidden.saturating_sub(block * lanes).min(lanes);
+            *vector = (if n > 0 { gate * d_hidden + block * lanes } else { 0 }, n);
         }
+        run(plan.machine.level, Columns { from: weight, row, vectors: &vectors[..width / lanes], to });
     });
     packed
 }
 
-/// One vector of each of `rows` rows: `n` elements and zeros.
-struct Vectors<'a, T> {
+/// The vectors of each row, side by side.
+struct Columns<'a, T> {
     from: &'a [T],
-    step: usize,
-    n: usize,
+    row: usize,
+    vectors: &'a [(usize, usize)],
     to: &'a mut [T],
-    width: usize,
-    rows: usize,
 }
 
-impl<T: Float> Op<T> for Vectors<'_, T> {
+impl<T: Float> Op<T> for Columns<'_, T> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<S: Simd<T = T>>(self) {
-        assert!(self.n == 0 || self.from.len() >= (self.rows - 1) * self.step + self.n);
-        assert!(self.to.len() >= (self.rows - 1) * self.width + S::LANES);
-        for k in 0..self.rows {
-            // SAFETY: both slices reach to the last row's vector.
-            unsafe {
-                let from = self.from.as_ptr().wrapping_add(k * self.step);
-                let vector = if self.n == 0 { S::zero() } else { S::load_up_to(from, self.n) };
-                S::store(self.to.as_mut_ptr().add(k * self.width), vector);
+        assert!(self.vectors.iter().all(|&(start, n)| start + n <= self.row));
+        let rows = self.from.chunks_exact(self.row);
+        for (from, to) in rows.zip(self.to.chunks_exact_mut(self.vectors.len() * S::LANES)) {
+            for (&(start, n), to) in self.vectors.iter().zip(to.chunks_exact_mut(S::LANES)) {
+                // SAFETY: the vector's n elements are in the row; none is read where n is 0.
+                unsafe {
+                    let vector = if n == 0 { S::zero() } else { S::load_up_to(from.as_ptr().add(start), n) };
+                    S::store(to.as_mut_ptr(), vector);
+                }
             }
         }
     }
