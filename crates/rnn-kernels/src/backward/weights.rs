@@ -8,7 +8,7 @@ use crate::forward::{copy_rows, input_rows};
 use crate::pack;
 use crate::plan::Plan;
 use crate::pool::Buffer;
-use crate::simd::Simd;
+use crate::simd::{Op, Simd, run};
 use crate::step::Row;
 use crate::threads::Shared;
 use crate::tile::{Cut, Tile, max_rows, multiply};
@@ -33,28 +33,52 @@ pub(super) fn unpack<T: Float>(
     sums: &[&[T]],
     to: &mut [T],
 ) {
-    let (lanes, blocks, d_hidden) = (plan.lanes, plan.products.blocks, layer.d_hidden);
-    let row = layer.cell.gates() * d_hidden;
+    let row = layer.cell.gates() * layer.d_hidden;
     let to = Shared(to.as_mut_ptr());
     pack::over(plan, inner, inner * row, |k| {
         // SAFETY: row k of the gradient, which no other thread has.
         let to = unsafe { std::slice::from_raw_parts_mut(to.get().add(k * row), row) };
-        for (p, part) in (0..plan.panels).flat_map(|p| parts.iter().map(move |part| (p, part))) {
+        run(plan.machine.level, Unpack { plan, d_hidden: layer.d_hidden, parts, inner, sums, k, to });
+    });
+}
+
+/// Row `k` of them.
+struct Unpack<'a, T> {
+    plan: &'a Plan,
+    d_hidden: usize,
+    parts: &'a [Part],
+    inner: usize,
+    sums: &'a [&'a [T]],
+    k: usize,
+    to: &'a mut [T],
+}
+
+impl<T: Float> Op<T> for Unpack<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd<T = T>>(self) {
+        let blocks = self.plan.products.blocks;
+        for (p, part) in (0..self.plan.panels).flat_map(|p| self.parts.iter().map(move |part| (p, part))) {
             for (vector, gate, block) in part.vectors(blocks) {
-                let unit = (p * blocks + block) * lanes;
-                let n = d_hidden.saturating_sub(unit).min(lanes);
+                let unit = (p * blocks + block) * S::LANES;
+                let n = self.d_hidden.saturating_sub(unit).min(S::LANES);
                 if n == 0 {
                     continue;
                 }
-                let to = &mut to[gate * d_hidden + unit..][..n];
-                let at = ((p * inner + k) * PANEL + vector) * lanes;
-                to.copy_from_slice(&sums[0][at..][..n]);
-                for sum in &sums[1..] {
-                    to.iter_mut().zip(&sum[at..][..n]).for_each(|(to, &sum)| *to += sum);
+                let at = ((p * self.inner + self.k) * PANEL + vector) * S::LANES;
+                let to = &mut self.to[gate * self.d_hidden + unit..][..n];
+                // SAFETY: the slices have as many elements as are read and written.
+                unsafe {
+                    let mut total = S::load(self.sums[0][at..][..S::LANES].as_ptr());
+                    for sum in &self.sums[1..] {
+                        total = S::add(total, S::load(sum[at..][..S::LANES].as_ptr()));
+                    }
+                    S::store_up_to(to.as_mut_ptr(), total, n);
                 }
             }
         }
-    });
+    }
 }
 
 impl<T: Float, K: Kernel> Backward<'_, T, K> {
