@@ -1,6 +1,7 @@
 //! Rounds of A B A B …: the contestants take turns, so that a machine whose speed drifts slows all of them alike, and the
-//! figure that counts is the median over the rounds of the quotient. A turn of short work begins with a call off the clock:
-//! whose turn it was before has had the caches, and its threads may still spin.
+//! figure that counts is the median over the rounds of the quotient. A turn of short work begins with calls off the
+//! clock: whose turn it was before has had the caches, its threads may still spin, and until they stop the system may put two
+//! of the next one's on one core.
 
 use super::load::{ALLOWED, Watch, wait_for_idle};
 use super::row::{Row, Series};
@@ -11,6 +12,8 @@ use std::time::{Duration, Instant};
 const SHORTEST: f64 = 0.02;
 /// A call that takes longer is warm after one.
 const SLOW: f64 = 0.5;
+/// Seconds of calls off the clock with which a turn begins.
+const WARM_UP: f64 = 0.03;
 /// A call that takes longer hardly feels whose turn it was before.
 const LONG: f64 = 0.1;
 /// The quartiles of the quotients may lie so far apart.
@@ -64,14 +67,15 @@ pub fn measure(row: Row, mut contestants: Vec<Contestant>, effort: Effort, busy:
     if let Some(refused) = refused_before(busy) {
         return Ok(row.refuse(refused));
     }
-    // How often each is called in its turn, and whether once more off the clock.
-    let mut turns = vec![(1, false); contestants.len()];
+    // How often each is called in its turn, and how often before that, off the clock.
+    let mut turns = vec![(1, 0); contestants.len()];
     if effort.warm {
         for (contestant, turn) in contestants.iter_mut().zip(&mut turns) {
             let first = (contestant.sample)(1)?;
             // What takes long has no more to gain from a second call before the clock counts.
             let once = if first > SLOW { first } else { (contestant.sample)(1)? };
-            *turn = ((SHORTEST / once).ceil().clamp(1.0, 100_000.0) as u64, once < LONG);
+            let calls = |seconds: f64| (seconds / once).ceil().clamp(1.0, 100_000.0) as u64;
+            *turn = (calls(SHORTEST), if once < LONG { calls(WARM_UP) } else { 0 });
         }
     }
     let mut figures = vec![Vec::new(); contestants.len()];
@@ -80,9 +84,9 @@ pub fn measure(row: Row, mut contestants: Vec<Contestant>, effort: Effort, busy:
         if round >= effort.least_rounds && start.elapsed() >= effort.budget {
             break;
         }
-        for ((contestant, &(calls, warm)), figures) in contestants.iter_mut().zip(&turns).zip(&mut figures) {
-            if warm {
-                (contestant.sample)(1)?;
+        for ((contestant, &(calls, warm_up)), figures) in contestants.iter_mut().zip(&turns).zip(&mut figures) {
+            if warm_up > 0 {
+                (contestant.sample)(warm_up)?;
             }
             figures.push((contestant.sample)(calls)?);
         }
@@ -151,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_of_short_work_begins_with_a_call_off_the_clock() {
+    fn a_turn_of_short_work_begins_with_calls_off_the_clock() {
         let calls = std::cell::RefCell::new(Vec::new());
         let contestant = |seconds: f64| {
             let calls = &calls;
@@ -164,7 +168,7 @@ mod tests {
         let row = Row::new("layers", "x", 1, Unit::Time);
         let row = measure(row, vec![contestant(0.005), contestant(0.2)], effort, Busy::Ignore).expect("measured");
         let of = |seconds: f64| -> Vec<u64> { calls.borrow().iter().filter(|c| c.0 == seconds).map(|c| c.1).collect() };
-        assert_eq!(of(0.005), [1, 1, 1, 4, 1, 4]);
+        assert_eq!(of(0.005), [1, 1, 6, 4, 6, 4]);
         assert_eq!(of(0.2), [1, 1, 1, 1]);
         assert_eq!(row.series[0].figures.len(), 2);
     }

@@ -82,7 +82,7 @@ fn text(bench: &Bench, name: &str, svg: Option<&str>) -> String {
         machine::versions(),
         bench.idleness(),
     );
-    text += "Medians of rounds in which all took turns; a turn of short work begins with a call off the clock. `PyTorch` is \
+    text += "Medians of rounds in which all took turns; a turn of short work begins with calls off the clock. `PyTorch` is \
              the faster of oneDNN on and off. Shapes are batch, time, inputs, units; f32. GFLOP/s count the matrix products \
              alone.\n\n";
     if let Some(svg) = svg {
