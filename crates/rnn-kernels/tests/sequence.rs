@@ -10,7 +10,8 @@ use fastrand::Rng;
 fn plain_layers() {
     let mut random = Rng::with_seed(1);
     for cell in CELLS {
-        for shape in [[1, 1, 1, 1], [2, 3, 4, 5], [5, 4, 20, 17], [9, 7, 3, 33]] {
+        let shapes = [[2, 3, 4, 5], [1, 1, 1, 1], [5, 4, 20, 17], [9, 7, 3, 33]];
+        for &shape in &shapes[..if cfg!(miri) { 1 } else { 4 }] {
             check(&Case::plain(&mut random, cell, shape));
         }
     }

@@ -133,6 +133,7 @@ impl Level {
 
     /// All that this machine has, from the slowest to the fastest.
     pub fn available() -> Vec<Level> {
+        #[cfg_attr(miri, expect(unused_mut, reason = "it has no more"))]
         let mut levels = vec![Level::Portable];
         // Miri has no vector instructions.
         #[cfg(all(target_arch = "x86_64", not(miri)))]

@@ -1,0 +1,178 @@
+//! Layers, with the floating-point operations of their products, beside what the machine could do at most.
+//!
+//! `cargo bench -p rnn-kernels [-- FILTER]`, for example `-- forward` or `-- "both.*lstm"`. An item is a floating-point
+//! operation, so "240 Gitem/s" are 240 GFLOP/s; of generation an item is a character.
+
+use divan::counter::ItemsCount;
+use divan::{Bencher, black_box};
+use rnn_kernels::{
+    Cell, Dense, Gradients, Input, Layer, Level, Machine, Nonlinearity, Output, OutputGradients, Sequence, Stepper,
+    Strides, fma_peak,
+};
+use std::fmt;
+
+const SHAPES: [[usize; 4]; 5] =
+    [[50, 80, 128, 128], [128, 10, 55, 128], [1, 100, 128, 128], [64, 100, 512, 512], [32, 256, 256, 256]];
+
+const CELLS: [(&str, Cell); 3] =
+    [("lstm", Cell::Lstm), ("gru", Cell::Gru { reset_after: true }), ("rnn", Cell::Rnn(Nonlinearity::Tanh))];
+
+fn main() {
+    let level = Level::best();
+    println!("{level:?}: at most {:.0} G floating-point operations a second and thread", fma_peak(level));
+    divan::main();
+}
+
+/// What a layer runs with.
+#[derive(Clone, Copy)]
+struct Case {
+    cell: (&'static str, Cell),
+    /// Batch, time, inputs, units.
+    shape: [usize; 4],
+    threads: usize,
+    options: Options,
+}
+
+#[derive(Clone, Copy)]
+struct Options {
+    name: &'static str,
+    /// Masks for all gates, or one a gate.
+    per_gate: bool,
+    recurrent_mask: bool,
+    input_mask: bool,
+    indices: bool,
+}
+
+const PLAIN: Options = Options { name: "", per_gate: false, recurrent_mask: false, input_mask: false, indices: false };
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [batch, time, d_input, d_hidden] = self.shape;
+        write!(f, "{} {batch},{time},{d_input},{d_hidden}", self.cell.0)?;
+        match self.options.name {
+            "" => write!(f, " {} thr.", self.threads),
+            name => write!(f, " {name}"),
+        }
+    }
+}
+
+impl Case {
+    /// Of the products of forward; backward has twice as many.
+    fn flop(&self) -> usize {
+        let [batch, time, d_input, d_hidden] = self.shape;
+        let d_input = if self.options.indices { 0 } else { d_input };
+        2 * batch * time * (d_input + d_hidden) * self.cell.1.gates() * d_hidden
+    }
+}
+
+fn shapes() -> impl Iterator<Item = Case> {
+    let cases = SHAPES.into_iter().flat_map(|shape| CELLS.map(|cell| (shape, cell)));
+    cases.flat_map(|(shape, cell)| [1, 2].map(|threads| Case { cell, shape, threads, options: PLAIN }))
+}
+
+fn options() -> impl Iterator<Item = Case> {
+    let options = [
+        Options { name: "one recurrent mask", recurrent_mask: true, ..PLAIN },
+        Options { name: "recurrent masks per gate", recurrent_mask: true, per_gate: true, ..PLAIN },
+        Options { name: "one mask of each", recurrent_mask: true, input_mask: true, ..PLAIN },
+        Options { name: "all masks per gate", recurrent_mask: true, input_mask: true, per_gate: true, ..PLAIN },
+        Options { name: "indices", indices: true, ..PLAIN },
+    ];
+    let cases = SHAPES[..2].iter().flat_map(|&shape| CELLS[..2].iter().map(move |&cell| (shape, cell)));
+    cases.flat_map(move |(shape, cell)| options.map(|options| Case { cell, shape, threads: 1, options }))
+}
+
+#[divan::bench(args = shapes())]
+fn forward(bencher: Bencher, case: &Case) {
+    layer(bencher, case, false);
+}
+
+#[divan::bench(args = shapes())]
+fn both(bencher: Bencher, case: &Case) {
+    layer(bencher, case, true);
+}
+
+#[divan::bench(args = options())]
+fn both_with(bencher: Bencher, case: &Case) {
+    layer(bencher, case, true);
+}
+
+/// Forward, or forward and backward.
+fn layer(bencher: Bencher, case: &Case, backward: bool) {
+    let Case { cell: (_, cell), shape: [batch, time, d_input, d_hidden], threads, options } = *case;
+    let mut random = fastrand::Rng::with_seed(1);
+    let symbols: Vec<u32> = (0..batch * time).map(|_| random.u32(0..d_input as u32)).collect();
+    let mut numbers = |n: usize| -> Vec<f32> { (0..n).map(|_| random.f32() * 0.2 - 0.1).collect() };
+    let width = cell.gates() * d_hidden;
+    let (w_ih, w_hh, b_ih, b_hh) =
+        (numbers(d_input * width), numbers(d_hidden * width), numbers(width), numbers(width));
+    let layer = Layer { cell, d_input, d_hidden, w_ih: &w_ih, w_hh: &w_hh, b_ih: Some(&b_ih), b_hh: Some(&b_hh) };
+    let x = numbers(batch * time * d_input);
+    let input = match options.indices {
+        true => Input::Indices { values: &symbols, strides: Strides::batch_major(time, 1) },
+        false => Input::Dense { values: &x, strides: Strides::batch_major(time, d_input) },
+    };
+    let (mask, input_mask) = (numbers(batch * d_hidden), numbers(batch * d_input));
+    let masks = |wanted: bool| usize::from(wanted) * if options.per_gate { cell.gates() } else { 1 };
+    let sequence = Sequence {
+        recurrent_masks: &vec![&mask[..]; masks(options.recurrent_mask)],
+        input_masks: &vec![&input_mask[..]; masks(options.input_mask)],
+        ..Sequence::new(batch, time, input)
+    };
+    let machine = Machine { threads, ..Machine::default() };
+    let strides = Strides::batch_major(time, d_hidden);
+    let mut out = vec![0.0; batch * time * d_hidden];
+    let mut h = vec![0.0; batch * d_hidden];
+
+    if !backward {
+        bencher.counter(ItemsCount::new(case.flop())).bench_local(|| {
+            let output = Output { sequence: &mut out, strides, h: Some(&mut h), c: None };
+            rnn_kernels::forward(machine, &layer, &sequence, output);
+            black_box(&out);
+        });
+        return;
+    }
+    let d_out = numbers(batch * time * d_hidden);
+    let (mut d_x, mut d_w_ih, mut d_w_hh) = (x.clone(), w_ih.clone(), w_hh.clone());
+    let (mut d_b_ih, mut d_b_hh) = (b_ih.clone(), b_hh.clone());
+    bencher.counter(ItemsCount::new(3 * case.flop())).bench_local(|| {
+        let output = Output { sequence: &mut out, strides, h: Some(&mut h), c: None };
+        let saved = rnn_kernels::forward_saving(machine, &layer, &sequence, output);
+        let given = OutputGradients { sequence: Some((&d_out, strides)), h: None, c: None };
+        let wanted = Gradients {
+            input: (!options.indices).then_some((&mut d_x[..], Strides::batch_major(time, d_input))),
+            w_ih: Some(&mut d_w_ih),
+            w_hh: Some(&mut d_w_hh),
+            b_ih: Some(&mut d_b_ih),
+            b_hh: Some(&mut d_b_hh),
+            ..Gradients::default()
+        };
+        rnn_kernels::backward(&layer, &sequence, &saved, given, wanted);
+        black_box((&d_x, &d_w_ih, &d_w_hh));
+    });
+}
+
+/// A layer of 128 units over 55 symbols, the scores of the next symbol, the best of them.
+#[divan::bench(args = CELLS.map(|cell| cell.0))]
+fn generation(bencher: Bencher, name: &str) {
+    const CHARACTERS: usize = 1000;
+    let (d_input, d_hidden) = (55, 128);
+    let cell = CELLS.into_iter().find(|cell| cell.0 == name).map_or(Cell::Lstm, |cell| cell.1);
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut numbers = |n: usize| -> Vec<f32> { (0..n).map(|_| random.f32() * 0.2 - 0.1).collect() };
+    let width = cell.gates() * d_hidden;
+    let (w_ih, w_hh, b_ih, b_hh) =
+        (numbers(d_input * width), numbers(d_hidden * width), numbers(width), numbers(width));
+    let layer = Layer { cell, d_input, d_hidden, w_ih: &w_ih, w_hh: &w_hh, b_ih: Some(&b_ih), b_hh: Some(&b_hh) };
+    let mut stepper = Stepper::new(Level::best(), &layer);
+    let dense = Dense::new(Level::best(), [d_hidden, d_input], &numbers(d_hidden * d_input), None);
+    let mut scores = vec![0.0; d_input];
+    let mut symbol = 0;
+    bencher.counter(ItemsCount::new(CHARACTERS)).bench_local(|| {
+        for _ in 0..CHARACTERS {
+            dense.apply(stepper.step_index(symbol), &mut scores);
+            symbol = (0..d_input).fold(0, |best, i| if scores[i] > scores[best] { i } else { best });
+        }
+        black_box(symbol)
+    });
+}
