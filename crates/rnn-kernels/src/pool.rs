@@ -105,7 +105,16 @@ impl<T> Drop for Buffer<T> {
     }
 }
 
+// Not through a slice, as with `Vec`: the pointers stay valid whatever slices are made of the buffer meanwhile.
 impl<T: Float> Buffer<T> {
+    pub(crate) fn as_ptr(&self) -> *const T {
+        self.start()
+    }
+
+    pub(crate) fn as_mut_ptr(&mut self) -> *mut T {
+        self.start()
+    }
+
     fn start(&self) -> *mut T {
         self.block.as_ref().map_or(NonNull::dangling().as_ptr(), |block| block.start.as_ptr().cast())
     }

@@ -16,6 +16,13 @@ pub(crate) enum Row {
     RestsAtState,
 }
 
+impl Row {
+    /// What the rows do from element `at` on; null where all count, for which there is no list.
+    pub(crate) fn at(rows: &[Row], at: usize) -> *const Row {
+        if rows.is_empty() { std::ptr::null() } else { rows[at..].as_ptr() }
+    }
+}
+
 /// Zoneout at one step.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Keep<T> {
@@ -163,7 +170,7 @@ pub(crate) struct BackStep<T> {
     pub(crate) keep_h: Keep<T>,
     pub(crate) keep_c: Keep<T>,
     /// The gradient of r∘h, masked by `reset_mask`, which may be null.
-    pub(crate) d_reset: *const T,
+    pub(crate) d_reset: *mut T,
     pub(crate) reset_mask: *const T,
 }
 

@@ -4,7 +4,7 @@ use super::{Backward, Scratch};
 use crate::cell::{Kernel, PANEL, Part};
 use crate::float::Float;
 use crate::simd::Simd;
-use crate::step::{BackStep, Keep};
+use crate::step::{BackStep, Keep, Row};
 use crate::tile::{Cut, Tile, WIDTH, max_rows, multiply};
 use std::ops::Range;
 
@@ -21,11 +21,12 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
             Some((slice, strides)) => (slice[strides.at(b, t)..].as_ptr(), strides.batch),
             None => (std::ptr::null(), 0),
         };
+        scratch.d_reset.fill(T::ZERO);
         let step = BackStep {
             d_hidden,
             width: plan.width,
             panels: self.saved.panels[steps.start * batch * plan.panel_elements() + in_chunk..].as_ptr(),
-            d_panels: scratch.d_panels[in_chunk..].as_mut_ptr(),
+            d_panels: scratch.d_panels.as_mut_ptr().wrapping_add(in_chunk),
             panel: steps.len() * batch * PANEL * S::LANES,
             h: self.saved.h[s * state..].as_ptr(),
             c: if K::HAS_C { self.saved.c[s * state..].as_ptr() } else { std::ptr::null() },
@@ -33,10 +34,10 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
             d_c: scratch.d_c.as_mut_ptr(),
             d_output,
             d_output_row,
-            rows: self.saved.rows.get(s * batch).map_or(std::ptr::null(), |row| row),
+            rows: Row::at(&self.saved.rows, s * batch),
             keep_h: Keep::at(self.sequence.zoneout_h, t, b, self.sequence.batch, d_hidden),
             keep_c: Keep::at(self.sequence.zoneout_c, t, b, self.sequence.batch, d_hidden),
-            d_reset: scratch.d_reset.as_ptr(),
+            d_reset: scratch.d_reset.as_mut_ptr(),
             reset_mask: plan.products.h.iter().find(|part| part.reset).map_or(std::ptr::null(), mask_of),
         };
         for p in 0..plan.panels {
@@ -44,17 +45,9 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
             unsafe { K::backward::<S>(&step, p, 0, batch) };
         }
         for (i, part) in plan.products.h.iter().enumerate().filter(|(_, part)| part.reset) {
-            scratch.d_reset.fill(T::ZERO);
             // SAFETY: as for `run`.
             unsafe {
-                self.recurrent_gradient::<S>(
-                    scratch,
-                    &step,
-                    part,
-                    &self.h_parts[i],
-                    std::ptr::null(),
-                    step.d_reset.cast_mut(),
-                );
+                self.recurrent_gradient::<S>(scratch, &step, part, &self.h_parts[i], std::ptr::null(), step.d_reset);
                 for p in 0..plan.panels {
                     K::backward_reset::<S>(&step, p, 0, batch);
                 }

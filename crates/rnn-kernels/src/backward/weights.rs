@@ -118,9 +118,9 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                         for part in &plan.products.x {
                             let left = if part.mask.is_none() && self.saved.rows.is_empty() {
                                 let time = strides.time;
+                                let first = strides.at(self.part.start, self.sequence.step(steps.start));
                                 Left {
-                                    start: values[strides.at(self.part.start, self.sequence.step(steps.start))..]
-                                        .as_ptr(),
+                                    start: values.as_ptr().wrapping_add(first), // steps may go back from here
                                     step: if self.sequence.reverse { time.wrapping_neg() } else { time },
                                     row: strides.batch,
                                 }
@@ -172,7 +172,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
             }
         }
         // SAFETY: rows and masks of n elements; the buffer has room for all.
-        unsafe { copy_rows::<S>(rows, mask, n, &mut scratch.copies, batch) };
+        unsafe { copy_rows::<S>(rows, mask, n, scratch.copies.as_mut_ptr(), batch) };
         Left { start: scratch.copies.as_ptr(), step: batch * row, row }
     }
 
@@ -184,7 +184,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         let panels = self.saved.panels[steps.start * batch * self.plan.panel_elements()..].as_ptr();
         let count = rows.len();
         for (q, row) in rows.iter_mut().enumerate() {
-            let to = scratch.copies[q * width..][..width].as_mut_ptr();
+            let to = scratch.copies.as_mut_ptr().wrapping_add(q * width);
             for p in 0..width / S::LANES {
                 // SAFETY: r is the second vector of each panel's row; the states have whole vectors.
                 unsafe {

@@ -28,18 +28,18 @@ pub(crate) fn input_rows<T: Float>(
 /// unless that is null; `rows` is replaced by where the copies lie.
 ///
 /// # Safety
-/// The rows and the mask, `[batch, n]`, must be there. A row may lie where its copy goes.
+/// The rows, the mask, `[batch, n]`, and room for the copies must be there. A row may lie where its copy goes.
 #[inline(always)]
 pub(crate) unsafe fn copy_rows<S: Simd>(
     rows: &mut [*const S::T],
     mask: *const S::T,
     n: usize,
-    to: &mut [S::T],
+    to: *mut S::T,
     batch: usize,
 ) {
     let width = n.next_multiple_of(S::LANES);
     for (q, row) in rows.iter_mut().enumerate() {
-        let to = to[q * width..][..width].as_mut_ptr();
+        let to = to.wrapping_add(q * width);
         let mask = mask.wrapping_add(if mask.is_null() { 0 } else { q % batch * n });
         let mut i = 0;
         while i < n {
@@ -65,7 +65,7 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
         panels: *mut T,
         steps: Range<usize>,
         x_rows: &mut Vec<*const T>,
-        masked_x: &mut [T],
+        masked_x: *mut T,
     ) {
         let (plan, d_input) = (self.plan, self.layer.d_input);
         let row = PANEL * S::LANES;

@@ -229,7 +229,7 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
                 let to = (from + chunk).min(time);
                 let panels =
                     if self.save { self.panels.add(from * batch * plan.panel_elements()) } else { self.panels };
-                self.input_sums::<S>(panels, from..to, &mut x_rows, &mut masked_x);
+                self.input_sums::<S>(panels, from..to, &mut x_rows, masked_x.as_mut_ptr());
                 for s in from..to {
                     let t = self.sequence.step(s);
                     let at = |s: usize| if self.save { s * state } else { s % 2 * state };
@@ -244,7 +244,7 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
                         c_new: self.c.wrapping_add(at(s + 1)),
                         output: self.output.add(self.part.start * self.output_strides.0 + t * self.output_strides.1),
                         output_row: self.output_strides.0,
-                        rows: self.rows.get(s * batch).map_or(std::ptr::null(), |row| row),
+                        rows: Row::at(self.rows, s * batch),
                         keep_h: Keep::at(self.sequence.zoneout_h, t, self.part.start, self.sequence.batch, d_hidden),
                         keep_c: Keep::at(self.sequence.zoneout_c, t, self.part.start, self.sequence.batch, d_hidden),
                         masked: [MaskedCopy { mask: std::ptr::null(), h: std::ptr::null_mut() }; 4],
