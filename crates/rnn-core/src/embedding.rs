@@ -9,9 +9,9 @@ use burn::tensor::{Int, Tensor};
 /// The rows of `weight`, `[n, d]`, that `ids`, `[batch, time]`, name: `[batch, time, d]`, as `burn::nn::Embedding` gives
 /// them.
 ///
-/// On `flex` and `ndarray`, in f32 and f64 and without gradient checkpointing, the gradient of the table is made in one buffer, in which the rows that were named are added
-/// up in their order; Burn's own is made and copied once more, and for a table of 20,000 words that is a good part of a
-/// training step. Elsewhere it is Burn's.
+/// On `flex` and `ndarray`, in f32 and f64 and without gradient checkpointing, the gradient of the table is made in one
+/// buffer, in which the rows that were named are added up in their order; Burn's own is made and copied once more, and for
+/// a table of 20,000 words that is a good part of a training step. Elsewhere it is Burn's.
 ///
 /// ```
 /// use burn::tensor::{Device, Int, Tensor};
@@ -19,7 +19,7 @@ use burn::tensor::{Int, Tensor};
 /// let device = Device::default();
 /// let table = Tensor::<2>::from_floats([[1.0, 2.0], [3.0, 4.0]], &device);
 /// let rows = rnn_core::embedding(table, Tensor::<2, Int>::from_ints([[1, 0, 1]], &device));
-/// assert_eq!(rows.into_data().to_vec::<f32>().unwrap(), [3.0, 4.0, 1.0, 2.0, 3.0, 4.0]);
+/// assert_eq!(rows.into_data().iter::<f32>().collect::<Vec<_>>(), [3.0, 4.0, 1.0, 2.0, 3.0, 4.0]);
 /// ```
 ///
 /// # Panics
@@ -41,12 +41,15 @@ impl<C: Cell> Recurrent<C> {
     /// evaluation: the products are a copy that does not train, and dropout of the input, which acts on features, is off.
     ///
     /// # Errors
-    /// A table that is not `d_input` wide, or of another device or dtype than the layer; weights that are not those that
+    /// A table without rows, or not `d_input` wide, or of another device or dtype than the layer; weights that are not those that
     /// the configuration says.
     pub fn over_embedding(&self, table: Tensor<2>) -> Result<Self, RnnError> {
         let [n, width] = table.dims();
         if width != self.config.d_input {
             return Err(RnnError::TableWidth { expected: self.config.d_input, found: width });
+        }
+        if n == 0 {
+            return Err(RnnError::ZeroSize { name: "the number of the table's rows" });
         }
         self.check_weights()?;
         let mut layer = self.clone();
@@ -141,6 +144,8 @@ mod tests {
         found.assert_approx_eq::<f32>(&expected, burn::tensor::Tolerance::absolute(1e-6));
         let error = layer.over_embedding(Tensor::zeros([7, 4], &device)).expect_err("too narrow");
         assert_eq!(error, RnnError::TableWidth { expected: 5, found: 4 });
+        let error = layer.over_embedding(Tensor::zeros([0, 5], &device)).expect_err("no rows");
+        assert_eq!(error.to_string(), "the number of the table's rows is 0; it must be at least 1");
         let error = layer.over_embedding(table.cast(burn::tensor::FloatDType::F64)).expect_err("another dtype");
         assert_eq!(error.to_string(), "the table is F64, but the layer's weights are F32");
         let mut other = layer.clone();
