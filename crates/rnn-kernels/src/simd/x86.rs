@@ -99,6 +99,44 @@ macro_rules! arithmetic {
     };
 }
 
+/// Signs and powers of two with AVX-512's own instructions.
+macro_rules! exponent {
+    ($abs:ident, $or:ident, $and:ident, $set1:ident, $reduce:ident, $sub:ident, $scalef:ident) => {
+        #[inline(always)]
+        unsafe fn abs(x: Self::V) -> Self::V {
+            // SAFETY: the level is there.
+            unsafe { $abs(x) }
+        }
+        #[inline(always)]
+        unsafe fn with_sign_of(size: Self::V, x: Self::V) -> Self::V {
+            // SAFETY: the level is there.
+            unsafe { $or(size, $and(x, $set1(-0.0))) }
+        }
+        #[inline(always)]
+        unsafe fn within_exp2(y: Self::V) -> Self::V {
+            y
+        }
+        #[inline(always)]
+        unsafe fn split(y: Self::V) -> (Self::V, Self::V) {
+            // SAFETY: the level is there. What is left of ±∞ is 0.
+            unsafe {
+                let f = $reduce::<{ _MM_FROUND_TO_NEAREST_INT }>(y);
+                ($sub(y, f), f)
+            }
+        }
+        #[inline(always)]
+        unsafe fn scale(v: Self::V, n: Self::V) -> Self::V {
+            // SAFETY: the level is there.
+            unsafe { $scalef(v, n) }
+        }
+        #[inline(always)]
+        unsafe fn exp2(n: Self::V) -> Self::V {
+            // SAFETY: the level is there.
+            unsafe { $scalef($set1(1.0), n) }
+        }
+    };
+}
+
 impl Simd for Avx512<f32> {
     type T = f32;
     type V = __m512;
@@ -139,38 +177,15 @@ impl Simd for Avx512<f32> {
         // SAFETY: the level is there.
         unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(x, _mm512_setzero_ps()), a) }
     }
-    #[inline(always)]
-    unsafe fn abs(x: __m512) -> __m512 {
-        // SAFETY: the level is there.
-        unsafe { _mm512_abs_ps(x) }
-    }
-    #[inline(always)]
-    unsafe fn with_sign_of(size: __m512, x: __m512) -> __m512 {
-        // SAFETY: the level is there.
-        unsafe { _mm512_or_ps(size, _mm512_and_ps(x, _mm512_set1_ps(-0.0))) }
-    }
-    #[inline(always)]
-    unsafe fn within_exp2(y: __m512) -> __m512 {
-        y
-    }
-    #[inline(always)]
-    unsafe fn split(y: __m512) -> (__m512, __m512) {
-        // SAFETY: the level is there. What is left of ±∞ is 0.
-        unsafe {
-            let f = _mm512_reduce_ps::<{ _MM_FROUND_TO_NEAREST_INT }>(y);
-            (_mm512_sub_ps(y, f), f)
-        }
-    }
-    #[inline(always)]
-    unsafe fn scale(v: __m512, n: __m512) -> __m512 {
-        // SAFETY: the level is there.
-        unsafe { _mm512_scalef_ps(v, n) }
-    }
-    #[inline(always)]
-    unsafe fn exp2(n: __m512) -> __m512 {
-        // SAFETY: the level is there.
-        unsafe { _mm512_scalef_ps(_mm512_set1_ps(1.0), n) }
-    }
+    exponent!(
+        _mm512_abs_ps,
+        _mm512_or_ps,
+        _mm512_and_ps,
+        _mm512_set1_ps,
+        _mm512_reduce_ps,
+        _mm512_sub_ps,
+        _mm512_scalef_ps
+    );
 }
 
 impl Simd for Avx512<f64> {
@@ -213,38 +228,15 @@ impl Simd for Avx512<f64> {
         // SAFETY: the level is there.
         unsafe { _mm512_maskz_mov_pd(_mm512_cmp_pd_mask::<_CMP_GT_OQ>(x, _mm512_setzero_pd()), a) }
     }
-    #[inline(always)]
-    unsafe fn abs(x: __m512d) -> __m512d {
-        // SAFETY: the level is there.
-        unsafe { _mm512_abs_pd(x) }
-    }
-    #[inline(always)]
-    unsafe fn with_sign_of(size: __m512d, x: __m512d) -> __m512d {
-        // SAFETY: the level is there.
-        unsafe { _mm512_or_pd(size, _mm512_and_pd(x, _mm512_set1_pd(-0.0))) }
-    }
-    #[inline(always)]
-    unsafe fn within_exp2(y: __m512d) -> __m512d {
-        y
-    }
-    #[inline(always)]
-    unsafe fn split(y: __m512d) -> (__m512d, __m512d) {
-        // SAFETY: the level is there. What is left of ±∞ is 0.
-        unsafe {
-            let f = _mm512_reduce_pd::<{ _MM_FROUND_TO_NEAREST_INT }>(y);
-            (_mm512_sub_pd(y, f), f)
-        }
-    }
-    #[inline(always)]
-    unsafe fn scale(v: __m512d, n: __m512d) -> __m512d {
-        // SAFETY: the level is there.
-        unsafe { _mm512_scalef_pd(v, n) }
-    }
-    #[inline(always)]
-    unsafe fn exp2(n: __m512d) -> __m512d {
-        // SAFETY: the level is there.
-        unsafe { _mm512_scalef_pd(_mm512_set1_pd(1.0), n) }
-    }
+    exponent!(
+        _mm512_abs_pd,
+        _mm512_or_pd,
+        _mm512_and_pd,
+        _mm512_set1_pd,
+        _mm512_reduce_pd,
+        _mm512_sub_pd,
+        _mm512_scalef_pd
+    );
 }
 
 impl Simd for Avx2<f32> {
