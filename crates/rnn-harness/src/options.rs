@@ -55,7 +55,8 @@ pub struct DropoutArgs {
     /// Dropout on the recurrence, masks drawn once for a whole sequence [default: the lesson's]
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     recurrent_dropout: Option<f64>,
-    /// Whether all gates share a mask or each has its own [default: per-gate, as Keras]
+    /// Whether all gates share a mask or each has its own [default: as Keras, per-gate if there is recurrent dropout, else
+    /// shared]
     #[arg(long, value_enum)]
     dropout_masks: Option<Masks>,
 }
@@ -82,14 +83,15 @@ pub struct DropoutConfig {
 impl DropoutArgs {
     /// The person's choice, or `default` for both kinds of dropout.
     pub fn resolve(&self, default: f64) -> DropoutConfig {
-        DropoutConfig {
-            input: self.dropout.unwrap_or(default),
-            recurrent: self.recurrent_dropout.unwrap_or(default),
-            masks: match self.dropout_masks {
-                Some(Masks::Shared) => DropoutMasks::Shared,
-                Some(Masks::PerGate) | None => DropoutMasks::PerGate,
-            },
-        }
+        let recurrent = self.recurrent_dropout.unwrap_or(default);
+        let masks = match self.dropout_masks {
+            Some(Masks::Shared) => DropoutMasks::Shared,
+            Some(Masks::PerGate) => DropoutMasks::PerGate,
+            // Keras' cells have one mask a gate (implementation 1) where recurrent dropout is on, else one (2).
+            None if recurrent > 0.0 => DropoutMasks::PerGate,
+            None => DropoutMasks::Shared,
+        };
+        DropoutConfig { input: self.dropout.unwrap_or(default), recurrent, masks }
     }
 }
 
@@ -116,5 +118,21 @@ impl RunArgs {
     /// As [`RunDir::open`].
     pub fn open(&self, program: &str) -> Result<RunDir, Failure> {
         RunDir::open(program, self.run.as_deref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks_are_drawn_as_keras_draws_them() {
+        let masks = |recurrent_dropout, dropout_masks| {
+            DropoutArgs { recurrent_dropout, dropout_masks, ..DropoutArgs::default() }.resolve(0.2).masks
+        };
+        assert_eq!(masks(None, None), DropoutMasks::PerGate);
+        assert_eq!(masks(Some(0.0), None), DropoutMasks::Shared);
+        assert_eq!(masks(Some(0.0), Some(Masks::PerGate)), DropoutMasks::PerGate);
+        assert_eq!(masks(None, Some(Masks::Shared)), DropoutMasks::Shared);
     }
 }

@@ -1,5 +1,6 @@
 //! The lesson's LSTM on IMDb: an epoch with dropout of the input alone and with both dropouts, the evaluation, and the peak
-//! of memory. Ours is `sentiment train`.
+//! of memory. Ours is `sentiment train`. With both dropouts each gate has masks of its own, as in Keras; a row of ours alone
+//! has one mask for all gates with either dropout.
 
 use super::lesson::{self, Lesson, Program, Variant};
 use crate::bench::context::{Bench, Engine};
@@ -22,10 +23,15 @@ pub fn run(bench: &mut Bench) -> Result<(), String> {
         bench.keep(row.refuse("not measured: IMDb is not here (cargo xtask data fetch imdb, or set RNN_DATASETS)"));
         return Ok(());
     };
-    bench.progress.inc_length(5);
+    bench.progress.inc_length(7);
     let programs = bench.programs()?;
-    for (recurrent_dropout, name) in [(0.0, "epoch, input dropout"), (0.2, "epoch, both dropouts")] {
+    for (recurrent_dropout, shared, name) in [
+        (0.0, false, "epoch, input dropout"),
+        (0.2, false, "epoch, both dropouts"),
+        (0.2, true, "epoch, both dropouts, gates share masks"),
+    ] {
         let both = recurrent_dropout > 0.0;
+        let peers: &[Engine] = if shared { &[] } else { &[Engine::BurnNn, Engine::PyTorch, Engine::Keras] };
         bench.say(format!("sentiment: {name}"));
         let spec = |masks: &str, onednn| {
             let files = &files.train;
@@ -38,7 +44,7 @@ pub fn run(bench: &mut Bench) -> Result<(), String> {
         };
         let mut variants = Vec::new();
         let mut tests = Vec::new();
-        for engine in bench.engines(&[Engine::BurnNn, Engine::PyTorch, Engine::Keras]) {
+        for engine in bench.engines(peers) {
             match engine {
                 Engine::BurnNn if !both => {
                     variants.push(Variant::burn_nn(files.train.reviews.div_ceil(BATCH), spec("element", true), quick));
@@ -64,6 +70,7 @@ pub fn run(bench: &mut Bench) -> Result<(), String> {
             let recurrent = recurrent.to_string();
             let mut args = vec!["train", "--preset", "lesson", "--dropout", "0.2", "--recurrent-dropout", &recurrent];
             let data = files.data.as_ref().map(|data| data.display().to_string());
+            args.extend(shared.then_some(["--dropout-masks", "shared"]).into_iter().flatten());
             args.extend(data.as_deref().map(|data| ["--data", data]).into_iter().flatten());
             programs.run(&programs.sentiment, threads, args)
         };
@@ -75,12 +82,14 @@ pub fn run(bench: &mut Bench) -> Result<(), String> {
         let lesson = Lesson {
             row: row(format!("{name}{part}")),
             also: evaluation.into_iter().collect(),
-            memory: lesson::memory(job, &format!("{name}{part}"), threads),
+            memory: lesson::memory(job, &format!("{name}{part}"), threads).headline(!shared),
             ours: Box::new(|| train(recurrent_dropout)),
             beside,
             variants,
         };
-        if let Some(last) = lesson::run(bench, lesson)? {
+        if let Some(last) = lesson::run(bench, lesson)?
+            && !shared
+        {
             bench.trained_sentiment = Some(last.run()?);
         }
     }
