@@ -118,11 +118,11 @@ impl Dropout {
     }
 
     /// The first value with probability p, else the second.
-    fn draw<const D: usize>(&self, key: Key, shape: [usize; D], p: f64, [drawn, other]: [f64; 2]) -> Tensor<D> {
+    fn draw<const D: usize>(&self, key: Key, shape: [usize; D], p: f64, choice: [f64; 2]) -> Tensor<D> {
         let (n, dtype) = (shape.iter().product(), self.weight_hh.dtype());
         let data = match dtype {
-            DType::F32 => TensorData::new(key.choose(n, p, drawn as f32, other as f32), shape),
-            _ => TensorData::new(key.choose(n, p, drawn, other), shape),
+            DType::F32 => TensorData::new(key.choose(n, p, choice.map(|x| x as f32)), shape),
+            _ => TensorData::new(key.choose(n, p, choice), shape),
         };
         let mask = Tensor::from_data(data, (&self.weight_hh.device().inner(), dtype));
         // Masks are constants; they only join the graph of the weights.

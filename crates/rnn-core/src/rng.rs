@@ -41,18 +41,18 @@ impl Key {
     }
 
     /// `below` where one of `count` numbers of [`uniforms`](Self::uniforms) is below `p`, else `other`.
-    pub(crate) fn choose<E: Copy>(self, count: usize, p: f64, below: E, other: E) -> Vec<E> {
+    #[cfg(not(feature = "kernels"))]
+    pub(crate) fn choose<E: Copy>(self, count: usize, p: f64, [below, other]: [E; 2]) -> Vec<E> {
+        self.uniforms(count).map(|u| if u < p { below } else { other }).collect()
+    }
+
+    /// The same on vectors.
+    #[cfg(feature = "kernels")]
+    pub(crate) fn choose<E: rnn_kernels::Float>(self, count: usize, p: f64, choice: [E; 2]) -> Vec<E> {
         // The numbers are whole multiples of 2⁻⁵³, so this is the same comparison, exactly.
         let bound = (p * (1u64 << 53) as f64).ceil() as u64;
-        let mut chosen = Vec::with_capacity(count.next_multiple_of(2 * LANES));
-        for first in (0..count.div_ceil(2) as u64).step_by(LANES) {
-            let [a, b, c, d] = philox_lanes(first, self.0);
-            // By index: the processor would guess a branch wrong as often as dropout drops.
-            let choice = |high, low| [other, below][usize::from(bits(high, low) < bound)];
-            let pairs: [[E; 2]; LANES] = std::array::from_fn(|i| [choice(a[i], b[i]), choice(c[i], d[i])]);
-            chosen.extend_from_slice(pairs.as_flattened());
-        }
-        chosen.truncate(count);
+        let mut chosen = vec![E::ZERO; count];
+        rnn_kernels::choose(rnn_kernels::Level::best(), self.0, bound, choice, &mut chosen);
         chosen
     }
 
@@ -90,31 +90,6 @@ fn unit(high: u32, low: u32) -> f64 {
     bits(high, low) as f64 / (1u64 << 53) as f64
 }
 
-/// Blocks that are made at once, in vectors.
-const LANES: usize = 16;
-
-/// The blocks of numbers from block `first` on, word by word.
-#[expect(clippy::needless_range_loop, reason = "loops over lanes become vectors")]
-fn philox_lanes(first: u64, mut k: [u32; 2]) -> [[u32; LANES]; 4] {
-    let mut c = [[0; LANES]; 4];
-    for lane in 0..LANES {
-        let block = first + lane as u64;
-        (c[0][lane], c[1][lane]) = (block as u32, (block >> 32) as u32);
-    }
-    for _ in 0..10 {
-        for lane in 0..LANES {
-            let p0 = 0xD251_1F53_u64 * u64::from(c[0][lane]);
-            let p1 = 0xCD9E_8D57_u64 * u64::from(c[2][lane]);
-            c[0][lane] = (p1 >> 32) as u32 ^ c[1][lane] ^ k[0];
-            c[1][lane] = p1 as u32;
-            c[2][lane] = (p0 >> 32) as u32 ^ c[3][lane] ^ k[1];
-            c[3][lane] = p0 as u32;
-        }
-        k = [k[0].wrapping_add(0x9E37_79B9), k[1].wrapping_add(0xBB67_AE85)];
-    }
-    c
-}
-
 /// Ten rounds of Philox on four 32-bit words.
 fn philox4x32(mut c: [u32; 4], mut k: [u32; 2]) -> [u32; 4] {
     for _ in 0..10 {
@@ -145,8 +120,8 @@ mod tests {
     fn choices_are_those_of_the_numbers() {
         for (count, p) in [(0, 0.5), (1, 0.2), (31, 0.2), (33, 1.0 / 3.0), (1000, 0.999), (100, 0.0), (100, 1.0)] {
             let key = Key::new(count as u64 + 7);
-            let expected: Vec<bool> = key.uniforms(count).map(|u| u < p).collect();
-            assert_eq!(key.choose(count, p, true, false), expected);
+            let expected: Vec<f32> = key.uniforms(count).map(|u| if u < p { 1.0 } else { 2.0 }).collect();
+            assert_eq!(key.choose(count, p, [1.0, 2.0]), expected);
         }
     }
 

@@ -5,6 +5,7 @@
 //!   input. See [`Layer`] for the weights, [`Sequence`] for what is run over.
 //! - [`Stepper`] and [`Dense`]: one step at a time for one sequence, for generation and online prediction.
 //! - [`optim`]: the optimizers' updates in one pass over memory.
+//! - [`choose`]: dropout masks.
 //! - [`math`]: exponential, sigmoid and tanh on vectors, with stated errors.
 //!
 //! All of it is generic over `f32` and `f64` and runs at the best instruction set that the machine has, chosen at run
@@ -58,6 +59,7 @@ mod pack;
 mod peak;
 mod plan;
 mod pool;
+mod random;
 mod simd;
 mod step;
 mod stepper;
@@ -74,6 +76,7 @@ pub use float::Float;
 pub use forward::{Saved, forward, forward_saving};
 pub use peak::fma_peak;
 pub use pool::{kept_memory, release_memory};
+pub use random::choose;
 pub use simd::Level;
 pub use stepper::{Dense, Stepper};
 pub use threads::Machine;
