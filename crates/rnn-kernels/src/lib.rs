@@ -5,6 +5,7 @@
 //!   input. See [`Layer`] for the weights, [`Sequence`] for what is run over.
 //! - [`Stepper`] and [`Dense`]: one step at a time for one sequence, for generation and online prediction.
 //! - [`optim`]: the optimizers' updates in one pass over memory.
+//! - [`embed`] and [`embed_backward`]: rows of a table, and the table's gradient.
 //! - [`choose`]: dropout masks.
 //! - [`math`]: exponential, sigmoid and tanh on vectors, with stated errors.
 //!
@@ -51,6 +52,7 @@
 mod args;
 mod backward;
 mod cell;
+mod embedding;
 mod float;
 mod forward;
 pub mod math;
@@ -72,6 +74,7 @@ pub use args::{
     Zoneout,
 };
 pub use backward::backward;
+pub use embedding::{embed, embed_backward};
 pub use float::Float;
 pub use forward::{Saved, forward, forward_saving};
 pub use peak::fma_peak;

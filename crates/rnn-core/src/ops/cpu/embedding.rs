@@ -8,6 +8,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, DispatchKindConversion, DispatchTensor};
 use burn::tensor::{DType, Int, Tensor};
+use rnn_kernels::Machine;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -67,9 +68,7 @@ struct Ids {
 
 impl Ids {
     fn rows<B: Cpu, T: Value<B>>(&self, weight: &FloatTensor<B>) -> FloatTensor<B> {
-        let (d, weight) = (self.shape[2], T::slice(weight));
-        let mut rows = Vec::with_capacity(self.rows.len() * d);
-        self.rows.iter().for_each(|row| rows.extend_from_slice(&weight[row * d..][..d]));
+        let rows = rnn_kernels::embed(Machine::default(), T::slice(weight), self.shape[2], &self.rows);
         T::tensor(rows, self.shape)
     }
 }
@@ -84,10 +83,7 @@ impl<B: Cpu, T: Value<B>> Backward<B, 1> for Node<T> {
         let grad = B::contiguous(grads.consume::<B>(&ops.node));
         let Ids { rows, shape: [.., d], n } = ops.state;
         let [Some(parent)] = ops.parents else { return };
-        let mut table = vec![T::ZERO; n * d];
-        for (row, grad) in rows.iter().zip(T::slice(&grad).chunks_exact(d.max(1))) {
-            table[row * d..][..d].iter_mut().zip(grad).for_each(|(sum, &grad)| *sum += grad);
-        }
+        let table = rnn_kernels::embed_backward(Machine::default(), T::slice(&grad), [n, d], &rows);
         grads.register::<B>(parent.id, T::tensor(table, [n, d]));
     }
 }
