@@ -1,6 +1,6 @@
 //! The configuration of a recurrent layer, the same for every cell.
 
-use crate::cell::{Activation, Bias, Cell, GruCell, LstmCell, RnnCell};
+use crate::cell::{Bias, Cell};
 use crate::init::{Initializer, Initializers, Preset, parameter};
 use crate::layer::{Layer, Recurrent};
 use crate::{Key, RnnError};
@@ -355,94 +355,5 @@ impl<C: Cell> RecurrentConfig<C> {
             }
             _ => Ok(()),
         }
-    }
-}
-
-impl RecurrentConfig<GruCell> {
-    /// What is applied to the sums of the gates r and z.
-    pub fn with_gate_activation(mut self, activation: Activation) -> Self {
-        self.cell.gate_activation = activation;
-        self
-    }
-
-    /// What is applied to the sum of n.
-    pub fn with_hidden_activation(mut self, activation: Activation) -> Self {
-        self.cell.hidden_activation = activation;
-        self
-    }
-
-    /// Holds h in `[−clip, clip]`.
-    pub fn with_clip(mut self, clip: Option<f64>) -> Self {
-        self.cell.clip = clip;
-        self
-    }
-
-    /// Whether the reset gate acts after the recurrent product (PyTorch, Keras' default) or before it (the paper).
-    /// Under Keras' preset the number of biases follows.
-    pub fn with_reset_after(mut self, reset_after: bool) -> Self {
-        let was_keras = self.bias == self.cell.keras_bias();
-        self.cell.reset_after = reset_after;
-        if was_keras && self.initializers == Initializers::KERAS {
-            self.bias = self.cell.keras_bias();
-        }
-        self
-    }
-}
-
-impl RecurrentConfig<RnnCell> {
-    /// What is applied to the sum: tanh (the default), relu or another.
-    pub fn with_hidden_activation(mut self, activation: Activation) -> Self {
-        self.cell.hidden_activation = activation;
-        self
-    }
-
-    /// Holds h in `[−clip, clip]`.
-    pub fn with_clip(mut self, clip: Option<f64>) -> Self {
-        self.cell.clip = clip;
-        self
-    }
-}
-
-impl RecurrentConfig<LstmCell> {
-    /// What is applied to the sums of the gates i, f and o.
-    pub fn with_gate_activation(mut self, activation: Activation) -> Self {
-        self.cell.gate_activation = activation;
-        self
-    }
-
-    /// What is applied to the sum of g.
-    pub fn with_cell_activation(mut self, activation: Activation) -> Self {
-        self.cell.cell_activation = activation;
-        self
-    }
-
-    /// What is applied to c on its way to h.
-    pub fn with_hidden_activation(mut self, activation: Activation) -> Self {
-        self.cell.hidden_activation = activation;
-        self
-    }
-
-    /// Lets the gates see c.
-    pub fn with_peepholes(mut self, peepholes: bool) -> Self {
-        self.cell.peepholes = peepholes;
-        self
-    }
-
-    /// Couples the input and the forget gate: `f = 1 − i`.
-    pub fn with_coupled_gates(mut self, coupled: bool) -> Self {
-        self.cell.coupled = coupled;
-        self
-    }
-
-    /// Projects h to `proj_size` units.
-    pub fn with_proj_size(mut self, proj_size: Option<usize>) -> Self {
-        self.cell.proj_size = proj_size;
-        self
-    }
-
-    /// Holds c in `[−clip, clip]`.
-    pub fn with_clip(mut self, clip: Option<f64>) -> Self {
-        self.cell.clip = clip;
-        self
     }
 }

@@ -1,7 +1,7 @@
 //! Rows of a table, and a layer that looks up what it would make of them.
 
 use crate::cell::Cell;
-use crate::layer::check_place;
+use crate::checks::check_place;
 use crate::{AnyRecurrent, Recurrent, RnnError};
 use burn::module::Param;
 use burn::tensor::{Int, Tensor};

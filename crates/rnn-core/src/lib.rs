@@ -22,6 +22,7 @@ mod any;
 mod args;
 mod bptt;
 pub mod cell;
+mod checks;
 mod config;
 mod dropout;
 mod embedding;

@@ -2,6 +2,8 @@
 use super::Kernel;
 use super::{Activation, Bias, Cell, Recurrence, checked_clip, clip, split};
 use crate::RnnError;
+use crate::config::RecurrentConfig;
+use crate::init::Initializers;
 use crate::probe::observe;
 use crate::state::HiddenState;
 use burn::tensor::Tensor;
@@ -94,5 +96,36 @@ impl Cell for GruCell {
         // (1−z)∘n + z∘h, in one product less.
         let hidden = n.clone() + z * (h - n);
         HiddenState { hidden: clip(self.clip, hidden) }
+    }
+}
+
+impl RecurrentConfig<GruCell> {
+    /// What is applied to the sums of the gates r and z.
+    pub fn with_gate_activation(mut self, activation: Activation) -> Self {
+        self.cell.gate_activation = activation;
+        self
+    }
+
+    /// What is applied to the sum of n.
+    pub fn with_hidden_activation(mut self, activation: Activation) -> Self {
+        self.cell.hidden_activation = activation;
+        self
+    }
+
+    /// Holds h in `[−clip, clip]`.
+    pub fn with_clip(mut self, clip: Option<f64>) -> Self {
+        self.cell.clip = clip;
+        self
+    }
+
+    /// Whether the reset gate acts after the recurrent product (PyTorch, Keras' default) or before it (the paper).
+    /// Under Keras' preset the number of biases follows.
+    pub fn with_reset_after(mut self, reset_after: bool) -> Self {
+        let was_keras = self.bias == self.cell.keras_bias();
+        self.cell.reset_after = reset_after;
+        if was_keras && self.initializers == Initializers::KERAS {
+            self.bias = self.cell.keras_bias();
+        }
+        self
     }
 }

@@ -2,6 +2,7 @@
 use super::Kernel;
 use super::{Activation, Cell, Recurrence, Vector, checked_clip, clip, split};
 use crate::RnnError;
+use crate::config::RecurrentConfig;
 use crate::probe::observe;
 use crate::state::LstmState;
 use burn::tensor::Tensor;
@@ -143,5 +144,49 @@ impl Cell for LstmCell {
         };
         let hidden = recurrence.projected(o * self.hidden_activation.apply(shown));
         LstmState { hidden, cell }
+    }
+}
+
+impl RecurrentConfig<LstmCell> {
+    /// What is applied to the sums of the gates i, f and o.
+    pub fn with_gate_activation(mut self, activation: Activation) -> Self {
+        self.cell.gate_activation = activation;
+        self
+    }
+
+    /// What is applied to the sum of g.
+    pub fn with_cell_activation(mut self, activation: Activation) -> Self {
+        self.cell.cell_activation = activation;
+        self
+    }
+
+    /// What is applied to c on its way to h.
+    pub fn with_hidden_activation(mut self, activation: Activation) -> Self {
+        self.cell.hidden_activation = activation;
+        self
+    }
+
+    /// Lets the gates see c.
+    pub fn with_peepholes(mut self, peepholes: bool) -> Self {
+        self.cell.peepholes = peepholes;
+        self
+    }
+
+    /// Couples the input and the forget gate: `f = 1 − i`.
+    pub fn with_coupled_gates(mut self, coupled: bool) -> Self {
+        self.cell.coupled = coupled;
+        self
+    }
+
+    /// Projects h to `proj_size` units.
+    pub fn with_proj_size(mut self, proj_size: Option<usize>) -> Self {
+        self.cell.proj_size = proj_size;
+        self
+    }
+
+    /// Holds c in `[−clip, clip]`.
+    pub fn with_clip(mut self, clip: Option<f64>) -> Self {
+        self.cell.clip = clip;
+        self
     }
 }

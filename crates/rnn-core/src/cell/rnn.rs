@@ -2,6 +2,7 @@
 use super::Kernel;
 use super::{Activation, Cell, Recurrence, checked_clip, clip};
 use crate::RnnError;
+use crate::config::RecurrentConfig;
 use crate::state::HiddenState;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -60,5 +61,19 @@ impl Cell for RnnCell {
     fn step(&self, input: Tensor<2>, state: HiddenState, recurrence: &Recurrence) -> HiddenState {
         let sum = input + recurrence.product(state.hidden);
         HiddenState { hidden: clip(self.clip, self.hidden_activation.apply(sum)) }
+    }
+}
+
+impl RecurrentConfig<RnnCell> {
+    /// What is applied to the sum: tanh (the default), relu or another.
+    pub fn with_hidden_activation(mut self, activation: Activation) -> Self {
+        self.cell.hidden_activation = activation;
+        self
+    }
+
+    /// Holds h in `[−clip, clip]`.
+    pub fn with_clip(mut self, clip: Option<f64>) -> Self {
+        self.cell.clip = clip;
+        self
     }
 }

@@ -137,6 +137,28 @@ macro_rules! exponent {
     };
 }
 
+/// The same by the bits of a number: its sign, and its exponent from bit `$at` on.
+macro_rules! exponent_bits {
+    ($andnot:ident, $or:ident, $and:ident, $set1:ident, $shift:ident, $at:literal, $add:ident, $one:expr, $bits:ident,
+     $number:ident) => {
+        #[inline(always)]
+        unsafe fn abs(x: Self::V) -> Self::V {
+            // SAFETY: the level is there.
+            unsafe { $andnot($set1(-0.0), x) }
+        }
+        #[inline(always)]
+        unsafe fn with_sign_of(size: Self::V, x: Self::V) -> Self::V {
+            // SAFETY: the level is there.
+            unsafe { $or(size, $and(x, $set1(-0.0))) }
+        }
+        #[inline(always)]
+        unsafe fn exp2(n: Self::V) -> Self::V {
+            // SAFETY: the level is there.
+            unsafe { $number($add($shift::<$at>($bits(n)), $one)) }
+        }
+    };
+}
+
 impl Simd for Avx512<f32> {
     type T = f32;
     type V = __m512;
@@ -279,24 +301,18 @@ impl Simd for Avx2<f32> {
         // SAFETY: the level is there.
         unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(x, _mm256_setzero_ps()), a) }
     }
-    #[inline(always)]
-    unsafe fn abs(x: __m256) -> __m256 {
-        // SAFETY: the level is there.
-        unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), x) }
-    }
-    #[inline(always)]
-    unsafe fn with_sign_of(size: __m256, x: __m256) -> __m256 {
-        // SAFETY: the level is there.
-        unsafe { _mm256_or_ps(size, _mm256_and_ps(x, _mm256_set1_ps(-0.0))) }
-    }
-    #[inline(always)]
-    unsafe fn exp2(n: __m256) -> __m256 {
-        // SAFETY: the level is there.
-        unsafe {
-            let shifted = _mm256_slli_epi32::<23>(_mm256_castps_si256(n));
-            _mm256_castsi256_ps(_mm256_add_epi32(shifted, _mm256_set1_epi32(1f32.to_bits() as i32)))
-        }
-    }
+    exponent_bits!(
+        _mm256_andnot_ps,
+        _mm256_or_ps,
+        _mm256_and_ps,
+        _mm256_set1_ps,
+        _mm256_slli_epi32,
+        23,
+        _mm256_add_epi32,
+        _mm256_set1_epi32(1f32.to_bits() as i32),
+        _mm256_castps_si256,
+        _mm256_castsi256_ps
+    );
 }
 
 impl Simd for Avx2<f64> {
@@ -339,24 +355,18 @@ impl Simd for Avx2<f64> {
         // SAFETY: the level is there.
         unsafe { _mm256_and_pd(_mm256_cmp_pd::<_CMP_GT_OQ>(x, _mm256_setzero_pd()), a) }
     }
-    #[inline(always)]
-    unsafe fn abs(x: __m256d) -> __m256d {
-        // SAFETY: the level is there.
-        unsafe { _mm256_andnot_pd(_mm256_set1_pd(-0.0), x) }
-    }
-    #[inline(always)]
-    unsafe fn with_sign_of(size: __m256d, x: __m256d) -> __m256d {
-        // SAFETY: the level is there.
-        unsafe { _mm256_or_pd(size, _mm256_and_pd(x, _mm256_set1_pd(-0.0))) }
-    }
-    #[inline(always)]
-    unsafe fn exp2(n: __m256d) -> __m256d {
-        // SAFETY: the level is there.
-        unsafe {
-            let shifted = _mm256_slli_epi64::<52>(_mm256_castpd_si256(n));
-            _mm256_castsi256_pd(_mm256_add_epi64(shifted, _mm256_set1_epi64x(1f64.to_bits() as i64)))
-        }
-    }
+    exponent_bits!(
+        _mm256_andnot_pd,
+        _mm256_or_pd,
+        _mm256_and_pd,
+        _mm256_set1_pd,
+        _mm256_slli_epi64,
+        52,
+        _mm256_add_epi64,
+        _mm256_set1_epi64x(1f64.to_bits() as i64),
+        _mm256_castpd_si256,
+        _mm256_castsi256_pd
+    );
 }
 
 /// All bits in the first n of 8 lanes.
