@@ -14,7 +14,9 @@ const BATCHES: [usize; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 const WIDTH: usize = 128;
 const BATCH: usize = 32;
 const TIME: usize = 50;
+/// A point takes at least so many calls, and so long that a few ticks of the system's own work are not much of it.
 const CALLS: usize = 5;
+const SECONDS: f64 = 0.4;
 
 struct Point {
     layer: Layer,
@@ -82,6 +84,9 @@ fn point(bench: &Bench, layer: Layer) -> Result<Point, String> {
     let mut worker = bench.start(Engine::RnnCore, bench.most_threads())?;
     let slot = worker.prepare(Spec::Layer(layer))?;
     worker.run(slot, 2)?;
-    let seconds = (0..CALLS).map(|_| worker.run(slot, 1)).collect::<Result<Vec<_>, _>>()?;
+    let mut seconds = Vec::new();
+    while seconds.len() < CALLS || seconds.iter().sum::<f64>() < SECONDS {
+        seconds.push(worker.run(slot, 1)?);
+    }
     Ok(Point { layer, seconds: median(&seconds), mb: worker.peak_mb()? })
 }
