@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// Writes both and says where.
 pub fn write(bench: &Bench) -> Result<(), String> {
-    if !bench.rows.iter().any(|row| row.refused.is_none()) {
+    if bench.sweep.is_none() && !bench.rows.iter().any(|row| row.refused.is_none()) {
         return Err("nothing was measured, so there is nothing to record; wait until the machine is idle".into());
     }
     let folder = crate::root().join("docs/bench");
@@ -88,12 +88,17 @@ fn text(bench: &Bench, name: &str, svg: Option<&str>) -> String {
     if let Some(svg) = svg {
         let _ = writeln!(text, "![time and memory relative to ours]({svg})\n");
     }
-    let _ = writeln!(text, "## For the README\n\n{}", table::readme(&bench.rows));
+    if !bench.rows.is_empty() {
+        let _ = writeln!(text, "## For the README\n\n{}", table::readme(&bench.rows));
+    }
     for rows in bench.rows.chunk_by(|a, b| a.job == b.job) {
         let _ = writeln!(text, "## {}\n\n{}", rows[0].job, table::of_job(rows, &bench.peaks));
     }
     if let Some(sweep) = &bench.sweep {
         let _ = writeln!(text, "## Sweep\n\n{sweep}");
+    }
+    if bench.rows.is_empty() {
+        return text;
     }
     text += "## Raw figures\n\nSeconds, or MB for memory, in the order of the rounds.\n\n```text\n";
     for row in bench.rows.iter().filter(|row| row.refused.is_none()) {
