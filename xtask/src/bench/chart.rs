@@ -22,7 +22,8 @@ fn colour(column: &str) -> &'static str {
         "PyTorch" => "#d55e00",
         "Keras" => "#0072b2",
         "NumPy" => "#009e73",
-        _ => "#cc79a7",
+        "PyTorch, one mask" => "#cc79a7",
+        _ => "#56b4e9",
     }
 }
 
