@@ -112,7 +112,7 @@ fn compare<'a, C: BurnCell>(
     let shape = if layer.config.time_major { [TIME, BATCH, D_INPUT] } else { [BATCH, TIME, D_INPUT] };
     let input = || wave(shape, 1.0).require_grad();
     let (x, their_x) = (input(), input());
-    // Step by step, as burn-nn computes; the fused kernels are held against these steps in numbers.rs and fused.rs.
+    // Step by step, as burn-nn computes; the fused kernels are held against these steps in tests/numbers and fused.rs.
     let args = ForwardArgs::default().with_state(start::<C::State>(layer.layers.len()));
     let ours: Given = probe::record(|| layer.forward_with(x.clone(), args)).0.into();
     let theirs = run(their_x.clone());

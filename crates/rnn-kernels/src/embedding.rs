@@ -11,10 +11,12 @@ const SMALL: usize = if cfg!(miri) { 0 } else { 1 << 16 };
 /// The rows `ids` of `table`, `[n, d]`: `[ids, d]`.
 ///
 /// # Panics
-/// On an id that is not below n.
+/// On an id that is not below n, which cannot be told where d is 0, and more elements than memory can have.
 pub fn embed<T: Float>(machine: Machine, table: &[T], d: usize, ids: &[usize]) -> Vec<T> {
-    filled(ids.len() * d, |to: Shared<T>| {
-        each(ranges(machine, ids.len() * d, ids.len()), |range: Range<usize>| {
+    let Some(n) = table.len().checked_div(d) else { return Vec::new() };
+    check(ids, n);
+    filled([ids.len(), d], |to: Shared<T>| {
+        each(ranges(machine, [ids.len(), d]), |range: Range<usize>| {
             for i in range {
                 let row = &table[ids[i] * d..][..d];
                 // SAFETY: row i of the new rows, which no other thread has.
@@ -28,24 +30,33 @@ pub fn embed<T: Float>(machine: Machine, table: &[T], d: usize, ids: &[usize]) -
 /// order, whatever the number of threads.
 ///
 /// # Panics
-/// On an id that is not below n, and if `grads` does not have d elements for each id.
+/// On an id that is not below n, more elements than memory can have, and if `grads` does not have d for each id.
 pub fn embed_backward<T: Float>(machine: Machine, grads: &[T], [n, d]: [usize; 2], ids: &[usize]) -> Vec<T> {
-    assert!(grads.len() == ids.len() * d, "{} elements for {} rows of {d}", grads.len(), ids.len());
-    assert!(ids.iter().all(|&id| id < n), "an id is not below {n}");
-    filled(n * d, |to: Shared<T>| {
-        each(ranges(machine, n * d, n), |range: Range<usize>| {
+    let fits = ids.len().checked_mul(d) == Some(grads.len());
+    assert!(fits, "{} elements for {} rows of {d}", grads.len(), ids.len());
+    check(ids, n);
+    filled([n, d], |to: Shared<T>| {
+        each(ranges(machine, [n, d]), |range: Range<usize>| {
             // SAFETY: rows of the table, which no other thread has.
             unsafe { to.get().add(range.start * d).write_bytes(0, range.len() * d) };
         });
         // A few rows come often, so it is their columns that are divided.
-        each(ranges(machine, grads.len(), d), |columns| {
+        each(ranges(machine, [d, ids.len()]), |columns| {
             run(machine.level, Sums { grads, d, ids, columns, to: to.get() });
         });
     })
 }
 
-/// A new vector of `len` elements that `fill` writes all of.
-fn filled<T: Float>(len: usize, fill: impl FnOnce(Shared<T>)) -> Vec<T> {
+fn check(ids: &[usize], n: usize) {
+    if let Some((at, id)) = ids.iter().enumerate().find(|(_, id)| **id >= n) {
+        panic!("id {id} at {at} is not below {n}");
+    }
+}
+
+/// A new vector of `rows` times `d` elements that `fill` writes all of.
+fn filled<T: Float>([rows, d]: [usize; 2], fill: impl FnOnce(Shared<T>)) -> Vec<T> {
+    // So that no place in it is computed with an overflow.
+    let len = rows.checked_mul(d).unwrap_or_else(|| panic!("{rows} rows of {d} are too many"));
     let mut values = Vec::with_capacity(len);
     fill(Shared(values.as_mut_ptr()));
     // SAFETY: there is room for `len` elements, and they were written.
@@ -53,10 +64,11 @@ fn filled<T: Float>(len: usize, fill: impl FnOnce(Shared<T>)) -> Vec<T> {
     values
 }
 
-/// `0..count` in parts, one a thread, for work on so many elements.
-fn ranges(machine: Machine, elements: usize, count: usize) -> Vec<Range<usize>> {
-    let threads = if elements < SMALL { 1 } else { machine.threads.clamp(1, count.max(1)) };
-    (0..threads).map(|i| i * count / threads..(i + 1) * count / threads).collect()
+/// `0..count` in parts, one a thread, for work on so many rows of `d` elements.
+fn ranges(machine: Machine, [count, d]: [usize; 2]) -> Vec<Range<usize>> {
+    let threads = if count.saturating_mul(d) < SMALL { 1 } else { machine.threads.clamp(1, count.max(1)) };
+    let part = count.div_ceil(threads);
+    (0..threads).map(|i| (i * part).min(count)..((i + 1) * part).min(count)).collect()
 }
 
 /// Adds columns of each gradient to its row of the table.
@@ -100,7 +112,7 @@ mod tests {
     fn rows_come_and_their_gradients_go_back() {
         let mut random = fastrand::Rng::with_seed(5);
         let large = if cfg!(miri) { [9, 33, 7] } else { [700, 130, 1000] };
-        for [n, d, count] in [[3, 1, 0], [1, 0, 4], [5, 7, 20], [40, 3, 1], large] {
+        for [n, d, count] in [[3, 1, 0], [0, 4, 0], [3, 0, 5], [5, 7, 20], [40, 3, 1], large] {
             let mut numbers = |n: usize| -> Vec<f64> { (0..n).map(|_| random.f64() - 0.5).collect() };
             let (table, grads) = (numbers(n * d), numbers(count * d));
             let ids: Vec<usize> = (0..count).map(|i| i * i % n).collect();
@@ -117,9 +129,26 @@ mod tests {
         }
     }
 
+    /// By one thread, for Miri does not like how rayon starts its own.
+    const ONE: Machine = Machine { level: Level::Portable, threads: 1 };
+
     #[test]
-    #[should_panic(expected = "an id is not below 3")]
-    fn an_id_beyond_the_table_is_refused() {
-        embed_backward(Machine::default(), &[1.0f32; 2], [3, 1], &[0, 3]);
+    #[should_panic(expected = "id 3 at 1 is not below 3")]
+    fn a_gradient_for_a_row_beyond_the_table_is_refused() {
+        embed_backward(ONE, &[1.0f32; 2], [3, 1], &[0, 3]);
+    }
+
+    #[test]
+    #[should_panic(expected = "id 9223372036854775808 at 0 is not below 2")]
+    #[cfg(target_pointer_width = "64")]
+    fn a_row_whose_place_wraps_around_is_refused() {
+        embed(ONE, &[1.0f32, 2.0, 3.0, 4.0], 2, &[1 << 63]);
+    }
+
+    #[test]
+    #[should_panic(expected = "are too many")]
+    #[cfg(target_pointer_width = "64")]
+    fn a_table_whose_size_wraps_around_is_refused() {
+        embed_backward::<f32>(ONE, &[], [1 << 18, (1 << 46) + 1], &[]);
     }
 }

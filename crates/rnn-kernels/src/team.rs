@@ -56,12 +56,15 @@ pub(crate) fn run(count: usize, work: &(dyn Fn(usize) + Sync)) {
     let mut team = match TEAM.try_lock() {
         Ok(team) => team,
         Err(TryLockError::Poisoned(team)) => team.into_inner(),
-        Err(TryLockError::WouldBlock) => return (0..count).for_each(work),
+        Err(TryLockError::WouldBlock) => return alone(count, work),
     };
     while team.len() + 1 < count {
         match Member::hire() {
             Some(member) => team.push(member),
-            None => return (0..count).for_each(work),
+            None => {
+                drop(team);
+                return alone(count, work);
+            }
         }
     }
     let members = &team[..count.saturating_sub(1)];
@@ -84,6 +87,17 @@ pub(crate) fn run(count: usize, work: &(dyn Fn(usize) + Sync)) {
         panic = panic.or(unsafe { (*member.desk.panic.get()).take() });
     }
     drop(team);
+    if let Some(panic) = panic {
+        resume_unwind(panic);
+    }
+}
+
+/// The same on this thread alone.
+fn alone(count: usize, work: &(dyn Fn(usize) + Sync)) {
+    let mut panic = None;
+    for number in 0..count {
+        panic = panic.or(catch_unwind(AssertUnwindSafe(|| work(number))).err());
+    }
     if let Some(panic) = panic {
         resume_unwind(panic);
     }
@@ -183,13 +197,14 @@ mod tests {
 
     #[test]
     fn a_panic_comes_out_after_all_is_done() {
-        for bad in 0..3 {
+        for (bad, is_alone) in [0, 1, 2].into_iter().flat_map(|bad| [(bad, false), (bad, true)]) {
             let count = AtomicUsize::new(0);
             let work = |i: usize| {
                 count.fetch_add(1, Ordering::Relaxed);
                 assert!(i != bad, "number {i}");
             };
-            let panic = catch_unwind(AssertUnwindSafe(|| run(3, &work))).expect_err("one panics");
+            let panic = catch_unwind(AssertUnwindSafe(|| if is_alone { alone(3, &work) } else { run(3, &work) }))
+                .expect_err("one panics");
             assert_eq!(panic.downcast_ref::<String>().map(String::as_str), Some(&*format!("number {bad}")));
             assert_eq!(count.into_inner(), 3);
         }

@@ -8,7 +8,8 @@ use std::path::Path;
 
 /// Writes both and says where.
 pub fn write(bench: &Bench) -> Result<(), String> {
-    if bench.sweep.is_none() && !bench.rows.iter().any(|row| row.refused.is_none()) {
+    let measured = bench.rows.iter().any(|row| row.refused.is_none());
+    if !measured && bench.sweep.is_none() {
         return Err("nothing was measured, so there is nothing to record; wait until the machine is idle".into());
     }
     let folder = crate::root().join("docs/bench");
@@ -21,7 +22,7 @@ pub fn write(bench: &Bench) -> Result<(), String> {
     if let (Some(chart), Some(svg)) = (chart, svg) {
         replace(&folder.join(svg), &chart)?;
     }
-    let is_whole = bench.args.only.is_empty() && bench.args.peers && !bench.args.quick;
+    let is_whole = measured && bench.args.only.is_empty() && bench.args.peers && !bench.args.quick;
     if is_whole {
         let path = crate::root().join("README.md");
         let readme = std::fs::read_to_string(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
@@ -82,20 +83,23 @@ fn text(bench: &Bench, name: &str, svg: Option<&str>) -> String {
         machine::versions(),
         bench.idleness(),
     );
-    text += "Medians of rounds in which all took turns; a turn of short work begins with calls off the clock. `PyTorch` is \
-             the faster of oneDNN on and off. Shapes are batch, time, inputs, units; f32. GFLOP/s count the matrix products \
-             alone.\n\n";
-    if let Some(svg) = svg {
-        let _ = writeln!(text, "![time and memory relative to ours]({svg})\n");
-    }
     if !bench.rows.is_empty() {
+        text += "Medians of rounds in which all took turns; a turn of short work begins with calls off the clock. `PyTorch` is \
+                 the faster of oneDNN on and off. Shapes are batch, time, inputs, units; f32. GFLOP/s count the matrix products \
+                 alone.\n\n";
+        if let Some(svg) = svg {
+            let _ = writeln!(text, "![time and memory relative to ours]({svg})\n");
+        }
         let _ = writeln!(text, "## For the README\n\n{}", table::readme(&bench.rows));
     }
     for rows in bench.rows.chunk_by(|a, b| a.job == b.job) {
         let _ = writeln!(text, "## {}\n\n{}", rows[0].job, table::of_job(rows, &bench.peaks));
     }
     if let Some(sweep) = &bench.sweep {
-        let _ = writeln!(text, "## Sweep\n\n{sweep}");
+        let _ = writeln!(
+            text,
+            "## Sweep\n\nForward and backward; each point is the median of its calls, in a process of its own.\n\n{sweep}"
+        );
     }
     if bench.rows.is_empty() {
         return text;

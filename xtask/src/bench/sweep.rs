@@ -28,26 +28,31 @@ pub fn run(bench: &mut Bench) -> Result<(), String> {
     let cells: &[Cell] = if bench.args.quick { &[Cell::Lstm] } else { &Cell::ALL };
     bench.progress.inc_length((cells.len() * (TIMES.len() + BATCHES.len())) as u64);
     let mut text = String::new();
+    let mut measured = 0;
     for &cell in cells {
         let layer =
             |batch, time| Layer { cell, batch, time, input: WIDTH, hidden: WIDTH, backward: true, onednn: true };
         let over_time = TIMES.map(|time| layer(BATCH, time));
         let over_batch = BATCHES.map(|batch| layer(batch, TIME));
         for (over, layers) in [("time", &over_time[..]), ("batch", &over_batch[..])] {
-            let _ = writeln!(text, "### {} over {over}\n\n{}", cell.name(), series(bench, layers)?);
+            let (table, points) = series(bench, layers)?;
+            measured += points;
+            let _ = writeln!(text, "### {} over {over}\n\n{table}", cell.name());
         }
     }
     bench.print(&format!("## Sweep\n\n{text}"));
-    bench.sweep = Some(text);
+    bench.sweep = (measured > 0).then_some(text);
     Ok(())
 }
 
-/// Measures all `layers`. Bytes are the growth of the peak since the first, for each step of a row more.
-fn series(bench: &mut Bench, layers: &[Layer]) -> Result<String, String> {
+/// Measures all `layers`; a table, and how many points of it were measured. Bytes are the growth of the peak since the first,
+/// for each step of a row more.
+fn series(bench: &mut Bench, layers: &[Layer]) -> Result<(String, usize), String> {
     let mut table = String::from(
         "| batch, time | a call | a step of a row | peak MB | bytes for each further step of a row |\n\
          |---|---:|---:|---:|---:|\n",
     );
+    let mut measured = 0;
     let mut first: Option<(f64, f64)> = None;
     for &layer in layers {
         let Layer { cell, batch, time, .. } = layer;
@@ -64,6 +69,7 @@ fn series(bench: &mut Bench, layers: &[Layer]) -> Result<String, String> {
             bench.progress.inc(1);
             continue;
         }
+        measured += 1;
         let steps = (layer.batch * layer.time) as f64;
         let bytes = match (mb, first) {
             (Some(mb), Some((steps_then, mb_then))) => {
@@ -77,7 +83,7 @@ fn series(bench: &mut Bench, layers: &[Layer]) -> Result<String, String> {
         let _ = writeln!(table, "| {batch}, {time} | {call} | {step} | {mb} | {bytes} |");
         bench.progress.inc(1);
     }
-    Ok(table)
+    Ok((table, measured))
 }
 
 fn point(bench: &Bench, layer: Layer) -> Result<Point, String> {
