@@ -41,14 +41,15 @@ impl DeviceArgs {
             Some(wanted) => by_name(wanted)?,
             None => first_found()?,
         };
-        eprintln!("device: {} ({about}, {threads} CPU threads)", selected.name);
+        let s = if threads == 1 { "" } else { "s" };
+        eprintln!("device: {} ({about}, {threads} CPU thread{s})", selected.name);
         Ok(selected)
     }
 
     fn set_threads(&self) -> Result<usize, Failure> {
         let available = std::thread::available_parallelism().map_or(1, |n| n.get());
         let Some(threads) = self.threads else {
-            return Ok(available);
+            return Ok(rayon::current_num_threads()); // the cores, or RAYON_NUM_THREADS
         };
         if !(1..=MOST_THREADS).contains(&threads) {
             return Err(Failure::input(format!(

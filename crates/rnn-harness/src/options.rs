@@ -82,8 +82,16 @@ pub struct DropoutConfig {
 
 impl DropoutArgs {
     /// The person's choice, or `default` for both kinds of dropout.
-    pub fn resolve(&self, default: f64) -> DropoutConfig {
-        let recurrent = self.recurrent_dropout.unwrap_or(default);
+    ///
+    /// # Errors
+    /// A rate that is not in `[0, 1)`.
+    pub fn resolve(&self, default: f64) -> Result<DropoutConfig, Failure> {
+        let rate = |option: &str, given: Option<f64>| match given.unwrap_or(default) {
+            rate if (0.0..1.0).contains(&rate) => Ok(rate),
+            rate => Err(Failure::input(format!("{option} is {rate}; it must be at least 0 and less than 1"))),
+        };
+        let input = rate("--dropout", self.dropout)?;
+        let recurrent = rate("--recurrent-dropout", self.recurrent_dropout)?;
         let masks = match self.dropout_masks {
             Some(Masks::Shared) => DropoutMasks::Shared,
             Some(Masks::PerGate) => DropoutMasks::PerGate,
@@ -91,7 +99,7 @@ impl DropoutArgs {
             None if recurrent > 0.0 => DropoutMasks::PerGate,
             None => DropoutMasks::Shared,
         };
-        DropoutConfig { input: self.dropout.unwrap_or(default), recurrent, masks }
+        Ok(DropoutConfig { input, recurrent, masks })
     }
 }
 
@@ -128,11 +136,25 @@ mod tests {
     #[test]
     fn masks_are_drawn_as_keras_draws_them() {
         let masks = |recurrent_dropout, dropout_masks| {
-            DropoutArgs { recurrent_dropout, dropout_masks, ..DropoutArgs::default() }.resolve(0.2).masks
+            let args = DropoutArgs { recurrent_dropout, dropout_masks, ..DropoutArgs::default() };
+            args.resolve(0.2).expect("a rate").masks
         };
         assert_eq!(masks(None, None), DropoutMasks::PerGate);
         assert_eq!(masks(Some(0.0), None), DropoutMasks::Shared);
         assert_eq!(masks(Some(0.0), Some(Masks::PerGate)), DropoutMasks::PerGate);
         assert_eq!(masks(None, Some(Masks::Shared)), DropoutMasks::Shared);
+    }
+
+    #[test]
+    fn a_rate_outside_its_range_is_named() {
+        for rate in [1.0, -0.1, f64::NAN, f64::INFINITY] {
+            let said = |args: DropoutArgs| args.resolve(0.0).expect_err("no rate").to_string();
+            let both = [
+                said(DropoutArgs { dropout: Some(rate), ..DropoutArgs::default() }),
+                said(DropoutArgs { recurrent_dropout: Some(rate), ..DropoutArgs::default() }),
+            ];
+            let expected = |option| format!("{option} is {rate}; it must be at least 0 and less than 1");
+            assert_eq!(both, [expected("--dropout"), expected("--recurrent-dropout")]);
+        }
     }
 }

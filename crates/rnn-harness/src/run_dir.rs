@@ -239,11 +239,15 @@ impl RunDir {
     }
 }
 
+/// Bytes of a run's name; the names beside it have a few more.
+const LONGEST_NAME: usize = 200;
+
 /// The folder of the run `name`.
 fn named(runs: &Path, name: &str) -> Result<PathBuf, Failure> {
-    if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0']) {
+    let is_plain = !name.contains(|c: char| c.is_control() || c == '/' || c == '\\');
+    if name.is_empty() || name.len() > LONGEST_NAME || name.starts_with('.') || !is_plain {
         return Err(Failure::input(format!(
-            "--name {name:?} is not a plain folder name; use letters, digits, '-' and '_'"
+            "--name {name:?} is not a plain folder name of at most {LONGEST_NAME} bytes; use letters, digits, '-' and '_'"
         )));
     }
     Ok(runs.join(name))

@@ -88,6 +88,7 @@ const SHOWN: usize = 100;
 pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     let selected = args.device.select()?;
     RunDir::check_name(PROGRAM, args.name.as_deref())?;
+    let (masks, optimizer) = (args.dropout.resolve(0.0)?, args.optimizer.resolve(OptimizerName::Rmsprop)?);
     let (source, text) = args.data.load()?;
     let window = args.window.unwrap_or(10) as usize;
     let vocabulary = Vocabulary::build(&text);
@@ -118,7 +119,7 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
             cell: args.cell.unwrap_or(CellKind::Gru),
             layers: args.layers.unwrap_or(1) as usize,
             hidden: args.hidden.unwrap_or(128) as usize,
-            dropout: args.dropout.resolve(0.0),
+            dropout: masks,
         },
         corpus: source.corpus.clone(),
         prepare: args.data.prepare(),
@@ -126,7 +127,7 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
         seed: args.seed,
         epochs: args.epochs.map_or(epochs, |n| n as usize),
         batch: args.batch.unwrap_or(128) as usize,
-        optimizer: args.optimizer.resolve(OptimizerName::Rmsprop)?,
+        optimizer,
     };
     let dense = config.model.hidden.saturating_mul(symbols);
     check_size(&config.model.layer(), dense, config.batch.min(windows), window)?;

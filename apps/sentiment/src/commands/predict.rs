@@ -76,7 +76,7 @@ pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
         return Err(Failure::input("no review was given; give them as arguments, with --file, or one a line on stdin"));
     }
     if blank > 0 {
-        eprintln!("{blank} blank reviews were left out");
+        eprintln!("left out as blank: {blank}");
     }
     if args.json {
         let run = trained.path.display().to_string();

@@ -7,8 +7,8 @@ use rnn_core::{CellKind, Direction, Key};
 use rnn_data::Source;
 use rnn_data::words::Vocabulary;
 use rnn_harness::device::DeviceArgs;
-use rnn_harness::optim::{OptimizerArgs, OptimizerName};
-use rnn_harness::options::{DropoutArgs, cell_parser, check_size, size};
+use rnn_harness::optim::{OptimizerArgs, OptimizerConfig, OptimizerName};
+use rnn_harness::options::{DropoutArgs, DropoutConfig, cell_parser, check_size, size};
 use rnn_harness::run_dir::RunDir;
 use rnn_harness::training::{EpochStats, fit};
 use rnn_harness::{Failure, json_line};
@@ -76,7 +76,12 @@ pub struct TrainArgs {
 }
 
 impl TrainArgs {
-    fn config(&self, source: &Source) -> Result<RunConfig, Failure> {
+    fn config(
+        &self,
+        source: &Source,
+        dropout: DropoutConfig,
+        optimizer: OptimizerConfig,
+    ) -> Result<RunConfig, Failure> {
         let default = if source.is_sample() { Preset::Sample } else { Preset::Lesson };
         let pick = |given: Option<u64>, lesson: usize, sample: usize| match (given, self.preset.unwrap_or(default)) {
             (Some(given), _) => given as usize,
@@ -98,13 +103,13 @@ impl TrainArgs {
                 layers: pick(self.layers, 1, 1),
                 direction: if self.bidirectional { Direction::Bidirectional } else { Direction::Forward },
                 hidden: pick(self.hidden, 128, 32),
-                dropout: self.dropout.resolve(0.2),
+                dropout,
             },
             corpus: source.corpus.clone(),
             seed: self.seed,
             epochs: pick(self.epochs, 1, 10),
             batch: pick(self.batch, 50, 10),
-            optimizer: self.optimizer.resolve(OptimizerName::Adam)?,
+            optimizer,
         })
     }
 }
@@ -130,9 +135,10 @@ struct Metrics<'a> {
 pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     let selected = args.device.select()?;
     RunDir::check_name(PROGRAM, args.name.as_deref())?;
+    let (dropout, optimizer) = (args.dropout.resolve(0.2)?, args.optimizer.resolve(OptimizerName::Adam)?);
     let reviews = args.data.load()?;
     let source = &reviews.source;
-    let config = args.config(source)?;
+    let config = args.config(source, dropout, optimizer)?;
     let device = &selected.device;
 
     let sizes = &config.model;
