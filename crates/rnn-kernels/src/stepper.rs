@@ -250,7 +250,7 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
                     *left = stepper.reset.as_ptr();
                 }
             }
-            advance::<S, K>(plan, &stepper.w_hh, 1, stepper.steps, &step, &left);
+            advance::<S, K>(plan, &stepper.w_hh, 1, stepper.steps, &step, &left, None);
         }
         stepper.steps += 1;
     }

@@ -78,6 +78,95 @@ pub(crate) unsafe fn multiply<S: Simd>(tile: &Tile<S::T>) {
     unsafe { S::call(Multiply(tile)) }
 }
 
+/// One row of sums in place: `c += a·b`. All vectors lie side by side.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row<T> {
+    pub(crate) a: *const T,
+    /// The inner dimension.
+    pub(crate) len: usize,
+    pub(crate) b: *const T,
+    pub(crate) c: *mut T,
+}
+
+/// The rows of [`Beside`].
+pub(crate) const BESIDE: usize = 4;
+
+/// A product that is done beside a [`Row`]: `c = c₀ + a·b` for [`BESIDE`] rows of as many vectors.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Beside<T> {
+    pub(crate) a: *const T,
+    /// From a row of a to the next; it may wrap around.
+    pub(crate) a_row: usize,
+    /// The inner dimension, and how many columns of the row are done for each of these.
+    pub(crate) len: usize,
+    pub(crate) share: usize,
+    pub(crate) b: *const T,
+    pub(crate) c0: *const T,
+    /// From a row of c₀ to the next; 0 gives all rows of c the same start.
+    pub(crate) c0_step: usize,
+    pub(crate) c: *mut T,
+    pub(crate) c_step: usize,
+}
+
+/// A row of `N` vectors, alone or beside something. Alone it waits for its b more than it multiplies, as it reads b for
+/// one multiplication only.
+///
+/// # Safety
+/// As for [`multiply`], for both products; neither c overlaps the other.
+#[inline(always)]
+pub(crate) unsafe fn multiply_row<S: Simd, const N: usize>(row: &Row<S::T>, beside: Option<&Beside<S::T>>) {
+    let &Row { a, len, mut b, c } = row;
+    let mut at = [0; N];
+    for n in 0..N {
+        at[n] = n * S::LANES;
+    }
+    // SAFETY: as for the caller.
+    unsafe {
+        let mut sums = [[S::zero(); N]];
+        for n in 0..N {
+            sums[0][n] = S::load(c.add(at[n]));
+        }
+        let mut k = 0;
+        if let Some(&Beside { a: many, a_row, len, share, b: mut b_many, c0, c0_step, c, c_step }) = beside {
+            let (mut rows, mut c_many) = ([many; BESIDE], [[S::zero(); N]; BESIDE]);
+            for m in 0..BESIDE {
+                rows[m] = many.wrapping_add(m.wrapping_mul(a_row));
+                for n in 0..N {
+                    c_many[m][n] = S::load(c0.add(m * c0_step + at[n]));
+                }
+            }
+            for column in 0..len {
+                for _ in 0..share {
+                    multiply_add::<S, 1, N>(&mut sums, &[a], k, b, &at);
+                    k += 1;
+                    b = b.wrapping_add(N * S::LANES);
+                }
+                multiply_add::<S, BESIDE, N>(&mut c_many, &rows, column, b_many, &at);
+                b_many = b_many.wrapping_add(N * S::LANES);
+            }
+            for m in 0..BESIDE {
+                for n in 0..N {
+                    S::store(c.add(m * c_step + at[n]), c_many[m][n]);
+                }
+            }
+        }
+        // What is left of the row, two columns at a time into accumulators of their own.
+        let mut others = [[S::zero(); N]];
+        while k + 1 < len {
+            multiply_add::<S, 1, N>(&mut sums, &[a], k, b, &at);
+            multiply_add::<S, 1, N>(&mut others, &[a], k + 1, b.wrapping_add(N * S::LANES), &at);
+            k += 2;
+            b = b.wrapping_add(2 * N * S::LANES);
+        }
+        if k < len {
+            multiply_add::<S, 1, N>(&mut sums, &[a], k, b, &at);
+        }
+        for n in 0..N {
+            S::store(c.add(at[n]), S::add(sums[0][n], others[0][n]));
+        }
+    }
+}
+
 struct Multiply<'a, T>(&'a Tile<T>);
 
 impl<T: Float> Op<T> for Multiply<'_, T> {
@@ -289,5 +378,65 @@ mod tests {
     #[test]
     fn every_tile_is_the_product() {
         Level::available().into_iter().for_each(|level| run(level, AllTiles));
+    }
+
+    struct AllRows;
+
+    impl Op<f64> for AllRows {
+        type Output = ();
+        #[inline(always)]
+        unsafe fn run<S: Simd<T = f64>>(self) {
+            // SAFETY: the caller has the level.
+            unsafe {
+                rows_of::<S, 3>();
+                rows_of::<S, 4>();
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn rows_of<S: Simd<T = f64>, const N: usize>() {
+        let width = N * S::LANES;
+        let mut random = fastrand::Rng::with_seed(2);
+        let mut numbers = |n: usize| -> Vec<f64> { (0..n).map(|_| random.f64() - 0.5).collect() };
+        let product = |a: &[f64], b: &[f64], column: usize, c0: f64| {
+            c0 + a.iter().zip(b.chunks(width)).map(|(a, b)| a * b[column]).sum::<f64>()
+        };
+        for (len, columns) in (0..12).flat_map(|len| (0..=len).map(move |columns| (len, columns))) {
+            let (a, b, start) = (numbers(len), numbers(len * width), numbers(width));
+            let (a_many, b_many, c0) = (numbers(BESIDE * 20), numbers(columns * width), numbers(BESIDE * width));
+            let (mut alone, mut with) = (start.clone(), start.clone());
+            let mut c = vec![f64::NAN; BESIDE * width];
+            let row = Row { a: a.as_ptr(), len, b: b.as_ptr(), c: alone.as_mut_ptr() };
+            let beside = Beside {
+                a: a_many.as_ptr(),
+                a_row: 20,
+                len: columns,
+                share: len / columns.max(1),
+                b: b_many.as_ptr(),
+                c0: c0.as_ptr(),
+                c0_step: width,
+                c: c.as_mut_ptr(),
+                c_step: width,
+            };
+            // SAFETY: the vectors have the sizes that the products say.
+            unsafe {
+                multiply_row::<S, N>(&row, None);
+                multiply_row::<S, N>(&Row { c: with.as_mut_ptr(), ..row }, Some(&beside));
+            }
+            for n in 0..width {
+                let expected = product(&a, &b, n, start[n]);
+                assert!((alone[n] - expected).abs() < 1e-14 && (with[n] - expected).abs() < 1e-14, "{len} alone");
+                for m in 0..BESIDE {
+                    let expected = product(&a_many[m * 20..][..columns], &b_many, n, c0[m * width + n]);
+                    assert!((c[m * width + n] - expected).abs() < 1e-14, "row {m} of {columns} beside {len}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_row_is_the_product() {
+        Level::available().into_iter().for_each(|level| run(level, AllRows));
     }
 }

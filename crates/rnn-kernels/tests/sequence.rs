@@ -51,3 +51,22 @@ fn every_input_size_and_option() {
         }
     }
 }
+
+/// Weights of sizes at which a single row's input product is done beside its recurrence, in `f32` or in `f64`.
+#[test]
+fn single_rows() {
+    if cfg!(miri) {
+        return; // slow, and Miri has no instruction set with enough registers
+    }
+    let mut random = Rng::with_seed(5);
+    for (cell, sizes) in CELLS.into_iter().zip([[190, 270], [189, 281], [93, 128], [107, 150], [107, 150]]) {
+        for (round, d_hidden) in sizes.into_iter().flat_map(|size| (0..5).map(move |round| (round, size))) {
+            let shape = [1, random.usize(6..22), random.usize(d_hidden * 7 / 8..=d_hidden), d_hidden];
+            let mut case = Case::random(&mut random, cell, shape);
+            if round < 4 {
+                (case.indices, case.input_masks, case.recurrent_masks) = (Vec::new(), Vec::new(), Vec::new());
+            }
+            check(&case);
+        }
+    }
+}

@@ -18,6 +18,7 @@ pub(crate) struct GruBefore;
 
 impl Kernel for GruAfter {
     const BLOCKS: usize = 1;
+    const H_VECTORS: usize = 3;
     const HAS_C: bool = false;
 
     #[inline(always)]
@@ -72,6 +73,7 @@ impl Kernel for GruAfter {
 
 impl Kernel for GruBefore {
     const BLOCKS: usize = 1;
+    const H_VECTORS: usize = 0;
     const HAS_C: bool = false;
 
     #[inline(always)]

@@ -12,6 +12,7 @@ pub(crate) struct Lstm;
 
 impl Kernel for Lstm {
     const BLOCKS: usize = 1;
+    const H_VECTORS: usize = 4;
     const HAS_C: bool = true;
 
     #[inline(always)]

@@ -130,6 +130,8 @@ impl Groups {
 pub(crate) trait Kernel: Copy + Send + Sync + 'static {
     /// Vectors of a panel for one gate.
     const BLOCKS: usize;
+    /// Vectors of a panel that `h·W_hh` fills, if one product fills them all; else 0.
+    const H_VECTORS: usize;
     /// Whether the state has a c.
     const HAS_C: bool;
 

@@ -83,6 +83,7 @@ macro_rules! kernel {
     ($kernel:ty) => {
         impl Kernel for $kernel {
             const BLOCKS: usize = PANEL;
+            const H_VECTORS: usize = PANEL;
             const HAS_C: bool = false;
 
             #[inline(always)]

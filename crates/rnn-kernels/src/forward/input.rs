@@ -58,12 +58,13 @@ pub(crate) unsafe fn copy_rows<S: Simd>(
 }
 
 impl<T: Float, K: Kernel> Forward<'_, T, K> {
-    /// `x·W_ih + b` for all rows of the steps `steps`, into the panels.
+    /// `x·W_ih + b` for all rows of the first `count` of a chunk's steps, into the panels.
     #[inline(always)]
     pub(super) unsafe fn input_sums<S: Simd<T = T>>(
         &self,
         panels: *mut T,
         steps: Range<usize>,
+        count: usize,
         x_rows: &mut Vec<*const T>,
         masked_x: *mut T,
     ) {
@@ -96,10 +97,11 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
             }
             return;
         }
-        input_rows(self.sequence, self.part.clone(), steps.clone(), x_rows);
+        let first = steps.start..steps.start + count;
+        input_rows(self.sequence, self.part.clone(), first.clone(), x_rows);
         for (part, packed) in plan.products.x.iter().zip(self.w_ih) {
             if let Some(mask) = part.mask {
-                input_rows(self.sequence, self.part.clone(), steps.clone(), x_rows);
+                input_rows(self.sequence, self.part.clone(), first.clone(), x_rows);
                 let mask = self.sequence.input_masks[mask][self.part.start * d_input..].as_ptr();
                 // SAFETY: rows and masks of d_input elements; the buffer has room for all.
                 unsafe { copy_rows::<S>(x_rows, mask, d_input, masked_x, self.part.len()) };
@@ -109,7 +111,7 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
             for group in 0..groups.count() {
                 let group = groups.panels(group);
                 let (p, width) = (group.start, group.len() * together);
-                let cut = Cut::new(rows, max_rows(S::REGISTERS, width));
+                let cut = Cut::new(x_rows.len(), max_rows(S::REGISTERS, width));
                 for tile in 0..cut.tiles {
                     let (q, end) = (cut.start(tile), cut.start(tile + 1));
                     // SAFETY: the packed weights, biases and panels as the plan has them; rows of d_input elements.

@@ -1,8 +1,10 @@
 //! A layer over a sequence, forward.
 
+mod ahead;
 mod input;
 mod recurrence;
 
+use ahead::Ahead;
 pub(crate) use input::{copy_rows, input_rows};
 pub(crate) use recurrence::advance;
 
@@ -229,7 +231,9 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
                 let to = (from + chunk).min(time);
                 let panels =
                     if self.save { self.panels.add(from * batch * plan.panel_elements()) } else { self.panels };
-                self.input_sums::<S>(panels, from..to, &mut x_rows, masked_x.as_mut_ptr());
+                let ahead = self.ahead::<S>(panels, from..to);
+                let now = ahead.as_ref().map_or(to - from, Ahead::start);
+                self.input_sums::<S>(panels, from..to, now, &mut x_rows, masked_x.as_mut_ptr());
                 for s in from..to {
                     let t = self.sequence.step(s);
                     let at = |s: usize| if self.save { s * state } else { s % 2 * state };
@@ -270,7 +274,8 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
                             }
                         };
                     }
-                    advance::<S, K>(plan, self.w_hh, batch, s, &step, &left);
+                    let ahead = ahead.as_ref().and_then(|ahead| ahead.beside(s - from));
+                    advance::<S, K>(plan, self.w_hh, batch, s, &step, &left, ahead.as_ref());
                 }
                 from = to;
             }
