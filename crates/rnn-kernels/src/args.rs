@@ -367,6 +367,6 @@ pub(crate) fn check_backward<T: Float>(
 }
 
 /// The products of a layer on a sequence: as the cell has them, with those whose gates have masks of their own apart.
-pub(crate) fn products<T>(layer: &Layer<T>, sequence: &Sequence<T>) -> Products {
-    Products::new(layer.cell, sequence.input_masks.len(), sequence.recurrent_masks.len())
+pub(crate) fn products<T>(layer: &Layer<T>, sequence: &Sequence<T>, units: usize) -> Products {
+    Products::new(layer.cell, units, sequence.input_masks.len(), sequence.recurrent_masks.len())
 }

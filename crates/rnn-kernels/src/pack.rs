@@ -1,7 +1,7 @@
 //! Weights in the order in which the micro-kernel reads them.
 
 use crate::args::Layer;
-use crate::cell::{PANEL, Part};
+use crate::cell::Part;
 use crate::float::Float;
 use crate::plan::Plan;
 use crate::pool::{Buffer, take};
@@ -19,28 +19,24 @@ pub(crate) fn over(plan: &Plan, count: usize, elements: usize, part: impl Fn(usi
     each(ranges, |range: std::ops::Range<usize>| range.for_each(&part));
 }
 
-/// The columns of `weight`, `[inner, G·d_hidden]`, that `part` fills panels with:
-/// `[group][inner][panel of the group][vector][lane]`.
+/// The columns of `weight`, `[inner, G·d_hidden]`, that `part` fills panels with: `[panel][inner][vector][lane]`.
 pub(crate) fn columns<T: Float>(plan: &Plan, layer: &Layer<T>, weight: &[T], part: Part) -> Buffer<T> {
     let (lanes, blocks, d_hidden) = (plan.lanes, plan.products.blocks, layer.d_hidden);
     let row = layer.cell.gates() * d_hidden;
     let inner = weight.len() / row;
-    let panel = part.width(blocks) * lanes;
-    let groups = part.groups(blocks, plan.panels);
-    let mut packed = take::<T>(plan.panels * inner * panel);
+    let width = part.width(blocks) * lanes;
+    let mut packed = take::<T>(plan.panels * inner * width);
     let to = Shared(packed.as_mut_ptr());
-    over(plan, groups.count(), inner * row, |group| {
-        let panels = groups.panels(group);
-        let width = panels.len() * panel;
-        // SAFETY: the group's piece of the buffer, which no other thread has.
-        let to = unsafe { std::slice::from_raw_parts_mut(to.get().add(panels.start * inner * panel), inner * width) };
+    over(plan, plan.panels, inner * row, |p| {
+        // SAFETY: the panel's piece of the buffer, which no other thread has.
+        let to = unsafe { std::slice::from_raw_parts_mut(to.get().add(p * inner * width), inner * width) };
         // Each vector's first element in a row of the weights, and how many elements it has: those of units that only fill
         // up the panel have none.
         let mut vectors = [(0, 0); WIDTH];
-        let all = panels.flat_map(|p| part.vectors(blocks).map(move |(_, gate, block)| (p * blocks + block, gate)));
-        for (vector, (block, gate)) in vectors.iter_mut().zip(all) {
-            let n = d_hidden.saturating_sub(block * lanes).min(lanes);
-            *vector = (if n > 0 { gate * d_hidden + block * lanes } else { 0 }, n);
+        for (vector, (_, gate, block)) in vectors.iter_mut().zip(part.vectors(blocks)) {
+            let unit = (p * blocks + block) * lanes;
+            let n = d_hidden.saturating_sub(unit).min(lanes);
+            *vector = (if n > 0 { gate * d_hidden + unit } else { 0 }, n);
         }
         run(plan.machine.level, Columns { from: weight, row, vectors: &vectors[..width / lanes], to });
     });
@@ -132,7 +128,7 @@ pub(crate) fn each_unit(plan: &Plan, d_hidden: usize, part: Part, mut unit: impl
         for (vector, gate, block) in part.vectors(blocks) {
             let first = (p * blocks + block) * lanes;
             for lane in 0..d_hidden.saturating_sub(first).min(lanes) {
-                unit((p * PANEL + vector) * lanes + lane, gate * d_hidden + first + lane);
+                unit(p * plan.row() + vector * lanes + lane, gate * d_hidden + first + lane);
             }
         }
     }

@@ -2,7 +2,7 @@
 //! same sequence have the same plan.
 
 use crate::args::{Counted, Input, Layer, MaskedOutput, Sequence, products};
-use crate::cell::{PANEL, Products};
+use crate::cell::Products;
 use crate::float::Float;
 use crate::simd::lanes;
 use crate::step::Row;
@@ -34,7 +34,7 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn new<T: Float>(machine: Machine, layer: &Layer<T>, sequence: &Sequence<T>) -> Self {
         let lanes = lanes::<T>(machine.level);
-        let products = products(layer, sequence);
+        let products = products(layer, sequence, layer.d_hidden.div_ceil(lanes));
         let units = products.blocks * lanes;
         let panels = layer.d_hidden.div_ceil(units);
         let &Sequence { batch, time, .. } = sequence;
@@ -47,13 +47,19 @@ impl Plan {
 
     /// The steps of a chunk for a part of `rows` rows.
     pub(crate) fn chunk<T>(&self, rows: usize, time: usize) -> usize {
-        let step = self.panels * PANEL * self.lanes * size_of::<T>() * rows;
+        let step = self.panel_elements() * size_of::<T>() * rows;
         (CHUNK_BYTES / step).max(CHUNK_ROWS.div_ceil(rows)).clamp(1, time)
+    }
+
+    /// Elements of a panel's row.
+    #[inline(always)]
+    pub(crate) fn row(&self) -> usize {
+        self.products.vectors * self.lanes
     }
 
     /// Elements of the panels of one step and row.
     pub(crate) fn panel_elements(&self) -> usize {
-        self.panels * PANEL * self.lanes
+        self.panels * self.row()
     }
 }
 

@@ -2,8 +2,8 @@
 //! resting rows, zoneout, dropout of h, and the output.
 
 use crate::args::Zoneout;
-use crate::cell::PANEL;
 use crate::float::Float;
+use crate::plan::Plan;
 use crate::simd::Simd;
 
 /// What a row does at a step.
@@ -52,8 +52,35 @@ pub(crate) struct MaskedCopy<T> {
     pub(crate) h: *mut T,
 }
 
+/// What a panel's row looks like.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    /// Vectors of a slot.
+    blocks: usize,
+    /// Elements of a slot, and of a row.
+    pub(crate) slot: usize,
+    row: usize,
+}
+
+impl Shape {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        Shape { blocks: plan.products.blocks, slot: plan.products.blocks * plan.lanes, row: plan.row() }
+    }
+
+    /// For the units of each vector of panel `p`: where the first slot's is in the panels' row `row` and which unit is
+    /// their first. Panels are `panel` apart.
+    #[inline(always)]
+    pub(crate) fn units<S: Simd>(self, p: usize, row: usize, panel: usize) -> impl Iterator<Item = (usize, usize)> {
+        (0..self.blocks).map(move |block| {
+            let at = p * panel + row * self.row + block * S::LANES;
+            (at, (p * self.blocks + block) * S::LANES)
+        })
+    }
+}
+
 /// A step forward.
 pub(crate) struct Step<T> {
+    pub(crate) shape: Shape,
     pub(crate) d_hidden: usize,
     /// From a row of a state to the next.
     pub(crate) width: usize,
@@ -98,9 +125,15 @@ unsafe fn stay<S: Simd>(keep: Keep<S::T>, at: usize, n: usize, new: S::V, old: S
 impl<T: Float> Step<T> {
     /// The row `row` of panel `p`.
     #[inline(always)]
-    pub(crate) unsafe fn panel_row<S: Simd<T = T>>(&self, p: usize, row: usize) -> *mut T {
+    pub(crate) unsafe fn panel_row(&self, p: usize, row: usize) -> *mut T {
         // SAFETY: the caller's row and panel are there.
-        unsafe { self.panels.add(p * self.panel + row * PANEL * S::LANES) }
+        unsafe { self.panels.add(p * self.panel + row * self.shape.row) }
+    }
+
+    /// For the units of each vector of panel `p`: the first slot's vector in row `row`, and their first unit.
+    #[inline(always)]
+    pub(crate) fn units<S: Simd<T = T>>(&self, p: usize, row: usize) -> impl Iterator<Item = (*mut T, usize)> {
+        self.shape.units::<S>(p, row, self.panel).map(|(at, u)| (self.panels.wrapping_add(at), u))
     }
 
     #[inline(always)]
@@ -150,6 +183,7 @@ impl<T: Float> Step<T> {
 
 /// A step backward.
 pub(crate) struct BackStep<T> {
+    pub(crate) shape: Shape,
     pub(crate) d_hidden: usize,
     pub(crate) width: usize,
     /// The gates, as forward left them: this step's row 0 in panel 0, and from a panel to the next.
@@ -198,11 +232,16 @@ unsafe fn part<S: Simd>(keep: Keep<S::T>, at: usize, n: usize, d: S::V) -> Arriv
 }
 
 impl<T: Float> BackStep<T> {
+    /// For the units of each vector of panel `p`: the first slot's vector in row `row`, of the gates and of the gradients,
+    /// and their first unit.
     #[inline(always)]
-    pub(crate) unsafe fn panel_row<S: Simd<T = T>>(&self, p: usize, row: usize) -> (*const T, *mut T) {
-        let at = p * self.panel + row * PANEL * S::LANES;
-        // SAFETY: the caller's row and panel are there.
-        unsafe { (self.panels.add(at), self.d_panels.add(at)) }
+    pub(crate) fn units<S: Simd<T = T>>(
+        &self,
+        p: usize,
+        row: usize,
+    ) -> impl Iterator<Item = (*const T, *mut T, usize)> {
+        let units = self.shape.units::<S>(p, row, self.panel);
+        units.map(|(at, u)| (self.panels.wrapping_add(at), self.d_panels.wrapping_add(at), u))
     }
 
     #[inline(always)]

@@ -2,14 +2,14 @@
 //! nothing.
 
 use crate::args::{Cell, Input, Layer, Sequence, check_forward};
-use crate::cell::{Kernel, PANEL, with_kernel};
+use crate::cell::{Kernel, with_kernel};
 use crate::float::Float;
 use crate::forward::advance;
 use crate::pack;
 use crate::plan::Plan;
 use crate::pool::{Buffer, take};
 use crate::simd::{Level, Op, Simd, run};
-use crate::step::{Keep, MaskedCopy, Step};
+use crate::step::{Keep, MaskedCopy, Shape, Step};
 use crate::threads::Machine;
 use crate::tile::{Tile, WIDTH, multiply};
 use std::marker::PhantomData;
@@ -181,8 +181,8 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
     #[inline(always)]
     unsafe fn run<S: Simd<T = T>>(self) {
         let stepper = self.stepper;
-        let (plan, row) = (&stepper.plan, PANEL * S::LANES);
-        let width = plan.products.x[0].width(K::BLOCKS);
+        let (plan, row) = (&stepper.plan, stepper.plan.row());
+        let width = plan.products.x[0].width(plan.products.blocks);
         let (now, next) = (stepper.steps % 2, (stepper.steps + 1) % 2);
         let panels = stepper.panels.as_mut_ptr();
         // SAFETY: the machine has the instruction set; the buffers are sized by the plan for one row.
@@ -191,14 +191,13 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
                 let (sums, bias) = (panels.add(p * row), stepper.bias.as_ptr().add(p * row));
                 let weights = stepper.w_ih.as_ptr().add(p * stepper.d_input * width * S::LANES);
                 // Vectors that no input product fills start from the bias too.
-                for vector in 0..PANEL {
+                for vector in 0..plan.products.vectors {
                     S::store(sums.add(vector * S::LANES), S::load(bias.add(vector * S::LANES)));
                 }
                 match self.given {
                     Given::Dense(x) => multiply::<S>(&Tile {
                         rows: 1,
                         width,
-                        together: width,
                         a: x.as_ptr(),
                         a_row: 0,
                         a_rows: std::ptr::null(),
@@ -208,13 +207,10 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
                         a_block: 0,
                         b: weights,
                         b_step: width * S::LANES,
-                        b_panel: 0,
                         c0: sums,
                         c0_step: 0,
-                        c0_panel: 0,
                         c: sums,
                         c_step: 0,
-                        c_panel: 0,
                     }),
                     Given::Symbol(symbol) => {
                         let weights = weights.add(symbol * width * S::LANES);
@@ -226,6 +222,7 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
                 }
             }
             let step = Step {
+                shape: Shape::new(plan),
                 d_hidden: stepper.d_hidden,
                 width: plan.width,
                 panels,
@@ -338,7 +335,6 @@ impl<T: Float> Op<T> for DenseOp<'_, T> {
                 multiply::<S>(&Tile {
                     rows: 1,
                     width,
-                    together: width,
                     a: self.x.as_ptr(),
                     a_row: 0,
                     a_rows: std::ptr::null(),
@@ -348,13 +344,10 @@ impl<T: Float> Op<T> for DenseOp<'_, T> {
                     a_block: 0,
                     b: dense.packed.as_ptr().add(first * dense.d_input),
                     b_step: width * S::LANES,
-                    b_panel: 0,
                     c0: dense.bias.as_ptr().add(first),
                     c0_step: 0,
-                    c0_panel: 0,
                     c: tile.as_mut_ptr(),
                     c_step: 0,
-                    c_panel: 0,
                 });
             }
             self.y[first..first + n].copy_from_slice(&tile[..n]);

@@ -23,13 +23,11 @@ pub(crate) const fn max_rows(registers: usize, width: usize) -> usize {
     }
 }
 
-/// `c = c₀ + a·b` for a tile c of `rows` rows and `width` vectors.
+/// `c = c₀ + a·b` for a tile c of `rows` rows and `width` vectors, which lie side by side in b, c₀ and c.
 #[derive(Clone, Copy)]
 pub(crate) struct Tile<T> {
     pub(crate) rows: usize,
     pub(crate) width: usize,
-    /// How many vectors of a row of b, c₀ and c lie side by side: all of them, or 1 or 2 in each of several panels.
-    pub(crate) together: usize,
     /// The first element of a, and from one of its rows to the next;
     pub(crate) a: *const T,
     pub(crate) a_row: usize,
@@ -43,30 +41,13 @@ pub(crate) struct Tile<T> {
     /// From the start of a block of a to that of the next; wraps around for steps back.
     pub(crate) a_block: usize,
     pub(crate) b: *const T,
-    /// From a row of b to the next, and from a panel to the next; 0 if all vectors of b lie side by side.
+    /// From a row of b to the next.
     pub(crate) b_step: usize,
-    pub(crate) b_panel: usize,
     pub(crate) c0: *const T,
     /// From a row of c₀ to the next; 0 gives all rows of c the same start.
     pub(crate) c0_step: usize,
-    pub(crate) c0_panel: usize,
     pub(crate) c: *mut T,
     pub(crate) c_step: usize,
-    pub(crate) c_panel: usize,
-}
-
-impl<T> Tile<T> {
-    /// Where vector `n` of a row of `width` vectors is, if panels are `panel` apart.
-    #[inline(always)]
-    fn vector<S: Simd<T = T>>(&self, width: usize, n: usize, panel: usize) -> usize {
-        if self.together >= width {
-            n * S::LANES
-        } else if self.together == 1 {
-            n * panel
-        } else {
-            n / 2 * panel + n % 2 * S::LANES
-        }
-    }
 }
 
 /// # Safety
@@ -116,15 +97,11 @@ pub(crate) struct Beside<T> {
 #[inline(always)]
 pub(crate) unsafe fn multiply_row<S: Simd, const N: usize>(row: &Row<S::T>, beside: Option<&Beside<S::T>>) {
     let &Row { a, len, mut b, c } = row;
-    let mut at = [0; N];
-    for n in 0..N {
-        at[n] = n * S::LANES;
-    }
     // SAFETY: as for the caller.
     unsafe {
         let mut sums = [[S::zero(); N]];
         for n in 0..N {
-            sums[0][n] = S::load(c.add(at[n]));
+            sums[0][n] = S::load(c.add(n * S::LANES));
         }
         let mut k = 0;
         if let Some(&Beside { a: many, a_row, len, share, b: mut b_many, c0, c0_step, c, c_step }) = beside {
@@ -132,37 +109,37 @@ pub(crate) unsafe fn multiply_row<S: Simd, const N: usize>(row: &Row<S::T>, besi
             for m in 0..BESIDE {
                 rows[m] = many.wrapping_add(m.wrapping_mul(a_row));
                 for n in 0..N {
-                    c_many[m][n] = S::load(c0.add(m * c0_step + at[n]));
+                    c_many[m][n] = S::load(c0.add(m * c0_step + n * S::LANES));
                 }
             }
             for column in 0..len {
                 for _ in 0..share {
-                    multiply_add::<S, 1, N>(&mut sums, &[a], k, b, &at);
+                    multiply_add::<S, 1, N>(&mut sums, &[a], k, b);
                     k += 1;
                     b = b.wrapping_add(N * S::LANES);
                 }
-                multiply_add::<S, BESIDE, N>(&mut c_many, &rows, column, b_many, &at);
+                multiply_add::<S, BESIDE, N>(&mut c_many, &rows, column, b_many);
                 b_many = b_many.wrapping_add(N * S::LANES);
             }
             for m in 0..BESIDE {
                 for n in 0..N {
-                    S::store(c.add(m * c_step + at[n]), c_many[m][n]);
+                    S::store(c.add(m * c_step + n * S::LANES), c_many[m][n]);
                 }
             }
         }
         // What is left of the row, two columns at a time into accumulators of their own.
         let mut others = [[S::zero(); N]];
         while k + 1 < len {
-            multiply_add::<S, 1, N>(&mut sums, &[a], k, b, &at);
-            multiply_add::<S, 1, N>(&mut others, &[a], k + 1, b.wrapping_add(N * S::LANES), &at);
+            multiply_add::<S, 1, N>(&mut sums, &[a], k, b);
+            multiply_add::<S, 1, N>(&mut others, &[a], k + 1, b.wrapping_add(N * S::LANES));
             k += 2;
             b = b.wrapping_add(2 * N * S::LANES);
         }
         if k < len {
-            multiply_add::<S, 1, N>(&mut sums, &[a], k, b, &at);
+            multiply_add::<S, 1, N>(&mut sums, &[a], k, b);
         }
         for n in 0..N {
-            S::store(c.add(at[n]), S::add(sums[0][n], others[0][n]));
+            S::store(c.add(n * S::LANES), S::add(sums[0][n], others[0][n]));
         }
     }
 }
@@ -175,25 +152,22 @@ impl<T: Float> Op<T> for Multiply<'_, T> {
     #[inline(always)]
     unsafe fn run<S: Simd<T = T>>(self) {
         macro_rules! by_rows {
-            ($width:literal, $spread:literal, $($rows:literal)*) => {
+            ($width:literal, $($rows:literal)*) => {
                 match self.0.rows {
                     // SAFETY: as for the caller.
                     $($rows if $rows <= max_rows(S::REGISTERS, $width) => unsafe {
-                        fixed::<S, $rows, $width, { sets($rows, $width) }, $spread>(self.0)
+                        fixed::<S, $rows, $width, { sets($rows, $width) }>(self.0)
                     },)*
                     rows => unreachable!("a tile of {rows} rows and {} vectors", $width),
                 }
             };
         }
-        match (self.0.width, self.0.b_panel > 0) {
-            (4, false) => by_rows!(4, false, 1 2 3 4 5 6),
-            (3, false) => by_rows!(3, false, 1 2 3 4 5 6 7 8 9),
-            (2, false) => by_rows!(2, false, 1 2 3 4 5 6 7 8 9),
-            (4, true) => by_rows!(4, true, 1 2 3 4 5 6),
-            (3, true) => by_rows!(3, true, 1 2 3 4 5 6 7 8 9),
-            (2, true) => by_rows!(2, true, 1 2 3 4 5 6 7 8 9),
-            (1, _) => by_rows!(1, false, 1 2 3 4 5 6 7 8 9),
-            (width, _) => unreachable!("a tile of {width} vectors"),
+        match self.0.width {
+            4 => by_rows!(4, 1 2 3 4 5 6),
+            3 => by_rows!(3, 1 2 3 4 5 6 7 8 9),
+            2 => by_rows!(2, 1 2 3 4 5 6 7 8 9),
+            1 => by_rows!(1, 1 2 3 4 5 6 7 8 9),
+            width => unreachable!("a tile of {width} vectors"),
         }
     }
 }
@@ -209,13 +183,13 @@ const fn sets(rows: usize, width: usize) -> usize {
 }
 
 #[inline(always)]
-unsafe fn fixed<S: Simd, const M: usize, const N: usize, const SETS: usize, const SPREAD: bool>(tile: &Tile<S::T>) {
+unsafe fn fixed<S: Simd, const M: usize, const N: usize, const SETS: usize>(tile: &Tile<S::T>) {
     // SAFETY: as for `multiply`.
     unsafe {
         let mut c = [[[S::zero(); N]; M]; SETS];
         for m in 0..M {
             for n in 0..N {
-                c[0][m][n] = S::load(tile.c0.add(m * tile.c0_step + tile.vector::<S>(N, n, tile.c0_panel)));
+                c[0][m][n] = S::load(tile.c0.add(m * tile.c0_step + n * S::LANES));
             }
         }
         let mut rows = [tile.a; M];
@@ -224,22 +198,17 @@ unsafe fn fixed<S: Simd, const M: usize, const N: usize, const SETS: usize, cons
         }
         let (a_step, b_step) = (tile.a_step, tile.b_step);
         let mut b = tile.b;
-        // Known to the compiler where b's vectors lie side by side.
-        let mut b_at = [0; N];
-        for n in 0..N {
-            b_at[n] = if SPREAD { tile.vector::<S>(N, n, tile.b_panel) } else { n * S::LANES };
-        }
         for block in 0..tile.blocks {
             let mut k = block.wrapping_mul(tile.a_block);
             for _ in 0..tile.len / SETS {
                 for c in &mut c {
-                    multiply_add::<S, M, N>(c, &rows, k, b, &b_at);
+                    multiply_add::<S, M, N>(c, &rows, k, b);
                     k += a_step;
                     b = b.wrapping_add(b_step);
                 }
             }
             for _ in 0..tile.len % SETS {
-                multiply_add::<S, M, N>(&mut c[0], &rows, k, b, &b_at);
+                multiply_add::<S, M, N>(&mut c[0], &rows, k, b);
                 k += a_step;
                 b = b.wrapping_add(b_step);
             }
@@ -250,26 +219,25 @@ unsafe fn fixed<S: Simd, const M: usize, const N: usize, const SETS: usize, cons
                 for set in &c[1..] {
                     sum = S::add(sum, set[m][n]);
                 }
-                S::store(tile.c.add(m * tile.c_step + tile.vector::<S>(N, n, tile.c_panel)), sum);
+                S::store(tile.c.add(m * tile.c_step + n * S::LANES), sum);
             }
         }
     }
 }
 
-/// `c += a·b` for column `k` of a and the row of b at `b`, whose vectors are at `b_at`.
+/// `c += a·b` for column `k` of a and the row of b at `b`.
 #[inline(always)]
 unsafe fn multiply_add<S: Simd, const M: usize, const N: usize>(
     c: &mut [[S::V; N]; M],
     rows: &[*const S::T; M],
     k: usize,
     b: *const S::T,
-    b_at: &[usize; N],
 ) {
     // SAFETY: as for `multiply`.
     unsafe {
         let mut b_row = [S::zero(); N];
         for n in 0..N {
-            b_row[n] = S::load(b.wrapping_add(b_at[n]));
+            b_row[n] = S::load(b.wrapping_add(n * S::LANES));
         }
         for m in 0..M {
             let a = S::splat(*rows[m].wrapping_add(k));
@@ -326,50 +294,38 @@ mod tests {
         unsafe fn run<S: Simd<T = f64>>(self) {
             let (blocks, len, a_block, a_step) = (3, 5, 11, 2);
             let mut random = fastrand::Rng::with_seed(1);
-            let shapes = (1..=WIDTH).flat_map(|width| [1, 2, width].map(|together| (width, together)));
-            for (width, together) in shapes.filter(|(width, together)| width % together == 0) {
-                for (rows, spread) in (1..=max_rows(S::REGISTERS, width)).flat_map(|rows| [(rows, false), (rows, true)])
-                {
-                    let (row, lanes, side) = (width * S::LANES, S::LANES, together * S::LANES);
-                    let mut numbers = |n: usize| -> Vec<f64> { (0..n).map(|_| random.f64() - 0.5).collect() };
-                    let (a, b, c0) = (numbers(rows * 40), numbers(blocks * len * row), numbers(rows * row));
-                    let mut c = vec![f64::NAN; rows * row];
-                    let a_rows: Vec<*const f64> = (0..rows).map(|m| a[m * 40..].as_ptr()).collect();
-                    let tile = Tile {
-                        rows,
-                        width,
-                        together,
-                        a: a.as_ptr(),
-                        a_row: 40,
-                        a_rows: if rows % 2 == 0 { std::ptr::null() } else { a_rows.as_ptr() },
-                        a_step,
-                        blocks,
-                        len,
-                        a_block,
-                        b: b.as_ptr(),
-                        b_step: if spread { side } else { row },
-                        b_panel: if spread { blocks * len * side } else { 0 },
-                        c0: c0.as_ptr(),
-                        c0_step: side,
-                        c0_panel: rows * side,
-                        c: c.as_mut_ptr(),
-                        c_step: side,
-                        c_panel: rows * side,
-                    };
-                    // SAFETY: the vectors have the sizes that the tile says.
-                    unsafe { multiply::<S>(&tile) };
-                    for (m, n) in (0..rows).flat_map(|m| (0..row).map(move |n| (m, n))) {
-                        let (panel, column) = (n / lanes / together, n % side);
-                        let b_at = |k: usize| match spread {
-                            true => (panel * blocks * len + k) * side + column,
-                            false => k * row + n,
-                        };
-                        let products = (0..blocks * len)
-                            .map(|k| a[m * 40 + (k / len) * a_block + (k % len) * a_step] * b[b_at(k)]);
-                        let at = (panel * rows + m) * side + column;
-                        let expected = c0[at] + products.sum::<f64>();
-                        assert!((c[at] - expected).abs() < 1e-14, "{rows} rows of {width}, {together} together");
-                    }
+            for (width, rows) in
+                (1..=WIDTH).flat_map(|width| (1..=max_rows(S::REGISTERS, width)).map(move |rows| (width, rows)))
+            {
+                let row = width * S::LANES;
+                let mut numbers = |n: usize| -> Vec<f64> { (0..n).map(|_| random.f64() - 0.5).collect() };
+                let (a, b, c0) = (numbers(rows * 40), numbers(blocks * len * row), numbers(rows * row));
+                let mut c = vec![f64::NAN; rows * row];
+                let a_rows: Vec<*const f64> = (0..rows).map(|m| a[m * 40..].as_ptr()).collect();
+                let tile = Tile {
+                    rows,
+                    width,
+                    a: a.as_ptr(),
+                    a_row: 40,
+                    a_rows: if rows % 2 == 0 { std::ptr::null() } else { a_rows.as_ptr() },
+                    a_step,
+                    blocks,
+                    len,
+                    a_block,
+                    b: b.as_ptr(),
+                    b_step: row,
+                    c0: c0.as_ptr(),
+                    c0_step: row,
+                    c: c.as_mut_ptr(),
+                    c_step: row,
+                };
+                // SAFETY: the vectors have the sizes that the tile says.
+                unsafe { multiply::<S>(&tile) };
+                for (m, n) in (0..rows).flat_map(|m| (0..row).map(move |n| (m, n))) {
+                    let products = (0..blocks * len)
+                        .map(|k| a[m * 40 + (k / len) * a_block + (k % len) * a_step] * b[k * row + n]);
+                    let expected = c0[m * row + n] + products.sum::<f64>();
+                    assert!((c[m * row + n] - expected).abs() < 1e-14, "{rows} rows of {width}");
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! The gradient of the input.
 
 use super::{Backward, Scratch};
-use crate::cell::{Kernel, PANEL};
+use crate::cell::Kernel;
 use crate::float::Float;
 use crate::simd::Simd;
 use crate::tile::{Cut, Tile, WIDTH, max_rows, multiply};
@@ -12,6 +12,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
     #[inline(always)]
     pub(super) unsafe fn input_gradient<S: Simd<T = T>>(&self, scratch: &mut Scratch<T>, steps: Range<usize>) {
         let (batch, d_input) = (self.part.len(), self.layer.d_input);
+        let (blocks, row) = (self.plan.products.blocks, self.plan.row());
         let rows = steps.len() * batch;
         let vectors = d_input.div_ceil(S::LANES);
         let parts = &self.plan.products.x;
@@ -22,29 +23,25 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
             for tile in 0..cut.tiles {
                 let (from, end) = (cut.start(tile), cut.start(tile + 1));
                 for (i, (part, packed)) in parts.iter().zip(self.x_parts).enumerate() {
-                    let inner = self.plan.panels * part.width(K::BLOCKS) * S::LANES;
+                    let inner = self.plan.panels * part.width(blocks) * S::LANES;
                     // SAFETY: rows of the chunk's panels and of the input's gradient, packed weights as the plan has them.
                     unsafe {
                         multiply::<S>(&Tile {
                             rows: end - from,
                             width,
-                            together: width,
-                            a: scratch.d_panels.as_ptr().add((from * PANEL + part.offset) * S::LANES),
-                            a_row: PANEL * S::LANES,
+                            a: scratch.d_panels.as_ptr().add(from * row + part.offset * S::LANES),
+                            a_row: row,
                             a_rows: std::ptr::null(),
                             a_step: 1,
                             blocks: self.plan.panels,
-                            len: part.width(K::BLOCKS) * S::LANES,
-                            a_block: rows * PANEL * S::LANES,
+                            len: part.width(blocks) * S::LANES,
+                            a_block: rows * row,
                             b: packed.as_ptr().add(first * inner),
                             b_step: width * S::LANES,
-                            b_panel: 0,
                             c0: scratch.zeros.as_ptr(),
                             c0_step: 0,
-                            c0_panel: 0,
                             c: scratch.tile.as_mut_ptr(),
                             c_step: WIDTH * S::LANES,
-                            c_panel: 0,
                         });
                         for m in 0..end - from {
                             let (b, t) = ((from + m) % batch, self.sequence.step(steps.start + (from + m) / batch));

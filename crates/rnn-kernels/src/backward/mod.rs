@@ -9,7 +9,7 @@ mod recurrence;
 mod weights;
 
 use crate::args::{Gradients, Layer, OutputGradients, Sequence, Strides, check_backward, check_forward};
-use crate::cell::{Kernel, PANEL, Part, with_kernel};
+use crate::cell::{Kernel, Part, with_kernel};
 use crate::float::Float;
 use crate::forward::{Saved, SavedPart};
 use crate::pack;
@@ -197,7 +197,7 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
             d_reset: take(if resets { state } else { 0 }),
             d_panels: take(chunk * batch * plan.panel_elements()),
             tile: take(MAX_ROWS * WIDTH * S::LANES),
-            zeros: take(row.max(PANEL * S::LANES)),
+            zeros: take(row.max(WIDTH * S::LANES)),
             copies: take(if masks || resets || rests { chunk * batch * row } else { 0 }),
         };
         scratch.zeros.fill(T::ZERO);

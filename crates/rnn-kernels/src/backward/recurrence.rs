@@ -1,10 +1,10 @@
 //! One step back: the cell's derivatives, then the products with the transposed recurrent weights.
 
 use super::{Backward, Scratch};
-use crate::cell::{Kernel, PANEL, Part};
+use crate::cell::{Kernel, Part};
 use crate::float::Float;
 use crate::simd::Simd;
-use crate::step::{BackStep, Keep, Row};
+use crate::step::{BackStep, Keep, Row, Shape};
 use crate::tile::{Cut, Tile, WIDTH, max_rows, multiply};
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
     pub(super) unsafe fn step<S: Simd<T = T>>(&self, scratch: &mut Scratch<T>, s: usize, steps: Range<usize>) {
         let (plan, batch, d_hidden) = (self.plan, self.part.len(), self.layer.d_hidden);
         let (t, b, state) = (self.sequence.step(s), self.part.start, batch * plan.width);
-        let in_chunk = (s - steps.start) * batch * PANEL * S::LANES;
+        let in_chunk = (s - steps.start) * batch * plan.row();
         let masks = self.sequence.recurrent_masks;
         let mask_of = |part: &Part| part.mask.map_or(std::ptr::null(), |m| masks[m][b * d_hidden..].as_ptr());
         let (d_output, d_output_row) = match self.given.sequence {
@@ -23,11 +23,12 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         };
         scratch.d_reset.fill(T::ZERO);
         let step = BackStep {
+            shape: Shape::new(plan),
             d_hidden,
             width: plan.width,
             panels: self.saved.panels[steps.start * batch * plan.panel_elements() + in_chunk..].as_ptr(),
             d_panels: scratch.d_panels.as_mut_ptr().wrapping_add(in_chunk),
-            panel: steps.len() * batch * PANEL * S::LANES,
+            panel: steps.len() * batch * plan.row(),
             h: self.saved.h[s * state..].as_ptr(),
             c: if K::HAS_C { self.saved.c[s * state..].as_ptr() } else { std::ptr::null() },
             d_h: scratch.d_h.as_mut_ptr(),
@@ -74,8 +75,9 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         to: *mut T,
     ) {
         let d_hidden = self.layer.d_hidden;
+        let (blocks, row) = (self.plan.products.blocks, self.plan.row());
         let vectors = d_hidden.div_ceil(S::LANES);
-        let inner = self.plan.panels * part.width(K::BLOCKS) * S::LANES;
+        let inner = self.plan.panels * part.width(blocks) * S::LANES;
         for group in 0..vectors.div_ceil(WIDTH) {
             let first = group * WIDTH * S::LANES;
             let width = (vectors - group * WIDTH).min(WIDTH);
@@ -89,23 +91,19 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                     multiply::<S>(&Tile {
                         rows: end - from,
                         width,
-                        together: width,
-                        a: step.d_panels.add((from * PANEL + part.offset) * S::LANES),
-                        a_row: PANEL * S::LANES,
+                        a: step.d_panels.add(from * row + part.offset * S::LANES),
+                        a_row: row,
                         a_rows: std::ptr::null(),
                         a_step: 1,
                         blocks: self.plan.panels,
-                        len: part.width(K::BLOCKS) * S::LANES,
+                        len: part.width(blocks) * S::LANES,
                         a_block: step.panel,
                         b: packed.as_ptr().add(first * inner),
                         b_step: width * S::LANES,
-                        b_panel: 0,
                         c0: if whole { to } else { scratch.zeros.as_ptr() },
                         c0_step: if whole { step.width } else { 0 },
-                        c0_panel: 0,
                         c: if whole { to } else { scratch.tile.as_mut_ptr() },
                         c_step: if whole { step.width } else { WIDTH * S::LANES },
-                        c_panel: 0,
                     });
                     if whole {
                         continue;

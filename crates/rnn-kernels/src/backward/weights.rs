@@ -2,7 +2,7 @@
 
 use super::{Backward, Scratch};
 use crate::args::{Input, Layer};
-use crate::cell::{Kernel, PANEL, Part};
+use crate::cell::{Kernel, Part};
 use crate::float::Float;
 use crate::forward::{copy_rows, input_rows};
 use crate::pack;
@@ -66,7 +66,7 @@ impl<T: Float> Op<T> for Unpack<'_, T> {
                 if n == 0 {
                     continue;
                 }
-                let at = ((p * self.inner + self.k) * PANEL + vector) * S::LANES;
+                let at = (p * self.inner + self.k) * self.plan.row() + vector * S::LANES;
                 let to = &mut self.to[gate * self.d_hidden + unit..][..n];
                 // SAFETY: the slices have as many elements as are read and written.
                 unsafe {
@@ -96,7 +96,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         // SAFETY: as for `run`.
         unsafe {
             if !self.sums.b.is_empty() {
-                self.sums.add_biases::<S>(plan.panels, steps.len() * batch, &scratch.d_panels, first);
+                self.sums.add_biases::<S>(plan, steps.len() * batch, &scratch.d_panels, first);
             }
             let shape = [steps.len(), batch];
             if !self.sums.w_ih.is_empty() {
@@ -111,7 +111,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                         {
                             let symbol = values[strides.at(b, self.sequence.step(s))] as usize;
                             let rows = [d_input, steps.len() * batch];
-                            add_rows::<S>(plan.panels, rows, sums, symbol, &scratch.d_panels, q);
+                            add_rows::<S>(plan, rows, sums, symbol, &scratch.d_panels, q);
                         }
                     }
                     Input::Dense { values, strides } => {
@@ -128,7 +128,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                                 input_rows(self.sequence, self.part.clone(), steps.clone(), rows);
                                 self.copied::<S>(rows, part, self.sequence.input_masks, d_input, steps.start, scratch)
                             };
-                            product::<S>(plan.panels, part, K::BLOCKS, scratch, left, shape, d_input, sums, first);
+                            product::<S>(plan, part, scratch, left, shape, d_input, sums, first);
                         }
                     }
                 }
@@ -147,7 +147,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                         }
                         self.copied::<S>(rows, part, self.sequence.recurrent_masks, d_hidden, steps.start, scratch)
                     };
-                    product::<S>(plan.panels, part, K::BLOCKS, scratch, left, shape, d_hidden, sums, first);
+                    product::<S>(plan, part, scratch, left, shape, d_hidden, sums, first);
                 }
             }
         }
@@ -180,16 +180,18 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
     #[inline(always)]
     unsafe fn reset_rows<S: Simd<T = T>>(&self, scratch: &mut Scratch<T>, steps: Range<usize>, rows: &mut [*const T]) {
         let width = self.layer.d_hidden.next_multiple_of(S::LANES);
-        let batch = self.part.len();
+        let (batch, blocks) = (self.part.len(), self.plan.products.blocks);
         let panels = self.saved.panels[steps.start * batch * self.plan.panel_elements()..].as_ptr();
         let count = rows.len();
         for (q, row) in rows.iter_mut().enumerate() {
             let to = scratch.copies.as_mut_ptr().wrapping_add(q * width);
-            for p in 0..width / S::LANES {
-                // SAFETY: r is the second vector of each panel's row; the states have whole vectors.
+            for v in 0..width / S::LANES {
+                // SAFETY: r is the second slot of each panel's row; the states have whole vectors.
                 unsafe {
-                    let r = S::load(panels.add(((p * count + q) * PANEL + 1) * S::LANES));
-                    S::store(to.add(p * S::LANES), S::mul(r, S::load(row.add(p * S::LANES))));
+                    let r = S::load(
+                        panels.add((v / blocks * count + q) * self.plan.row() + (blocks + v % blocks) * S::LANES),
+                    );
+                    S::store(to.add(v * S::LANES), S::mul(r, S::load(row.add(v * S::LANES))));
                 }
             }
             *row = to;
@@ -200,26 +202,18 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
 impl<T: Float> Sums<T> {
     /// Adds the rows of each panel.
     #[inline(always)]
-    unsafe fn add_biases<S: Simd<T = T>>(&mut self, panels: usize, rows: usize, d_panels: &[T], first: bool) {
-        for p in 0..panels {
-            let to = self.b[p * PANEL * S::LANES..][..PANEL * S::LANES].as_mut_ptr();
-            let from = d_panels[p * rows * PANEL * S::LANES..][..rows * PANEL * S::LANES].as_ptr();
+    unsafe fn add_biases<S: Simd<T = T>>(&mut self, plan: &Plan, rows: usize, d_panels: &[T], first: bool) {
+        let row = plan.row();
+        for (p, at) in (0..plan.panels).flat_map(|p| (0..row).step_by(S::LANES).map(move |at| (p, at))) {
+            let to = self.b[p * row + at..][..S::LANES].as_mut_ptr();
+            let from = d_panels[p * rows * row..][..rows * row].as_ptr();
             // SAFETY: the slices above have so many rows of vectors.
             unsafe {
-                let mut sums = [S::zero(); PANEL];
-                for v in 0..PANEL {
-                    if !first {
-                        sums[v] = S::load(to.add(v * S::LANES));
-                    }
-                }
+                let mut sum = if first { S::zero() } else { S::load(to) };
                 for q in 0..rows {
-                    for v in 0..PANEL {
-                        sums[v] = S::add(sums[v], S::load(from.add((q * PANEL + v) * S::LANES)));
-                    }
+                    sum = S::add(sum, S::load(from.add(q * row + at)));
                 }
-                for v in 0..PANEL {
-                    S::store(to.add(v * S::LANES), sums[v]);
-                }
+                S::store(to, sum);
             }
         }
     }
@@ -228,19 +222,20 @@ impl<T: Float> Sums<T> {
 /// Adds row `q` of each panel to row `symbol` of each panel of the sums.
 #[inline(always)]
 unsafe fn add_rows<S: Simd>(
-    panels: usize,
+    plan: &Plan,
     [symbols, rows]: [usize; 2],
     sums: *mut S::T,
     symbol: usize,
     d_panels: &[S::T],
     q: usize,
 ) {
-    for p in 0..panels {
-        for v in 0..PANEL {
+    let row = plan.row();
+    for p in 0..plan.panels {
+        for at in (0..row).step_by(S::LANES) {
             // SAFETY: rows of the sums and of the chunk's panels.
             unsafe {
-                let to = sums.add(((p * symbols + symbol) * PANEL + v) * S::LANES);
-                let from = d_panels.as_ptr().add(((p * rows + q) * PANEL + v) * S::LANES);
+                let to = sums.add((p * symbols + symbol) * row + at);
+                let from = d_panels.as_ptr().add((p * rows + q) * row + at);
                 S::store(to, S::add(S::load(to), S::load(from)));
             }
         }
@@ -259,9 +254,8 @@ struct Left<T> {
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "one product: its two factors, their sizes, where it goes")]
 unsafe fn product<S: Simd>(
-    panels: usize,
+    plan: &Plan,
     part: &Part,
-    blocks: usize,
     scratch: &Scratch<S::T>,
     left: Left<S::T>,
     [steps, batch]: [usize; 2],
@@ -269,40 +263,30 @@ unsafe fn product<S: Simd>(
     sums: *mut S::T,
     first: bool,
 ) {
-    let (rows, together) = (steps * batch, part.width(blocks));
-    let row = PANEL * S::LANES;
-    let groups = part.groups(blocks, panels);
-    for group in 0..groups.count() {
-        let group = groups.panels(group);
-        let (p, width) = (group.start, group.len() * together);
-        let cut = Cut::new(inner, max_rows(S::REGISTERS, width));
-        for tile in 0..cut.tiles {
-            let (from, end) = (cut.start(tile), cut.start(tile + 1));
-            // SAFETY: the left factor, the chunk's panels and the sums as laid out above.
-            unsafe {
-                let c = sums.add((p * inner + from) * row + part.offset * S::LANES);
-                multiply::<S>(&Tile {
-                    rows: end - from,
-                    width,
-                    together,
-                    a: left.start.add(from),
-                    a_row: 1,
-                    a_rows: std::ptr::null(),
-                    a_step: left.row,
-                    blocks: steps,
-                    len: batch,
-                    a_block: left.step,
-                    b: scratch.d_panels.as_ptr().add(p * rows * row + part.offset * S::LANES),
-                    b_step: row,
-                    b_panel: if width > together { rows * row } else { 0 },
-                    c0: if first { scratch.zeros.as_ptr() } else { c },
-                    c0_step: if first { 0 } else { row },
-                    c0_panel: if first { 0 } else { inner * row },
-                    c,
-                    c_step: row,
-                    c_panel: inner * row,
-                });
-            }
+    let (rows, row, width) = (steps * batch, plan.row(), part.width(plan.products.blocks));
+    let cut = Cut::new(inner, max_rows(S::REGISTERS, width));
+    for (p, tile) in (0..plan.panels).flat_map(|p| (0..cut.tiles).map(move |tile| (p, tile))) {
+        let (from, end) = (cut.start(tile), cut.start(tile + 1));
+        // SAFETY: the left factor, the chunk's panels and the sums as laid out above.
+        unsafe {
+            let c = sums.add((p * inner + from) * row + part.offset * S::LANES);
+            multiply::<S>(&Tile {
+                rows: end - from,
+                width,
+                a: left.start.add(from),
+                a_row: 1,
+                a_rows: std::ptr::null(),
+                a_step: left.row,
+                blocks: steps,
+                len: batch,
+                a_block: left.step,
+                b: scratch.d_panels.as_ptr().add(p * rows * row + part.offset * S::LANES),
+                b_step: row,
+                c0: if first { scratch.zeros.as_ptr() } else { c },
+                c0_step: if first { 0 } else { row },
+                c,
+                c_step: row,
+            });
         }
     }
 }

@@ -1,14 +1,17 @@
 //! The cells: how their gates lie in a panel, and what is done to a panel between the products.
 //!
-//! A *panel* is what belongs to a few units: `PANEL` vectors per row of the batch. The products leave sums there, the
-//! cell turns them into gates, and backward turns those into the gradients of the sums.
+//! A *panel* is what belongs to a few units, a row per row of the batch. The products leave sums there, the cell turns
+//! them into gates, and backward turns those into the gradients of the sums. A row of a panel has a slot for each gate:
 //!
-//! | cell | units | vectors |
-//! |---|---|---|
-//! | LSTM | 1 vector | `i f g o` |
-//! | GRU, reset after | 1 vector | `n_x r z n_h`: the sum from x, and `h·W_hn + b_hn` apart |
-//! | GRU, reset before | 1 vector | `n r z –` |
-//! | RNN | 4 vectors | `h'` of each |
+//! | cell | slots |
+//! |---|---|
+//! | LSTM | `i f g o` |
+//! | GRU, reset after | `n_x r z n_h`: the sum from x, and `h·W_hn + b_hn` apart |
+//! | GRU, reset before | `n r z –` |
+//! | RNN | `h'` |
+//!
+//! A slot is one vector wide, and one product fills the slots of all gates. Where gates have products of their own, which
+//! is in the RNN and under masks a gate, a slot is up to [`WIDTH`] vectors wide, so that a tile is.
 
 mod gru;
 mod lstm;
@@ -22,10 +25,6 @@ use crate::args::Cell;
 use crate::simd::Simd;
 use crate::step::{BackStep, Step};
 use crate::tile::WIDTH;
-use std::ops::Range;
-
-/// Vectors of a panel's row.
-pub(crate) const PANEL: usize = 4;
 
 /// One product that fills vectors of a panel: the gates `gates` from vector `offset` on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +42,10 @@ pub(crate) struct Part {
 /// How the products of a cell fill its panels.
 #[derive(Debug, Clone)]
 pub(crate) struct Products {
-    /// Vectors of a panel for one gate.
+    /// Vectors of a slot.
     pub(crate) blocks: usize,
+    /// Vectors of a panel's row.
+    pub(crate) vectors: usize,
     /// `x·W_ih`.
     pub(crate) x: Vec<Part>,
     /// `h·W_hh`.
@@ -52,35 +53,34 @@ pub(crate) struct Products {
 }
 
 impl Products {
-    pub(crate) fn new(cell: Cell, x_masks: usize, h_masks: usize) -> Self {
+    /// For units that fill `units` vectors, with so many masks of x and of h: none, one, or one a gate.
+    pub(crate) fn new(cell: Cell, units: usize, x_masks: usize, h_masks: usize) -> Self {
         let part = |offset, gates, reset| Part { offset, gates, reset, mask: None };
-        let (blocks, x, h) = match cell {
-            Cell::Rnn(_) => (4, part(0, &[0], false), vec![part(0, &[0], false)]),
-            Cell::Lstm => (1, part(0, &[0, 1, 2, 3], false), vec![part(0, &[0, 1, 2, 3], false)]),
-            Cell::Gru { reset_after: true } => (1, part(0, &[2, 0, 1], false), vec![part(1, &[0, 1, 2], false)]),
+        let (slots, x, h) = match cell {
+            Cell::Rnn(_) => (1, part(0, &[0], false), vec![part(0, &[0], false)]),
+            Cell::Lstm => (4, part(0, &[0, 1, 2, 3], false), vec![part(0, &[0, 1, 2, 3], false)]),
+            Cell::Gru { reset_after: true } => (4, part(0, &[2, 0, 1], false), vec![part(1, &[0, 1, 2], false)]),
             Cell::Gru { reset_after: false } => {
-                (1, part(0, &[2, 0, 1], false), vec![part(1, &[0, 1], false), part(0, &[2], true)])
+                (4, part(0, &[2, 0, 1], false), vec![part(1, &[0, 1], false), part(0, &[2], true)])
             }
         };
-        let masked = |parts: Vec<Part>, masks: usize| -> Vec<Part> {
-            match masks {
-                0 => parts,
-                1 => parts.into_iter().map(|part| Part { mask: Some(0), ..part }).collect(),
-                _ => parts.into_iter().flat_map(|part| part.per_gate(blocks)).collect(),
-            }
+        let per_gate = slots == 1 || x_masks > 1 || h_masks > 1;
+        // As wide as a tile, and as even as possible.
+        let blocks = if per_gate { units.div_ceil(units.div_ceil(WIDTH)) } else { 1 };
+        let parts = |parts: Vec<Part>, masks: usize| -> Vec<Part> {
+            let parts = parts.into_iter().flat_map(|part| if per_gate { part.per_gate(blocks) } else { vec![part] });
+            let mask = |part: &Part| (masks > 0).then(|| if masks > 1 { part.gates[0] } else { 0 });
+            parts.map(|part| Part { mask: mask(&part), ..part }).collect()
         };
-        Products { blocks, x: masked(vec![x], x_masks), h: masked(h, h_masks) }
+        Products { blocks, vectors: slots * blocks, x: parts(vec![x], x_masks), h: parts(h, h_masks) }
     }
 }
 
 impl Part {
-    fn per_gate(self, blocks: usize) -> impl Iterator<Item = Part> {
-        self.gates.iter().enumerate().map(move |(i, gate)| Part {
-            offset: self.offset + i * blocks,
-            gates: std::slice::from_ref(gate),
-            mask: Some(*gate),
-            ..self
-        })
+    /// A part for each gate, whose slots are `blocks` vectors wide.
+    fn per_gate(self, blocks: usize) -> Vec<Part> {
+        let one = |(i, gate)| Part { offset: (self.offset + i) * blocks, gates: std::slice::from_ref(gate), ..self };
+        self.gates.iter().enumerate().map(one).collect()
     }
 
     /// The vectors that it fills: each one's place in the panel, its gate, and which of the gate's vectors it is.
@@ -94,33 +94,6 @@ impl Part {
     pub(crate) fn width(self, blocks: usize) -> usize {
         self.gates.len() * blocks
     }
-
-    /// The panels, in groups whose vectors of this part make a whole row of a tile.
-    #[inline(always)]
-    pub(crate) fn groups(self, blocks: usize, panels: usize) -> Groups {
-        Groups { panels, size: WIDTH / self.width(blocks) }
-    }
-}
-
-/// Panels in groups.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Groups {
-    panels: usize,
-    size: usize,
-}
-
-impl Groups {
-    /// How many there are.
-    #[inline(always)]
-    pub(crate) fn count(self) -> usize {
-        self.panels.div_ceil(self.size)
-    }
-
-    /// The panels of group `i`.
-    #[inline(always)]
-    pub(crate) fn panels(self, i: usize) -> Range<usize> {
-        i * self.size..((i + 1) * self.size).min(self.panels)
-    }
 }
 
 /// What a cell does to panels.
@@ -128,10 +101,6 @@ impl Groups {
 /// # Safety
 /// The machine must have the instruction set; the step's pointers must be valid for all rows and panels.
 pub(crate) trait Kernel: Copy + Send + Sync + 'static {
-    /// Vectors of a panel for one gate.
-    const BLOCKS: usize;
-    /// Vectors of a panel that `h·W_hh` fills, if one product fills them all; else 0.
-    const H_VECTORS: usize;
     /// Whether the state has a c.
     const HAS_C: bool;
 
@@ -151,12 +120,12 @@ pub(crate) trait Kernel: Copy + Send + Sync + 'static {
     unsafe fn backward_reset<S: Simd>(_: &BackStep<S::T>, _: usize, _: usize, _: usize) {}
 }
 
-/// Zeros in a row of a panel.
+/// Zeros in four slots, which are `slot` apart.
 #[inline(always)]
-unsafe fn clear<S: Simd>(row: *mut S::T) {
-    for vector in 0..PANEL {
-        // SAFETY: the caller's row has so many vectors.
-        unsafe { S::store(row.add(vector * S::LANES), S::zero()) }
+unsafe fn clear<S: Simd>(row: *mut S::T, slot: usize) {
+    for i in 0..4 {
+        // SAFETY: the caller's row has so many slots.
+        unsafe { S::store(row.add(i * slot), S::zero()) }
     }
 }
 

@@ -1,4 +1,4 @@
-use super::{Kernel, PANEL};
+use super::Kernel;
 use crate::float::Float;
 use crate::math::tanh;
 use crate::simd::Simd;
@@ -47,14 +47,12 @@ impl Phi for RnnRelu {
 #[inline(always)]
 unsafe fn finish<S: Simd, P: Phi>(step: &Step<S::T>, p: usize, from: usize, to: usize) {
     for row in from..to {
-        // SAFETY: as for the trait.
-        unsafe {
-            let panel = step.panel_row::<S>(p, row);
-            for block in 0..PANEL {
-                let at = panel.add(block * S::LANES);
+        for (at, u) in step.units::<S>(p, row) {
+            // SAFETY: as for the trait.
+            unsafe {
                 let h_new = P::value::<S>(S::load(at));
                 S::store(at, h_new);
-                step.settle::<S>(row, (p * PANEL + block) * S::LANES, h_new, None);
+                step.settle::<S>(row, u, h_new, None);
             }
         }
     }
@@ -63,16 +61,14 @@ unsafe fn finish<S: Simd, P: Phi>(step: &Step<S::T>, p: usize, from: usize, to: 
 #[inline(always)]
 unsafe fn backward<S: Simd, P: Phi>(step: &BackStep<S::T>, p: usize, from: usize, to: usize) {
     for row in from..to {
-        // SAFETY: as for the trait.
-        unsafe {
-            let (gates, sums) = step.panel_row::<S>(p, row);
-            for block in 0..PANEL {
-                let (u, vector) = ((p * PANEL + block) * S::LANES, block * S::LANES);
+        for (y, to, u) in step.units::<S>(p, row) {
+            // SAFETY: as for the trait.
+            unsafe {
                 let Some((d_h, _)) = step.arriving::<S>(row, u, false) else {
-                    S::store(sums.add(vector), S::zero());
+                    S::store(to, S::zero());
                     continue;
                 };
-                S::store(sums.add(vector), P::backward::<S>(S::load(gates.add(vector)), d_h.new));
+                S::store(to, P::backward::<S>(S::load(y), d_h.new));
                 S::store(step.d_h.add(row * step.width + u), d_h.old);
             }
         }
@@ -82,8 +78,6 @@ unsafe fn backward<S: Simd, P: Phi>(step: &BackStep<S::T>, p: usize, from: usize
 macro_rules! kernel {
     ($kernel:ty) => {
         impl Kernel for $kernel {
-            const BLOCKS: usize = PANEL;
-            const H_VECTORS: usize = PANEL;
             const HAS_C: bool = false;
 
             #[inline(always)]

@@ -6,7 +6,7 @@
 
 use super::Forward;
 use crate::args::Input;
-use crate::cell::{Kernel, PANEL};
+use crate::cell::Kernel;
 use crate::float::Float;
 use crate::simd::Simd;
 use crate::tile::{BESIDE, Beside};
@@ -53,7 +53,7 @@ impl<T: Float> Ahead<T> {
 
     /// The piece beside the panel that is visited as number `visited`: some columns of x for one panel.
     #[inline(always)]
-    pub(crate) fn piece<S: Simd<T = T>>(&self, visited: usize) -> Option<Beside<T>> {
+    pub(crate) fn piece(&self, visited: usize) -> Option<Beside<T>> {
         let (p, number) = ((self.piece + visited) / self.pieces, (self.piece + visited) % self.pieces);
         if p >= self.panels {
             return None;
@@ -61,7 +61,7 @@ impl<T: Float> Ahead<T> {
         let Beside { a, len, b, c0, c, c_step, .. } = self.product;
         let k = number * self.columns;
         let c = c.wrapping_add(p * self.c_panel);
-        let bias = c0.wrapping_add(p * PANEL * S::LANES);
+        let bias = c0.wrapping_add(p * c_step);
         let (c0, c0_step) = if number == 0 { (bias, 0) } else { (c.cast_const(), c_step) };
         let (a, b) = (a.wrapping_add(k), b.wrapping_add(p * self.b_panel + k * self.b_step));
         Some(Beside { a, len: self.columns.min(len - k), b, c0, c0_step, c, ..self.product })
@@ -75,10 +75,11 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
         let (plan, d_input, d_hidden) = (self.plan, self.layer.d_input, self.layer.d_hidden);
         let Input::Dense { values, strides } = self.sequence.input else { return None };
         let ([x], [h], [w_ih]) = (&plan.products.x[..], &plan.products.h[..], self.w_ih) else { return None };
-        let width = K::H_VECTORS * S::LANES;
+        let vectors = x.width(plan.products.blocks);
+        let width = vectors * S::LANES;
         let bytes = (d_input + d_hidden) * plan.panels * width * size_of::<T>();
         let pays = S::REGISTERS >= 32 && BYTES.contains(&bytes);
-        let plain = x.mask.is_none() && h.mask.is_none() && x.width(K::BLOCKS) == K::H_VECTORS;
+        let plain = x.mask.is_none() && h.mask.is_none() && h.width(plan.products.blocks) == vectors && vectors >= 3;
         // A piece's columns are at most a share of the row's that it is done beside.
         let columns = d_hidden / BESIDE;
         let pieces = d_input.div_ceil(columns.max(1)).max(1);
@@ -86,7 +87,7 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
         if self.part.len() > 1 || !pays || !plain || pieces > BESIDE || steps.len() < 2 * BESIDE {
             return None;
         }
-        let (row, time) = (PANEL * S::LANES, strides.time);
+        let (row, time) = (plan.row(), strides.time);
         let product = Beside {
             a: values[strides.at(self.part.start, self.sequence.step(steps.start))..].as_ptr(),
             a_row: if self.sequence.reverse { time.wrapping_neg() } else { time },

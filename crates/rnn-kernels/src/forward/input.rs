@@ -2,7 +2,7 @@
 
 use super::Forward;
 use crate::args::{Input, Sequence};
-use crate::cell::{Kernel, PANEL};
+use crate::cell::Kernel;
 use crate::float::Float;
 use crate::simd::Simd;
 use crate::tile::{Cut, Tile, max_rows, multiply};
@@ -68,13 +68,13 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
         x_rows: &mut Vec<*const T>,
         masked_x: *mut T,
     ) {
-        let (plan, d_input) = (self.plan, self.layer.d_input);
-        let row = PANEL * S::LANES;
+        let (plan, blocks, d_input) = (self.plan, self.plan.products.blocks, self.layer.d_input);
+        let row = plan.row();
         let rows = steps.len() * self.part.len();
         // Vectors that no input product fills start from the bias too.
-        let filled: usize = plan.products.x.iter().map(|part| part.width(K::BLOCKS)).sum();
+        let filled: usize = plan.products.x.iter().map(|part| part.width(blocks)).sum();
         for p in 0..plan.panels {
-            for vector in filled..PANEL {
+            for vector in filled..plan.products.vectors {
                 // SAFETY: vectors of the chunk's panels and of the biases, which have the same layout.
                 unsafe {
                     let bias = S::load(self.bias.as_ptr().add(p * row + vector * S::LANES));
@@ -99,45 +99,40 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
         }
         let first = steps.start..steps.start + count;
         input_rows(self.sequence, self.part.clone(), first.clone(), x_rows);
+        let mut masked = None;
         for (part, packed) in plan.products.x.iter().zip(self.w_ih) {
-            if let Some(mask) = part.mask {
+            if part.mask != masked {
+                masked = part.mask;
+                let mask = masked.map_or(std::ptr::null(), |mask| {
+                    self.sequence.input_masks[mask][self.part.start * d_input..].as_ptr()
+                });
                 input_rows(self.sequence, self.part.clone(), first.clone(), x_rows);
-                let mask = self.sequence.input_masks[mask][self.part.start * d_input..].as_ptr();
                 // SAFETY: rows and masks of d_input elements; the buffer has room for all.
                 unsafe { copy_rows::<S>(x_rows, mask, d_input, masked_x, self.part.len()) };
             }
-            let together = part.width(K::BLOCKS);
-            let groups = part.groups(K::BLOCKS, plan.panels);
-            for group in 0..groups.count() {
-                let group = groups.panels(group);
-                let (p, width) = (group.start, group.len() * together);
-                let cut = Cut::new(x_rows.len(), max_rows(S::REGISTERS, width));
-                for tile in 0..cut.tiles {
-                    let (q, end) = (cut.start(tile), cut.start(tile + 1));
-                    // SAFETY: the packed weights, biases and panels as the plan has them; rows of d_input elements.
-                    unsafe {
-                        multiply::<S>(&Tile {
-                            rows: end - q,
-                            width,
-                            together,
-                            a: std::ptr::null(),
-                            a_row: 0,
-                            a_rows: x_rows[q..end].as_ptr(),
-                            a_step: 1,
-                            blocks: 1,
-                            len: d_input,
-                            a_block: 0,
-                            b: packed.as_ptr().add(p * d_input * together * S::LANES),
-                            b_step: width * S::LANES,
-                            b_panel: 0,
-                            c0: self.bias.as_ptr().add(p * row + part.offset * S::LANES),
-                            c0_step: 0,
-                            c0_panel: row,
-                            c: panels.add((p * rows + q) * row + part.offset * S::LANES),
-                            c_step: row,
-                            c_panel: rows * row,
-                        });
-                    }
+            let width = part.width(blocks);
+            let cut = Cut::new(x_rows.len(), max_rows(S::REGISTERS, width));
+            for (p, tile) in (0..plan.panels).flat_map(|p| (0..cut.tiles).map(move |tile| (p, tile))) {
+                let (q, end) = (cut.start(tile), cut.start(tile + 1));
+                // SAFETY: the packed weights, biases and panels as the plan has them; rows of d_input elements.
+                unsafe {
+                    multiply::<S>(&Tile {
+                        rows: end - q,
+                        width,
+                        a: std::ptr::null(),
+                        a_row: 0,
+                        a_rows: x_rows[q..end].as_ptr(),
+                        a_step: 1,
+                        blocks: 1,
+                        len: d_input,
+                        a_block: 0,
+                        b: packed.as_ptr().add(p * d_input * width * S::LANES),
+                        b_step: width * S::LANES,
+                        c0: self.bias.as_ptr().add(p * row + part.offset * S::LANES),
+                        c0_step: 0,
+                        c: panels.add((p * rows + q) * row + part.offset * S::LANES),
+                        c_step: row,
+                    });
                 }
             }
         }
@@ -146,17 +141,17 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
     /// One row of sums from a row of `W_ih`.
     #[inline(always)]
     unsafe fn look_up<S: Simd<T = T>>(&self, to: *mut T, panel: usize, symbol: usize) {
-        let d_hidden = self.layer.d_hidden;
+        let (blocks, d_hidden) = (self.plan.products.blocks, self.layer.d_hidden);
         let weights = &self.layer.w_ih[symbol * self.layer.cell.gates() * d_hidden..];
         for part in &self.plan.products.x {
             for p in 0..self.plan.panels {
                 for (i, &gate) in part.gates.iter().enumerate() {
-                    for block in 0..K::BLOCKS {
-                        let unit = (p * K::BLOCKS + block) * S::LANES;
-                        let vector = (part.offset + i * K::BLOCKS + block) * S::LANES;
+                    for block in 0..blocks {
+                        let unit = (p * blocks + block) * S::LANES;
+                        let vector = (part.offset + i * blocks + block) * S::LANES;
                         // SAFETY: vectors of the panels; of the weights only what d_hidden leaves.
                         unsafe {
-                            let bias = S::load(self.bias.as_ptr().add(p * PANEL * S::LANES + vector));
+                            let bias = S::load(self.bias.as_ptr().add(p * self.plan.row() + vector));
                             let sum = if unit < d_hidden {
                                 let w = weights.as_ptr().add(gate * d_hidden + unit);
                                 S::add(bias, S::load_up_to(w, d_hidden - unit))

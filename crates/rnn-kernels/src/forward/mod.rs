@@ -9,13 +9,13 @@ pub(crate) use input::{copy_rows, input_rows};
 pub(crate) use recurrence::advance;
 
 use crate::args::{Cell, Input, Layer, Output, Sequence, check_forward, check_output};
-use crate::cell::{Kernel, PANEL, Part, with_kernel};
+use crate::cell::{Kernel, Part, with_kernel};
 use crate::float::Float;
 use crate::pack;
 use crate::plan::{Plan, rows};
 use crate::pool::{Buffer, take};
 use crate::simd::{Op, Simd, run};
-use crate::step::{Keep, MaskedCopy, Row, Step};
+use crate::step::{Keep, MaskedCopy, Row, Shape, Step};
 use crate::threads::{Machine, Shared, each};
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -202,8 +202,9 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
         let mut masked_x = take::<T>(masked_x);
 
         // Each masked copy of h twice: one is read while the next is written.
-        let masks: Vec<usize> =
+        let mut masks: Vec<usize> =
             plan.products.h.iter().filter(|part| !part.reset).filter_map(|part| part.mask).collect();
+        masks.dedup();
         let mut masked_h = take::<T>(2 * masks.len() * state);
         let mut reset = take::<T>(if plan.products.h.iter().any(|part| part.reset) { state } else { 0 });
         let (masked_h, reset) = (masked_h.as_mut_ptr(), reset.as_mut_ptr());
@@ -238,10 +239,11 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
                     let t = self.sequence.step(s);
                     let at = |s: usize| if self.save { s * state } else { s % 2 * state };
                     let mut step = Step {
+                        shape: Shape::new(plan),
                         d_hidden,
                         width: plan.width,
-                        panels: panels.add((s - from) * batch * PANEL * S::LANES),
-                        panel: (to - from) * batch * PANEL * S::LANES,
+                        panels: panels.add((s - from) * batch * plan.row()),
+                        panel: (to - from) * batch * plan.row(),
                         h: self.h.add(at(s)),
                         h_new: self.h.add(at(s + 1)),
                         c: self.c.wrapping_add(at(s)),
@@ -260,7 +262,6 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
                         step.masked[i] = MaskedCopy { mask: mask_of(mask), h: copy_of(i, s + 1) };
                     }
                     let mut left = [std::ptr::null(); 4];
-                    let mut copy = 0;
                     for (left, part) in left.iter_mut().zip(&plan.products.h) {
                         *left = match (part.reset, part.mask) {
                             (true, mask) => {
@@ -268,10 +269,8 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
                                 reset
                             }
                             (false, None) => step.h,
-                            (false, Some(_)) => {
-                                copy += 1;
-                                copy_of(copy - 1, s)
-                            }
+                            // There is one copy, or one for each gate.
+                            (false, Some(mask)) => copy_of(masks.iter().position(|&m| m == mask).unwrap_or(0), s),
                         };
                     }
                     let ahead = ahead.as_ref().and_then(|ahead| ahead.beside(s - from));

@@ -1,7 +1,7 @@
 //! One step of the recurrence.
 
 use super::ahead::Ahead;
-use crate::cell::{Kernel, PANEL};
+use crate::cell::Kernel;
 use crate::float::Float;
 use crate::plan::Plan;
 use crate::pool::Buffer;
@@ -22,23 +22,21 @@ pub(crate) unsafe fn advance<S: Simd, K: Kernel>(
     left: &[*const S::T; 4],
     ahead: Option<&Ahead<S::T>>,
 ) {
-    let parts = &plan.products.h;
-    if batch == 1
-        && K::H_VECTORS > 0
-        && let [part] = &parts[..]
-    {
-        for visited in 0..plan.panels {
-            let p = to_and_fro(s, visited, plan.panels);
+    let (parts, blocks, row) = (&plan.products.h, plan.products.blocks, plan.row());
+    let in_order = |visited: usize| to_and_fro(s, visited, plan.panels);
+    if let ([part], 1, 3..) = (&parts[..], batch, parts[0].width(blocks)) {
+        for (visited, p) in (0..plan.panels).map(in_order).enumerate() {
             // SAFETY: as below.
             unsafe {
+                let width = part.width(blocks);
                 let row = Row {
                     a: left[0],
                     len: step.d_hidden,
-                    b: w_hh[0].as_ptr().add(p * step.d_hidden * K::H_VECTORS * S::LANES),
-                    c: step.panel_row::<S>(p, 0).add(part.offset * S::LANES),
+                    b: w_hh[0].as_ptr().add(p * step.d_hidden * width * S::LANES),
+                    c: step.panel_row(p, 0).add(part.offset * S::LANES),
                 };
-                let single = Single { row, beside: None, step, p, kernel: PhantomData::<K> };
-                match ahead.and_then(|ahead| ahead.piece::<S>(visited)) {
+                let single = Single { row, width, beside: None, step, p, kernel: PhantomData::<K> };
+                match ahead.and_then(|ahead| ahead.piece(visited)) {
                     Some(beside) => S::call(Single { beside: Some(&beside), ..single }),
                     None => S::call(single),
                 }
@@ -52,23 +50,19 @@ pub(crate) unsafe fn advance<S: Simd, K: Kernel>(
             break;
         }
         let now = || parts.iter().enumerate().filter(move |(_, part)| part.reset == reset);
-        // Parts that are done at the same time are of the same width.
-        let Some((_, part)) = now().next() else { continue };
-        let (together, groups) = (part.width(K::BLOCKS), part.groups(K::BLOCKS, plan.panels));
-        for group in 0..groups.count() {
-            let group = groups.panels(to_and_fro(s, group, groups.count()));
-            let (p, width) = (group.start, group.len() * together);
-            let cut = Cut::new(batch, max_rows(S::REGISTERS, width));
+        let widest = now().map(|(_, part)| part.width(blocks)).max().unwrap_or(1);
+        let cut = Cut::new(batch, max_rows(S::REGISTERS, widest));
+        for p in (0..plan.panels).map(in_order) {
             for tile in 0..cut.tiles {
                 let (from, to) = (cut.start(tile), cut.start(tile + 1));
                 // SAFETY: rows of the state; the packed weights and panels as the plan has them.
                 unsafe {
                     for (i, part) in now() {
-                        let c = step.panel_row::<S>(p, from).add(part.offset * S::LANES);
+                        let width = part.width(blocks);
+                        let c = step.panel_row(p, from).add(part.offset * S::LANES);
                         multiply::<S>(&Tile {
                             rows: to - from,
                             width,
-                            together,
                             a: left[i].add(from * step.width),
                             a_row: step.width,
                             a_rows: std::ptr::null(),
@@ -76,23 +70,18 @@ pub(crate) unsafe fn advance<S: Simd, K: Kernel>(
                             blocks: 1,
                             len: step.d_hidden,
                             a_block: 0,
-                            b: w_hh[i].as_ptr().add(p * step.d_hidden * together * S::LANES),
+                            b: w_hh[i].as_ptr().add(p * step.d_hidden * width * S::LANES),
                             b_step: width * S::LANES,
-                            b_panel: 0,
                             c0: c,
-                            c0_step: PANEL * S::LANES,
-                            c0_panel: step.panel,
+                            c0_step: row,
                             c,
-                            c_step: PANEL * S::LANES,
-                            c_panel: step.panel,
+                            c_step: row,
                         });
                     }
-                    for p in group.clone() {
-                        if resets && !reset {
-                            K::reset::<S>(step, p, from, to);
-                        } else {
-                            K::finish::<S>(step, p, from, to);
-                        }
+                    if resets && !reset {
+                        K::reset::<S>(step, p, from, to);
+                    } else {
+                        K::finish::<S>(step, p, from, to);
                     }
                 }
             }
@@ -111,6 +100,7 @@ fn to_and_fro(s: usize, i: usize, count: usize) -> usize {
 /// takes as long as the product.
 struct Single<'a, T, K> {
     row: Row<T>,
+    width: usize,
     beside: Option<&'a Beside<T>>,
     step: &'a Step<T>,
     p: usize,
@@ -124,10 +114,10 @@ impl<T: Float, K: Kernel> Op<T> for Single<'_, T, K> {
     unsafe fn run<S: Simd<T = T>>(self) {
         // SAFETY: the caller's row, panel and step.
         unsafe {
-            match K::H_VECTORS {
+            match self.width {
                 3 => multiply_row::<S, 3>(&self.row, self.beside),
                 4 => multiply_row::<S, 4>(&self.row, self.beside),
-                vectors => unreachable!("one product for {vectors} vectors"),
+                width => unreachable!("a row of {width} vectors"),
             }
             K::finish::<S>(self.step, self.p, 0, 1);
         }
