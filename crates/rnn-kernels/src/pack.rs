@@ -19,8 +19,9 @@ pub(crate) fn over(plan: &Plan, count: usize, elements: usize, part: impl Fn(usi
     each(ranges, |range: std::ops::Range<usize>| range.for_each(&part));
 }
 
-/// The columns of `weight`, `[inner, G·d_hidden]`, that `part` fills panels with: `[panel][inner][vector][lane]`.
-pub(crate) fn columns<T: Float>(plan: &Plan, layer: &Layer<T>, weight: &[T], part: Part) -> Buffer<T> {
+/// The columns of `weight`, `[inner, G·d_hidden]`, that `part` fills panels with, times `scale`:
+/// `[panel][inner][vector][lane]`.
+pub(crate) fn columns<T: Float>(plan: &Plan, layer: &Layer<T>, weight: &[T], part: Part, scale: T) -> Buffer<T> {
     let (lanes, blocks, d_hidden) = (plan.lanes, plan.products.blocks, layer.d_hidden);
     let row = layer.cell.gates() * d_hidden;
     let inner = weight.len() / row;
@@ -38,7 +39,7 @@ pub(crate) fn columns<T: Float>(plan: &Plan, layer: &Layer<T>, weight: &[T], par
             let n = d_hidden.saturating_sub(unit).min(lanes);
             *vector = (if n > 0 { gate * d_hidden + unit } else { 0 }, n);
         }
-        run(plan.machine.level, Columns { from: weight, row, vectors: &vectors[..width / lanes], to });
+        run(plan.machine.level, Columns { from: weight, row, vectors: &vectors[..width / lanes], scale, to });
     });
     packed
 }
@@ -48,6 +49,7 @@ struct Columns<'a, T> {
     from: &'a [T],
     row: usize,
     vectors: &'a [(usize, usize)],
+    scale: T,
     to: &'a mut [T],
 }
 
@@ -63,7 +65,7 @@ impl<T: Float> Op<T> for Columns<'_, T> {
                 // SAFETY: the vector's n elements are in the row; none is read where n is 0.
                 unsafe {
                     let vector = if n == 0 { S::zero() } else { S::load_up_to(from.as_ptr().add(start), n) };
-                    S::store(to.as_mut_ptr(), vector);
+                    S::store(to.as_mut_ptr(), S::mul(vector, S::splat(self.scale)));
                 }
             }
         }

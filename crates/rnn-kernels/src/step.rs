@@ -130,10 +130,12 @@ impl<T: Float> Step<T> {
         unsafe { self.panels.add(p * self.panel + row * self.shape.row) }
     }
 
-    /// For the units of each vector of panel `p`: the first slot's vector in row `row`, and their first unit.
+    /// For the units of each vector of panel `p`: the first slot's vector in row `row`, and their first unit. Vectors that
+    /// only fill up the last panel are left out.
     #[inline(always)]
     pub(crate) fn units<S: Simd<T = T>>(&self, p: usize, row: usize) -> impl Iterator<Item = (*mut T, usize)> {
-        self.shape.units::<S>(p, row, self.panel).map(|(at, u)| (self.panels.wrapping_add(at), u))
+        let units = self.shape.units::<S>(p, row, self.panel).take_while(|&(_, u)| u < self.d_hidden);
+        units.map(|(at, u)| (self.panels.wrapping_add(at), u))
     }
 
     #[inline(always)]
@@ -145,10 +147,6 @@ impl<T: Float> Step<T> {
     /// Ends the step for the units from `u` on of one row.
     #[inline(always)]
     pub(crate) unsafe fn settle<S: Simd<T = T>>(&self, row: usize, u: usize, h_new: S::V, c_new: Option<S::V>) {
-        if u >= self.d_hidden {
-            // Units that only fill up the last panel.
-            return;
-        }
         // SAFETY: the states' rows are `width` wide, a whole number of panels; masks and output have d_hidden units.
         unsafe {
             let (n, at) = (self.d_hidden - u, row * self.width + u);
@@ -233,7 +231,7 @@ unsafe fn part<S: Simd>(keep: Keep<S::T>, at: usize, n: usize, d: S::V) -> Arriv
 
 impl<T: Float> BackStep<T> {
     /// For the units of each vector of panel `p`: the first slot's vector in row `row`, of the gates and of the gradients,
-    /// and their first unit.
+    /// and their first unit, which is beyond all units where the vector only fills up the last panel.
     #[inline(always)]
     pub(crate) fn units<S: Simd<T = T>>(
         &self,

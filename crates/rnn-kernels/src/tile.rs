@@ -56,7 +56,17 @@ pub(crate) struct Tile<T> {
 #[inline(always)]
 pub(crate) unsafe fn multiply<S: Simd>(tile: &Tile<S::T>) {
     // SAFETY: as for the caller.
-    unsafe { S::call(Multiply(tile)) }
+    unsafe { S::call(Multiply { tile, kept: None }) }
+}
+
+/// The same with only the columns `kept` of a and rows of b; `blocks` is 1 and `len` does not count.
+///
+/// # Safety
+/// As for [`multiply`], for all columns up to the last one kept.
+#[inline(always)]
+pub(crate) unsafe fn multiply_kept<S: Simd>(tile: &Tile<S::T>, kept: &[u32]) {
+    // SAFETY: as for the caller.
+    unsafe { S::call(Multiply { tile, kept: Some(kept) }) }
 }
 
 /// One row of sums in place: `c += a·b`. All vectors lie side by side.
@@ -144,7 +154,10 @@ pub(crate) unsafe fn multiply_row<S: Simd, const N: usize>(row: &Row<S::T>, besi
     }
 }
 
-struct Multiply<'a, T>(&'a Tile<T>);
+struct Multiply<'a, T> {
+    tile: &'a Tile<T>,
+    kept: Option<&'a [u32]>,
+}
 
 impl<T: Float> Op<T> for Multiply<'_, T> {
     type Output = ();
@@ -153,16 +166,16 @@ impl<T: Float> Op<T> for Multiply<'_, T> {
     unsafe fn run<S: Simd<T = T>>(self) {
         macro_rules! by_rows {
             ($width:literal, $($rows:literal)*) => {
-                match self.0.rows {
+                match self.tile.rows {
                     // SAFETY: as for the caller.
                     $($rows if $rows <= max_rows(S::REGISTERS, $width) => unsafe {
-                        fixed::<S, $rows, $width, { sets($rows, $width) }>(self.0)
+                        fixed::<S, $rows, $width, { sets($rows, $width) }>(self.tile, self.kept)
                     },)*
                     rows => unreachable!("a tile of {rows} rows and {} vectors", $width),
                 }
             };
         }
-        match self.0.width {
+        match self.tile.width {
             4 => by_rows!(4, 1 2 3 4 5 6),
             3 => by_rows!(3, 1 2 3 4 5 6 7 8 9),
             2 => by_rows!(2, 1 2 3 4 5 6 7 8 9),
@@ -183,7 +196,7 @@ const fn sets(rows: usize, width: usize) -> usize {
 }
 
 #[inline(always)]
-unsafe fn fixed<S: Simd, const M: usize, const N: usize, const SETS: usize>(tile: &Tile<S::T>) {
+unsafe fn fixed<S: Simd, const M: usize, const N: usize, const SETS: usize>(tile: &Tile<S::T>, kept: Option<&[u32]>) {
     // SAFETY: as for `multiply`.
     unsafe {
         let mut c = [[[S::zero(); N]; M]; SETS];
@@ -194,11 +207,26 @@ unsafe fn fixed<S: Simd, const M: usize, const N: usize, const SETS: usize>(tile
         }
         let mut rows = [tile.a; M];
         for m in 0..M {
-            rows[m] = if tile.a_rows.is_null() { tile.a.wrapping_add(m * tile.a_row) } else { *tile.a_rows.add(m) };
+            rows[m] = if tile.a_rows.is_null() {
+                tile.a.wrapping_add(m.wrapping_mul(tile.a_row))
+            } else {
+                *tile.a_rows.add(m)
+            };
         }
         let (a_step, b_step) = (tile.a_step, tile.b_step);
         let mut b = tile.b;
-        for block in 0..tile.blocks {
+        if let Some(kept) = kept {
+            let mut groups = kept.chunks_exact(SETS);
+            for group in &mut groups {
+                for (c, &k) in c.iter_mut().zip(group) {
+                    multiply_add::<S, M, N>(c, &rows, k as usize, b.wrapping_add(k as usize * b_step));
+                }
+            }
+            for &k in groups.remainder() {
+                multiply_add::<S, M, N>(&mut c[0], &rows, k as usize, b.wrapping_add(k as usize * b_step));
+            }
+        }
+        for block in 0..if kept.is_some() { 0 } else { tile.blocks } {
             let mut k = block.wrapping_mul(tile.a_block);
             for _ in 0..tile.len / SETS {
                 for c in &mut c {
@@ -322,10 +350,18 @@ mod tests {
                 // SAFETY: the vectors have the sizes that the tile says.
                 unsafe { multiply::<S>(&tile) };
                 for (m, n) in (0..rows).flat_map(|m| (0..row).map(move |n| (m, n))) {
-                    let products = (0..blocks * len)
-                        .map(|k| a[m * 40 + (k / len) * a_block + (k % len) * a_step] * b[k * row + n]);
-                    let expected = c0[m * row + n] + products.sum::<f64>();
+                    let product = |k: usize| a[m * 40 + (k / len) * a_block + (k % len) * a_step] * b[k * row + n];
+                    let expected = c0[m * row + n] + (0..blocks * len).map(product).sum::<f64>();
                     assert!((c[m * row + n] - expected).abs() < 1e-14, "{rows} rows of {width}");
+                }
+                for kept in [&[][..], &[2], &[0, 1, 4], &[0, 1, 2, 3, 5, 6, 9, 10, 11, 13]] {
+                    // SAFETY: as above.
+                    unsafe { multiply_kept::<S>(&Tile { a_step: 1, ..tile }, kept) };
+                    for (m, n) in (0..rows).flat_map(|m| (0..row).map(move |n| (m, n))) {
+                        let product = |&k: &u32| a[m * 40 + k as usize] * b[k as usize * row + n];
+                        let expected = c0[m * row + n] + kept.iter().map(product).sum::<f64>();
+                        assert!((c[m * row + n] - expected).abs() < 1e-14, "{kept:?} of {rows} rows of {width}");
+                    }
                 }
             }
         }

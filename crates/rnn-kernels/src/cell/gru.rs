@@ -138,7 +138,7 @@ impl Kernel for GruBefore {
             for (gates, sums, u) in step.units::<S>(p, row) {
                 // SAFETY: as for the trait.
                 unsafe {
-                    if step.row(row) != Row::Counts {
+                    if step.row(row) != Row::Counts || u >= step.d_hidden {
                         continue;
                     }
                     let at = row * step.width + u;

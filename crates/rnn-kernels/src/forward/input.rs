@@ -71,19 +71,8 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
         let (plan, blocks, d_input) = (self.plan, self.plan.products.blocks, self.layer.d_input);
         let row = plan.row();
         let rows = steps.len() * self.part.len();
-        // Vectors that no input product fills start from the bias too.
-        let filled: usize = plan.products.x.iter().map(|part| part.width(blocks)).sum();
-        for p in 0..plan.panels {
-            for vector in filled..plan.products.vectors {
-                // SAFETY: vectors of the chunk's panels and of the biases, which have the same layout.
-                unsafe {
-                    let bias = S::load(self.bias.as_ptr().add(p * row + vector * S::LANES));
-                    for q in 0..rows {
-                        S::store(panels.add((p * rows + q) * row + vector * S::LANES), bias);
-                    }
-                }
-            }
-        }
+        // SAFETY: as for the caller.
+        unsafe { self.biases::<S>(panels, rows) };
         if let Input::Indices { values, strides } = self.sequence.input {
             let mut q = 0;
             for s in steps {
@@ -133,6 +122,24 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
                         c: panels.add((p * rows + q) * row + part.offset * S::LANES),
                         c_step: row,
                     });
+                }
+            }
+        }
+    }
+
+    /// The vectors of `rows` rows that no input product fills: they start from the bias too.
+    #[inline(always)]
+    pub(super) unsafe fn biases<S: Simd<T = T>>(&self, panels: *mut T, rows: usize) {
+        let (products, row) = (&self.plan.products, self.plan.row());
+        let filled: usize = products.x.iter().map(|part| part.width(products.blocks)).sum();
+        for p in 0..self.plan.panels {
+            for vector in filled..products.vectors {
+                // SAFETY: vectors of the chunk's panels and of the biases, which have the same layout.
+                unsafe {
+                    let bias = S::load(self.bias.as_ptr().add(p * row + vector * S::LANES));
+                    for q in 0..rows {
+                        S::store(panels.add((p * rows + q) * row + vector * S::LANES), bias);
+                    }
                 }
             }
         }

@@ -2,10 +2,12 @@
 
 mod ahead;
 mod input;
+mod kept;
 mod recurrence;
 
 use ahead::Ahead;
 pub(crate) use input::{copy_rows, input_rows};
+use kept::Kept;
 pub(crate) use recurrence::advance;
 
 use crate::args::{Cell, Input, Layer, Output, Sequence, check_forward, check_output};
@@ -121,8 +123,10 @@ fn start<T: Float, K: Kernel>(
     let plan = Plan::new(machine, layer, sequence);
     let dense = matches!(sequence.input, Input::Dense { .. });
     let x_parts: &[Part] = if dense { &plan.products.x } else { &[] };
-    let w_ih: Vec<_> = x_parts.iter().map(|&part| pack::columns(&plan, layer, layer.w_ih, part)).collect();
-    let w_hh: Vec<_> = plan.products.h.iter().map(|&part| pack::columns(&plan, layer, layer.w_hh, part)).collect();
+    let scale = Kept::scale(sequence.input_masks);
+    let pack = |weight, part, scale| pack::columns(&plan, layer, weight, part, scale);
+    let w_ih: Vec<_> = x_parts.iter().map(|&part| pack(layer.w_ih, part, scale.unwrap_or(T::ONE))).collect();
+    let w_hh: Vec<_> = plan.products.h.iter().map(|&part| pack(layer.w_hh, part, T::ONE)).collect();
     let bias = pack::biases(&plan, layer);
     let mut saved: Vec<SavedPart<T>> = (plan.parts.iter().cloned())
         .map(|part| {
@@ -147,6 +151,7 @@ fn start<T: Float, K: Kernel>(
             layer,
             sequence,
             part,
+            scaled: scale.is_some(),
             w_ih: &w_ih,
             w_hh: &w_hh,
             bias: &bias,
@@ -172,6 +177,8 @@ struct Forward<'a, T, K> {
     layer: &'a Layer<'a, T>,
     sequence: &'a Sequence<'a, T>,
     part: Range<usize>,
+    /// Whether the input's masks only drop features, as their scale is in the weights.
+    scaled: bool,
     w_ih: &'a [Buffer<T>],
     w_hh: &'a [Buffer<T>],
     bias: &'a [T],
@@ -198,8 +205,9 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
         let chunk = plan.chunk::<T>(batch, time);
         let mut x_rows = Vec::with_capacity(chunk * batch);
         let x_width = self.layer.d_input.next_multiple_of(S::LANES);
-        let masked_x = if self.sequence.input_masks.is_empty() { 0 } else { chunk * batch * x_width };
-        let mut masked_x = take::<T>(masked_x);
+        let kept = self.scaled.then(|| Kept::new(self.sequence.input_masks, self.part.clone(), self.layer.d_input));
+        let masked = !self.sequence.input_masks.is_empty() && kept.is_none();
+        let mut masked_x = take::<T>(if masked { chunk * batch * x_width } else { 0 });
 
         // Each masked copy of h twice: one is read while the next is written.
         let mut masks: Vec<usize> =
@@ -234,7 +242,10 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
                     if self.save { self.panels.add(from * batch * plan.panel_elements()) } else { self.panels };
                 let ahead = self.ahead::<S>(panels, from..to);
                 let now = ahead.as_ref().map_or(to - from, Ahead::start);
-                self.input_sums::<S>(panels, from..to, now, &mut x_rows, masked_x.as_mut_ptr());
+                match &kept {
+                    Some(kept) => self.kept_sums::<S>(panels, from..to, kept),
+                    None => self.input_sums::<S>(panels, from..to, now, &mut x_rows, masked_x.as_mut_ptr()),
+                }
                 for s in from..to {
                     let t = self.sequence.step(s);
                     let at = |s: usize| if self.save { s * state } else { s % 2 * state };

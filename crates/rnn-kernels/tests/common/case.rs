@@ -121,7 +121,9 @@ impl Case {
         let gates = cell.gates();
         let masks = |random: &mut Rng, width: usize| -> Vec<Vec<f64>> {
             let count = [0, 0, 1, gates][random.usize(0..4)];
-            let mask = |random: &mut Rng| (0..batch * width).map(|_| f64::from(random.u8(0..3)) * 0.75).collect();
+            // As dropout has them, or any.
+            let values = if random.bool() { [0.0, 1.25, 1.25] } else { [0.0, 0.75, 1.5] };
+            let mask = |random: &mut Rng| (0..batch * width).map(|_| values[random.usize(0..3)]).collect();
             (0..count).map(|_| mask(random)).collect()
         };
         case.recurrent_masks = masks(random, d_hidden);
