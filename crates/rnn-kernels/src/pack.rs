@@ -72,9 +72,9 @@ impl<T: Float> Op<T> for Columns<'_, T> {
     }
 }
 
-/// The transpose of the same columns: `[group of d][panel][vector][lane][d]`, where d counts the rows of `weight` in groups of
+/// The transpose of the same: `[group of d][panel][vector][lane][d]`, where d counts the rows of `weight` in groups of
 /// `WIDTH` vectors, the last group of as many as are needed.
-pub(crate) fn transposed<T: Float>(plan: &Plan, layer: &Layer<T>, weight: &[T], part: Part) -> Buffer<T> {
+pub(crate) fn transposed<T: Float>(plan: &Plan, layer: &Layer<T>, weight: &[T], part: Part, scale: T) -> Buffer<T> {
     let (lanes, blocks, d_hidden) = (plan.lanes, plan.products.blocks, layer.d_hidden);
     let row = layer.cell.gates() * d_hidden;
     let outer = weight.len() / row;
@@ -101,7 +101,7 @@ pub(crate) fn transposed<T: Float>(plan: &Plan, layer: &Layer<T>, weight: &[T], 
                 for d in 0..width.min(outer - first) {
                     let from = &weight[(first + d) * row + gate * d_hidden + unit..][..n];
                     for (lane, &w) in from.iter().enumerate() {
-                        to[lane * width + d] = w;
+                        to[lane * width + d] = w * scale;
                     }
                 }
             }

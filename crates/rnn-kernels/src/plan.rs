@@ -13,6 +13,8 @@ use std::ops::Range;
 const CHUNK_BYTES: usize = 1 << 19;
 /// But at least so many rows, which the sums of the weights' gradients are read and written for.
 const CHUNK_ROWS: usize = 128;
+/// Of fewer steps in a chunk, a row of the batch has too few rows for a tile.
+const TILE_STEPS: usize = 3;
 /// A thread has at least so many rows of the batch.
 const ROWS_PER_THREAD: usize = 4;
 /// Below so many multiplications a second thread costs more than it does; Miri is to see the second thread.
@@ -49,6 +51,17 @@ impl Plan {
     pub(crate) fn chunk<T>(&self, rows: usize, time: usize) -> usize {
         let step = self.panel_elements() * size_of::<T>() * rows;
         (CHUNK_BYTES / step).max(CHUNK_ROWS.div_ceil(rows)).clamp(1, time)
+    }
+
+    /// What the input's masks multiply by all that they keep, if a row's steps can be multiplied together: nothing if there
+    /// are no masks, if they multiply by different numbers, or if a chunk has too few steps for a tile.
+    pub(crate) fn scale<T: Float>(&self, sequence: &Sequence<T>) -> Option<T> {
+        let masks = sequence.input_masks;
+        let scale = *masks.iter().find_map(|mask| mask.iter().find(|&&m| m != T::ZERO))?;
+        let same = |mask: &[T]| mask.iter().fold(true, |same, &m| same & ((m == T::ZERO) | (m == scale)));
+        let steps = self.parts.iter().map(|part| self.chunk::<T>(part.len(), sequence.time)).min();
+        let whole = scale > T::ZERO && steps >= Some(TILE_STEPS) && masks.iter().all(|mask| same(mask));
+        whole.then_some(scale)
     }
 
     /// Elements of a panel's row.

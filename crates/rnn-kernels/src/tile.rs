@@ -154,9 +154,55 @@ pub(crate) unsafe fn multiply_row<S: Simd, const N: usize>(row: &Row<S::T>, besi
     }
 }
 
+/// A product, of whose right factor's rows only the columns count for which the mask is positive.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Factors<T> {
+    pub(crate) a: *const T,
+    pub(crate) b: *const T,
+    pub(crate) mask: *const T,
+}
+
+/// `c = c₀ +` the sum of masked products whose sizes and steps are those of `tile`; there are `columns` from its first on.
+///
+/// # Safety
+/// As for [`multiply`], for each of the products.
+#[inline(always)]
+pub(crate) unsafe fn multiply_masked<S: Simd>(tile: &Tile<S::T>, factors: &[Factors<S::T>], columns: usize) {
+    // SAFETY: as for the caller.
+    unsafe { S::call(Masked { tile, factors, columns }) }
+}
+
+struct Masked<'a, T> {
+    tile: &'a Tile<T>,
+    factors: &'a [Factors<T>],
+    columns: usize,
+}
+
 struct Multiply<'a, T> {
     tile: &'a Tile<T>,
     kept: Option<&'a [u32]>,
+}
+
+/// Calls `$function` with the tile's rows and width as constants.
+macro_rules! by_size {
+    ($tile:expr, $function:ident $args:tt) => {
+        match $tile.width {
+            4 => by_size!($tile, $function $args, 4, 1 2 3 4 5 6),
+            3 => by_size!($tile, $function $args, 3, 1 2 3 4 5 6 7 8 9),
+            2 => by_size!($tile, $function $args, 2, 1 2 3 4 5 6 7 8 9),
+            1 => by_size!($tile, $function $args, 1, 1 2 3 4 5 6 7 8 9),
+            width => unreachable!("a tile of {width} vectors"),
+        }
+    };
+    ($tile:expr, $function:ident $args:tt, $width:literal, $($rows:literal)*) => {
+        match $tile.rows {
+            // SAFETY: as for the caller.
+            $($rows if $rows <= max_rows(S::REGISTERS, $width) => unsafe {
+                $function::<S, $rows, $width, { sets($rows, $width) }> $args
+            },)*
+            rows => unreachable!("a tile of {rows} rows and {} vectors", $width),
+        }
+    };
 }
 
 impl<T: Float> Op<T> for Multiply<'_, T> {
@@ -164,23 +210,61 @@ impl<T: Float> Op<T> for Multiply<'_, T> {
 
     #[inline(always)]
     unsafe fn run<S: Simd<T = T>>(self) {
-        macro_rules! by_rows {
-            ($width:literal, $($rows:literal)*) => {
-                match self.tile.rows {
-                    // SAFETY: as for the caller.
-                    $($rows if $rows <= max_rows(S::REGISTERS, $width) => unsafe {
-                        fixed::<S, $rows, $width, { sets($rows, $width) }>(self.tile, self.kept)
-                    },)*
-                    rows => unreachable!("a tile of {rows} rows and {} vectors", $width),
-                }
-            };
+        by_size!(self.tile, fixed(self.tile, self.kept));
+    }
+}
+
+impl<T: Float> Op<T> for Masked<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd<T = T>>(self) {
+        by_size!(self.tile, masked(self.tile, self.factors, self.columns));
+    }
+}
+
+#[inline(always)]
+unsafe fn masked<S: Simd, const M: usize, const N: usize, const SETS: usize>(
+    tile: &Tile<S::T>,
+    factors: &[Factors<S::T>],
+    columns: usize,
+) {
+    // SAFETY: as for `multiply_masked`.
+    unsafe {
+        let mut c = [[S::zero(); N]; M];
+        for m in 0..M {
+            for n in 0..N {
+                c[m][n] = S::load(tile.c0.add(m * tile.c0_step + n * S::LANES));
+            }
         }
-        match self.tile.width {
-            4 => by_rows!(4, 1 2 3 4 5 6),
-            3 => by_rows!(3, 1 2 3 4 5 6 7 8 9),
-            2 => by_rows!(2, 1 2 3 4 5 6 7 8 9),
-            1 => by_rows!(1, 1 2 3 4 5 6 7 8 9),
-            width => unreachable!("a tile of {width} vectors"),
+        for &Factors { a, mut b, mask } in factors {
+            let mut masks = [S::zero(); N];
+            for n in 0..N {
+                if n * S::LANES < columns {
+                    masks[n] = S::load_up_to(mask.add(n * S::LANES), columns - n * S::LANES);
+                }
+            }
+            for block in 0..tile.blocks {
+                let a = a.wrapping_add(block.wrapping_mul(tile.a_block));
+                for k in 0..tile.len {
+                    let mut b_row = [S::zero(); N];
+                    for n in 0..N {
+                        b_row[n] = S::where_positive(masks[n], S::load(b.wrapping_add(n * S::LANES)));
+                    }
+                    for m in 0..M {
+                        let a = S::splat(*a.add(m * tile.a_row + k * tile.a_step));
+                        for n in 0..N {
+                            c[m][n] = S::fma(a, b_row[n], c[m][n]);
+                        }
+                    }
+                    b = b.wrapping_add(tile.b_step);
+                }
+            }
+        }
+        for m in 0..M {
+            for n in 0..N {
+                S::store(tile.c.add(m * tile.c_step + n * S::LANES), c[m][n]);
+            }
         }
     }
 }

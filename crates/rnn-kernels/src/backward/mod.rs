@@ -5,6 +5,7 @@
 //! gradients summed over the thread's rows. The threads' sums are added at the end, in their order.
 
 mod input;
+mod kept;
 mod recurrence;
 mod weights;
 
@@ -87,9 +88,11 @@ fn start<T: Float, K: Kernel>(
     wanted: Gradients<T>,
 ) {
     let &Layer { d_input, d_hidden, .. } = layer;
-    let h_parts: Vec<_> = plan.products.h.iter().map(|&part| pack::transposed(plan, layer, layer.w_hh, part)).collect();
+    let scale = plan.scale(sequence);
+    let pack = |weight, part, scale| pack::transposed(plan, layer, weight, part, scale);
+    let h_parts: Vec<_> = plan.products.h.iter().map(|&part| pack(layer.w_hh, part, T::ONE)).collect();
     let x_parts: &[Part] = if wanted.input.is_some() { &plan.products.x } else { &[] };
-    let x_parts: Vec<_> = x_parts.iter().map(|&part| pack::transposed(plan, layer, layer.w_ih, part)).collect();
+    let x_parts: Vec<_> = x_parts.iter().map(|&part| pack(layer.w_ih, part, scale.unwrap_or(T::ONE))).collect();
 
     let elements = |needed: bool, inner: usize| if needed { plan.panel_elements() * inner } else { 0 };
     let need_w_ih = wanted.w_ih.is_some();
@@ -119,6 +122,7 @@ fn start<T: Float, K: Kernel>(
             saved,
             h_parts: &h_parts,
             x_parts: &x_parts,
+            scaled: scale.is_some(),
             given,
             d_input: d_input_rows.get(),
             d_input_strides,
@@ -154,6 +158,8 @@ struct Backward<'a, T, K> {
     saved: &'a SavedPart<T>,
     h_parts: &'a [Buffer<T>],
     x_parts: &'a [Buffer<T>],
+    /// Whether the input's masks only drop features, as their scale is in its weights.
+    scaled: bool,
     given: OutputGradients<'a, T>,
     d_input: *mut T,
     d_input_strides: Strides,
@@ -215,8 +221,10 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
                     self.step::<S>(&mut scratch, s, steps.clone());
                 }
                 self.weight_sums::<S>(&mut scratch, steps.clone(), &mut rows, number + 1 == time.div_ceil(chunk));
-                if !self.d_input.is_null() {
-                    self.input_gradient::<S>(&mut scratch, steps);
+                match (self.d_input.is_null(), self.scaled) {
+                    (true, _) => {}
+                    (false, true) => self.kept_gradient::<S>(&mut scratch, steps),
+                    (false, false) => self.input_gradient::<S>(&mut scratch, steps),
                 }
             }
         }

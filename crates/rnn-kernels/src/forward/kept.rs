@@ -19,13 +19,6 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// What all masks multiply by what they keep; nothing if there are none or they multiply by different numbers.
-    pub(crate) fn scale<T: Float>(masks: &[&[T]]) -> Option<T> {
-        let scale = *masks.iter().find_map(|mask| mask.iter().find(|&&m| m != T::ZERO))?;
-        let same = |mask: &[T]| mask.iter().fold(true, |same, &m| same & (m == T::ZERO || m == scale));
-        masks.iter().all(|mask| same(mask)).then_some(scale)
-    }
-
     /// For the rows `part` of the batch.
     pub(crate) fn new<T: Float>(masks: &[&[T]], part: Range<usize>, d_input: usize) -> Self {
         let rows = part.len();

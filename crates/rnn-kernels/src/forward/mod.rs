@@ -123,7 +123,7 @@ fn start<T: Float, K: Kernel>(
     let plan = Plan::new(machine, layer, sequence);
     let dense = matches!(sequence.input, Input::Dense { .. });
     let x_parts: &[Part] = if dense { &plan.products.x } else { &[] };
-    let scale = Kept::scale(sequence.input_masks);
+    let scale = plan.scale(sequence);
     let pack = |weight, part, scale| pack::columns(&plan, layer, weight, part, scale);
     let w_ih: Vec<_> = x_parts.iter().map(|&part| pack(layer.w_ih, part, scale.unwrap_or(T::ONE))).collect();
     let w_hh: Vec<_> = plan.products.h.iter().map(|&part| pack(layer.w_hh, part, T::ONE)).collect();

@@ -1,0 +1,68 @@
+//! The gradient of the input under dropout that is the same at all steps: a row's steps are done together, in tiles in
+//! which all rows drop the same.
+
+use super::{Backward, Scratch};
+use crate::cell::Kernel;
+use crate::float::Float;
+use crate::simd::Simd;
+use crate::tile::{Cut, Factors, Tile, WIDTH, max_rows, multiply_masked};
+use std::ops::Range;
+
+impl<T: Float, K: Kernel> Backward<'_, T, K> {
+    /// The input's gradient for a chunk of steps.
+    #[inline(always)]
+    pub(super) unsafe fn kept_gradient<S: Simd<T = T>>(&self, scratch: &mut Scratch<T>, steps: Range<usize>) {
+        let (batch, d_input, plan) = (self.part.len(), self.layer.d_input, self.plan);
+        let (blocks, row, rows) = (plan.products.blocks, plan.row(), steps.len() * batch);
+        let parts = &plan.products.x;
+        let vectors = d_input.div_ceil(S::LANES);
+        for group in 0..vectors.div_ceil(WIDTH) {
+            let first = group * WIDTH * S::LANES;
+            let width = (vectors - group * WIDTH).min(WIDTH);
+            let cut = Cut::new(steps.len(), max_rows(S::REGISTERS, width));
+            for (b, tile) in (0..batch).flat_map(|b| (0..cut.tiles).map(move |tile| (b, tile))) {
+                let (from, end) = (cut.start(tile), cut.start(tile + 1));
+                // The parts are of the same width: all gates together or one each.
+                let inner = plan.panels * parts[0].width(blocks) * S::LANES;
+                // SAFETY: rows of the chunk's panels and of the input's gradient, packed weights as the plan has them.
+                unsafe {
+                    let mut factors = [Factors { a: std::ptr::null(), b: std::ptr::null(), mask: std::ptr::null() }; 4];
+                    for (factors, (part, packed)) in factors.iter_mut().zip(parts.iter().zip(self.x_parts)) {
+                        let mask = self.sequence.input_masks[part.mask.unwrap_or(0)];
+                        *factors = Factors {
+                            a: scratch.d_panels.as_ptr().add((from * batch + b) * row + part.offset * S::LANES),
+                            b: packed.as_ptr().add(first * inner),
+                            mask: mask.as_ptr().add((self.part.start + b) * d_input + first),
+                        };
+                    }
+                    let tile = Tile {
+                        rows: end - from,
+                        width,
+                        a: std::ptr::null(),
+                        a_row: batch * row,
+                        a_rows: std::ptr::null(),
+                        a_step: 1,
+                        blocks: plan.panels,
+                        len: parts[0].width(blocks) * S::LANES,
+                        a_block: rows * row,
+                        b: std::ptr::null(),
+                        b_step: width * S::LANES,
+                        c0: scratch.zeros.as_ptr(),
+                        c0_step: 0,
+                        c: scratch.tile.as_mut_ptr(),
+                        c_step: WIDTH * S::LANES,
+                    };
+                    multiply_masked::<S>(&tile, &factors[..parts.len()], d_input - first);
+                    for m in 0..end - from {
+                        let t = self.sequence.step(steps.start + from + m);
+                        let to = self.d_input.add(self.d_input_strides.at(self.part.start + b, t) + first);
+                        for v in 0..width {
+                            let sum = S::load(scratch.tile.as_ptr().add((m * WIDTH + v) * S::LANES));
+                            S::store_up_to(to.add(v * S::LANES), sum, d_input - first - v * S::LANES);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
