@@ -18,8 +18,9 @@
 //! in that order once a call. One micro-kernel, a tile of a product in registers, does everything: the input products,
 //! the recurrence, and in backward the gradients. The batch's rows are divided among threads once for the whole
 //! sequence; each thread goes over its own rows without waiting for another, in chunks of steps whose sums stay in the L2
-//! cache. What backward needs is written once, chunk by chunk. Memory comes from a pool and goes back to it
-//! ([`release_memory`]); nothing is allocated per step.
+//! cache. A single row's input product is done beside its recurrence, which waits for weights meanwhile. What dropout
+//! drops of a row it drops at all steps, so products with the input leave it out. What backward needs is written once,
+//! chunk by chunk. Memory comes from a pool and goes back to it ([`release_memory`]); nothing is allocated per step.
 //!
 //! # What is not here
 //! Layer normalisation, projection, peepholes, clipping of the state, and other activations.

@@ -1,0 +1,185 @@
+
+use super::*;
+use crate::simd::{Level, run};
+
+#[test]
+fn cuts_cover_all_rows() {
+    for total in 1..60 {
+        for max in 1..13 {
+            let cut = Cut::new(total, max);
+            assert_eq!((cut.start(0), cut.start(cut.tiles)), (0, total));
+            assert!((0..cut.tiles).all(|t| (1..=max).contains(&(cut.start(t + 1) - cut.start(t)))));
+        }
+    }
+}
+
+struct AllTiles;
+
+impl Op<f64> for AllTiles {
+    type Output = ();
+    #[inline(always)]
+    unsafe fn run<S: Simd<T = f64>>(self) {
+        let (blocks, len, a_block, a_step) = (3, 5, 11, 2);
+        let mut random = fastrand::Rng::with_seed(1);
+        for (width, rows) in
+            (1..=WIDTH).flat_map(|width| (1..=max_rows(S::REGISTERS, width)).map(move |rows| (width, rows)))
+        {
+            let row = width * S::LANES;
+            let mut numbers = |n: usize| -> Vec<f64> { (0..n).map(|_| random.f64() - 0.5).collect() };
+            let (a, b, c0) = (numbers(rows * 40), numbers(blocks * len * row), numbers(rows * row));
+            let mut c = vec![f64::NAN; rows * row];
+            let a_rows: Vec<*const f64> = (0..rows).map(|m| a[m * 40..].as_ptr()).collect();
+            let tile = Tile {
+                rows,
+                width,
+                a: a.as_ptr(),
+                a_row: 40,
+                a_rows: if rows % 2 == 0 { std::ptr::null() } else { a_rows.as_ptr() },
+                a_step,
+                blocks,
+                len,
+                a_block,
+                b: b.as_ptr(),
+                b_step: row,
+                c0: c0.as_ptr(),
+                c0_step: row,
+                c: c.as_mut_ptr(),
+                c_step: row,
+            };
+            // SAFETY: the vectors have the sizes that the tile says.
+            unsafe { multiply::<S>(&tile) };
+            for (m, n) in (0..rows).flat_map(|m| (0..row).map(move |n| (m, n))) {
+                let product = |k: usize| a[m * 40 + (k / len) * a_block + (k % len) * a_step] * b[k * row + n];
+                let expected = c0[m * row + n] + (0..blocks * len).map(product).sum::<f64>();
+                assert!((c[m * row + n] - expected).abs() < 1e-14, "{rows} rows of {width}");
+            }
+            for kept in [&[][..], &[2], &[0, 1, 4], &[0, 1, 2, 3, 5, 6, 9, 10, 11, 13]] {
+                // SAFETY: as above.
+                unsafe { multiply_kept::<S>(&Tile { a_step: 1, ..tile }, kept) };
+                for (m, n) in (0..rows).flat_map(|m| (0..row).map(move |n| (m, n))) {
+                    let product = |&k: &u32| a[m * 40 + k as usize] * b[k as usize * row + n];
+                    let expected = c0[m * row + n] + kept.iter().map(product).sum::<f64>();
+                    assert!((c[m * row + n] - expected).abs() < 1e-14, "{kept:?} of {rows} rows of {width}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_tile_is_the_product() {
+    Level::available().into_iter().for_each(|level| run(level, AllTiles));
+}
+
+struct AllMasked;
+
+impl Op<f64> for AllMasked {
+    type Output = ();
+    #[inline(always)]
+    unsafe fn run<S: Simd<T = f64>>(self) {
+        let (blocks, len, a_block) = (3, 5, 11);
+        let mut random = fastrand::Rng::with_seed(3);
+        for (width, rows) in
+            (1..=WIDTH).flat_map(|width| (1..=max_rows(S::REGISTERS, width)).map(move |rows| (width, rows)))
+        {
+            let row = width * S::LANES;
+            let columns = row - random.usize(0..row.min(7));
+            let mut numbers = |n: usize| -> Vec<f64> { (0..n).map(|_| random.f64() - 0.5).collect() };
+            let (a, b) = ([0, 1].map(|_| numbers(rows * 40)), [0, 1].map(|_| numbers(blocks * len * row)));
+            let (c0, masks) = (numbers(rows * row), [0, 1].map(|_| numbers(columns)));
+            let mut c = vec![f64::NAN; rows * row];
+            let tile = Tile {
+                rows,
+                width,
+                a: std::ptr::null(),
+                a_row: 40,
+                a_rows: std::ptr::null(),
+                a_step: 1,
+                blocks,
+                len,
+                a_block,
+                b: std::ptr::null(),
+                b_step: row,
+                c0: c0.as_ptr(),
+                c0_step: row,
+                c: c.as_mut_ptr(),
+                c_step: row,
+            };
+            let factors = [0, 1].map(|i| Factors { a: a[i].as_ptr(), b: b[i].as_ptr(), mask: masks[i].as_ptr() });
+            // SAFETY: the vectors have the sizes that the tile says.
+            unsafe { multiply_masked::<S>(&tile, &factors, columns) };
+            for (m, n) in (0..rows).flat_map(|m| (0..row).map(move |n| (m, n))) {
+                let product = |i: usize, k: usize| a[i][m * 40 + k / len * a_block + k % len] * b[i][k * row + n];
+                let kept = [0, 1].into_iter().filter(|&i| n < columns && masks[i][n] > 0.0);
+                let sum: f64 = kept.flat_map(|i| (0..blocks * len).map(move |k| product(i, k))).sum();
+                let expected = c0[m * row + n] + sum;
+                assert!((c[m * row + n] - expected).abs() < 1e-14, "{rows} rows of {width}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_masked_tile_is_the_products() {
+    Level::available().into_iter().for_each(|level| run(level, AllMasked));
+}
+
+struct AllRows;
+
+impl Op<f64> for AllRows {
+    type Output = ();
+    #[inline(always)]
+    unsafe fn run<S: Simd<T = f64>>(self) {
+        // SAFETY: the caller has the level.
+        unsafe {
+            rows_of::<S, 3>();
+            rows_of::<S, 4>();
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn rows_of<S: Simd<T = f64>, const N: usize>() {
+    let width = N * S::LANES;
+    let mut random = fastrand::Rng::with_seed(2);
+    let mut numbers = |n: usize| -> Vec<f64> { (0..n).map(|_| random.f64() - 0.5).collect() };
+    let product = |a: &[f64], b: &[f64], column: usize, c0: f64| {
+        c0 + a.iter().zip(b.chunks(width)).map(|(a, b)| a * b[column]).sum::<f64>()
+    };
+    for (len, columns) in (0..12).flat_map(|len| (0..=len).map(move |columns| (len, columns))) {
+        let (a, b, start) = (numbers(len), numbers(len * width), numbers(width));
+        let (a_many, b_many, c0) = (numbers(BESIDE * 20), numbers(columns * width), numbers(BESIDE * width));
+        let (mut alone, mut with) = (start.clone(), start.clone());
+        let mut c = vec![f64::NAN; BESIDE * width];
+        let row = Row { a: a.as_ptr(), len, b: b.as_ptr(), c: alone.as_mut_ptr() };
+        let beside = Beside {
+            a: a_many.as_ptr(),
+            a_row: 20,
+            len: columns,
+            share: len / columns.max(1),
+            b: b_many.as_ptr(),
+            c0: c0.as_ptr(),
+            c0_step: width,
+            c: c.as_mut_ptr(),
+            c_step: width,
+        };
+        // SAFETY: the vectors have the sizes that the products say.
+        unsafe {
+            multiply_row::<S, N>(&row, None);
+            multiply_row::<S, N>(&Row { c: with.as_mut_ptr(), ..row }, Some(&beside));
+        }
+        for n in 0..width {
+            let expected = product(&a, &b, n, start[n]);
+            assert!((alone[n] - expected).abs() < 1e-14 && (with[n] - expected).abs() < 1e-14, "{len} alone");
+            for m in 0..BESIDE {
+                let expected = product(&a_many[m * 20..][..columns], &b_many, n, c0[m * width + n]);
+                assert!((c[m * width + n] - expected).abs() < 1e-14, "row {m} of {columns} beside {len}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_row_is_the_product() {
+    Level::available().into_iter().for_each(|level| run(level, AllRows));
+}
