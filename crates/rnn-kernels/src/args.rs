@@ -166,7 +166,8 @@ pub struct Sequence<'a, T> {
     pub counted: Counted<'a>,
     /// The output at the others.
     pub masked_output: MaskedOutput,
-    /// What each row's input is multiplied by at every step, `[batch, d_input]`: none, one, or one for each gate.
+    /// What each row's input is multiplied by at every step, `[batch, d_input]`: none, one, or one for each gate. Where it is
+    /// 0 the input, and in its gradient the weight, may be left out, so that NaN there need not come through.
     /// For dense input only.
     pub input_masks: &'a [&'a [T]],
     /// What h is multiplied by in the recurrent product, `[batch, d_hidden]`: none, one, or one for each gate.

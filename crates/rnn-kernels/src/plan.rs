@@ -60,7 +60,10 @@ impl Plan {
         let scale = *masks.iter().find_map(|mask| mask.iter().find(|&&m| m != T::ZERO))?;
         let same = |mask: &[T]| mask.iter().fold(true, |same, &m| same & ((m == T::ZERO) | (m == scale)));
         let steps = self.parts.iter().map(|part| self.chunk::<T>(part.len(), sequence.time)).min();
-        let whole = scale > T::ZERO && steps >= Some(TILE_STEPS) && masks.iter().all(|mask| same(mask));
+        let whole = scale > T::ZERO
+            && scale.wide().is_finite()
+            && steps >= Some(TILE_STEPS)
+            && masks.iter().all(|mask| same(mask));
         whole.then_some(scale)
     }
 

@@ -70,3 +70,17 @@ fn single_rows() {
         }
     }
 }
+
+/// Backwards over rows that drop features, one step of which lies before the other in memory.
+#[test]
+fn dropped_features_backwards() {
+    let mut random = Rng::with_seed(6);
+    for cell in CELLS {
+        for masks in [1, cell.gates()] {
+            let mut case = Case::plain(&mut random, cell, [2, 4, 3, 2]);
+            case.reverse = true;
+            case.input_masks = (0..masks).map(|_| vec![0.0, 2.0, 2.0, 2.0, 0.0, 0.0]).collect();
+            check(&case);
+        }
+    }
+}

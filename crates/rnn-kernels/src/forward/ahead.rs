@@ -61,6 +61,7 @@ impl<T: Float> Ahead<T> {
         let Beside { a, len, b, c0, c, c_step, .. } = self.product;
         let k = number * self.columns;
         let c = c.wrapping_add(p * self.c_panel);
+        // The bias is a row of all panels.
         let bias = c0.wrapping_add(p * c_step);
         let (c0, c0_step) = if number == 0 { (bias, 0) } else { (c.cast_const(), c_step) };
         let (a, b) = (a.wrapping_add(k), b.wrapping_add(p * self.b_panel + k * self.b_step));
@@ -80,7 +81,8 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
         let bytes = (d_input + d_hidden) * plan.panels * width * size_of::<T>();
         let pays = S::REGISTERS >= 32 && BYTES.contains(&bytes);
         let plain = x.mask.is_none() && h.mask.is_none() && h.width(plan.products.blocks) == vectors && vectors >= 3;
-        // A piece's columns are at most a share of the row's that it is done beside.
+        // Each column of a piece has at least BESIDE of the row's columns beside it, and a panel has at most BESIDE pieces,
+        // so that BESIDE steps do them all.
         let columns = d_hidden / BESIDE;
         let pieces = d_input.div_ceil(columns.max(1)).max(1);
         let columns = d_input.div_ceil(pieces);
@@ -89,7 +91,8 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
         }
         let (row, time) = (plan.row(), strides.time);
         let product = Beside {
-            a: values[strides.at(self.part.start, self.sequence.step(steps.start))..].as_ptr(),
+            // Steps may go back from here.
+            a: values.as_ptr().wrapping_add(strides.at(self.part.start, self.sequence.step(steps.start))),
             a_row: if self.sequence.reverse { time.wrapping_neg() } else { time },
             len: d_input,
             share: d_hidden / columns.max(1),

@@ -65,8 +65,10 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
                         let tile = Tile {
                             rows: end - first,
                             width,
-                            a: values[strides.at(self.part.start + b, self.sequence.step(steps.start + first))..]
-                                .as_ptr(),
+                            // Steps may go back from here.
+                            a: values
+                                .as_ptr()
+                                .wrapping_add(strides.at(self.part.start + b, self.sequence.step(steps.start + first))),
                             a_row,
                             a_rows: std::ptr::null(),
                             a_step: 1,

@@ -4,7 +4,7 @@ use super::{Tile, by_size, max_rows, sets};
 use crate::float::Float;
 use crate::simd::{Op, Simd};
 
-/// A product, of whose right factor's rows only the columns count for which the mask is positive.
+/// A product; the columns of b whose mask is not positive count as zero.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Factors<T> {
     pub(crate) a: *const T,
@@ -12,7 +12,8 @@ pub(crate) struct Factors<T> {
     pub(crate) mask: *const T,
 }
 
-/// `c = c₀ +` the sum of masked products whose sizes and steps are those of `tile`; there are `columns` from its first on.
+/// `c = c₀ +` the sum of masked products whose sizes and steps are those of `tile`, whose own a and b do not count; there are
+/// `columns` from its first on.
 ///
 /// # Safety
 /// As for [`super::multiply`], for each of the products.
@@ -38,7 +39,7 @@ impl<T: Float> Op<T> for Masked<'_, T> {
 }
 
 #[inline(always)]
-unsafe fn masked<S: Simd, const M: usize, const N: usize, const SETS: usize>(
+unsafe fn masked<S: Simd, const M: usize, const N: usize, const _SETS: usize>(
     tile: &Tile<S::T>,
     factors: &[Factors<S::T>],
     columns: usize,

@@ -71,7 +71,7 @@ pub(crate) unsafe fn multiply_row<S: Simd, const N: usize>(row: &Row<S::T>, besi
                 }
             }
         }
-        // What is left of the row, two columns at a time into accumulators of their own.
+        // What is left of the row: every other column into accumulators of its own.
         let mut others = [[S::zero(); N]];
         while k + 1 < len {
             multiply_add::<S, 1, N>(&mut sums, &[a], k, b);
