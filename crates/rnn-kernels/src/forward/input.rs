@@ -150,24 +150,21 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
     unsafe fn look_up<S: Simd<T = T>>(&self, to: *mut T, panel: usize, symbol: usize) {
         let (blocks, d_hidden) = (self.plan.products.blocks, self.layer.d_hidden);
         let weights = &self.layer.w_ih[symbol * self.layer.cell.gates() * d_hidden..];
+        let (row, units) = (self.plan.row(), blocks * S::LANES);
         for part in &self.plan.products.x {
-            for p in 0..self.plan.panels {
-                for (i, &gate) in part.gates.iter().enumerate() {
-                    for block in 0..blocks {
-                        let unit = (p * blocks + block) * S::LANES;
-                        let vector = (part.offset + i * blocks + block) * S::LANES;
-                        // SAFETY: vectors of the panels; of the weights only what d_hidden leaves.
-                        unsafe {
-                            let bias = S::load(self.bias.as_ptr().add(p * self.plan.row() + vector));
-                            let sum = if unit < d_hidden {
-                                let w = weights.as_ptr().add(gate * d_hidden + unit);
-                                S::add(bias, S::load_up_to(w, d_hidden - unit))
-                            } else {
-                                bias
-                            };
-                            S::store(to.add(p * panel + vector), sum);
+            for (vector, gate, block) in part.vectors(blocks) {
+                let at = vector * S::LANES;
+                let (mut unit, mut from) = (block * S::LANES, gate * d_hidden + block * S::LANES);
+                for p in 0..self.plan.panels {
+                    // SAFETY: vectors of the panels; of the weights only what d_hidden leaves.
+                    unsafe {
+                        let mut sum = S::load(self.bias.as_ptr().add(p * row + at));
+                        if unit < d_hidden {
+                            sum = S::add(sum, S::load_up_to(weights.as_ptr().add(from), d_hidden - unit));
                         }
+                        S::store(to.add(p * panel + at), sum);
                     }
+                    (unit, from) = (unit + units, from + units);
                 }
             }
         }
