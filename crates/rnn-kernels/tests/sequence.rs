@@ -84,3 +84,23 @@ fn dropped_features_backwards() {
         }
     }
 }
+
+/// Enough work for two threads, each of which has masks of its own rows.
+#[test]
+fn dropped_features_on_two_threads() {
+    if cfg!(miri) {
+        return; // slow
+    }
+    let mut random = Rng::with_seed(7);
+    for cell in CELLS {
+        let [batch, time, d_input, d_hidden] = [12, 12, 48, 80];
+        let mut case = Case::plain(&mut random, cell, [batch, time, d_input, d_hidden]);
+        case.threads = 2;
+        let mut masks = |width: usize| -> Vec<Vec<f64>> {
+            let mut mask = || (0..batch * width).map(|_| if random.u8(0..4) == 0 { 0.0 } else { 1.25 }).collect();
+            (0..cell.gates()).map(|_| mask()).collect()
+        };
+        (case.input_masks, case.recurrent_masks) = (masks(d_input), masks(d_hidden));
+        check(&case);
+    }
+}
