@@ -6,7 +6,7 @@ mod row;
 
 use crate::float::Float;
 use crate::simd::{Op, Simd};
-pub(crate) use masked::{Factors, multiply_masked};
+pub(crate) use masked::{Factors, max_masked_rows, multiply_masked};
 pub(crate) use row::{BESIDE, Beside, Row, multiply_row};
 
 /// The most rows of a tile at any level.
@@ -19,10 +19,8 @@ pub(crate) const WIDTH: usize = 4;
 pub(crate) const fn max_rows(registers: usize, width: usize) -> usize {
     match (registers, width) {
         (32, 4) => 6,
-        (32, 3) => 9,
         (32, _) => 9,
-        (_, 4) => 3,
-        (_, 3) => 4,
+        (_, 3 | 4) => 3,
         (_, 2) => 6,
         (_, _) => 9,
     }
@@ -190,14 +188,41 @@ unsafe fn multiply_add<S: Simd, const M: usize, const N: usize>(
 ) {
     // SAFETY: as for `multiply`.
     unsafe {
-        let mut b_row = [S::zero(); N];
-        for n in 0..N {
-            b_row[n] = S::load(b.wrapping_add(n * S::LANES));
-        }
-        for m in 0..M {
-            let a = S::splat(*rows[m].wrapping_add(k));
+        add_outer::<S, M, N>(c, |m| S::splat(*rows[m].wrapping_add(k)), |n| S::load(b.wrapping_add(n * S::LANES)));
+    }
+}
+
+/// Adds the outer product of a column, whose element m in all lanes `a` gives, and a row, whose vector n `b` gives. The
+/// shorter of the two is kept in registers: of 16 there are just enough.
+#[inline(always)]
+unsafe fn add_outer<S: Simd, const M: usize, const N: usize>(
+    c: &mut [[S::V; N]; M],
+    a: impl Fn(usize) -> S::V,
+    b: impl Fn(usize) -> S::V,
+) {
+    // SAFETY: as for `multiply`.
+    unsafe {
+        if M < N {
+            let mut column = [S::zero(); M];
+            for m in 0..M {
+                column[m] = a(m);
+            }
             for n in 0..N {
-                c[m][n] = S::fma(a, b_row[n], c[m][n]);
+                let b = b(n);
+                for m in 0..M {
+                    c[m][n] = S::fma(column[m], b, c[m][n]);
+                }
+            }
+        } else {
+            let mut row = [S::zero(); N];
+            for n in 0..N {
+                row[n] = b(n);
+            }
+            for m in 0..M {
+                let a = a(m);
+                for n in 0..N {
+                    c[m][n] = S::fma(a, row[n], c[m][n]);
+                }
             }
         }
     }

@@ -5,7 +5,7 @@ use super::{Backward, Scratch};
 use crate::cell::Kernel;
 use crate::float::Float;
 use crate::simd::Simd;
-use crate::tile::{Cut, Factors, Tile, WIDTH, max_rows, multiply_masked};
+use crate::tile::{Cut, Factors, Tile, WIDTH, max_masked_rows, multiply_masked};
 use std::ops::Range;
 
 impl<T: Float, K: Kernel> Backward<'_, T, K> {
@@ -19,7 +19,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         for group in 0..vectors.div_ceil(WIDTH) {
             let first = group * WIDTH * S::LANES;
             let width = (vectors - group * WIDTH).min(WIDTH);
-            let cut = Cut::new(steps.len(), max_rows(S::REGISTERS, width));
+            let cut = Cut::new(steps.len(), max_masked_rows(S::REGISTERS, width));
             for (b, tile) in (0..batch).flat_map(|b| (0..cut.tiles).map(move |tile| (b, tile))) {
                 let (from, end) = (cut.start(tile), cut.start(tile + 1));
                 // The parts are of the same width: all gates together or one each.

@@ -1,6 +1,6 @@
 //! Tiles of products whose columns are masked.
 
-use super::{Tile, by_size, max_rows, sets};
+use super::{Tile, by_size, max_rows, add_outer, sets};
 use crate::float::Float;
 use crate::simd::{Op, Simd};
 
@@ -13,7 +13,7 @@ pub(crate) struct Factors<T> {
 }
 
 /// `c = c₀ +` the sum of masked products whose sizes and steps are those of `tile`, whose own a and b do not count; there are
-/// `columns` from its first on.
+/// `columns` from its first on, some of them for its last vector.
 ///
 /// # Safety
 /// As for [`super::multiply`], for each of the products.
@@ -21,6 +21,16 @@ pub(crate) struct Factors<T> {
 pub(crate) unsafe fn multiply_masked<S: Simd>(tile: &Tile<S::T>, factors: &[Factors<S::T>], columns: usize) {
     // SAFETY: as for the caller.
     unsafe { S::call(Masked { tile, factors, columns }) }
+}
+
+/// Whether the halves of a tile are done one after the other: the masks take registers too.
+const fn halved(registers: usize, width: usize) -> bool {
+    registers < 32 && width == 4
+}
+
+/// The most rows of a masked tile.
+pub(crate) const fn max_masked_rows(registers: usize, width: usize) -> usize {
+    max_rows(registers, if halved(registers, width) { 2 } else { width })
 }
 
 struct Masked<'a, T> {
@@ -34,7 +44,18 @@ impl<T: Float> Op<T> for Masked<'_, T> {
 
     #[inline(always)]
     unsafe fn run<S: Simd<T = T>>(self) {
-        by_size!(self.tile, masked(self.tile, self.factors, self.columns));
+        let halves = if halved(S::REGISTERS, self.tile.width) { 2 } else { 1 };
+        let width = self.tile.width / halves;
+        for first in (0..halves).map(|half| half * width * S::LANES) {
+            let part = |factors: &Factors<T>| Factors {
+                a: factors.a,
+                b: factors.b.wrapping_add(first),
+                mask: factors.mask.wrapping_add(first),
+            };
+            let (c0, c) = (self.tile.c0.wrapping_add(first), self.tile.c.wrapping_add(first));
+            let tile = Tile { width, c0, c, ..*self.tile };
+            by_size!(tile, masked(&tile, self.factors, part, self.columns - first));
+        }
     }
 }
 
@@ -42,6 +63,7 @@ impl<T: Float> Op<T> for Masked<'_, T> {
 unsafe fn masked<S: Simd, const M: usize, const N: usize, const _SETS: usize>(
     tile: &Tile<S::T>,
     factors: &[Factors<S::T>],
+    part: impl Fn(&Factors<S::T>) -> Factors<S::T>,
     columns: usize,
 ) {
     // SAFETY: as for `multiply_masked`.
@@ -52,26 +74,17 @@ unsafe fn masked<S: Simd, const M: usize, const N: usize, const _SETS: usize>(
                 c[m][n] = S::load(tile.c0.add(m * tile.c0_step + n * S::LANES));
             }
         }
-        for &Factors { a, mut b, mask } in factors {
+        for Factors { a, mut b, mask } in factors.iter().map(part) {
             let mut masks = [S::zero(); N];
             for n in 0..N {
-                if n * S::LANES < columns {
-                    masks[n] = S::load_up_to(mask.add(n * S::LANES), columns - n * S::LANES);
-                }
+                masks[n] = S::load_up_to(mask.add(n * S::LANES), columns - n * S::LANES);
             }
             for block in 0..tile.blocks {
                 let a = a.wrapping_add(block.wrapping_mul(tile.a_block));
                 for k in 0..tile.len {
-                    let mut b_row = [S::zero(); N];
-                    for n in 0..N {
-                        b_row[n] = S::where_positive(masks[n], S::load(b.wrapping_add(n * S::LANES)));
-                    }
-                    for m in 0..M {
-                        let a = S::splat(*a.add(m * tile.a_row + k * tile.a_step));
-                        for n in 0..N {
-                            c[m][n] = S::fma(a, b_row[n], c[m][n]);
-                        }
-                    }
+                    let a = |m: usize| S::splat(*a.add(m * tile.a_row + k * tile.a_step));
+                    let b_masked = |n: usize| S::where_positive(masks[n], S::load(b.wrapping_add(n * S::LANES)));
+                    add_outer::<S, M, N>(&mut c, a, b_masked);
                     b = b.wrapping_add(tile.b_step);
                 }
             }

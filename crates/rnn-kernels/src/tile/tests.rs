@@ -79,10 +79,10 @@ impl Op<f64> for AllMasked {
         let (blocks, len, a_block) = (3, 5, 11);
         let mut random = fastrand::Rng::with_seed(3);
         for (width, rows) in
-            (1..=WIDTH).flat_map(|width| (1..=max_rows(S::REGISTERS, width)).map(move |rows| (width, rows)))
+            (1..=WIDTH).flat_map(|width| (1..=max_masked_rows(S::REGISTERS, width)).map(move |rows| (width, rows)))
         {
             let row = width * S::LANES;
-            let columns = row - random.usize(0..row.min(7));
+            let columns = row - random.usize(0..S::LANES);
             let mut numbers = |n: usize| -> Vec<f64> { (0..n).map(|_| random.f64() - 0.5).collect() };
             let (a, b) = ([0, 1].map(|_| numbers(rows * 40)), [0, 1].map(|_| numbers(blocks * len * row)));
             let (c0, masks) = (numbers(rows * row), [0, 1].map(|_| numbers(columns)));
