@@ -243,6 +243,12 @@ impl Cut {
         Cut { tiles, base: total / tiles, longer: total % tiles }
     }
 
+    /// The most rows of a tile.
+    #[inline(always)]
+    pub(crate) fn longest(&self) -> usize {
+        self.start(1)
+    }
+
     /// The first row of tile `t`; the total for t = `tiles`.
     #[inline(always)]
     pub(crate) fn start(&self, t: usize) -> usize {

@@ -21,7 +21,7 @@ use crate::threads::{Shared, each};
 use crate::tile::{MAX_ROWS, WIDTH};
 use std::marker::PhantomData;
 use std::ops::Range;
-use weights::{Sums, unpack};
+use weights::{Sums, copy_elements, packs, unpack};
 
 /// The gradients of a layer over a sequence; `layer` and `sequence` are those that `saved` was made from.
 ///
@@ -180,7 +180,9 @@ struct Scratch<T> {
     tile: Buffer<T>,
     /// Zeros, for sums to start from and for rows that rest.
     zeros: Buffer<T>,
-    /// Rows of a weight gradient's left factor that cannot be read where they lie.
+    /// r∘h of a chunk.
+    reset: Buffer<T>,
+    /// Rows of a weight gradient's left factor that are not read where they lie.
     copies: Buffer<T>,
 }
 
@@ -204,7 +206,8 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
             d_panels: take(chunk * batch * plan.panel_elements()),
             tile: take(MAX_ROWS * WIDTH * S::LANES),
             zeros: take(row.max(WIDTH * S::LANES)),
-            copies: take(if masks || resets || rests { chunk * batch * row } else { 0 }),
+            reset: take(if resets { chunk * state } else { 0 }),
+            copies: take(if packs::<S>() || masks || rests { copy_elements::<S>(chunk * batch, inner) } else { 0 }),
         };
         scratch.zeros.fill(T::ZERO);
         self.initial(&mut scratch.d_h, self.given.h);

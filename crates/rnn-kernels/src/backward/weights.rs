@@ -11,7 +11,7 @@ use crate::pool::Buffer;
 use crate::simd::{Op, Simd, run};
 use crate::step::Row;
 use crate::threads::Shared;
-use crate::tile::{Cut, Tile, max_rows, multiply};
+use crate::tile::{Cut, Tile, WIDTH, max_rows, multiply};
 use std::ops::Range;
 
 /// The sums of one thread.
@@ -99,6 +99,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                 self.sums.add_biases::<S>(plan, steps.len() * batch, &scratch.d_panels, first);
             }
             let shape = [steps.len(), batch];
+            let in_place = !packs::<S>() && self.saved.rows.is_empty();
             if !self.sums.w_ih.is_empty() {
                 let sums = self.sums.w_ih.as_mut_ptr();
                 match self.sequence.input {
@@ -116,13 +117,14 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                     }
                     Input::Dense { values, strides } => {
                         for part in &plan.products.x {
-                            let left = if part.mask.is_none() && self.saved.rows.is_empty() {
+                            let left = if in_place && part.mask.is_none() {
                                 let time = strides.time;
                                 let first = strides.at(self.part.start, self.sequence.step(steps.start));
                                 Left {
                                     start: values.as_ptr().wrapping_add(first), // steps may go back from here
                                     step: if self.sequence.reverse { time.wrapping_neg() } else { time },
                                     row: strides.batch,
+                                    tile: None,
                                 }
                             } else {
                                 input_rows(self.sequence, self.part.clone(), steps.clone(), rows);
@@ -137,14 +139,12 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                 for part in &plan.products.h {
                     let sums = self.sums.w_hh.as_mut_ptr();
                     let h = self.saved.h[steps.start * batch * plan.width..].as_ptr();
-                    let left = if !part.reset && part.mask.is_none() && self.saved.rows.is_empty() {
-                        Left { start: h, step: batch * plan.width, row: plan.width }
+                    let h = if part.reset { self.reset_rows::<S>(scratch, steps.clone(), h) } else { h };
+                    let left = if in_place && part.mask.is_none() {
+                        Left { start: h, step: batch * plan.width, row: plan.width, tile: None }
                     } else {
                         rows.clear();
                         rows.extend((0..steps.len() * batch).map(|q| h.wrapping_add(q * plan.width)));
-                        if part.reset {
-                            self.reset_rows::<S>(scratch, steps.clone(), rows);
-                        }
                         self.copied::<S>(rows, part, self.sequence.recurrent_masks, d_hidden, steps.start, scratch)
                     };
                     product::<S>(plan, part, scratch, left, shape, d_hidden, sums, first);
@@ -153,7 +153,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         }
     }
 
-    /// Copies of `rows`, masked as `part` asks; zeros for those that rest, whose inputs may be anything.
+    /// Copies of `rows` for the product of `part`, masked as it asks; zeros for those that rest, whose inputs may be anything.
     #[inline(always)]
     unsafe fn copied<S: Simd<T = T>>(
         &self,
@@ -171,31 +171,40 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                 *row = scratch.zeros.as_ptr();
             }
         }
+        let to = scratch.copies.as_mut_ptr();
         // SAFETY: rows and masks of n elements; the buffer has room for all.
-        unsafe { copy_rows::<S>(rows, mask, n, scratch.copies.as_mut_ptr(), batch) };
-        Left { start: scratch.copies.as_ptr(), step: batch * row, row }
+        unsafe {
+            if packs::<S>() {
+                let cut = Cut::new(n, max_rows(S::REGISTERS, part.width(self.plan.products.blocks)));
+                let tile = pack_rows::<S>(rows, mask, n, to, batch, cut);
+                return Left { start: to, step: batch * cut.longest(), row: cut.longest(), tile: Some(tile) };
+            }
+            copy_rows::<S>(rows, mask, n, to, batch);
+        }
+        Left { start: to, step: batch * row, row, tile: None }
     }
 
-    /// r∘h for all rows of a chunk.
+    /// r∘h for all rows of a chunk, whose h begin at `h`; laid out as these.
     #[inline(always)]
-    unsafe fn reset_rows<S: Simd<T = T>>(&self, scratch: &mut Scratch<T>, steps: Range<usize>, rows: &mut [*const T]) {
-        let width = self.layer.d_hidden.next_multiple_of(S::LANES);
-        let (batch, blocks) = (self.part.len(), self.plan.products.blocks);
+    unsafe fn reset_rows<S: Simd<T = T>>(
+        &self,
+        scratch: &mut Scratch<T>,
+        steps: Range<usize>,
+        h: *const T,
+    ) -> *const T {
+        let (batch, blocks, width) = (self.part.len(), self.plan.products.blocks, self.plan.width);
         let panels = self.saved.panels[steps.start * batch * self.plan.panel_elements()..].as_ptr();
-        let count = rows.len();
-        for (q, row) in rows.iter_mut().enumerate() {
-            let to = scratch.copies.as_mut_ptr().wrapping_add(q * width);
-            for v in 0..width / S::LANES {
-                // SAFETY: r is the second slot of each panel's row; the states have whole vectors.
-                unsafe {
-                    let r = S::load(
-                        panels.add((v / blocks * count + q) * self.plan.row() + (blocks + v % blocks) * S::LANES),
-                    );
-                    S::store(to.add(v * S::LANES), S::mul(r, S::load(row.add(v * S::LANES))));
-                }
+        let count = steps.len() * batch;
+        for (q, v) in (0..count).flat_map(|q| (0..width / S::LANES).map(move |v| (q, v))) {
+            let at = q * width + v * S::LANES;
+            // SAFETY: r is the second slot of each panel's row; the states have whole panels.
+            unsafe {
+                let r =
+                    S::load(panels.add((v / blocks * count + q) * self.plan.row() + (blocks + v % blocks) * S::LANES));
+                S::store(scratch.reset[at..].as_mut_ptr(), S::mul(r, S::load(h.add(at))));
             }
-            *row = to;
         }
+        scratch.reset.as_ptr()
     }
 }
 
@@ -248,6 +257,64 @@ struct Left<T> {
     /// From a step's first row to the next step's; it may wrap around.
     step: usize,
     row: usize,
+    /// From what a tile of the gradient needs to what the next one does; none where that lies side by side.
+    tile: Option<usize>,
+}
+
+/// Whether the left factor is copied so that what a tile needs lies together. Where registers are few tiles are narrow, and
+/// each line of the cache would be read for many of them.
+pub(super) const fn packs<S: Simd>() -> bool {
+    S::REGISTERS < 32
+}
+
+/// Elements of the copies of `rows` rows of `n` elements.
+pub(super) fn copy_elements<S: Simd>(rows: usize, n: usize) -> usize {
+    if packs::<S>() {
+        let tiles = n.div_ceil(max_rows(S::REGISTERS, WIDTH));
+        // Tiles differ by one of n; a vector is written beyond each.
+        rows * (n + tiles) + tiles * S::LANES
+    } else {
+        rows * n.next_multiple_of(S::LANES)
+    }
+}
+
+/// Copies of rows of `n` elements as [`copy_rows`] makes them, but tile by tile as `cut` says: `[tile][row][element]`. Gives the
+/// distance of two tiles.
+///
+/// # Safety
+/// As for [`copy_rows`].
+#[inline(always)]
+unsafe fn pack_rows<S: Simd>(
+    rows: &[*const S::T],
+    mask: *const S::T,
+    n: usize,
+    to: *mut S::T,
+    batch: usize,
+    cut: Cut,
+) -> usize {
+    let longest = cut.longest();
+    // Whole vectors are written: what is too much is the next row's place, or behind the last row. All tiles are taken for as
+    // long as the longest, which is one more than the shortest, so that no row ends before what is read of it begins.
+    let stride = rows.len() * longest + S::LANES;
+    for (q, row) in rows.iter().enumerate() {
+        let mask = mask.wrapping_add(if mask.is_null() { 0 } else { q % batch * n });
+        let mut to = to.wrapping_add(q * longest);
+        for tile in 0..cut.tiles {
+            let from = cut.start(tile);
+            for i in (0..longest).step_by(S::LANES) {
+                // SAFETY: the row and its mask have n elements; the buffer has room for each tile's rows and a vector.
+                unsafe {
+                    let mut x = S::load_up_to(row.add(from + i), n - from - i);
+                    if !mask.is_null() {
+                        x = S::mul(x, S::load_up_to(mask.add(from + i), n - from - i));
+                    }
+                    S::store(to.add(i), x);
+                }
+            }
+            to = to.wrapping_add(stride);
+        }
+    }
+    stride
 }
 
 /// Adds `leftᵀ·d_sums` of a chunk of `steps` steps of `batch` rows to the sums of one part of a weight's gradient.
@@ -273,7 +340,7 @@ unsafe fn product<S: Simd>(
             multiply::<S>(&Tile {
                 rows: end - from,
                 width,
-                a: left.start.add(from),
+                a: left.start.wrapping_add(left.tile.map_or(from, |stride| tile * stride)),
                 a_row: 1,
                 a_rows: std::ptr::null(),
                 a_step: left.row,

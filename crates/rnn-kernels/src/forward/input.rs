@@ -28,7 +28,7 @@ pub(crate) fn input_rows<T: Float>(
 /// unless that is null; `rows` is replaced by where the copies lie.
 ///
 /// # Safety
-/// The rows, the mask, `[batch, n]`, and room for the copies must be there. A row may lie where its copy goes.
+/// The rows, the mask, `[batch, n]`, and room for the copies must be there.
 #[inline(always)]
 pub(crate) unsafe fn copy_rows<S: Simd>(
     rows: &mut [*const S::T],

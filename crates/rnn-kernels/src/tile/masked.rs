@@ -1,6 +1,6 @@
 //! Tiles of products whose columns are masked.
 
-use super::{Tile, by_size, max_rows, add_outer, sets};
+use super::{Tile, add_outer, by_size, max_rows, sets};
 use crate::float::Float;
 use crate::simd::{Op, Simd};
 
