@@ -198,6 +198,8 @@ pub(crate) struct BackStep<T> {
     /// The gradient of this step's output and from a row to the next; null if there is none.
     pub(crate) d_output: *const T,
     pub(crate) d_output_row: usize,
+    /// From it to that of the step that is next; wraps around.
+    pub(crate) d_output_next: usize,
     pub(crate) rows: *const Row,
     pub(crate) keep_h: Keep<T>,
     pub(crate) keep_c: Keep<T>,
@@ -268,7 +270,10 @@ impl<T: Float> BackStep<T> {
             let mut d_h = S::load(self.d_h.add(at));
             let kind = self.row(row);
             if !self.d_output.is_null() && kind != Row::RestsAtZero {
-                d_h = S::add(d_h, S::load_up_to(self.d_output.add(row * self.d_output_row + u), n));
+                let d_output = self.d_output.add(row * self.d_output_row + u);
+                d_h = S::add(d_h, S::load_up_to(d_output, n));
+                // Rows are whole sequences apart: no prefetcher guesses that.
+                S::prefetch(d_output.wrapping_add(self.d_output_next));
             }
             if kind != Row::Counts {
                 S::store(self.d_h.add(at), d_h);

@@ -17,9 +17,9 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         let in_chunk = (s - steps.start) * batch * plan.row();
         let masks = self.sequence.recurrent_masks;
         let mask_of = |part: &Part| part.mask.map_or(std::ptr::null(), |m| masks[m][b * d_hidden..].as_ptr());
-        let (d_output, d_output_row) = match self.given.sequence {
-            Some((slice, strides)) => (slice[strides.at(b, t)..].as_ptr(), strides.batch),
-            None => (std::ptr::null(), 0),
+        let (d_output, d_output_row, d_output_time) = match self.given.sequence {
+            Some((slice, strides)) => (slice[strides.at(b, t)..].as_ptr(), strides.batch, strides.time),
+            None => (std::ptr::null(), 0, 0),
         };
         scratch.d_reset.fill(T::ZERO);
         let step = BackStep {
@@ -35,6 +35,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
             d_c: scratch.d_c.as_mut_ptr(),
             d_output,
             d_output_row,
+            d_output_next: if self.sequence.reverse { d_output_time } else { d_output_time.wrapping_neg() },
             rows: Row::at(&self.saved.rows, s * batch),
             keep_h: Keep::at(self.sequence.zoneout_h, t, b, self.sequence.batch, d_hidden),
             keep_c: Keep::at(self.sequence.zoneout_c, t, b, self.sequence.batch, d_hidden),

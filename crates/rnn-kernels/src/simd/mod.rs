@@ -81,6 +81,10 @@ pub trait Simd: Copy + Send + Sync + 'static {
             (n, Self::sub(y, Self::sub(n, rounder)))
         }
     }
+    /// Asks for the line of the cache at `p`, which need not be there; where the level has no such instruction, nothing.
+    #[inline(always)]
+    unsafe fn prefetch(_: *const Self::T) {}
+
     /// `v·2ⁿ` for the n of [`split`](Self::split) and a positive v.
     #[inline(always)]
     unsafe fn scale(v: Self::V, n: Self::V) -> Self::V {
