@@ -9,7 +9,7 @@ mod kept;
 mod recurrence;
 mod weights;
 
-use crate::args::{Gradients, Layer, OutputGradients, Sequence, Strides, check_backward, check_forward};
+use crate::args::{Gradients, Input, Layer, OutputGradients, Sequence, Strides, check_backward, check_forward};
 use crate::cell::{Kernel, Part, with_kernel};
 use crate::float::Float;
 use crate::forward::{Saved, SavedPart};
@@ -194,7 +194,9 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
         let (batch, time, plan) = (self.part.len(), self.sequence.time, self.plan);
         let chunk = plan.chunk::<T>(batch, time);
         let state = batch * plan.width;
-        let inner = self.layer.d_input.max(self.layer.d_hidden);
+        // Of indices there are no rows.
+        let dense = matches!(self.sequence.input, Input::Dense { .. });
+        let inner = if dense { self.layer.d_input.max(self.layer.d_hidden) } else { self.layer.d_hidden };
         let masks = !self.sequence.input_masks.is_empty() || !self.sequence.recurrent_masks.is_empty();
         let resets = plan.products.h.iter().any(|part| part.reset);
         let rests = !self.saved.rows.is_empty();

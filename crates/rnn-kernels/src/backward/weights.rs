@@ -82,7 +82,8 @@ impl<T: Float> Op<T> for Unpack<'_, T> {
 }
 
 impl<T: Float, K: Kernel> Backward<'_, T, K> {
-    /// Adds a chunk's products to the sums of the weights' and biases' gradients; `first` starts them.
+    /// Adds a chunk's products to the sums of the weights' and biases' gradients; `first` starts them. Parts that have no mask
+    /// and do not reset share their left factor.
     #[inline(always)]
     pub(super) unsafe fn weight_sums<S: Simd<T = T>>(
         &mut self,
@@ -116,8 +117,11 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                         }
                     }
                     Input::Dense { values, strides } => {
+                        let mut last = None;
                         for part in &plan.products.x {
-                            let left = if in_place && part.mask.is_none() {
+                            let left = if let (Some(left), None) = (last, part.mask) {
+                                left
+                            } else if in_place && part.mask.is_none() {
                                 let time = strides.time;
                                 let first = strides.at(self.part.start, self.sequence.step(steps.start));
                                 Left {
@@ -130,23 +134,28 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                                 input_rows(self.sequence, self.part.clone(), steps.clone(), rows);
                                 self.copied::<S>(rows, part, self.sequence.input_masks, d_input, steps.start, scratch)
                             };
+                            last = Some(left);
                             product::<S>(plan, part, scratch, left, shape, d_input, sums, first);
                         }
                     }
                 }
             }
             if !self.sums.w_hh.is_empty() {
+                let mut last = None;
                 for part in &plan.products.h {
                     let sums = self.sums.w_hh.as_mut_ptr();
                     let h = self.saved.h[steps.start * batch * plan.width..].as_ptr();
                     let h = if part.reset { self.reset_rows::<S>(scratch, steps.clone(), h) } else { h };
-                    let left = if in_place && part.mask.is_none() {
+                    let left = if let (Some(left), None, false) = (last, part.mask, part.reset) {
+                        left
+                    } else if in_place && part.mask.is_none() {
                         Left { start: h, step: batch * plan.width, row: plan.width, tile: None }
                     } else {
                         rows.clear();
                         rows.extend((0..steps.len() * batch).map(|q| h.wrapping_add(q * plan.width)));
                         self.copied::<S>(rows, part, self.sequence.recurrent_masks, d_hidden, steps.start, scratch)
                     };
+                    last = Some(left);
                     product::<S>(plan, part, scratch, left, shape, d_hidden, sums, first);
                 }
             }
@@ -252,6 +261,7 @@ unsafe fn add_rows<S: Simd>(
 }
 
 /// The left factor of a weight's gradient: a row for each row of the chunk.
+#[derive(Clone, Copy)]
 struct Left<T> {
     start: *const T,
     /// From a step's first row to the next step's; it may wrap around.
@@ -262,9 +272,9 @@ struct Left<T> {
 }
 
 /// Whether the left factor is copied so that what a tile needs lies together. Where registers are few tiles are narrow, and
-/// each line of the cache would be read for many of them.
+/// each line of the cache would be read for many of them. Miri is to see both ways.
 pub(super) const fn packs<S: Simd>() -> bool {
-    S::REGISTERS < 32
+    S::REGISTERS < 32 && !(cfg!(miri) && size_of::<S::T>() == size_of::<f64>())
 }
 
 /// Elements of the copies of `rows` rows of `n` elements.
@@ -278,8 +288,8 @@ pub(super) fn copy_elements<S: Simd>(rows: usize, n: usize) -> usize {
     }
 }
 
-/// Copies of rows of `n` elements as [`copy_rows`] makes them, but tile by tile as `cut` says: `[tile][row][element]`. Gives the
-/// distance of two tiles.
+/// Copies of rows of `n` elements as [`copy_rows`] makes them, but tile by tile as `cut` says: `[tile][row][element]`, and a
+/// vector more after each tile. Gives the distance of two tiles.
 ///
 /// # Safety
 /// As for [`copy_rows`].
@@ -294,7 +304,7 @@ unsafe fn pack_rows<S: Simd>(
 ) -> usize {
     let longest = cut.longest();
     // Whole vectors are written: what is too much is the next row's place, or behind the last row. All tiles are taken for as
-    // long as the longest, which is one more than the shortest, so that no row ends before what is read of it begins.
+    // long as the longest, which is at most one more than the shortest, so that no row ends before what is read of it begins.
     let stride = rows.len() * longest + S::LANES;
     for (q, row) in rows.iter().enumerate() {
         let mask = mask.wrapping_add(if mask.is_null() { 0 } else { q % batch * n });
