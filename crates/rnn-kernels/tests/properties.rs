@@ -62,7 +62,7 @@ fn long_sequences_are_done_in_chunks() {
         check(&Case::plain(&mut random, cell, [2, 1600, 2, 3]));
         check(&Case::random(&mut random, cell, [5, 300, 3, 9]));
         check(&Case::random(&mut random, cell, [9, 60, 5, 37]));
-        check(&Case::plain(&mut random, cell, [9, 200, 20, 70]));
+        check(&Case::plain(&mut random, cell, [5, 120, 4, 70]));
     }
 }
 
