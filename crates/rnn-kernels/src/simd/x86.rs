@@ -36,6 +36,11 @@ macro_rules! arithmetic {
     ($t:ty, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $sqrt:ident,
      $fma:ident, $fnma:ident, $max:ident, $min:ident) => {
         #[inline(always)]
+        unsafe fn prefetch(p: *const Self::T) {
+            // SAFETY: it reads nothing.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+        }
+        #[inline(always)]
         unsafe fn splat(x: $t) -> Self::V {
             // SAFETY: the level is there.
             unsafe { $splat(x) }
@@ -195,11 +200,6 @@ impl Simd for Avx512<f32> {
         unsafe { _mm512_mask_storeu_ps(p, ((1u32 << n) - 1) as __mmask16, v) }
     }
     #[inline(always)]
-    unsafe fn prefetch(p: *const Self::T) {
-        // SAFETY: it reads nothing.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
-    }
-    #[inline(always)]
     unsafe fn where_positive(x: __m512, a: __m512) -> __m512 {
         // SAFETY: the level is there.
         unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(x, _mm512_setzero_ps()), a) }
@@ -251,11 +251,6 @@ impl Simd for Avx512<f64> {
         unsafe { _mm512_mask_storeu_pd(p, ((1u32 << n) - 1) as __mmask8, v) }
     }
     #[inline(always)]
-    unsafe fn prefetch(p: *const Self::T) {
-        // SAFETY: it reads nothing.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
-    }
-    #[inline(always)]
     unsafe fn where_positive(x: __m512d, a: __m512d) -> __m512d {
         // SAFETY: the level is there.
         unsafe { _mm512_maskz_mov_pd(_mm512_cmp_pd_mask::<_CMP_GT_OQ>(x, _mm512_setzero_pd()), a) }
@@ -305,11 +300,6 @@ impl Simd for Avx2<f32> {
     unsafe fn store_first(p: *mut f32, v: __m256, n: usize) {
         // SAFETY: the mask leaves n lanes, which are the caller's memory.
         unsafe { _mm256_maskstore_ps(p, first_of_eight(n), v) }
-    }
-    #[inline(always)]
-    unsafe fn prefetch(p: *const Self::T) {
-        // SAFETY: it reads nothing.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
     }
     #[inline(always)]
     unsafe fn where_positive(x: __m256, a: __m256) -> __m256 {
@@ -364,11 +354,6 @@ impl Simd for Avx2<f64> {
     unsafe fn store_first(p: *mut f64, v: __m256d, n: usize) {
         // SAFETY: the mask leaves n lanes, which are the caller's memory.
         unsafe { _mm256_maskstore_pd(p, first_of_four(n), v) }
-    }
-    #[inline(always)]
-    unsafe fn prefetch(p: *const Self::T) {
-        // SAFETY: it reads nothing.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
     }
     #[inline(always)]
     unsafe fn where_positive(x: __m256d, a: __m256d) -> __m256d {
