@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use rnn_data::registry::{self, Corpus};
 use rnn_data::{DataError, Places, fetch, verify};
+use std::io::Write;
 
 #[derive(Debug, Args)]
 pub struct DataArgs {
@@ -23,7 +24,7 @@ enum DataCommand {
 pub fn run(args: DataArgs) -> Result<(), String> {
     let places = Places::from_env(None);
     match args.command {
-        DataCommand::List => list(&places),
+        DataCommand::List => list(&places)?,
         DataCommand::Fetch { names } => fetch_all(&named(&names)?, &places)?,
         DataCommand::Verify { names } => verify_all(&named(&names)?, &places)?,
     }
@@ -41,17 +42,22 @@ fn text(error: DataError) -> String {
     error.to_string()
 }
 
-fn list(places: &Places) {
+fn list(places: &Places) -> Result<(), String> {
+    let mut text = String::new();
     for corpus in registry::corpora() {
-        println!("{}: {}", corpus.name, corpus.about);
-        println!("  terms: {}", corpus.terms);
-        println!("  cite:  {}", corpus.citation);
+        text += &format!("{}: {}\n", corpus.name, corpus.about);
+        text += &format!("  terms: {}\n", corpus.terms);
+        text += &format!("  cite:  {}\n", corpus.citation);
         for file in &corpus.files {
-            println!("  {:>10} bytes  {}", file.bytes, file.address.as_deref().unwrap_or(&file.path));
+            text += &format!("  {:>10} bytes  {}\n", file.bytes, file.address.as_deref().unwrap_or(&file.path));
         }
         let found: Vec<String> =
             verify(corpus, places).iter().map(|verdict| verdict.path.display().to_string()).collect();
-        println!("  here:  {}", if found.is_empty() { "no".to_string() } else { found.join(", ") });
+        text += &format!("  here:  {}\n", if found.is_empty() { "no".to_string() } else { found.join(", ") });
+    }
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(format!("cannot write to stdout: {e}")),
+        _ => Ok(()),
     }
 }
 

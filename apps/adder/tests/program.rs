@@ -1,6 +1,7 @@
 //! The program as a person runs it.
 
 use rnn_harness::testing::Program;
+use std::ffi::OsStr;
 
 fn adder() -> Program {
     Program::new(env!("CARGO_BIN_EXE_adder"))
@@ -62,7 +63,16 @@ fn wrong_input_is_told() {
     adder.run(&["--hidden", "4096", "--batch", "65536"]).told("make the batch or the model smaller");
     adder.run(&["--frobnicate"]).told("unexpected argument '--frobnicate' found");
     adder.run(&["--momentum", "-0.1"]).told("--momentum -0.1 is not possible");
-    adder.run(&["--learning-rate", "0"]).told("--learning-rate 0 is not possible");
+    for rate in ["0.0", "1e300", "1e-50", "-0.1"] {
+        adder.run(&["--learning-rate", rate]).told(&format!("--learning-rate {rate} is not possible"));
+    }
+    adder.run(&["--bits", "-1"]).told("invalid value '-1' for '--bits <BITS>': -1 is not in 2..=24 (--help");
+    adder.run(&["scratch", "--iterations", "0"]).told("0 is not in 1..");
+    adder.write("file", "");
+    let in_a_file = [("RNN_RUNS", OsStr::new("file"))];
+    adder.run_with(&["--steps", "1"], "", &in_a_file).told("set RNN_RUNS to a folder that can be written");
+    let threads = [("RAYON_NUM_THREADS", OsStr::new("100000"))];
+    adder.run_with(&["--steps", "1"], "", &threads).told("RAYON_NUM_THREADS=100000 is not possible; give 1 to 1024");
     assert!(!adder.folder().join("runs").exists());
 }
 

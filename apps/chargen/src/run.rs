@@ -9,6 +9,7 @@ use rnn_harness::Failure;
 use rnn_harness::optim::OptimizerConfig;
 use rnn_harness::options::RunArgs;
 use rnn_harness::run_dir::RunDir;
+use rnn_harness::say;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -59,7 +60,8 @@ impl Trained {
         }
         let model = config.model.init(Key::new(0), device).map_err(Failure::input)?;
         let model = run.load_model(model)?;
-        eprintln!("model: {}, trained on {}", run.path().display(), config.corpus);
+        let interrupted = if run.is_finished() { "" } else { "; the training was interrupted, or is going on" };
+        say!("model: {}, trained on {}{interrupted}", run.path().display(), config.corpus);
         Ok(Trained { path: run.path().to_path_buf(), config, vocabulary, model })
     }
 }

@@ -1,6 +1,6 @@
 //! Which device a program runs on: `--device` and `--threads`.
 
-use crate::Failure;
+use crate::{Failure, say};
 use burn::tensor::Device;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 use burn::tensor::DeviceType;
@@ -34,7 +34,8 @@ impl DeviceArgs {
     /// tensor exists.
     ///
     /// # Errors
-    /// A device that is not compiled in or not there; a number of threads that is 0 or absurd.
+    /// A device that is not compiled in or not there; a number of threads that is 0 or absurd, here or in the variable
+    /// `RAYON_NUM_THREADS`.
     pub fn select(&self) -> Result<Selected, Failure> {
         let threads = self.set_threads()?;
         let (selected, about) = match &self.device {
@@ -42,25 +43,27 @@ impl DeviceArgs {
             None => first_found()?,
         };
         let s = if threads == 1 { "" } else { "s" };
-        eprintln!("device: {} ({about}, {threads} CPU thread{s})", selected.name);
+        say!("device: {} ({about}, {threads} CPU thread{s})", selected.name);
         Ok(selected)
     }
 
     fn set_threads(&self) -> Result<usize, Failure> {
         let available = std::thread::available_parallelism().map_or(1, |n| n.get());
-        let Some(threads) = self.threads else {
-            return Ok(rayon::current_num_threads()); // the cores, or RAYON_NUM_THREADS
+        let (threads, given) = match (self.threads, std::env::var("RAYON_NUM_THREADS")) {
+            (Some(threads), _) => (threads, format!("--threads {threads}")),
+            (None, Ok(text)) if text != "0" => (text.parse().unwrap_or(0), format!("RAYON_NUM_THREADS={text}")),
+            _ => (available, "the number of threads".to_string()),
         };
         if !(1..=MOST_THREADS).contains(&threads) {
             return Err(Failure::input(format!(
-                "--threads {threads} is not possible; give 1 to {MOST_THREADS} (this machine has {available})"
+                "{given} is not possible; give 1 to {MOST_THREADS} (this machine has {available})"
             )));
         }
         // flex and ndarray both run on rayon's pool, and the products in them ask it how many threads there are.
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .build_global()
-            .map_err(|e| Failure::failed(format!("cannot set --threads {threads}: {e}")))?;
+            .map_err(|e| Failure::failed(format!("cannot start {threads} threads: {e}")))?;
         Ok(threads)
     }
 }

@@ -1,5 +1,6 @@
 //! How a program ends: one line that says what was wrong, and an exit code.
 
+use crate::say;
 use std::fmt::Display;
 use std::process::ExitCode;
 
@@ -12,7 +13,7 @@ pub enum Failure {
     /// Something else went wrong: exit code 1.
     #[error("{0}")]
     Failed(String),
-    /// The person pressed Ctrl-C: exit code 130, as shells give it.
+    /// The person pressed Ctrl-C, or a signal came that asks to end: exit code 130, as shells give it.
     #[error("{0}")]
     Interrupted(String),
     /// Whoever read stdout went away (`| head`): an end, but no failure.
@@ -53,16 +54,26 @@ impl From<std::io::Error> for Failure {
 /// Parses the command line. `--help` and `--version` are printed and end the process; what is wrong becomes one line and
 /// exit code 2.
 pub fn parse<C: clap::Parser>() -> C {
-    C::try_parse().unwrap_or_else(|error| {
+    // That a negative number is out of a range is a better answer than that it is no option.
+    let command = negative_numbers(C::command());
+    command.try_get_matches().and_then(|mut matches| C::from_arg_matches_mut(&mut matches)).unwrap_or_else(|error| {
         if !error.use_stderr() {
             error.exit()
         }
         let text = error.render().to_string();
         let problem = text.split("\n\nUsage:").next().unwrap_or_default();
         let problem = problem.replace("For more information, try '--help'.", "");
-        eprintln!("{} (--help shows what there is)", one_line(&problem));
+        say!("{} (--help shows what there is)", one_line(&problem));
         std::process::exit(2)
     })
+}
+
+fn negative_numbers(command: clap::Command) -> clap::Command {
+    let takes = |arg: clap::Arg| match arg.get_action() {
+        clap::ArgAction::Set | clap::ArgAction::Append => arg.allow_negative_numbers(true),
+        _ => arg,
+    };
+    command.mut_args(takes).mut_subcommands(negative_numbers)
 }
 
 /// Runs a program's body. A failure or a panic becomes one line on stderr and an exit code.
@@ -74,7 +85,7 @@ pub fn run_program(body: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(failure @ Failure::ClosedPipe)) => {
-            eprintln!("stopped: {failure}");
+            say!("stopped: {failure}");
             ExitCode::SUCCESS
         }
         Ok(Err(failure)) => {
@@ -82,7 +93,7 @@ pub fn run_program(body: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
                 Failure::Interrupted(_) => "interrupted",
                 _ => "error",
             };
-            eprintln!("{label}: {}", one_line(&failure.to_string()));
+            say!("{label}: {}", one_line(&failure.to_string()));
             ExitCode::from(failure.exit_code())
         }
         Err(panic) => {
@@ -92,14 +103,14 @@ pub fn run_program(body: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
                 .or_else(|| panic.downcast_ref::<String>().cloned())
                 .unwrap_or_default();
             if message.contains("Broken pipe") {
-                eprintln!("stopped: {}", Failure::ClosedPipe); // println! panics where writeln! gives an error
+                say!("stopped: {}", Failure::ClosedPipe); // println! panics where writeln! gives an error
                 return ExitCode::SUCCESS;
             }
             if message.starts_with("failed printing to stdout") {
-                eprintln!("error: {}", one_line(&message));
+                say!("error: {}", one_line(&message));
                 return ExitCode::FAILURE;
             }
-            eprintln!(
+            say!(
                 "error: a defect of this program, please report it: {} (RUST_BACKTRACE=1 shows where)",
                 one_line(&message)
             );

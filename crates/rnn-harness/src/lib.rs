@@ -6,6 +6,7 @@
 
 pub mod device;
 mod failure;
+pub mod interrupt;
 pub mod optim;
 pub mod options;
 pub mod progress;
@@ -21,6 +22,15 @@ pub use failure::{Failure, parse, run_program};
 /// mimalloc hands the same pages out again (a layer that takes 24 ms takes 33 without it).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Says something on stderr. That nobody can read it is no reason to stop, so it does not panic as `eprintln!` does.
+#[macro_export]
+macro_rules! say {
+    ($($part:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($part)*);
+    }};
+}
 
 /// Prints `value` as one line of JSON on stdout.
 ///

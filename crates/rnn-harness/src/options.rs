@@ -50,10 +50,10 @@ pub fn check_size(layer: &AnyConfig, others: usize, batch: usize, steps: usize) 
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub struct DropoutArgs {
     /// Dropout on the layer's input, masks drawn once for a whole sequence [default: the lesson's]
-    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    #[arg(long, value_name = "P")]
     dropout: Option<f64>,
     /// Dropout on the recurrence, masks drawn once for a whole sequence [default: the lesson's]
-    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    #[arg(long, value_name = "P")]
     recurrent_dropout: Option<f64>,
     /// Whether all gates share a mask or each has its own [default: as Keras, per-gate if there is recurrent dropout, else
     /// shared]

@@ -1,6 +1,6 @@
 //! The progress line: on a terminal rewritten in place, elsewhere a plain line now and then.
 
-use crate::Failure;
+use crate::{Failure, say};
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
@@ -81,7 +81,7 @@ impl Progress {
     /// Leaves the line where it is; what follows starts on a new one.
     pub fn end(&mut self) {
         if self.terminal && self.shown.is_some() {
-            eprintln!();
+            say!();
         }
     }
 

@@ -4,17 +4,22 @@
 //! ever overwritten. A run is complete once it holds a model.
 
 use crate::Failure;
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::store::ModuleRecord;
+use burn::tensor::Tensor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The file that makes a run complete.
 const MODEL: &str = "model.bpk";
+/// The figures of a training that came to its end.
+const METRICS: &str = "metrics.json";
 /// The SHA-256 of every other file, the new one and the one before, so that it is right at any moment of a write.
 const CHECKSUMS: &str = "checksums.json";
 
@@ -24,10 +29,23 @@ fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// One run's folder.
+/// One run's folder. A new one that never got a model is deleted with the last handle to it: a training that came to
+/// nothing leaves nothing behind.
 #[derive(Debug, Clone)]
-pub struct RunDir {
+pub struct RunDir(Arc<Folder>);
+
+#[derive(Debug)]
+struct Folder {
     path: PathBuf,
+    new: bool,
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.new && !self.path.join(MODEL).exists() {
+            let _ = std::fs::remove_dir_all(&self.path); // what cannot be deleted does no harm
+        }
+    }
 }
 
 impl RunDir {
@@ -49,27 +67,33 @@ impl RunDir {
                 again += 1;
                 path = runs.join(format!("{time}-{again}"));
             }
-            return Ok(Self { path });
+            return Ok(Self::of(path, true));
         };
         let path = named(runs, name)?;
-        if make_new(&path)? { Ok(Self { path }) } else { Err(taken(&path)) }
+        if make_new(&path)? { Ok(Self::of(path, true)) } else { Err(taken(&path)) }
     }
 
-    /// Whether [`create`](Self::create) would take this name; to be asked before anything that takes long.
+    fn of(path: PathBuf, new: bool) -> Self {
+        Self(Arc::new(Folder { path, new }))
+    }
+
+    /// Whether [`create`](Self::create) would make this run; to be asked before anything that takes long.
     ///
     /// # Errors
-    /// A name that is taken or is not a plain file name.
-    pub fn check_name(program: &str, name: Option<&str>) -> Result<(), Failure> {
-        let Some(name) = name else { return Ok(()) };
-        let path = named(&runs(program), name)?;
-        if path.exists() { Err(taken(&path)) } else { Ok(()) }
-    }
-
-    /// Deletes the folder if it holds no model: a training that came to nothing leaves nothing behind.
-    pub fn discard_without_model(&self) {
-        if !self.path.join(MODEL).exists() {
-            let _ = std::fs::remove_dir_all(&self.path); // what cannot be deleted does no harm
+    /// As for [`create`](Self::create).
+    pub fn check(program: &str, name: Option<&str>) -> Result<(), Failure> {
+        let runs = runs(program);
+        if let Some(name) = name {
+            let path = named(&runs, name)?;
+            if path.exists() {
+                return Err(taken(&path));
+            }
         }
+        make_dirs(&runs)?;
+        let trial = runs.join(format!(".{}", std::process::id()));
+        make_new(&trial)?;
+        let _ = std::fs::remove_dir(&trial); // it is empty and hidden
+        Ok(())
     }
 
     /// Opens the run at `path`, or without one the newest complete run of `program`.
@@ -86,7 +110,7 @@ impl RunDir {
                 path.display()
             )));
         }
-        Ok(Self { path: path.to_path_buf() })
+        Ok(Self::of(path.to_path_buf(), false))
     }
 
     fn newest(runs: &Path, program: &str) -> Result<Self, Failure> {
@@ -100,7 +124,7 @@ impl RunDir {
             })
             .max();
         match newest {
-            Some((_, path)) => Ok(Self { path }),
+            Some((_, path)) => Ok(Self::of(path, false)),
             None => Err(Failure::input(format!(
                 "no trained model under {}; train one first: cargo run -p {program} -- train",
                 runs.display()
@@ -110,7 +134,20 @@ impl RunDir {
 
     /// The folder.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.0.path
+    }
+
+    /// Whether its training came to its end: then it holds what [`write_metrics`](Self::write_metrics) wrote.
+    pub fn is_finished(&self) -> bool {
+        self.path().join(METRICS).exists()
+    }
+
+    /// Writes the figures of a training that came to its end.
+    ///
+    /// # Errors
+    /// As [`write_bytes`](Self::write_bytes).
+    pub fn write_metrics(&self, metrics: &impl Serialize) -> Result<(), Failure> {
+        self.write_json(METRICS, metrics)
     }
 
     /// Writes `bytes` as the file `name`, whole or not at all.
@@ -129,8 +166,8 @@ impl RunDir {
     }
 
     fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
-        let path = self.path.join(name);
-        let temporary = self.path.join(format!(".{name}.tmp"));
+        let path = self.path().join(name);
+        let temporary = self.path().join(format!(".{name}.tmp"));
         std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, &path)).map_err(|e| {
             let _ = std::fs::remove_file(&temporary); // it may not be there
             Failure::failed(format!("cannot write {}: {e}", path.display()))
@@ -138,7 +175,7 @@ impl RunDir {
     }
 
     fn checksums(&self) -> Result<Checksums, Failure> {
-        let path = self.path.join(CHECKSUMS);
+        let path = self.path().join(CHECKSUMS);
         match std::fs::read(&path) {
             Ok(json) => serde_json::from_slice(&json).map_err(|e| {
                 Failure::input(format!(
@@ -146,7 +183,7 @@ impl RunDir {
                     path.display()
                 ))
             }),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Checksums::new()),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(Checksums::new()),
             Err(e) => Err(Failure::input(format!("cannot read {}: {e}", path.display()))),
         }
     }
@@ -167,9 +204,10 @@ impl RunDir {
     /// # Errors
     /// If it is not there, cannot be read, or is not what was written.
     pub fn read_bytes(&self, name: &str) -> Result<Vec<u8>, Failure> {
-        let path = self.path.join(name);
+        let path = self.path().join(name);
         let bytes = std::fs::read(&path).map_err(|e| {
-            Failure::input(format!("cannot read {}: {e}; is this a run of this program?", path.display()))
+            let hint = if e.kind() == ErrorKind::NotFound { "; is this a run of this program?" } else { "" };
+            Failure::input(format!("cannot read {}: {e}{hint}", path.display()))
         })?;
         match self.checksums()?.get(name) {
             Some(written) if written.contains(&sha256(&bytes)) => Ok(bytes),
@@ -186,7 +224,7 @@ impl RunDir {
     /// If it is not there, cannot be read or is not UTF-8.
     pub fn read_text(&self, name: &str) -> Result<String, Failure> {
         String::from_utf8(self.read_bytes(name)?)
-            .map_err(|_| Failure::input(format!("{} is not UTF-8", self.path.join(name).display())))
+            .map_err(|_| Failure::input(format!("{} is not UTF-8", self.path().join(name).display())))
     }
 
     /// Reads the JSON file `name`.
@@ -195,7 +233,7 @@ impl RunDir {
     /// If it is not there, or does not hold what is asked for.
     pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, Failure> {
         serde_json::from_slice(&self.read_bytes(name)?).map_err(|e| {
-            let path = self.path.join(name);
+            let path = self.path().join(name);
             Failure::input(format!(
                 "{} is not what this program writes ({e}); is it a run of another program or version?",
                 path.display()
@@ -206,8 +244,15 @@ impl RunDir {
     /// Writes the model's parameters.
     ///
     /// # Errors
-    /// As [`write_bytes`](Self::write_bytes).
+    /// Parameters that are not finite: training has diverged at its last step. Else as [`write_bytes`](Self::write_bytes).
     pub fn save_model<M: Module>(&self, model: &M) -> Result<(), Failure> {
+        let mut finite = Finite(true);
+        model.visit(&mut finite);
+        if !finite.0 {
+            return Err(Failure::failed(
+                "the model's weights became NaN or infinite: training has diverged; try a smaller --learning-rate",
+            ));
+        }
         let bytes = model
             .clone()
             .into_record()
@@ -223,7 +268,7 @@ impl RunDir {
     pub fn load_model<M: Module>(&self, model: M) -> Result<M, Failure> {
         let bytes = self.read_bytes(MODEL)?;
         let wrong = |e: &dyn std::fmt::Display| {
-            let path = self.path.join(MODEL);
+            let path = self.path().join(MODEL);
             Failure::input(format!("{} is damaged or of another model: {e}", path.display()))
         };
         // A damaged header can make the reader of the format panic.
@@ -236,6 +281,15 @@ impl RunDir {
             Ok(Err(error)) => Err(wrong(&error)),
             Err(_) => Err(wrong(&"it cannot be read")),
         }
+    }
+}
+
+/// Whether all parameters seen so far are finite.
+struct Finite(bool);
+
+impl ModuleVisitor for Finite {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0 &= param.val().is_finite().all().into_scalar::<bool>();
     }
 }
 
@@ -269,16 +323,22 @@ fn runs(program: &str) -> PathBuf {
 }
 
 fn make_dirs(path: &Path) -> Result<(), Failure> {
-    std::fs::create_dir_all(path)
-        .map_err(|e| Failure::failed(format!("cannot make the folder {}: {e}", path.display())))
+    std::fs::create_dir_all(path).map_err(|e| cannot_make(path, &e))
+}
+
+fn cannot_make(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::input(format!(
+        "cannot make the folder {}: {error}; set RNN_RUNS to a folder that can be written",
+        path.display()
+    ))
 }
 
 /// Makes a folder; `false` if it is there already.
 fn make_new(path: &Path) -> Result<bool, Failure> {
     match std::fs::create_dir(path) {
         Ok(()) => Ok(true),
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-        Err(e) => Err(Failure::failed(format!("cannot make the folder {}: {e}", path.display()))),
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(e) => Err(cannot_make(path, &e)),
     }
 }
 
@@ -356,15 +416,38 @@ mod tests {
     }
 
     #[test]
+    fn a_model_that_is_not_finite_is_not_saved() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let run = RunDir::create_in(folder.path(), Some("a")).expect("new");
+        let model = linear(4);
+        run.save_model(&model).expect("saved");
+        for x in [f32::NAN, f32::NEG_INFINITY] {
+            let bias = Tensor::from_floats([0.0, x, 0.0, 0.0], &Device::default());
+            let diverged = Linear { bias: Some(Param::from_tensor(bias)), ..model.clone() };
+            let error = run.save_model(&diverged).expect_err("not finite").to_string();
+            assert!(error.contains("training has diverged; try a smaller --learning-rate"), "{error}");
+        }
+        assert!(run.load_model(linear(4)).is_ok(), "the one before is there");
+    }
+
+    #[test]
     fn runs_are_never_overwritten_and_the_newest_complete_one_is_found() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let none = RunDir::newest(folder.path(), "p").expect_err("none yet");
         assert!(none.to_string().contains("cargo run -p p"), "{none}");
         let first = RunDir::create_in(folder.path(), Some("first")).expect("new");
         first.save_model(&linear(1)).expect("saved");
-        RunDir::create_in(folder.path(), Some("unfinished")).expect("new");
+        let unfinished = RunDir::create_in(folder.path(), Some("unfinished")).expect("new");
         let newest = RunDir::newest(folder.path(), "p").expect("first");
         assert_eq!(newest.path(), first.path());
+        let path = unfinished.path().to_path_buf();
+        let again = unfinished.clone();
+        drop(unfinished);
+        assert!(path.exists());
+        drop(again);
+        assert!(!path.exists(), "it came to nothing");
+        drop((first, newest));
+        assert!(folder.path().join("first").exists());
         for name in ["first", "../x", "", ".hidden"] {
             let wrong = RunDir::create_in(folder.path(), Some(name));
             assert!(matches!(wrong, Err(Failure::Input(_))), "{name}");

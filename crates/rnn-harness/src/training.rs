@@ -9,17 +9,18 @@ mod silent;
 pub use batches::Batches;
 
 use crate::Failure;
+use crate::interrupt::{listen, stopped};
 use crate::optim::OptimizerConfig;
 use crate::progress::Progress;
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Tensor;
 use burn::train::logger::InMemoryMetricLogger;
 use burn::train::{
-    InferenceStep, Interrupter, ItemLazy, Learner, LearnerModel, SupervisedLearningStrategy, SupervisedTraining,
+    InferenceStep, ItemLazy, Learner, LearnerModel, SupervisedLearningStrategy, SupervisedTraining,
     SupervisedTrainingEventProcessor, TrainLoader, TrainStep, TrainingComponents, TrainingStrategy, ValidLoader,
 };
 use serde::{Deserialize, Serialize};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 /// What a model's training step gives besides its gradients.
@@ -77,7 +78,7 @@ impl Totals {
 /// The mean loss and accuracy of `model` over all `batches`, with a progress line.
 ///
 /// # Errors
-/// A loss that is not finite.
+/// A loss that is not finite, an interruption.
 pub fn evaluate<M>(model: &M, batches: &Batches<M::Input>, unit: &'static str) -> Result<EpochStats, Failure>
 where
     M: InferenceStep<Output = StepOutput>,
@@ -91,7 +92,13 @@ where
         totals.pending.push(output);
         if due {
             let (loss, accuracy) = totals.read();
-            progress.show(loss, &format!("accuracy {accuracy:.4}"))?;
+            if progress.show(loss, &format!("accuracy {accuracy:.4}")).is_err() {
+                return Err(Failure::failed(format!("the loss became {loss} in a test: train the model anew")));
+            }
+        }
+        if stopped() {
+            progress.end();
+            return Err(Failure::Interrupted("before the end of the test; the model is kept".into()));
         }
     }
     progress.end();
@@ -104,7 +111,7 @@ where
 /// After each epoch `after_epoch` gets the model as it is then, without autodiff: the place to save it.
 ///
 /// # Errors
-/// A loss that is not finite, an error of the hook, Ctrl-C (a second one ends the process at once).
+/// A loss that is not finite, an error of the hook, an interruption.
 pub fn fit<M, H>(
     model: M,
     optimizer: &OptimizerConfig,
@@ -117,6 +124,7 @@ where
     M: LearnerModel + TrainStep<Output = StepOutput> + InferenceStep<Input = <M as TrainStep>::Input>,
     H: FnMut(&M, &EpochStats) -> Result<(), Failure> + 'static,
 {
+    listen()?;
     let outcome = Arc::new(Mutex::new(Outcome::default()));
     let strategy = Strategy {
         unit,
@@ -131,7 +139,6 @@ where
         .with_application_logger(None)
         .with_metric_logger(InMemoryMetricLogger::new())
         .renderer(Box::new(silent::Silent))
-        .with_interrupter(on_ctrl_c()?)
         .with_training_strategy(TrainingStrategy::Custom(Arc::new(strategy)));
     let result = training.launch(Learner::new(model, optimizer.init(), optimizer.learning_rate));
     let outcome = std::mem::take(&mut *outcome.lock().unwrap_or_else(|e| e.into_inner()));
@@ -141,10 +148,10 @@ where
     if let Some(error) = result.error {
         return Err(Failure::failed(error));
     }
-    if result.interrupted.is_some() {
+    if outcome.epochs.len() < epochs {
         return Err(Failure::Interrupted(match outcome.epochs.len() {
-            0 => "Ctrl-C before the end of the first epoch; no model was saved".into(),
-            n => format!("Ctrl-C; the model as it was after epoch {n} is kept"),
+            0 => "before the end of the first epoch; no model was saved".into(),
+            n => format!("the model as it was after epoch {n} of {epochs} is kept"),
         }));
     }
     Ok((result.model, outcome.epochs))
@@ -178,7 +185,6 @@ where
         _: ValidLoader<M>,
         first_epoch: usize,
     ) -> (M, SupervisedTrainingEventProcessor<M>) {
-        let interrupter = &components.interrupter;
         // Not the learner's own steps: it keeps the old model until it has the new one, so that every step copies all
         // weights before it changes them.
         let mut model = learner.model();
@@ -187,7 +193,7 @@ where
         let mut progress = Progress::new(self.unit, components.num_epochs, self.steps);
         for epoch in first_epoch..=components.num_epochs {
             let result;
-            (model, result) = self.epoch(epoch, model, &mut optimizer, &train, interrupter, &mut progress);
+            (model, result) = self.epoch(epoch, model, &mut optimizer, &train, &mut progress);
             progress.end();
             let mut outcome = self.outcome.lock().unwrap_or_else(|e| e.into_inner());
             match result {
@@ -205,7 +211,7 @@ where
                     break;
                 }
             }
-            if interrupter.should_stop() {
+            if stopped() {
                 break;
             }
         }
@@ -221,7 +227,6 @@ impl<H> Strategy<H> {
         mut model: M,
         optimizer: &mut ModuleOptimizer,
         train: &TrainLoader<M>,
-        interrupter: &Interrupter,
         progress: &mut Progress,
     ) -> (M, Result<Option<EpochStats>, Failure>)
     where
@@ -246,31 +251,11 @@ impl<H> Strategy<H> {
                     return (model, Err(failure));
                 }
             }
-            if interrupter.should_stop() {
+            if stopped() {
                 return (model, Ok(None));
             }
         }
         let (loss, accuracy) = totals.read();
         (model, Ok(Some(EpochStats { epoch, loss, accuracy, seconds: start.elapsed().as_secs_f64() })))
     }
-}
-
-/// The process' interrupter: Ctrl-C stops training at the next step, a second one ends the process.
-fn on_ctrl_c() -> Result<Interrupter, Failure> {
-    static INTERRUPTER: OnceLock<Result<Interrupter, String>> = OnceLock::new();
-    INTERRUPTER
-        .get_or_init(|| {
-            let interrupter = Interrupter::new();
-            let handle = interrupter.clone();
-            ctrlc::set_handler(move || {
-                if handle.should_stop() {
-                    std::process::exit(130);
-                }
-                handle.stop(Some("Ctrl-C"));
-            })
-            .map(|()| interrupter)
-            .map_err(|e| format!("cannot listen for Ctrl-C: {e}"))
-        })
-        .clone()
-        .map_err(Failure::Failed)
 }

@@ -18,8 +18,8 @@ pub struct ScratchArgs {
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     hidden: u16,
     /// Additions to learn from
-    #[arg(long, default_value_t = 10_000)]
-    iterations: usize,
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    iterations: u64,
     /// Additions from one report to the next
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
     report_every: u64,
@@ -33,7 +33,7 @@ struct Metrics {
     seed: u32,
     bits: u8,
     hidden: u16,
-    iterations: usize,
+    iterations: u64,
     /// Of the last report.
     error: Option<f64>,
     train_seconds: f64,
@@ -45,7 +45,7 @@ pub fn scratch(args: &ScratchArgs) -> Result<(), Failure> {
         seed: args.seed,
         bits: args.bits.into(),
         hidden: args.hidden.into(),
-        iterations: args.iterations,
+        iterations: args.iterations as usize,
         report_every: args.report_every as usize,
         ..Settings::default()
     };

@@ -7,6 +7,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::Device;
 use rnn_core::{CellKind, Key};
 use rnn_harness::device::DeviceArgs;
+use rnn_harness::interrupt::{listen, stopped};
 use rnn_harness::optim::{OptimizerArgs, OptimizerConfig, OptimizerName};
 use rnn_harness::options::{cell_parser, check_size};
 use rnn_harness::progress::Progress;
@@ -99,9 +100,10 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     let mut model = config.model.init(weights, &device).map_err(Failure::input)?;
     let mut optimizer = config.optimizer.init();
     let mut progress = Progress::new("additions", 1, args.steps);
+    listen()?;
     let start = Instant::now();
     let (mut train_loss, mut wrong, mut step) = (f64::NAN, pairs.len(), 0);
-    while step < args.steps && wrong > 0 {
+    while step < args.steps && wrong > 0 && !stopped() {
         let batch = random_pairs(args.bits, args.batch as usize, batches.child(step));
         let logits = model.logits(inputs(&batch, args.bits, &selected.device));
         let loss = loss(logits, targets(&batch, args.bits, &selected.device));
@@ -114,13 +116,16 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
         }
         if progress.step(args.batch) || wrong == 0 {
             train_loss = loss.into_scalar::<f32>().into();
-            progress.show(train_loss, &format!("wrong {wrong}")).inspect_err(|_| run.discard_without_model())?;
+            progress.show(train_loss, &format!("wrong {wrong}"))?;
         }
     }
     progress.end();
     let train_seconds = start.elapsed().as_secs_f64();
 
     run.save_model(&model.valid())?;
+    if step < args.steps && wrong > 0 {
+        return Err(Failure::Interrupted(format!("the model as it was after step {step} of {} is kept", args.steps)));
+    }
     let metrics = Metrics {
         corpus: "additions",
         cell: args.cell,
@@ -134,7 +139,7 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
         pairs: pairs.len(),
         run: run.path().display().to_string(),
     };
-    run.write_json("metrics.json", &metrics)?;
+    run.write_metrics(&metrics)?;
     println!(
         "{} on {}-bit additions: {wrong} wrong of {} pairs after {step} steps, {train_seconds:.1} s",
         args.cell,

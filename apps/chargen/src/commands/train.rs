@@ -87,7 +87,7 @@ const SHOWN: usize = 100;
 /// Trains; after each epoch saves the model and shows what it writes.
 pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     let selected = args.device.select()?;
-    RunDir::check_name(PROGRAM, args.name.as_deref())?;
+    RunDir::check(PROGRAM, args.name.as_deref())?;
     let (masks, optimizer) = (args.dropout.resolve(0.0)?, args.optimizer.resolve(OptimizerName::Rmsprop)?);
     let (source, text) = args.data.load()?;
     let window = args.window.unwrap_or(10) as usize;
@@ -157,8 +157,7 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
         println!("Generating from seed: {prime}\n{prime}{written}");
         Ok(())
     };
-    let (_, epochs) = fit(model, &config.optimizer, config.epochs, batches, "windows", after_epoch)
-        .inspect_err(|_| run.discard_without_model())?;
+    let (_, epochs) = fit(model, &config.optimizer, config.epochs, batches, "windows", after_epoch)?;
 
     let last = epochs.last().ok_or_else(|| Failure::failed("training made no epoch"))?;
     let metrics = Metrics {
@@ -174,7 +173,7 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
         epochs: &epochs,
         run: run.path().display().to_string(),
     };
-    run.write_json("metrics.json", &metrics)?;
+    run.write_metrics(&metrics)?;
     let (loss, path) = (last.loss, run.path().display());
     println!("training loss {loss:.4} on {source}; model: {path}");
     if args.json {

@@ -134,7 +134,7 @@ struct Metrics<'a> {
 /// Trains, saves after each epoch, tests.
 pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     let selected = args.device.select()?;
-    RunDir::check_name(PROGRAM, args.name.as_deref())?;
+    RunDir::check(PROGRAM, args.name.as_deref())?;
     let (dropout, optimizer) = (args.dropout.resolve(0.2)?, args.optimizer.resolve(OptimizerName::Adam)?);
     let reviews = args.data.load()?;
     let source = &reviews.source;
@@ -164,8 +164,7 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
         println!("epoch {epoch}: training loss {loss:.4}, accuracy {accuracy:.4}, {seconds:.1} s");
         Ok(())
     };
-    let (model, epochs) = fit(model, &config.optimizer, config.epochs, batches, "reviews", after_epoch)
-        .inspect_err(|_| run.discard_without_model())?;
+    let (model, epochs) = fit(model, &config.optimizer, config.epochs, batches, "reviews", after_epoch)?;
     let tested = model.test(&test, tokens)?;
 
     let last = epochs.last().ok_or_else(|| Failure::failed("training made no epoch"))?;
@@ -184,7 +183,7 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
         epochs: &epochs,
         run: run.path().display().to_string(),
     };
-    run.write_json("metrics.json", &metrics)?;
+    run.write_metrics(&metrics)?;
     println!("model: {}", run.path().display());
     println!("{}", verdict(source, &tested, reviews.test.len()));
     if args.json {

@@ -39,13 +39,13 @@ pub struct OptimizerArgs {
     #[arg(long, value_enum)]
     optimizer: Option<OptimizerName>,
     /// Learning rate [default: Keras' for the optimizer: 0.001, or 0.01 for sgd]
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    #[arg(long, value_name = "RATE")]
     learning_rate: Option<f64>,
     /// Momentum, for sgd and rmsprop [default: 0]
-    #[arg(long, value_name = "M", allow_negative_numbers = true)]
+    #[arg(long, value_name = "M")]
     momentum: Option<f64>,
     /// Scale the gradients of each step so that the norm of all of them together is at most this [default: no]
-    #[arg(long, value_name = "NORM", allow_negative_numbers = true)]
+    #[arg(long, value_name = "NORM")]
     clip_norm: Option<f64>,
 }
 
@@ -80,9 +80,9 @@ impl OptimizerArgs {
             name,
         };
         let (rate, momentum) = (config.learning_rate, config.momentum);
-        if !(rate > 0.0 && rate.is_finite()) {
+        if !usable(rate) {
             return Err(Failure::input(format!(
-                "--learning-rate {rate} is not possible; give a number above 0, such as 0.001"
+                "--learning-rate {rate:?} is not possible; give a number above 0, such as 0.001, that single precision has"
             )));
         }
         if !(0.0..1.0).contains(&momentum) {
@@ -93,13 +93,18 @@ impl OptimizerArgs {
         if momentum > 0.0 && !matches!(name, OptimizerName::Sgd | OptimizerName::Rmsprop) {
             return Err(Failure::input("--momentum is for --optimizer sgd and rmsprop only"));
         }
-        if let Some(norm) = config.clip_norm.filter(|norm| !(*norm > 0.0 && norm.is_finite())) {
+        if let Some(norm) = config.clip_norm.filter(|norm| !usable(*norm)) {
             return Err(Failure::input(format!(
-                "--clip-norm {norm} is not possible; give a number above 0, such as 1"
+                "--clip-norm {norm:?} is not possible; give a number above 0, such as 1, that single precision has"
             )));
         }
         Ok(config)
     }
+}
+
+/// Above 0 and finite, in the precision of the weights too.
+fn usable(x: f64) -> bool {
+    (x as f32) > 0.0 && (x as f32).is_finite()
 }
 
 impl OptimizerConfig {
