@@ -89,11 +89,10 @@ impl RunDir {
                 return Err(taken(&path));
             }
         }
-        make_dirs(&runs)?;
-        let trial = runs.join(format!(".{}", std::process::id()));
-        make_new(&trial)?;
-        let _ = std::fs::remove_dir(&trial); // it is empty and hidden
-        Ok(())
+        // A folder as far up as there is one, which goes at once: who gives something wrong besides is left nothing.
+        let above = runs.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
+        let trial = above.join(format!(".{}", std::process::id()));
+        std::fs::create_dir(&trial).and_then(|()| std::fs::remove_dir(&trial)).map_err(|e| cannot_make(&runs, &e))
     }
 
     /// Opens the run at `path`, or without one the newest complete run of `program`.
