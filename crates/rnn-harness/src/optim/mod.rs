@@ -254,7 +254,7 @@ mod tests {
     fn wrong_settings_are_told() {
         let wrong = |args: OptimizerArgs| args.resolve(OptimizerName::Adam).unwrap_err().to_string();
         let rate = OptimizerArgs { learning_rate: Some(-1.0), ..Default::default() };
-        assert!(wrong(rate).starts_with("--learning-rate -1 is not possible"));
+        assert!(wrong(rate).starts_with("--learning-rate -1.0 is not possible"));
         let momentum = OptimizerArgs { momentum: Some(0.9), ..Default::default() };
         assert!(wrong(momentum).contains("for --optimizer sgd and rmsprop only"));
     }
