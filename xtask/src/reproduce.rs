@@ -58,7 +58,9 @@ fn adder(programs: &Programs) -> Result<(), String> {
         (&scratch["iterations"], number(&scratch, "error")?, number(&scratch, "train_seconds")?);
     let command = "`cargo run -p adder -- scratch`";
     println!("| adder from scratch, error of the last report | 0.21595037 | {error:.8} | {command} |");
-    println!("| adder from scratch, {iterations} additions | | {seconds:.3} s | `cargo run -p adder -- scratch --json` |");
+    println!(
+        "| adder from scratch, {iterations} additions | | {seconds:.3} s | `cargo run -p adder -- scratch --json` |"
+    );
     for cell in ["rnn", "lstm", "gru"] {
         let trained = programs.run("adder", &["train", "--device", programs.device, "--cell", cell])?;
         let seconds = number(&trained, "train_seconds")?;
