@@ -53,18 +53,26 @@ impl Prepare {
             )));
         }
         if all > kept {
-            eprintln!("{} characters that are not ASCII are left out, as in the lesson", all - kept);
+            eprintln!("{}", left_out(all - kept));
         }
         Ok(text::lesson(text))
     }
 
-    /// A prime is prepared like the text, but its spaces stay.
+    /// A prime is prepared like the text, but its spaces stay. Says on stderr how much is left out.
     pub fn prime(self, prime: &str) -> String {
-        match self {
-            Self::None => prime.to_string(),
-            Self::Lesson => prime.chars().filter(char::is_ascii).collect::<String>().to_ascii_lowercase(),
+        if self == Self::None {
+            return prime.to_string();
         }
+        let (kept, others): (String, String) = prime.chars().partition(char::is_ascii);
+        if !others.is_empty() {
+            eprintln!("--prime: {}", left_out(others.chars().count()));
+        }
+        kept.to_ascii_lowercase()
     }
+}
+
+fn left_out(characters: usize) -> String {
+    format!("{characters} characters that are not ASCII are left out, as in the lesson")
 }
 
 impl DataArgs {

@@ -33,20 +33,20 @@ pub enum Choice {
 pub fn generate<E>(
     mut writer: Writer,
     ids: &[u32],
-    length: usize,
+    length: u64,
     mut on_character: impl FnMut(u32) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut ids = ids.to_vec();
-    let mut read = 0; // how many of `ids` the reader has seen
+    let mut ids = ids.to_vec(); // those to read
     for step in 0..length {
         if writer.memory == Memory::Window {
             writer.reader.forget();
-            read = ids.len().saturating_sub(writer.window);
+            ids.drain(..ids.len().saturating_sub(writer.window));
         }
-        let logits = writer.reader.read(&ids[read..]);
-        let next = choose(logits, writer.choice, step as u64) as u32;
+        let next = choose(writer.reader.read(&ids), writer.choice, step) as u32;
         on_character(next)?;
-        read = ids.len();
+        if writer.memory == Memory::State {
+            ids.clear();
+        }
         ids.push(next);
     }
     Ok(())

@@ -45,7 +45,11 @@ fn a_model_writes_the_same_in_another_process() {
     let drawn = generate(&["--temperature", "1.5", "--seed", "1"]);
     assert_eq!(drawn, generate(&["--temperature", "1.5", "--seed", "1"]));
     assert_ne!(drawn, generate(&["--temperature", "1.5", "--seed", "2"]));
-    assert!(generate(&["--prime", "a cat sat on the mat and so on"]).starts_with("a cat sat on the mat and so on"));
+    // The window is the end of what there is; a state goes on however much is read.
+    let long = generate(&["--prime", "a cat sat on the mat and so on"]);
+    assert_eq!(long.strip_prefix("a cat sat on the mat"), Some(generate(&["--prime", " and so on"]).as_str()));
+    let longer = program.run(&["generate", "--length", "60", "--prime", "The cat", "--carry-state"]).ok().stdout;
+    assert!(longer.starts_with(carried.trim_end_matches('\n')), "{longer:?}");
 }
 
 #[test]
@@ -65,7 +69,7 @@ fn wrong_input_is_told() {
     program.run(&["generate"]).told("no trained model under runs/chargen");
     program.run(&["--data", "nowhere"]).told("nowhere: there is no such file or folder");
     program.write("short.txt", "too short");
-    program.run(&["--data", "short.txt"]).told("the text has 9 characters, too few for one window of 10");
+    program.run(&["--data", "short.txt"]).told("the text has 9 characters, too few for --window 10");
     program.run(&["--data", "sample", "--hidden", "1000000"]).told("more than the 268435456 that are possible here");
     program.write("latin1.txt", b"caf\xe9");
     program.run(&["--data", "latin1.txt"]).told("latin1.txt: byte 3 is not UTF-8");
@@ -73,5 +77,9 @@ fn wrong_input_is_told() {
     program.run(&[&["--data", "sample"], &SMALL[..]].concat()).ok();
     program.run(&["generate", "--prime", "#"]).told("the character '#' does not occur in the text");
     program.run(&["generate", "--prime", ""]).told("--prime is empty");
+    let partly = program.run(&["generate", "--prime", "Ünï alice"]).ok();
+    assert!(partly.stderr.contains("--prime: 2 characters that are not ASCII are left out"), "{partly:?}");
+    assert!(partly.stdout.starts_with("n alice"), "{partly:?}");
+    program.run(&["generate", "--length", "0"]).told("0 is not in 1..=1000000000");
     program.run(&["generate", "--temperature", "-1"]).told("--temperature -1 is not possible");
 }

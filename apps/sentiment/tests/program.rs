@@ -15,7 +15,8 @@ fn train(program: &Program, args: &[&str]) -> Ran {
 
 fn probabilities(ran: &Ran) -> Vec<Value> {
     let json = ran.json();
-    json["predictions"].as_array().expect("a list").iter().map(|p| p["probability"].clone()).collect()
+    let predictions = json["predictions"].as_array().expect("a list").iter();
+    predictions.map(|p| p["probability"].clone()).filter(|p| !p.is_null()).collect()
 }
 
 #[test]
@@ -44,7 +45,7 @@ fn a_model_gives_another_process_the_same_to_the_last_bit() {
     let together = program.run(&[&["predict", "--json"], &reviews[..]].concat()).ok();
     let again = program.run_with(&["predict", "--json"], &reviews.join("\n\n"), &[]).ok();
     assert_eq!(probabilities(&together), probabilities(&again));
-    program.write("reviews.txt", reviews.join("\r\n"));
+    program.write("reviews.txt", format!("\u{feff}{}", reviews.join("\r\n")));
     let file = program.run(&["predict", "--json", "--file", "reviews.txt"]).ok();
     assert_eq!(probabilities(&together), probabilities(&file));
     for (review, expected) in reviews.iter().zip(probabilities(&together)) {
@@ -57,6 +58,44 @@ fn a_model_gives_another_process_the_same_to_the_last_bit() {
     assert_eq!(trained["test_loss"], same["test_loss"]);
     let other = train(&program, &["--data", "sample", "--seed", "1"]).json();
     assert_ne!(trained["test_loss"], other["test_loss"]);
+}
+
+#[test]
+fn every_review_has_its_answer() {
+    let program = sentiment();
+    train(&program, &["--data", "sample"]);
+    let field = |ran: &Ran, name: &str| -> Vec<Value> {
+        ran.json()["predictions"].as_array().expect("a list").iter().map(|p| p[name].clone()).collect()
+    };
+    let unknown = "日本語の映画はとても良かった";
+    let ran = program.run(&["predict", "--json", "a good\nfilm", "", unknown, " \n"]).ok();
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert!(lines[0].ends_with("  a good film") && lines[2].ends_with(unknown), "{ran:?}");
+    assert_eq!([lines[1], lines[3], lines[4].get(..1).expect("JSON")], ["blank", "blank", "{"]);
+    assert_eq!(field(&ran, "review"), [1, 2, 3, 4]);
+    assert_eq!(field(&ran, "line"), vec![Value::Null; 4]);
+    assert_eq!(field(&ran, "text"), ["a good\nfilm", "", unknown, " \n"]);
+    assert_eq!(field(&ran, "known_words"), [3, 0, 0, 0]);
+    for name in ["label", "probability"] {
+        assert_eq!(field(&ran, name).iter().map(Value::is_null).collect::<Vec<_>>(), [false, true, false, true]);
+    }
+    let note = "review 3 has no word that the model knows: the answer says nothing of it";
+    assert_eq!(ran.stderr.lines().filter(|line| line.contains("no word")).collect::<Vec<_>>(), [note]);
+
+    program.write("reviews.txt", format!("\u{feff}good film\r\n\r\n{unknown}\r\n"));
+    let file = program.run(&["predict", "--json", "--file", "reviews.txt"]).ok();
+    assert_eq!(field(&file, "line"), [1, 2, 3]);
+    assert_eq!(field(&file, "text"), ["good film", "", unknown]);
+    assert!(file.stderr.contains("line 3 has no word that the model knows"), "{file:?}");
+
+    program.write("latin1.txt", b"good\ncaf\xe9\n");
+    let wrong = program.run(&["predict", "--json", "--file", "latin1.txt"]);
+    assert_eq!(wrong.stdout, ""); // nothing is answered before all is read
+    wrong.told("--file latin1.txt, line 2: byte 3 is not UTF-8; convert it to UTF-8, as iconv");
+    program.run(&["predict", "--file", "nowhere"]).told("--file nowhere: No such file");
+    program.run(&["predict"]).told("no review was given");
+    program.run(&["predict", " "]).told("all reviews given are blank (1)");
+    program.run_with(&["predict"], "\n\n", &[]).told("all reviews given are blank (2)");
 }
 
 #[test]
@@ -92,7 +131,7 @@ fn wrong_input_is_told() {
     let program = sentiment();
     program.run(&["predict", "x"]).told("no trained model under runs/sentiment");
     program.run(&["--data", "nowhere"]).told("nowhere: there is no such file or folder");
-    program.run(&["--data", "sample", "--words", "3"]).told("--words 3 is too few");
+    program.run(&["--data", "sample", "--words", "3"]).told("3 is not in 4..=1000000");
     program.run(&["--data", "sample", "--hidden", "1000000"]).told("more than the 268435456 that are possible here");
     program.run(&["--data", "sample", "--tokens", "1000000"]).told("make the batch or the model smaller");
     program.run(&["--data", "sample", "--dropout", "1"]).told("dropout is 1; it must be");
@@ -109,7 +148,6 @@ fn wrong_input_is_told() {
     assert!(!program.folder().join("runs").exists());
 
     train(&program, &["--data", "sample", "--name", "a"]);
-    program.run(&["predict", "--file", "nowhere"]).told("nowhere: No such file");
     let model = program.folder().join("runs/sentiment/a/model.bpk");
     let bytes = std::fs::read(&model).expect("there");
     std::fs::write(&model, &bytes[..bytes.len() / 2]).expect("written");
@@ -117,7 +155,4 @@ fn wrong_input_is_told() {
     program.run(&["predict", " "]).told("model.bpk is damaged or was edited");
     std::fs::write(program.folder().join("runs/sentiment/a/config.json"), "{").expect("written");
     program.run(&["predict", "x"]).told("config.json is damaged or was edited");
-    std::fs::write(program.folder().join("runs/sentiment/a/words.txt"), "").expect("written");
-    train(&program, &["--data", "sample", "--name", "b"]);
-    program.run(&["predict", "--run", "runs/sentiment/b", " "]).told("no review was given");
 }

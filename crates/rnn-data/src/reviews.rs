@@ -14,6 +14,9 @@ const SAMPLE_HELD_OUT: usize = 4;
 /// The same for a table that does not say which are.
 const TABLE_HELD_OUT: usize = 5;
 
+/// What is said of a review without a text.
+const EMPTY: &str = "the text is empty; give the review's text or leave the review out";
+
 /// A text and whether it is positive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Review {

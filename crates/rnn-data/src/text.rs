@@ -7,6 +7,9 @@ use std::path::Path;
 /// The story written for this project.
 const SAMPLE_STORY: &str = include_str!("../../../datasets/sample/story.txt");
 
+/// The byte order mark.
+const MARK: char = '\u{feff}';
+
 /// A text and where it came from.
 #[derive(Debug, Clone)]
 pub struct TextCorpus {
@@ -37,20 +40,27 @@ pub fn read(path: &Path) -> Result<String, DataError> {
     if path.is_dir() {
         return Err(DataError::content(path, "this is a folder; give a UTF-8 text file"));
     }
-    let bytes = std::fs::read(path).map_err(|e| DataError::io(path, e))?;
-    let text = utf8(path, bytes)?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let text = utf8(path, std::fs::read(path).map_err(|e| DataError::io(path, e))?)?;
     if text.is_empty() {
         return Err(DataError::content(path, "the file is empty; give a UTF-8 text file"));
     }
-    Ok(text.to_string())
+    Ok(text)
 }
 
-pub(crate) fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String, DataError> {
-    String::from_utf8(bytes).map_err(|e| {
+/// The text that `bytes` of `path` are, less a byte order mark.
+///
+/// # Errors
+/// Bytes that are not UTF-8.
+pub fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String, DataError> {
+    let mut text = String::from_utf8(bytes).map_err(|e| {
         let at = e.utf8_error().valid_up_to();
-        DataError::content(path, format!("byte {at} is not UTF-8; convert the file to UTF-8"))
-    })
+        let problem = format!("byte {at} is not UTF-8; convert it to UTF-8, as iconv -f ENCODING -t UTF-8 does");
+        DataError::content(path, problem)
+    })?;
+    if text.starts_with(MARK) {
+        text.drain(..MARK.len_utf8());
+    }
+    Ok(text)
 }
 
 /// The text as the lesson prepares it ("Deep Learning with Keras", Gulli and Pal, 2017): each line stripped, lower-cased
@@ -85,7 +95,7 @@ mod tests {
             std::fs::write(&path, bytes).expect("written");
             read(&path).expect_err("no text").to_string()
         };
-        assert!(wrong(b"ab\xff").ends_with("byte 2 is not UTF-8; convert the file to UTF-8"));
+        assert!(wrong(b"ab\xff").contains("x.txt: byte 2 is not UTF-8; convert it to UTF-8, as iconv"));
         assert!(wrong(b"").ends_with("the file is empty; give a UTF-8 text file"));
         assert!(wrong(b"\xef\xbb\xbf").ends_with("the file is empty; give a UTF-8 text file"));
         assert!(read(folder.path()).expect_err("folder").to_string().contains("this is a folder"));

@@ -21,8 +21,8 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "TEXT")]
     prime: Option<String>,
     /// Characters to write
-    #[arg(long, default_value_t = 200)]
-    length: usize,
+    #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    length: u64,
     /// 0 takes the most probable character each time; 1 draws as the model says; more is wilder
     #[arg(long, default_value_t = 0.0, value_name = "T", allow_negative_numbers = true)]
     temperature: f64,
@@ -84,12 +84,15 @@ pub fn generate(args: &GenerateArgs) -> Result<(), Failure> {
     let held_back = if stdout.is_terminal() { 1 } else { 64 };
     write!(stdout, "{prime}")?;
     stdout.flush()?;
-    let mut text = String::new();
+    let (mut text, mut written) = (String::new(), 0u64);
     let on_character = |id| {
         let character = trained.vocabulary.decode(id);
-        text.push(character);
+        if args.json {
+            text.push(character); // otherwise a text of any length takes no memory
+        }
         write!(stdout, "{character}")?;
-        if text.len().is_multiple_of(held_back) {
+        written += 1;
+        if written.is_multiple_of(held_back) {
             stdout.flush()?;
         }
         Ok::<(), Failure>(())

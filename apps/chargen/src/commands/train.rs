@@ -82,7 +82,7 @@ struct Metrics<'a> {
 }
 
 /// What the sample after an epoch has, as in the lesson.
-const SHOWN: usize = 100;
+const SHOWN: u64 = 100;
 
 /// Trains; after each epoch saves the model and shows what it writes.
 pub fn train(args: &TrainArgs) -> Result<(), Failure> {
@@ -96,7 +96,8 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     if ids.len() <= window {
         let length = ids.len();
         return Err(Failure::input(format!(
-            "the text has {length} characters, too few for one window of {window} and the character after it"
+            "the text has {length} characters, too few for --window {window} and the character after it; give a smaller \
+             window or a longer text"
         )));
     }
     let default = if source.is_sample() { Preset::Sample } else { Preset::Lesson };

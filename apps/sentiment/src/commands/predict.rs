@@ -1,14 +1,16 @@
-//! `sentiment predict`: label and probability of single reviews.
+//! `sentiment predict`: label and probability of single reviews, an answer for each, in their order.
 
 use crate::data::{encode, tensor};
 use crate::run::Trained;
 use burn::tensor::Device;
+use rnn_data::text;
+use rnn_data::words::OUT_OF_RANGE;
 use rnn_harness::device::DeviceArgs;
 use rnn_harness::options::RunArgs;
 use rnn_harness::{Failure, json_line};
 use serde::Serialize;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Says of each review whether it is positive, and with what probability.
 #[derive(Debug, clap::Args)]
@@ -29,10 +31,18 @@ pub struct PredictArgs {
 
 #[derive(Debug, Serialize)]
 struct Prediction {
-    label: &'static str,
+    /// Its number in the input, counted from 1; of lines, blank ones too.
+    review: u64,
+    /// The same, where the input is lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
+    /// None of a blank review.
+    label: Option<&'static str>,
     /// Of being positive.
-    probability: f64,
-    review: String,
+    probability: Option<f64>,
+    /// Of the words that the model sees, those that it can tell apart: if there are none, the answer says nothing.
+    known_words: usize,
+    text: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -43,40 +53,56 @@ struct Predictions {
     predictions: Vec<Prediction>,
 }
 
-/// Answers line by line, as the reviews come.
+/// Answers line by line, as the reviews come; for JSON they are all read and checked before.
 pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
-    let lines: Box<dyn Iterator<Item = Result<String, Failure>>> = match &args.file {
-        None if !args.reviews.is_empty() => Box::new(args.reviews.iter().cloned().map(Ok)),
+    let is_lines = args.reviews.is_empty();
+    let mut reviews: Box<dyn Iterator<Item = Result<String, Failure>>> = match &args.file {
+        None if !is_lines => Box::new(args.reviews.iter().cloned().map(Ok)),
         None => Box::new(lines(std::io::stdin(), "stdin".into())),
         Some(file) => {
-            let opened = std::fs::File::open(file);
-            let opened = opened.map_err(|e| Failure::input(format!("{}: {e}", file.display())))?;
-            Box::new(lines(opened, file.display().to_string()))
+            let name = format!("--file {}", file.display());
+            let opened = std::fs::File::open(file).map_err(|e| Failure::input(format!("{name}: {e}")))?;
+            Box::new(lines(opened, name))
         }
     };
+    if args.json {
+        let all: Vec<String> = reviews.collect::<Result<_, _>>()?;
+        reviews = Box::new(all.into_iter().map(Ok));
+    }
     let selected = args.device.select()?;
     let trained = Trained::load(&args.run, &selected.device)?;
     let mut predictions = Vec::new();
-    let (mut answered, mut blank) = (0, 0);
-    for review in lines {
-        let review = review?;
-        if review.trim().is_empty() {
-            blank += 1;
-            continue;
+    let (mut given, mut blank) = (0, 0);
+    for text in reviews {
+        let text = text?;
+        given += 1;
+        let judged = (!text.trim().is_empty()).then(|| judge(&trained, &text, &selected.device));
+        let label = judged.map(|(probability, _)| if probability > 0.5 { "positive" } else { "negative" });
+        match (label, judged) {
+            (Some(label), Some((probability, known_words))) => {
+                let shown = text.replace(char::is_control, " "); // a line each, whatever is in it
+                writeln!(std::io::stdout(), "{label} {probability:.4}  {shown}")?;
+                if known_words == 0 {
+                    let what = if is_lines { "line" } else { "review" };
+                    eprintln!("{what} {given} has no word that the model knows: the answer says nothing of it");
+                }
+            }
+            _ => {
+                blank += 1;
+                writeln!(std::io::stdout(), "blank")?;
+            }
         }
-        answered += 1;
-        let probability = probability(&trained, &review, &selected.device);
-        let label = if probability > 0.5 { "positive" } else { "negative" };
-        writeln!(std::io::stdout(), "{label} {probability:.4}  {review}")?;
         if args.json {
-            predictions.push(Prediction { label, probability, review });
+            let (probability, known_words) = judged.unzip();
+            let (line, known_words) = (is_lines.then_some(given), known_words.unwrap_or(0));
+            predictions.push(Prediction { review: given, line, label, probability, known_words, text });
         }
     }
-    if answered == 0 {
+    if given == 0 {
         return Err(Failure::input("no review was given; give them as arguments, with --file, or one a line on stdin"));
     }
-    if blank > 0 {
-        eprintln!("left out as blank: {blank}");
+    if blank == given {
+        return Err(Failure::input(format!("all reviews given are blank ({blank}); give one with words in it")));
     }
     if args.json {
         let run = trained.path.display().to_string();
@@ -86,18 +112,21 @@ pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
 }
 
 fn lines(reader: impl Read + 'static, name: String) -> impl Iterator<Item = Result<String, Failure>> {
-    (1u64..).zip(BufReader::new(reader).lines()).map(move |(number, line)| {
-        line.map_err(|e| match e.kind() {
-            std::io::ErrorKind::InvalidData => Failure::input(format!("{name}: line {number} is not UTF-8")),
-            _ => Failure::input(format!("{name}: {e}")),
-        })
+    (1u64..).zip(BufReader::new(reader).split(b'\n')).map(move |(number, line)| {
+        let mut line = line.map_err(|e| Failure::input(format!("{name}: {e}")))?;
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        text::utf8(Path::new(&format!("{name}, line {number}")), line).map_err(Failure::input)
     })
 }
 
-/// Each review goes through the model alone, so that its probability does not depend on the others, to the last bit.
-fn probability(trained: &Trained, review: &str, device: &Device) -> f64 {
+/// The probability that a review is positive, and how many words the model knows of it. Each goes through the model alone,
+/// so that its probability does not depend on the others, to the last bit.
+fn judge(trained: &Trained, review: &str, device: &Device) -> (f64, usize) {
     let sizes = &trained.config.model;
     let ids = encode(review, &trained.vocabulary, sizes.num_words, sizes.tokens);
+    let known = ids.iter().filter(|&&id| id > OUT_OF_RANGE).count();
     let logit: f32 = trained.model.logits(tensor(&ids, sizes.tokens, device), None).into_scalar();
-    1.0 / (1.0 + (-f64::from(logit)).exp())
+    (1.0 / (1.0 + (-f64::from(logit)).exp()), known)
 }

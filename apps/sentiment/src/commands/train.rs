@@ -34,8 +34,9 @@ pub struct TrainArgs {
     /// Recurrent cell [default: lstm]
     #[arg(long, value_parser = cell_parser())]
     cell: Option<CellKind>,
-    /// How many of the most frequent words the model tells apart [default: 20000]
-    #[arg(long, value_name = "N", value_parser = size())]
+    /// How many of the most frequent words the model tells apart, counting padding, the start and rare words
+    /// [default: 20000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(4..=1_000_000))]
     words: Option<u64>,
     /// Words of a review the model sees, the last ones [default: 80]
     #[arg(long, value_name = "N", value_parser = size())]
@@ -76,27 +77,16 @@ pub struct TrainArgs {
 }
 
 impl TrainArgs {
-    fn config(
-        &self,
-        source: &Source,
-        dropout: DropoutConfig,
-        optimizer: OptimizerConfig,
-    ) -> Result<RunConfig, Failure> {
+    fn config(&self, source: &Source, dropout: DropoutConfig, optimizer: OptimizerConfig) -> RunConfig {
         let default = if source.is_sample() { Preset::Sample } else { Preset::Lesson };
         let pick = |given: Option<u64>, lesson: usize, sample: usize| match (given, self.preset.unwrap_or(default)) {
             (Some(given), _) => given as usize,
             (None, Preset::Lesson) => lesson,
             (None, Preset::Sample) => sample,
         };
-        let words = pick(self.words, 20_000, 20_000);
-        if words < 4 {
-            return Err(Failure::input(format!(
-                "--words {words} is too few: ids 0 to 3 are padding, start, rare words and the first word; give 4 or more"
-            )));
-        }
-        Ok(RunConfig {
+        RunConfig {
             model: ModelConfig {
-                num_words: words,
+                num_words: pick(self.words, 20_000, 20_000),
                 tokens: pick(self.tokens, 80, 80),
                 embedding: pick(self.embedding, 128, 32),
                 cell: self.cell.unwrap_or(CellKind::Lstm),
@@ -110,7 +100,7 @@ impl TrainArgs {
             epochs: pick(self.epochs, 1, 10),
             batch: pick(self.batch, 50, 10),
             optimizer,
-        })
+        }
     }
 }
 
@@ -138,7 +128,7 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     let (dropout, optimizer) = (args.dropout.resolve(0.2)?, args.optimizer.resolve(OptimizerName::Adam)?);
     let reviews = args.data.load()?;
     let source = &reviews.source;
-    let config = args.config(source, dropout, optimizer)?;
+    let config = args.config(source, dropout, optimizer);
     let device = &selected.device;
 
     let sizes = &config.model;

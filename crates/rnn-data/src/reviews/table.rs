@@ -1,6 +1,6 @@
 //! Tables with a text and a label column, and perhaps a `split` column that says `train` or `test`.
 
-use super::{Review, Split, TABLE_HELD_OUT, hold_out};
+use super::{EMPTY, Review, Split, TABLE_HELD_OUT, hold_out};
 use crate::DataError;
 use crate::text::read;
 use std::path::Path;
@@ -50,7 +50,7 @@ pub(super) fn json_lines(path: &Path) -> Result<Split, DataError> {
     for (line, json) in (1u64..).zip(text.lines()).filter(|(_, json)| !json.trim().is_empty()) {
         let wrong = |problem: String| DataError::content(path, format!("line {line}: {problem}"));
         let object: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_str(json).map_err(|e| wrong(format!("not a JSON object: {e}")))?;
+            serde_json::from_str(json).map_err(|e| wrong(not_an_object(&e)))?;
         let value = |names: &[&'static str]| {
             let found: Vec<&str> = names.iter().copied().filter(|name| object.contains_key(*name)).collect();
             match found[..] {
@@ -71,6 +71,11 @@ pub(super) fn json_lines(path: &Path) -> Result<Split, DataError> {
     assemble(path, rows)
 }
 
+/// What `error` says, less its own line: it saw one only.
+fn not_an_object(error: &serde_json::Error) -> String {
+    format!("not a JSON object: {error}").replace(" at line 1 column ", " at column ")
+}
+
 fn ambiguous(found: &[&str]) -> String {
     format!("{} could each be the one; keep one of them", found.join(" and "))
 }
@@ -82,7 +87,7 @@ fn missing(found: &str) -> String {
 fn row(path: &Path, line: u64, text: &str, label: &str, split: Option<&str>) -> Result<Row, DataError> {
     let wrong = |problem: String| DataError::content(path, format!("line {line}: {problem}"));
     if text.trim().is_empty() {
-        return Err(wrong("the text is empty".into()));
+        return Err(wrong(EMPTY.into()));
     }
     let name = label.trim().to_lowercase();
     let positive = match name.as_str() {
@@ -180,6 +185,8 @@ mod tests {
         assert!(error("a.csv", "text,label\nx,1\ny,0\n").contains("no positive review to test on"));
         assert!(error("a.csv", "text,label,split\nx,1,dev\n").contains("the split \"dev\" is neither train nor test"));
         assert!(error("a.jsonl", "[1]\n").contains("line 1: not a JSON object"));
+        let half = error("a.jsonl", "\n{\"text\":\n");
+        assert!(half.ends_with("line 2: not a JSON object: EOF while parsing a value at column 8"), "{half}");
         assert!(error("a.jsonl", "{\"text\":\"x\"}\n").contains("line 1: the keys are text; one of"));
         assert!(error("a.tsv", "").contains("the file is empty"));
     }
