@@ -4,8 +4,8 @@ use crate::model::{Batch, ModelConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use rnn_core::Key;
 use rnn_data::{Places, Source, text};
-use rnn_harness::Failure;
 use rnn_harness::training::Batches;
+use rnn_harness::{Failure, say};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ impl Prepare {
             )));
         }
         if all > kept {
-            eprintln!("{}", left_out(all - kept));
+            say!("{}", left_out(all - kept));
         }
         Ok(text::lesson(text))
     }
@@ -65,7 +65,7 @@ impl Prepare {
         }
         let (kept, others): (String, String) = prime.chars().partition(char::is_ascii);
         if !others.is_empty() {
-            eprintln!("--prime: {}", left_out(others.chars().count()));
+            say!("--prime: {}", left_out(others.chars().count()));
         }
         kept.to_ascii_lowercase()
     }
@@ -86,9 +86,9 @@ impl DataArgs {
         let places = Places::from_env(self.data.clone());
         let corpus = text::load(&self.corpus, &places).map_err(Failure::input)?;
         if let Some(note) = &corpus.source.note {
-            eprintln!("no {}: {note}", self.corpus);
+            say!("no {}: {note}", self.corpus);
         }
-        eprintln!("text: {}", corpus.source);
+        say!("text: {}", corpus.source);
         Ok((corpus.source, self.prepare.text(&corpus.text)?))
     }
 }

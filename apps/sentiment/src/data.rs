@@ -6,8 +6,8 @@ use rnn_core::Key;
 use rnn_data::reviews::{Review, Reviews};
 use rnn_data::words::{Vocabulary, pad_front};
 use rnn_data::{Places, Source, reviews};
-use rnn_harness::Failure;
 use rnn_harness::training::Batches;
+use rnn_harness::{Failure, say};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -26,10 +26,10 @@ impl DataArgs {
         let reviews = reviews::load(&Places::from_env(self.data.clone())).map_err(Failure::input)?;
         let Source { note, .. } = &reviews.source;
         if let Some(note) = note {
-            eprintln!("no IMDb: {note}");
+            say!("no IMDb: {note}");
         }
         let (train, test) = (reviews.train.len(), reviews.test.len());
-        eprintln!("reviews: {}, {train} to train and {test} to test", reviews.source);
+        say!("reviews: {}, {train} to train and {test} to test", reviews.source);
         Ok(reviews)
     }
 }
@@ -53,11 +53,28 @@ pub struct Encoded {
     tokens: usize,
 }
 
+/// Ids that all reviews together may have: 2 GB.
+const MOST_IDS: usize = 1 << 29;
+
 impl Encoded {
     /// All of `reviews`.
-    pub fn new(reviews: &[Review], vocabulary: &Vocabulary, num_words: usize, tokens: usize) -> Self {
-        let ids = reviews.iter().flat_map(|review| encode(&review.text, vocabulary, num_words, tokens)).collect();
-        Self { ids, labels: reviews.iter().map(|review| review.positive).collect(), tokens }
+    ///
+    /// # Errors
+    /// More ids than memory could hold.
+    pub fn new(reviews: &[Review], vocabulary: &Vocabulary, num_words: usize, tokens: usize) -> Result<Self, Failure> {
+        let all = reviews.len().saturating_mul(tokens);
+        if all > MOST_IDS {
+            return Err(Failure::input(format!(
+                "--tokens {tokens} of each of {} reviews are {all}, more than the {MOST_IDS} that are possible here; train \
+                 with fewer",
+                reviews.len()
+            )));
+        }
+        let mut ids = Vec::with_capacity(all);
+        for review in reviews {
+            ids.extend(encode(&review.text, vocabulary, num_words, tokens));
+        }
+        Ok(Self { ids, labels: reviews.iter().map(|review| review.positive).collect(), tokens })
     }
 
     /// In batches; `shuffle` and `dropout` are the keys of the order and of the masks.

@@ -209,7 +209,8 @@ mod tests {
         let config = config(8, CellKind::Gru, 1, Direction::Forward);
         let model = config.init(Key::new(3), &device).expect("a model");
         // Ids of 8 and more have no row: only the look-up says it so.
-        let batches = Encoded::new(&reviews, &vocabulary, 20, TOKENS).batches(8, None, Key::new(0), &device);
+        let batches =
+            Encoded::new(&reviews, &vocabulary, 20, TOKENS).expect("few").batches(8, None, Key::new(0), &device);
         let looked_up = |tokens| {
             let test = std::panic::AssertUnwindSafe(|| model.test(&batches, tokens));
             let panic = std::panic::catch_unwind(test).expect_err("an id without a row");
@@ -232,7 +233,7 @@ mod tests {
             let mut model = config.init(Key::new(3), &device).expect("a model");
             // Keras' words lie within ±0.05: too close for the answers to differ.
             model.embedding.weight = Param::from_tensor(model.embedding.weight.val() * 50.0);
-            let encoded = Encoded::new(&reviews, &vocabulary, config.num_words, TOKENS);
+            let encoded = Encoded::new(&reviews, &vocabulary, config.num_words, TOKENS).expect("few");
             let batches = encoded.batches(8, None, Key::new(0), &device);
             let by_look_up = model.test(&batches, TOKENS).expect("tested");
             let plain = evaluate(&model, &batches, "reviews").expect("tested");

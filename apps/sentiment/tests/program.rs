@@ -72,9 +72,8 @@ fn every_review_has_its_answer() {
     let lines: Vec<&str> = ran.stdout.lines().collect();
     assert!(lines[0].ends_with("  a good film") && lines[2].ends_with(unknown), "{ran:?}");
     assert_eq!([lines[1], lines[3], lines[4].get(..1).expect("JSON")], ["blank", "blank", "{"]);
-    assert_eq!(field(&ran, "review"), [1, 2, 3, 4]);
-    assert_eq!(field(&ran, "line"), vec![Value::Null; 4]);
-    assert_eq!(field(&ran, "text"), ["a good\nfilm", "", unknown, " \n"]);
+    assert_eq!(field(&ran, "number"), [1, 2, 3, 4]);
+    assert_eq!(field(&ran, "review"), ["a good\nfilm", "", unknown, " \n"]);
     assert_eq!(field(&ran, "known_words"), [3, 0, 0, 0]);
     for name in ["label", "probability"] {
         assert_eq!(field(&ran, name).iter().map(Value::is_null).collect::<Vec<_>>(), [false, true, false, true]);
@@ -84,8 +83,8 @@ fn every_review_has_its_answer() {
 
     program.write("reviews.txt", format!("\u{feff}good film\r\n\r\n{unknown}\r\n"));
     let file = program.run(&["predict", "--json", "--file", "reviews.txt"]).ok();
-    assert_eq!(field(&file, "line"), [1, 2, 3]);
-    assert_eq!(field(&file, "text"), ["good film", "", unknown]);
+    assert_eq!(field(&file, "number"), [1, 2, 3]);
+    assert_eq!(field(&file, "review"), ["good film", "", unknown]);
     assert!(file.stderr.contains("line 3 has no word that the model knows"), "{file:?}");
 
     program.write("latin1.txt", b"good\ncaf\xe9\n");

@@ -42,7 +42,7 @@ pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
     let reviews = args.data.load()?;
     println!("{} on {}: {} reviews", trained.config.model.cell, reviews.source, reviews.test.len());
     let model = &trained.config.model;
-    let encoded = Encoded::new(&reviews.test, &trained.vocabulary, model.num_words, model.tokens);
+    let encoded = Encoded::new(&reviews.test, &trained.vocabulary, model.num_words, model.tokens)?;
     let batches = encoded.batches(TEST_BATCH, None, Key::new(0), &selected.device);
     let tested = trained.model.test(&batches, model.tokens)?;
     println!("{}", verdict(&reviews.source, &tested, reviews.test.len()));

@@ -7,7 +7,7 @@ use rnn_data::text;
 use rnn_data::words::OUT_OF_RANGE;
 use rnn_harness::device::DeviceArgs;
 use rnn_harness::options::RunArgs;
-use rnn_harness::{Failure, json_line};
+use rnn_harness::{Failure, json_line, say};
 use serde::Serialize;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -31,18 +31,15 @@ pub struct PredictArgs {
 
 #[derive(Debug, Serialize)]
 struct Prediction {
-    /// Its number in the input, counted from 1; of lines, blank ones too.
-    review: u64,
-    /// The same, where the input is lines.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<u64>,
+    /// Which review or line of the input it is, counted from 1, blank ones too.
+    number: u64,
     /// None of a blank review.
     label: Option<&'static str>,
     /// Of being positive.
     probability: Option<f64>,
     /// Of the words that the model sees, those that it can tell apart: if there are none, the answer says nothing.
     known_words: usize,
-    text: String,
+    review: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -84,7 +81,7 @@ pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
                 writeln!(std::io::stdout(), "{label} {probability:.4}  {shown}")?;
                 if known_words == 0 {
                     let what = if is_lines { "line" } else { "review" };
-                    eprintln!("{what} {given} has no word that the model knows: the answer says nothing of it");
+                    say!("{what} {given} has no word that the model knows: the answer says nothing of it");
                 }
             }
             _ => {
@@ -94,8 +91,8 @@ pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
         }
         if args.json {
             let (probability, known_words) = judged.unzip();
-            let (line, known_words) = (is_lines.then_some(given), known_words.unwrap_or(0));
-            predictions.push(Prediction { review: given, line, label, probability, known_words, text });
+            let known_words = known_words.unwrap_or(0);
+            predictions.push(Prediction { number: given, label, probability, known_words, review: text });
         }
     }
     if given == 0 {

@@ -141,8 +141,8 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     let vocabulary = Vocabulary::build(reviews.train.iter().map(|review| review.text.as_str()));
     let ModelConfig { num_words, tokens, cell, .. } = config.model;
     let encode = |reviews: &[_]| Encoded::new(reviews, &vocabulary, num_words, tokens);
-    let batches = encode(&reviews.train).batches(config.batch, Some(order), dropout, device);
-    let test = encode(&reviews.test).batches(TEST_BATCH, None, dropout, device);
+    let batches = encode(&reviews.train)?.batches(config.batch, Some(order), dropout, device);
+    let test = encode(&reviews.test)?.batches(TEST_BATCH, None, dropout, device);
 
     let run = RunDir::create(PROGRAM, args.name.as_deref())?;
     begin(&run, &config, &vocabulary)?;
