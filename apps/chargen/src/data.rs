@@ -72,7 +72,8 @@ impl Prepare {
 }
 
 fn left_out(characters: usize) -> String {
-    format!("{characters} characters that are not ASCII are left out, as in the lesson")
+    let (s, are) = if characters == 1 { ("", "is") } else { ("s", "are") };
+    format!("{characters} character{s} that {are} not ASCII {are} left out, as in the lesson")
 }
 
 impl DataArgs {

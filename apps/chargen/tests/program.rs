@@ -1,6 +1,7 @@
 //! The program as a person runs it.
 
 use rnn_harness::testing::Program;
+use std::ffi::OsStr;
 
 fn chargen() -> Program {
     Program::new(env!("CARGO_BIN_EXE_chargen"))
@@ -68,6 +69,9 @@ fn wrong_input_is_told() {
     let program = chargen();
     program.run(&["generate"]).told("no trained model under runs/chargen");
     program.run(&["--data", "nowhere"]).told("nowhere: there is no such file or folder");
+    program.write("file", "");
+    let in_a_file = [("RNN_RUNS", OsStr::new("file"))];
+    program.run_with(&["--data", "nowhere"], "", &in_a_file).told("set RNN_RUNS to a folder that can be written");
     program.write("short.txt", "too short");
     program.run(&["--data", "short.txt"]).told("the text has 9 characters, too few for --window 10");
     program.run(&["--data", "sample", "--hidden", "1000000"]).told("more than the 268435456 that are possible here");

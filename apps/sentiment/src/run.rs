@@ -51,8 +51,7 @@ impl Trained {
         let model = config.model.init(Key::new(0), device).map_err(Failure::input)?;
         let model = run.load_model(model)?;
         let path: &Path = run.path();
-        let interrupted = if run.is_finished() { "" } else { "; the training was interrupted, or is going on" };
-        say!("model: {}, trained on {}{interrupted}", path.display(), config.corpus);
+        say!("model: {}, trained on {}{}", path.display(), config.corpus, run.unfinished());
         Ok(Trained { path: path.to_path_buf(), config, vocabulary, model })
     }
 }

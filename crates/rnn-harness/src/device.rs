@@ -51,8 +51,10 @@ impl DeviceArgs {
         let available = std::thread::available_parallelism().map_or(1, |n| n.get());
         let (threads, given) = match (self.threads, std::env::var("RAYON_NUM_THREADS")) {
             (Some(threads), _) => (threads, format!("--threads {threads}")),
-            (None, Ok(text)) if text != "0" => (text.parse().unwrap_or(0), format!("RAYON_NUM_THREADS={text}")),
-            _ => (available, "the number of threads".to_string()),
+            (None, Ok(text)) if !text.is_empty() && text != "0" => {
+                (text.parse().unwrap_or(0), format!("RAYON_NUM_THREADS={text}"))
+            }
+            _ => (available.min(MOST_THREADS), String::new()),
         };
         if !(1..=MOST_THREADS).contains(&threads) {
             return Err(Failure::input(format!(

@@ -42,7 +42,7 @@ struct Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        if self.new && !self.path.join(MODEL).exists() {
+        if self.new && matches!(self.path.join(MODEL).try_exists(), Ok(false)) {
             let _ = std::fs::remove_dir_all(&self.path); // what cannot be deleted does no harm
         }
     }
@@ -92,7 +92,10 @@ impl RunDir {
         // A folder as far up as there is one, which goes at once: who gives something wrong besides is left nothing.
         let above = runs.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
         let trial = above.join(format!(".{}", std::process::id()));
-        std::fs::create_dir(&trial).and_then(|()| std::fs::remove_dir(&trial)).map_err(|e| cannot_make(&runs, &e))
+        match std::fs::create_dir(&trial).and_then(|()| std::fs::remove_dir(&trial)) {
+            Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(cannot_make(&runs, &e)),
+            _ => Ok(()), // what is there already was made there
+        }
     }
 
     /// Opens the run at `path`, or without one the newest complete run of `program`.
@@ -136,9 +139,9 @@ impl RunDir {
         &self.0.path
     }
 
-    /// Whether its training came to its end: then it holds what [`write_metrics`](Self::write_metrics) wrote.
-    pub fn is_finished(&self) -> bool {
-        self.path().join(METRICS).exists()
+    /// What to say of a run that lacks what [`write_metrics`](Self::write_metrics) writes; else nothing.
+    pub fn unfinished(&self) -> &'static str {
+        if self.path().join(METRICS).exists() { "" } else { "; its training did not come to its end, or is going on" }
     }
 
     /// Writes the figures of a training that came to its end.
@@ -298,9 +301,9 @@ const LONGEST_NAME: usize = 200;
 /// The folder of the run `name`.
 fn named(runs: &Path, name: &str) -> Result<PathBuf, Failure> {
     let is_plain = !name.contains(|c: char| c.is_control() || c == '/' || c == '\\');
-    if name.is_empty() || name.len() > LONGEST_NAME || name.starts_with('.') || !is_plain {
+    if name.is_empty() || name.len() > LONGEST_NAME || name.starts_with(['.', '-']) || !is_plain {
         return Err(Failure::input(format!(
-            "--name {name:?} is not a plain folder name of at most {LONGEST_NAME} bytes; use letters, digits, '-' and '_'"
+            "--name {name:?} is not a plain folder name of at most {LONGEST_NAME} bytes; begin with a letter and use letters, digits, '-' and '_'"
         )));
     }
     Ok(runs.join(name))

@@ -5,7 +5,7 @@ use crate::data::{operand_limit, written};
 use rnn_core::Key;
 use rnn_harness::device::DeviceArgs;
 use rnn_harness::options::RunArgs;
-use rnn_harness::{Failure, json_line};
+use rnn_harness::{Failure, json_line, say};
 use serde::Serialize;
 
 /// Adds two numbers with a trained model and shows the bits.
@@ -49,6 +49,7 @@ pub fn ask(args: &AskArgs) -> Result<(), Failure> {
     let selected = args.device.select()?;
     let model = config.model.init(Key::new(0), &selected.device).map_err(Failure::input)?;
     let model = run.load_model(model)?;
+    say!("model: {}{}", run.path().display(), run.unfinished());
     let answer = model.add(&[(args.a, args.b)], bits, &selected.device)[0];
     let right = answer == args.a + args.b;
     println!("  {}   {}", written(args.a, bits), args.a);

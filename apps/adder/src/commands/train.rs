@@ -91,6 +91,7 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
         optimizer: args.optimizer.resolve(OptimizerName::Adam)?,
     };
     check_size(&config.model.layer(), 0, (args.batch as usize).max(CHECK_BLOCK), args.bits as usize)?;
+    listen()?;
     let run = RunDir::create("adder", args.name.as_deref())?;
     run.write_json("config.json", &config)?;
 
@@ -100,7 +101,6 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     let mut model = config.model.init(weights, &device).map_err(Failure::input)?;
     let mut optimizer = config.optimizer.init();
     let mut progress = Progress::new("additions", 1, args.steps);
-    listen()?;
     let start = Instant::now();
     let (mut train_loss, mut wrong, mut step) = (f64::NAN, pairs.len(), 0);
     while step < args.steps && wrong > 0 && !stopped() {
@@ -122,6 +122,9 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     progress.end();
     let train_seconds = start.elapsed().as_secs_f64();
 
+    if step == 0 {
+        return Err(Failure::Interrupted("before the first step; no model was saved".into()));
+    }
     run.save_model(&model.valid())?;
     if step < args.steps && wrong > 0 {
         return Err(Failure::Interrupted(format!("the model as it was after step {step} of {} is kept", args.steps)));

@@ -24,7 +24,7 @@ pub struct GenerateArgs {
     #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     length: u64,
     /// 0 takes the most probable character each time; 1 draws as the model says; more is wilder
-    #[arg(long, default_value_t = 0.0, value_name = "T", allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 0.0, value_name = "T")]
     temperature: f64,
     /// Read each character once and carry the state on, instead of reading the last window anew for each: faster, and
     /// the model may remember more than it was trained to

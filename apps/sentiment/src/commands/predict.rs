@@ -62,12 +62,12 @@ pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
             Box::new(lines(opened, name))
         }
     };
+    let selected = args.device.select()?;
+    let trained = Trained::load(&args.run, &selected.device)?;
     if args.json {
         let all: Vec<String> = reviews.collect::<Result<_, _>>()?;
         reviews = Box::new(all.into_iter().map(Ok));
     }
-    let selected = args.device.select()?;
-    let trained = Trained::load(&args.run, &selected.device)?;
     let mut predictions = Vec::new();
     let (mut given, mut blank) = (0, 0);
     for text in reviews {

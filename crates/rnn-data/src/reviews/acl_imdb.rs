@@ -21,7 +21,8 @@ struct ReviewFile {
 
 type Parts = [Vec<ReviewFile>; 4];
 
-/// Reads the archive without unpacking it to disk; `unsup` and the other files are skipped.
+/// Reads the archive without unpacking it to disk, to the checksum at its very end, behind which there may be nothing;
+/// `unsup` and the other files are skipped.
 pub(super) fn archive(path: &Path) -> Result<Split, DataError> {
     let broken =
         |e: std::io::Error| DataError::content(path, format!("the archive is truncated or damaged ({e}); get it anew"));
