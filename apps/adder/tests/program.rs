@@ -84,3 +84,20 @@ fn training_that_diverges_is_told() {
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.stderr.contains("training has diverged; try a smaller --learning-rate"), "{ran:?}");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_signal_keeps_the_model() {
+    let adder = adder();
+    for signal in ["INT", "TERM"] {
+        // One unit does not learn it.
+        let ran = adder.run_signalled(&["--hidden", "1", "--steps", "10000000", "--name", signal], "epoch", signal);
+        assert_eq!(ran.code, Some(130), "{ran:?}");
+        assert!(
+            ran.stderr.lines().last().is_some_and(|line| line.starts_with("interrupted: the model as it was")),
+            "{ran:?}"
+        );
+        let asked = adder.run(&["ask", "1", "2", "--run", &format!("runs/adder/{signal}")]).ok();
+        assert!(asked.stderr.contains("its training did not come to its end"), "{asked:?}");
+    }
+}

@@ -87,3 +87,16 @@ fn wrong_input_is_told() {
     program.run(&["generate", "--length", "0"]).told("0 is not in 1..=1000000000");
     program.run(&["generate", "--temperature", "-1"]).told("--temperature -1 is not possible");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_signal_keeps_the_last_whole_epoch_or_leaves_nothing() {
+    let program = chargen();
+    for (name, when, kept) in [("none", "epoch 1/1000", false), ("some", "epoch 2/1000", true)] {
+        let args = ["--data", "sample", "--epochs", "1000", "--hidden", "128", "--name", name];
+        let ran = program.run_signalled(&args, when, "TERM");
+        assert_eq!(ran.code, Some(130), "{ran:?}");
+        let run = program.folder().join("runs/chargen").join(name);
+        assert_eq!((run.exists(), run.join("model.bpk").exists()), (kept, kept), "{ran:?}");
+    }
+}

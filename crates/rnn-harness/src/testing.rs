@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// A program and the folder it runs in.
@@ -51,7 +51,34 @@ impl Program {
 
     /// Runs it with something on stdin and additional environment variables.
     pub fn run_with(&self, args: &[&str], stdin: &str, environment: &[(&str, &OsStr)]) -> Ran {
-        let mut child = Command::new(self.binary)
+        let mut child = self.command(args).envs(environment.iter().copied()).spawn().expect("the program starts");
+        let mut pipe = child.stdin.take().expect("piped");
+        // A program that ends without reading closes the pipe.
+        let _ = pipe.write_all(stdin.as_bytes());
+        drop(pipe);
+        Ran::from(child.wait_with_output().expect("the program ends"))
+    }
+
+    /// Runs it and sends it the signal `TERM` or `INT` when it says a line on stderr that begins with `when`.
+    #[cfg(unix)]
+    pub fn run_signalled(&self, args: &[&str], when: &str, signal: &str) -> Ran {
+        use std::io::{BufRead, BufReader};
+        let mut child = self.command(args).spawn().expect("the program starts");
+        let mut stderr = BufReader::new(child.stderr.take().expect("piped")).lines().map(|line| line.expect("UTF-8"));
+        let mut said: Vec<String> = Vec::new();
+        while !said.last().is_some_and(|line| line.starts_with(when)) {
+            said.push(stderr.next().unwrap_or_else(|| panic!("it ended without {when:?}: {said:#?}")));
+        }
+        let kill = format!("kill -{signal} {}", child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().expect("a shell").success());
+        said.extend(stderr);
+        let ran = Ran::from(child.wait_with_output().expect("the program ends"));
+        Ran { stderr: said.join("\n"), ..ran }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(self.binary);
+        command
             .args(args)
             .current_dir(self.folder())
             .env_remove("RNN_DATASETS")
@@ -60,19 +87,17 @@ impl Program {
             .env("HOME", self.folder())
             .env("XDG_CACHE_HOME", self.folder().join("cache"))
             .env("HTTPS_PROXY", "http://127.0.0.1:9") // nobody listens there
-            .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let mut pipe = child.stdin.take().expect("piped");
-        // A program that ends without reading closes the pipe.
-        let _ = pipe.write_all(stdin.as_bytes());
-        drop(pipe);
-        let output = child.wait_with_output().expect("the program ends");
+            .stderr(Stdio::piped());
+        command
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-        Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 }
 
