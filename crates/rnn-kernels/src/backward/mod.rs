@@ -19,6 +19,7 @@ use crate::pool::{Buffer, take};
 use crate::simd::{Op, Simd, run};
 use crate::threads::{Shared, each};
 use crate::tile::{MAX_ROWS, WIDTH};
+use kept::masks_as_loaded;
 use std::marker::PhantomData;
 use std::ops::Range;
 use weights::{Sums, copy_elements, packs, unpack};
@@ -226,7 +227,7 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
                     self.step::<S>(&mut scratch, s, steps.clone());
                 }
                 self.weight_sums::<S>(&mut scratch, steps.clone(), &mut rows, number + 1 == time.div_ceil(chunk));
-                match (self.d_input.is_null(), self.scaled) {
+                match (self.d_input.is_null(), self.scaled && masks_as_loaded::<S>()) {
                     (true, _) => {}
                     (false, true) => self.kept_gradient::<S>(&mut scratch, steps),
                     (false, false) => self.input_gradient::<S>(&mut scratch, steps),
