@@ -11,8 +11,9 @@ const ALIGNMENT: usize = 64;
 /// Buffers kept for later; the smallest goes when there are more.
 const KEPT: usize = 256;
 
+/// Whether all buffers are fresh and of exact size, for tests under a sanitizer.
 #[allow(unexpected_cfgs, reason = "given by hand, for tests")]
-const EXACT: bool = cfg!(exact_buffers) || cfg!(miri);
+pub(crate) const EXACT: bool = cfg!(exact_buffers) || cfg!(miri);
 
 static FREE: Mutex<Vec<Block>> = Mutex::new(Vec::new());
 

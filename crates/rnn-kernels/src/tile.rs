@@ -153,14 +153,22 @@ unsafe fn fixed<S: Simd, const M: usize, const N: usize, const SETS: usize>(tile
         }
         for block in 0..if kept.is_some() { 0 } else { tile.blocks } {
             let mut k = block.wrapping_mul(tile.a_block);
-            for _ in 0..tile.len / SETS {
+            let mut len = tile.len;
+            if SETS == 1 {
+                let at = rows.map(|row| row.wrapping_add(k));
+                let done = S::multiply_columns::<M, N>(&mut c[0], &at, a_step, b, b_step, len);
+                k = k.wrapping_add(done * a_step);
+                b = b.wrapping_add(done * b_step);
+                len -= done;
+            }
+            for _ in 0..len / SETS {
                 for c in &mut c {
                     multiply_add::<S, M, N>(c, &rows, k, b);
                     k += a_step;
                     b = b.wrapping_add(b_step);
                 }
             }
-            for _ in 0..tile.len % SETS {
+            for _ in 0..len % SETS {
                 multiply_add::<S, M, N>(&mut c[0], &rows, k, b);
                 k += a_step;
                 b = b.wrapping_add(b_step);

@@ -3,6 +3,8 @@
 //! A kernel is written once as an [`Op`], generic over [`Simd`], with every function below it `#[inline(always)]`.
 //! [`run`] calls it through a function that is compiled for the chosen level, so the whole kernel is.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2_tile;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -84,6 +86,20 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// Asks for the line of the cache at `p`, which need not be there; where the level has no such instruction, nothing.
     #[inline(always)]
     unsafe fn prefetch(_: *const Self::T) {}
+
+    /// Adds the products of the first columns of a tile's left factor, which has `len` and begins at `rows`, with the rows of
+    /// its right factor: as many as the level has something better for than a loop over them. Gives their number.
+    #[inline(always)]
+    unsafe fn multiply_columns<const M: usize, const N: usize>(
+        _c: &mut [[Self::V; N]; M],
+        _rows: &[*const Self::T; M],
+        _a_step: usize,
+        _b: *const Self::T,
+        _b_step: usize,
+        _len: usize,
+    ) -> usize {
+        0
+    }
 
     /// `v·2ⁿ` for the n of [`split`](Self::split) and a positive v.
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! AVX2 with FMA, and AVX-512F.
 
-use super::{Op, Simd};
+use super::{Op, Simd, avx2_tile};
 use crate::float::Float;
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
@@ -276,6 +276,18 @@ impl Simd for Avx2<f32> {
         // SAFETY: the level is there.
         unsafe { run_avx2(op) }
     }
+    #[inline(always)]
+    unsafe fn multiply_columns<const M: usize, const N: usize>(
+        c: &mut [[Self::V; N]; M],
+        rows: &[*const Self::T; M],
+        a_step: usize,
+        b: *const Self::T,
+        b_step: usize,
+        len: usize,
+    ) -> usize {
+        // SAFETY: as for the caller.
+        unsafe { avx2_tile::multiply_f32(c, rows, a_step, b, b_step, len) }
+    }
     arithmetic!(
         f32,
         _mm256_set1_ps,
@@ -329,6 +341,18 @@ impl Simd for Avx2<f64> {
     unsafe fn call<O: Op<Self::T>>(op: O) -> O::Output {
         // SAFETY: the level is there.
         unsafe { run_avx2(op) }
+    }
+    #[inline(always)]
+    unsafe fn multiply_columns<const M: usize, const N: usize>(
+        c: &mut [[Self::V; N]; M],
+        rows: &[*const Self::T; M],
+        a_step: usize,
+        b: *const Self::T,
+        b_step: usize,
+        len: usize,
+    ) -> usize {
+        // SAFETY: as for the caller.
+        unsafe { avx2_tile::multiply_f64(c, rows, a_step, b, b_step, len) }
     }
     arithmetic!(
         f64,

@@ -18,47 +18,51 @@ impl Op<f64> for AllTiles {
     type Output = ();
     #[inline(always)]
     unsafe fn run<S: Simd<T = f64>>(self) {
-        let (blocks, len, a_block, a_step) = (3, 5, 11, 2);
         let mut random = fastrand::Rng::with_seed(1);
         for (width, rows) in
             (1..=WIDTH).flat_map(|width| (1..=max_rows(S::REGISTERS, width)).map(move |rows| (width, rows)))
         {
-            let row = width * S::LANES;
+            let (blocks, len, a_block, row) = (3, 9, 100, width * S::LANES);
             let mut numbers = |n: usize| -> Vec<f64> { (0..n).map(|_| random.f64() - 0.5).collect() };
-            let (a, b, c0) = (numbers(rows * 40), numbers(blocks * len * row), numbers(rows * row));
+            let (a, b, c0) = (numbers(rows * 400), numbers(blocks * len * (row + 3)), numbers(rows * row));
             let mut c = vec![f64::NAN; rows * row];
-            let a_rows: Vec<*const f64> = (0..rows).map(|m| a[m * 40..].as_ptr()).collect();
-            let tile = Tile {
-                rows,
-                width,
-                a: a.as_ptr(),
-                a_row: 40,
-                a_rows: if rows % 2 == 0 { std::ptr::null() } else { a_rows.as_ptr() },
-                a_step,
-                blocks,
-                len,
-                a_block,
-                b: b.as_ptr(),
-                b_step: row,
-                c0: c0.as_ptr(),
-                c0_step: row,
-                c: c.as_mut_ptr(),
-                c_step: row,
-            };
-            // SAFETY: the vectors have the sizes that the tile says.
-            unsafe { multiply::<S>(&tile) };
-            for (m, n) in (0..rows).flat_map(|m| (0..row).map(move |n| (m, n))) {
-                let product = |k: usize| a[m * 40 + (k / len) * a_block + (k % len) * a_step] * b[k * row + n];
-                let expected = c0[m * row + n] + (0..blocks * len).map(product).sum::<f64>();
-                assert!((c[m * row + n] - expected).abs() < 1e-14, "{rows} rows of {width}");
-            }
-            for kept in [&[][..], &[2], &[0, 1, 4], &[0, 1, 2, 3, 5, 6, 9, 10, 11, 13]] {
-                // SAFETY: as above.
-                unsafe { multiply_kept::<S>(&Tile { a_step: 1, ..tile }, kept) };
-                for (m, n) in (0..rows).flat_map(|m| (0..row).map(move |n| (m, n))) {
-                    let product = |&k: &u32| a[m * 40 + k as usize] * b[k as usize * row + n];
-                    let expected = c0[m * row + n] + kept.iter().map(product).sum::<f64>();
-                    assert!((c[m * row + n] - expected).abs() < 1e-14, "{kept:?} of {rows} rows of {width}");
+            // Rows that lie anywhere or side by side, columns that lie anywhere or side by side, b with and without gaps.
+            for (a_row, a_step, b_step) in [(400, 2, row), (400, 1, row), (400, 1, row + 3), (1, rows, row + 3)] {
+                let a_rows: Vec<*const f64> = (0..rows).map(|m| a[m * a_row..].as_ptr()).collect();
+                let tile = Tile {
+                    rows,
+                    width,
+                    a: a.as_ptr(),
+                    a_row,
+                    a_rows: if rows % 2 == 0 { std::ptr::null() } else { a_rows.as_ptr() },
+                    a_step,
+                    blocks,
+                    len,
+                    a_block,
+                    b: b.as_ptr(),
+                    b_step,
+                    c0: c0.as_ptr(),
+                    c0_step: row,
+                    c: c.as_mut_ptr(),
+                    c_step: row,
+                };
+                let mut check = |run: &dyn Fn(), columns: &[(usize, usize)]| {
+                    run();
+                    for (m, n) in (0..rows).flat_map(|m| (0..row).map(move |n| (m, n))) {
+                        let products = columns.iter().map(|&(k, l)| a[m * a_row + k] * b[l * b_step + n]);
+                        let expected = c0[m * row + n] + products.sum::<f64>();
+                        let got = c[m * row + n];
+                        assert!((got - expected).abs() < 1e-14, "{rows} rows of {width}, {columns:?}");
+                    }
+                    c.fill(f64::NAN);
+                };
+                let all: Vec<_> = (0..blocks * len).map(|l| (l / len * a_block + l % len * a_step, l)).collect();
+                // SAFETY: the vectors have the sizes that the tile says.
+                check(&|| unsafe { multiply::<S>(&tile) }, &all);
+                for kept in [&[][..], &[2], &[0, 1, 4], &[0, 1, 2, 3, 5, 6, 9, 10, 11, 13]] {
+                    let columns: Vec<_> = kept.iter().map(|&k| (k as usize, k as usize)).collect();
+                    // SAFETY: as above.
+                    check(&|| unsafe { multiply_kept::<S>(&Tile { a_step: 1, ..tile }, kept) }, &columns);
                 }
             }
         }
