@@ -167,8 +167,8 @@ pub struct Sequence<'a, T> {
     /// The output at the others.
     pub masked_output: MaskedOutput,
     /// What each row's input is multiplied by at every step, `[batch, d_input]`: none, one, or one for each gate. Where it is
-    /// 0 the input, and in its gradient the weight, may be left out, so that NaN there need not come through.
-    /// For dense input only.
+    /// 0 the input may be left out, and in its gradient the weight or the whole product, so that NaN in these or in the
+    /// gradient of the sums need not come through. For dense input only.
     pub input_masks: &'a [&'a [T]],
     /// What h is multiplied by in the recurrent product, `[batch, d_hidden]`: none, one, or one for each gate.
     pub recurrent_masks: &'a [&'a [T]],

@@ -9,7 +9,8 @@ use crate::tile::{Cut, Factors, Tile, WIDTH, max_masked_rows, multiply_masked};
 use std::ops::Range;
 
 /// Whether weights are masked as they are loaded, for all gates in one go. Where registers are few the masks have no place in
-/// them, and each gate's product is masked when it is done; not for f64, so that all machines test both ways.
+/// them, and each gate's product is masked when it is done; but not for f64, where speed matters less, so that all machines
+/// test both ways.
 pub(super) const fn masks_as_loaded<S: Simd>() -> bool {
     S::REGISTERS >= 32 || size_of::<S::T>() == size_of::<f64>()
 }

@@ -90,7 +90,7 @@ macro_rules! columns {
             len: usize,
         ) -> usize {
             let fours = len / 4;
-            // A sanitizer would not see what is read here.
+            // A sanitizer does not see what is read here; it sees the loop that does the same.
             if M != 3 || fours == 0 || EXACT {
                 return 0;
             }

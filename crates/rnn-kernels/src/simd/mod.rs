@@ -1,7 +1,8 @@
 //! Vectors of one element type, and the choice of instruction set at run time.
 //!
 //! A kernel is written once as an [`Op`], generic over [`Simd`], with every function below it `#[inline(always)]`.
-//! [`run`] calls it through a function that is compiled for the chosen level, so the whole kernel is.
+//! [`run`] calls it through a function that is compiled for the chosen level, so the whole kernel is. Only what is written in
+//! assembly for one level brings its own features.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2_tile;
@@ -177,7 +178,7 @@ impl Level {
 pub trait Op<T: Float> {
     /// What it gives.
     type Output;
-    /// Runs it. Implementations are `#[inline(always)]`, as is all that they call with vectors in it.
+    /// Runs it. Implementations are `#[inline(always)]`, as is all that they call with vectors by value.
     ///
     /// # Safety
     /// The machine must have the instruction set of `S`.

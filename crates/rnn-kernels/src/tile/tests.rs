@@ -14,21 +14,22 @@ fn cuts_cover_all_rows() {
 
 struct AllTiles;
 
-impl Op<f64> for AllTiles {
+impl<T: Float> Op<T> for AllTiles {
     type Output = ();
     #[inline(always)]
-    unsafe fn run<S: Simd<T = f64>>(self) {
+    unsafe fn run<S: Simd<T = T>>(self) {
+        let epsilon = if size_of::<T>() == size_of::<f32>() { f32::EPSILON.into() } else { f64::EPSILON };
         let mut random = fastrand::Rng::with_seed(1);
-        for (width, rows) in
-            (1..=WIDTH).flat_map(|width| (1..=max_rows(S::REGISTERS, width)).map(move |rows| (width, rows)))
-        {
-            let (blocks, len, a_block, row) = (3, 9, 100, width * S::LANES);
-            let mut numbers = |n: usize| -> Vec<f64> { (0..n).map(|_| random.f64() - 0.5).collect() };
-            let (a, b, c0) = (numbers(rows * 400), numbers(blocks * len * (row + 3)), numbers(rows * row));
-            let mut c = vec![f64::NAN; rows * row];
+        let sizes = (1..=WIDTH).flat_map(|width| (1..=max_rows(S::REGISTERS, width)).map(move |rows| (width, rows)));
+        for ((width, rows), len) in sizes.flat_map(|size| [0, 3, 4, 9, 14].map(|len| (size, len))) {
+            let (blocks, a_block, row) = (3, 100, width * S::LANES);
+            let mut numbers = |n: usize| -> Vec<T> { (0..n).map(|_| T::of(random.f64() - 0.5)).collect() };
+            let (a, b, c0) = (numbers(rows * 400), numbers((blocks * len).max(14) * (row + 3)), numbers(rows * row));
+            let mut c = vec![T::of(f64::NAN); rows * row];
             // Rows that lie anywhere or side by side, columns that lie anywhere or side by side, b with and without gaps.
-            for (a_row, a_step, b_step) in [(400, 2, row), (400, 1, row), (400, 1, row + 3), (1, rows, row + 3)] {
-                let a_rows: Vec<*const f64> = (0..rows).map(|m| a[m * a_row..].as_ptr()).collect();
+            let layouts = [(400, 2, row), (400, 1, row), (400, 1, row + 3), (1, rows, row + 3), (400, rows, row)];
+            for (a_row, a_step, b_step) in layouts {
+                let a_rows: Vec<*const T> = (0..rows).map(|m| a[m * a_row..].as_ptr()).collect();
                 let tile = Tile {
                     rows,
                     width,
@@ -49,12 +50,15 @@ impl Op<f64> for AllTiles {
                 let mut check = |run: &dyn Fn(), columns: &[(usize, usize)]| {
                     run();
                     for (m, n) in (0..rows).flat_map(|m| (0..row).map(move |n| (m, n))) {
-                        let products = columns.iter().map(|&(k, l)| a[m * a_row + k] * b[l * b_step + n]);
-                        let expected = c0[m * row + n] + products.sum::<f64>();
-                        let got = c[m * row + n];
-                        assert!((got - expected).abs() < 1e-14, "{rows} rows of {width}, {columns:?}");
+                        let products = columns.iter().map(|&(k, l)| a[m * a_row + k].wide() * b[l * b_step + n].wide());
+                        let expected = c0[m * row + n].wide() + products.sum::<f64>();
+                        let error = (c[m * row + n].wide() - expected).abs();
+                        assert!(
+                            error < 64.0 * epsilon,
+                            "{rows} rows of {width}, steps {a_row}, {a_step}, {b_step}, {columns:?}"
+                        );
                     }
-                    c.fill(f64::NAN);
+                    c.fill(T::of(f64::NAN));
                 };
                 let all: Vec<_> = (0..blocks * len).map(|l| (l / len * a_block + l % len * a_step, l)).collect();
                 // SAFETY: the vectors have the sizes that the tile says.
@@ -71,7 +75,10 @@ impl Op<f64> for AllTiles {
 
 #[test]
 fn every_tile_is_the_product() {
-    Level::available().into_iter().for_each(|level| run(level, AllTiles));
+    for level in Level::available() {
+        run::<f64, _>(level, AllTiles);
+        run::<f32, _>(level, AllTiles);
+    }
 }
 
 struct AllMasked;
