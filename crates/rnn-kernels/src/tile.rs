@@ -5,7 +5,7 @@ mod masked;
 mod row;
 
 use crate::float::Float;
-use crate::simd::{Op, Simd};
+use crate::simd::{Columns, Op, Simd};
 pub(crate) use masked::{Factors, max_masked_rows, multiply_masked};
 pub(crate) use row::{BESIDE, Beside, Row, multiply_row};
 
@@ -155,8 +155,8 @@ unsafe fn fixed<S: Simd, const M: usize, const N: usize, const SETS: usize>(tile
             let mut k = block.wrapping_mul(tile.a_block);
             let mut len = tile.len;
             if SETS == 1 {
-                let at = rows.map(|row| row.wrapping_add(k));
-                let done = S::multiply_columns::<M, N>(&mut c[0], &at, a_step, b, b_step, len);
+                let rows = rows.map(|row| row.wrapping_add(k));
+                let done = S::multiply_columns(&mut c[0], &Columns { rows, a_step, b, b_step, len });
                 k = k.wrapping_add(done * a_step);
                 b = b.wrapping_add(done * b_step);
                 len -= done;

@@ -1,8 +1,9 @@
 //! The machine and the versions, for the record.
 
+use rnn_harness::run_dir::timestamp;
 use rnn_kernels::Level;
 use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 /// GFLOP/s of fused multiply-adds on `threads` threads at once.
 pub fn fma_peak(threads: usize) -> f64 {
@@ -46,30 +47,13 @@ fn output(program: &str, args: &[&str]) -> String {
 
 /// `2026-11-24`, UTC.
 pub fn today() -> String {
-    date(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()) / 86_400)
-}
-
-/// The civil date so many days after 1970-01-01 (Hinnant, "chrono-compatible low-level date algorithms").
-fn date(days: u64) -> String {
-    let z = days + 719_468;
-    let (era, day_of_era) = (z / 146_097, z % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let mp = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * mp + 2) / 5 + 1;
-    let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    format!("{:04}-{month:02}-{day:02}", year_of_era + era * 400 + u64::from(month <= 2))
+    let mut date = timestamp(SystemTime::now());
+    date.truncate("2026-11-24".len());
+    date
 }
 
 #[cfg(test)]
 mod tests {
-    #[test]
-    fn days_are_dates() {
-        assert_eq!(super::date(0), "1970-01-01");
-        assert_eq!(super::date(951_827_696 / 86_400), "2000-02-29");
-        assert_eq!(super::date(1_795_524_639 / 86_400), "2026-11-24");
-    }
-
     #[test]
     fn the_versions_are_found() {
         let versions = super::versions();

@@ -20,7 +20,7 @@ pub(super) fn named(runs: &Path, name: &str) -> Result<PathBuf, Failure> {
 }
 
 /// `2026-11-24T12-50-39`, UTC: sorts by time and is a file name everywhere.
-pub(super) fn timestamp(time: SystemTime) -> String {
+pub fn timestamp(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     // Civil date from days since 1970 (Hinnant, "chrono-compatible low-level date algorithms").

@@ -4,6 +4,7 @@
 //! compiler that unrolls the loop moves loads ahead and has to spill; one that does not spends a seventh of the instructions
 //! on counting, for which a core that does other work beside has no room.
 
+use super::Columns;
 use crate::pool::EXACT;
 use std::arch::asm;
 use std::arch::x86_64::{__m256, __m256d};
@@ -83,11 +84,7 @@ macro_rules! columns {
         #[inline]
         pub(super) unsafe fn $name<const M: usize, const N: usize>(
             c: &mut [[$v; N]; M],
-            rows: &[*const $t; M],
-            a_step: usize,
-            b: *const $t,
-            b_step: usize,
-            len: usize,
+            &Columns { rows, a_step, b, b_step, len }: &Columns<$t, M>,
         ) -> usize {
             let fours = len / 4;
             // A sanitizer does not see what is read here; it sees the loop that does the same.

@@ -88,16 +88,12 @@ pub trait Simd: Copy + Send + Sync + 'static {
     #[inline(always)]
     unsafe fn prefetch(_: *const Self::T) {}
 
-    /// Adds the products of the first columns of a tile's left factor, which has `len` and begins at `rows`, with the rows of
-    /// its right factor: as many as the level has something better for than a loop over them. Gives their number.
+    /// Adds the products of the first columns of `factors` to `c`: as many as the level has something better for than a loop
+    /// over them. Gives their number.
     #[inline(always)]
     unsafe fn multiply_columns<const M: usize, const N: usize>(
         _c: &mut [[Self::V; N]; M],
-        _rows: &[*const Self::T; M],
-        _a_step: usize,
-        _b: *const Self::T,
-        _b_step: usize,
-        _len: usize,
+        _factors: &Columns<Self::T, M>,
     ) -> usize {
         0
     }
@@ -130,6 +126,21 @@ pub trait Simd: Copy + Send + Sync + 'static {
         // SAFETY: as for the caller.
         unsafe { if n >= Self::LANES { Self::store(p, v) } else { Self::store_first(p, v, n) } }
     }
+}
+
+/// The factors of a tile: `len` columns of a and as many rows of b.
+#[derive(Debug, Clone, Copy)]
+pub struct Columns<T, const M: usize> {
+    /// The first element of each row of a.
+    pub rows: [*const T; M],
+    /// From an element of a row of a to the next.
+    pub a_step: usize,
+    /// The first row of b.
+    pub b: *const T,
+    /// From a row of b to the next.
+    pub b_step: usize,
+    /// How many columns.
+    pub len: usize,
 }
 
 /// An instruction set.

@@ -1,6 +1,6 @@
 //! AVX2 with FMA, and AVX-512F.
 
-use super::{Op, Simd, avx2_tile};
+use super::{Columns, Op, Simd, avx2_tile};
 use crate::float::Float;
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
@@ -279,14 +279,10 @@ impl Simd for Avx2<f32> {
     #[inline(always)]
     unsafe fn multiply_columns<const M: usize, const N: usize>(
         c: &mut [[Self::V; N]; M],
-        rows: &[*const Self::T; M],
-        a_step: usize,
-        b: *const Self::T,
-        b_step: usize,
-        len: usize,
+        factors: &Columns<Self::T, M>,
     ) -> usize {
         // SAFETY: as for the caller.
-        unsafe { avx2_tile::multiply_f32(c, rows, a_step, b, b_step, len) }
+        unsafe { avx2_tile::multiply_f32(c, factors) }
     }
     arithmetic!(
         f32,
@@ -345,14 +341,10 @@ impl Simd for Avx2<f64> {
     #[inline(always)]
     unsafe fn multiply_columns<const M: usize, const N: usize>(
         c: &mut [[Self::V; N]; M],
-        rows: &[*const Self::T; M],
-        a_step: usize,
-        b: *const Self::T,
-        b_step: usize,
-        len: usize,
+        factors: &Columns<Self::T, M>,
     ) -> usize {
         // SAFETY: as for the caller.
-        unsafe { avx2_tile::multiply_f64(c, rows, a_step, b, b_step, len) }
+        unsafe { avx2_tile::multiply_f64(c, factors) }
     }
     arithmetic!(
         f64,
