@@ -6,6 +6,9 @@ use crate::float::Float;
 use crate::plan::Plan;
 use crate::simd::Simd;
 
+/// Bytes.
+const CACHE_LINE: usize = 64;
+
 /// What a row does at a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Row {
@@ -94,6 +97,8 @@ pub(crate) struct Step<T> {
     /// This step's output and from a row to the next.
     pub(crate) output: *mut T,
     pub(crate) output_row: usize,
+    /// From it to that of the step that is next; wraps around.
+    pub(crate) output_next: usize,
     /// One a row; null where all count.
     pub(crate) rows: *const Row,
     pub(crate) keep_h: Keep<T>,
@@ -170,7 +175,10 @@ impl<T: Float> Step<T> {
                 Row::RestsAtState => (h_old, h_old),
             };
             S::store(self.h_new.add(at), h);
-            S::store_up_to(self.output.add(row * self.output_row + u), output, n);
+            let to = self.output.add(row * self.output_row + u);
+            S::store_up_to(to, output, n);
+            // Rows may be whole sequences apart: no prefetcher guesses that.
+            S::prefetch(to.wrapping_add(self.output_next));
             for i in 0..self.masks {
                 let copy = self.masked[i];
                 S::store(copy.h.add(at), S::mul(h, S::load_up_to(copy.mask.add(zone), n)));
@@ -189,6 +197,8 @@ pub(crate) struct BackStep<T> {
     /// The gradients of the sums, likewise.
     pub(crate) d_panels: *mut T,
     pub(crate) panel: usize,
+    /// From a step's row 0 to the next one's.
+    pub(crate) panels_step: usize,
     /// The states before the step.
     pub(crate) h: *const T,
     pub(crate) c: *const T,
@@ -240,6 +250,11 @@ impl<T: Float> BackStep<T> {
         p: usize,
         row: usize,
     ) -> impl Iterator<Item = (*const T, *mut T, usize)> {
+        let gates = self.panels.wrapping_add(p * self.panel + row * self.shape.row);
+        for i in (0..self.shape.row).step_by(CACHE_LINE / size_of::<T>()) {
+            // SAFETY: the caller has the instruction set; what is before the chunk's first step need not be there.
+            unsafe { S::prefetch(gates.wrapping_add(i).wrapping_sub(self.panels_step)) };
+        }
         let units = self.shape.units::<S>(p, row, self.panel);
         units.map(|(at, u)| (self.panels.wrapping_add(at), self.d_panels.wrapping_add(at), u))
     }
@@ -272,7 +287,7 @@ impl<T: Float> BackStep<T> {
             if !self.d_output.is_null() && kind != Row::RestsAtZero {
                 let d_output = self.d_output.add(row * self.d_output_row + u);
                 d_h = S::add(d_h, S::load_up_to(d_output, n));
-                // Rows are whole sequences apart: no prefetcher guesses that.
+                // As in `settle`.
                 S::prefetch(d_output.wrapping_add(self.d_output_next));
             }
             if kind != Row::Counts {

@@ -233,6 +233,7 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
                 c_new: stepper.c[next].as_mut_ptr(),
                 output: stepper.output.as_mut_ptr(),
                 output_row: 0,
+                output_next: 0,
                 rows: std::ptr::null(),
                 keep_h: Keep::Nothing,
                 keep_c: Keep::Nothing,

@@ -20,9 +20,18 @@ pub(crate) const fn max_rows(registers: usize, width: usize) -> usize {
     match (registers, width) {
         (32, 4) => 6,
         (32, _) => 9,
-        (_, 3 | 4) => 3,
+        (_, 4) => 3,
+        (_, 3) => 4,
         (_, 2) => 6,
         (_, _) => 9,
+    }
+}
+
+/// The most rows where registers hold more than that: the places of columns that are looked up, or masks.
+pub(crate) const fn max_rows_beside(registers: usize, width: usize) -> usize {
+    match (registers, width) {
+        (0..32, 3) => 3,
+        _ => max_rows(registers, width),
     }
 }
 
@@ -139,6 +148,11 @@ unsafe fn fixed<S: Simd, const M: usize, const N: usize, const SETS: usize>(tile
             };
         }
         let (a_step, b_step) = (tile.a_step, tile.b_step);
+        // Blocks that follow upon each other are one.
+        let (blocks, len) = match tile.a_block == tile.len * a_step {
+            true => (1, tile.blocks * tile.len),
+            false => (tile.blocks, tile.len),
+        };
         let mut b = tile.b;
         if let Some(kept) = kept {
             let mut groups = kept.chunks_exact(SETS);
@@ -151,9 +165,9 @@ unsafe fn fixed<S: Simd, const M: usize, const N: usize, const SETS: usize>(tile
                 multiply_add::<S, M, N>(&mut c[0], &rows, k as usize, b.wrapping_add(k as usize * b_step));
             }
         }
-        for block in 0..if kept.is_some() { 0 } else { tile.blocks } {
+        for block in 0..if kept.is_some() { 0 } else { blocks } {
             let mut k = block.wrapping_mul(tile.a_block);
-            let mut len = tile.len;
+            let mut len = len;
             if SETS == 1 {
                 let rows = rows.map(|row| row.wrapping_add(k));
                 let done = S::multiply_columns(&mut c[0], &Columns { rows, a_step, b, b_step, len });

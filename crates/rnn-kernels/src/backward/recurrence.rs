@@ -29,6 +29,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
             panels: self.saved.panels[steps.start * batch * plan.panel_elements() + in_chunk..].as_ptr(),
             d_panels: scratch.d_panels.as_mut_ptr().wrapping_add(in_chunk),
             panel: steps.len() * batch * plan.row(),
+            panels_step: batch * plan.row(),
             h: self.saved.h[s * state..].as_ptr(),
             c: if K::HAS_C { self.saved.c[s * state..].as_ptr() } else { std::ptr::null() },
             d_h: scratch.d_h.as_mut_ptr(),

@@ -235,6 +235,8 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
                     }
                 }
             }
+            let output_next =
+                if self.sequence.reverse { self.output_strides.1.wrapping_neg() } else { self.output_strides.1 };
             let mut from = 0;
             while from < time {
                 let to = (from + chunk).min(time);
@@ -261,6 +263,7 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
                         c_new: self.c.wrapping_add(at(s + 1)),
                         output: self.output.add(self.part.start * self.output_strides.0 + t * self.output_strides.1),
                         output_row: self.output_strides.0,
+                        output_next,
                         rows: Row::at(self.rows, s * batch),
                         keep_h: Keep::at(self.sequence.zoneout_h, t, self.part.start, self.sequence.batch, d_hidden),
                         keep_c: Keep::at(self.sequence.zoneout_c, t, self.part.start, self.sequence.batch, d_hidden),

@@ -1,43 +1,63 @@
-//! The innermost loop of tiles of three rows, by hand.
+//! The innermost loop of the commonest tiles, by hand.
 //!
-//! The accumulators of three rows and four vectors, a column of a and a vector of b are all the registers that AVX2 has. A
-//! compiler that unrolls the loop moves loads ahead and has to spill; one that does not spends a seventh of the instructions
-//! on counting, for which a core that does other work beside has no room.
+//! Twelve accumulators, the shorter of a column of a and a row of b and one vector of the other are all the registers that
+//! AVX2 has. A compiler that unrolls the loop moves loads ahead and has to spill; one that does not spends a seventh of the
+//! instructions on counting, for which a core that does other work beside has no room.
 
 use super::Columns;
 use crate::pool::EXACT;
 use std::arch::asm;
 use std::arch::x86_64::{__m256, __m256d};
 
-/// Four columns a turn. `$a` are the addresses of column j's elements, `$b` that of b's row, `then` what follows each column,
-/// `next` what follows the four; each vector has its number, its place in b's row and the names of its accumulators.
+/// Where element m of column j of a, or vector n of row j of b, lies: `apart` if the rows of a lie anywhere and those of b side
+/// by side, `beside` if the columns of a lie side by side.
+macro_rules! at {
+    (apart, a, $rows:literal, $m:literal) => {
+        concat!("{r", $m, "} + {k} + {size}*\\j")
+    };
+    (apart, b, $rows:literal, $n:literal) => {
+        concat!("{b} + {b_row}*\\j + 32*", $n)
+    };
+    (beside, a, $rows:literal, $m:literal) => {
+        concat!("{a} + {size}*(", $rows, "*\\j + ", $m, ")")
+    };
+    (beside, b, $rows:literal, $n:literal) => {
+        concat!("{b} + 32*", $n)
+    };
+}
+
+/// The instruction that loads it.
+macro_rules! load {
+    (a, $p:literal) => {
+        concat!("vbroadcasts", $p)
+    };
+    (b, $p:literal) => {
+        concat!("vmovup", $p)
+    };
+}
+
+/// Four columns a turn. What is kept has its register and its number; what passes its number and, of each accumulator that it
+/// is multiplied for, the name, the register of the other factor and the place.
 macro_rules! turns {
-    ($p:literal, $c:ident, $fours:ident, [$a0:literal, $a1:literal, $a2:literal], $b:literal,
-     then [$($then:literal)?], next [$($next:literal),*],
-     vectors [$($n:literal $at:literal $c0:ident $c1:ident $c2:ident),*], $($operands:tt)*) => {
+    ($layout:ident $p:literal $c:ident $fours:ident $rows:literal,
+     $keep:ident [$($kept:ident $i:literal),*], $pass:ident [$($j:literal $(($acc:ident $by:ident $m:literal $n:literal))*),*],
+     then [$($then:literal)?], next [$($next:literal),*], $($operands:tt)*) => {
         asm!(
             "2:",
             ".irp j, 0, 1, 2, 3",
-            concat!("vbroadcasts", $p, " {a0}, [", $a0, "]"),
-            concat!("vbroadcasts", $p, " {a1}, [", $a1, "]"),
-            concat!("vbroadcasts", $p, " {a2}, [", $a2, "]"),
+            $(concat!(load!($keep, $p), " {", stringify!($kept), "}, [", at!($layout, $keep, $rows, $i), "]"),)*
             $(
-                concat!("vmovup", $p, " {row}, [", $b, $at, "]"),
-                concat!("vfmadd231p", $p, " {", stringify!($c0), "}, {a0}, {row}"),
-                concat!("vfmadd231p", $p, " {", stringify!($c1), "}, {a1}, {row}"),
-                concat!("vfmadd231p", $p, " {", stringify!($c2), "}, {a2}, {row}"),
+                concat!(load!($pass, $p), " {passing}, [", at!($layout, $pass, $rows, $j), "]"),
+                $(concat!("vfmadd231p", $p, " {", stringify!($acc), "}, {", stringify!($by), "}, {passing}"),)*
             )*
             $($then,)?
             ".endr",
             $($next,)*
             "sub {fours}, 1",
             "jnz 2b",
-            $(
-                $c0 = inout(ymm_reg) $c[0][$n],
-                $c1 = inout(ymm_reg) $c[1][$n],
-                $c2 = inout(ymm_reg) $c[2][$n],
-            )*
-            a0 = out(ymm_reg) _, a1 = out(ymm_reg) _, a2 = out(ymm_reg) _, row = out(ymm_reg) _,
+            $($($acc = inout(ymm_reg) $c[$m][$n],)*)*
+            $($kept = out(ymm_reg) _,)*
+            passing = out(ymm_reg) _,
             fours = inout(reg) $fours => _,
             $($operands)*
             options(nostack, readonly),
@@ -45,38 +65,46 @@ macro_rules! turns {
     };
 }
 
-/// Columns of rows that lie anywhere, times rows of b that lie side by side, `$width` bytes each.
-macro_rules! of_rows {
-    ($p:literal, $t:ty, $c:ident, $rows:ident, $b:ident, $fours:ident, $width:literal, $($vectors:tt)*) => {
+/// Columns of rows that lie anywhere, times rows of b that lie side by side, `$b_row` bytes each.
+macro_rules! apart {
+    ($p:literal $t:ty, $c:ident $columns:ident $fours:ident, $rows:literal [$($r:ident $m:literal),*] $b_row:literal, $($tile:tt)*) => {
         turns!(
-            $p, $c, $fours,
-            ["{r0} + {k} + {size}*\\j", "{r1} + {k} + {size}*\\j", "{r2} + {k} + {size}*\\j"],
-            "{b} + {width}*\\j",
-            then [], next ["add {k}, 4*{size}", "add {b}, 4*{width}"],
-            vectors [$($vectors)*],
-            r0 = in(reg) $rows[0], r1 = in(reg) $rows[1], r2 = in(reg) $rows[2], k = inout(reg) 0usize => _,
-            b = inout(reg) $b => _, size = const size_of::<$t>(), width = const $width,
+            apart $p $c $fours $rows, $($tile)*, then [], next ["add {k}, 4*{size}", "add {b}, 4*{b_row}"],
+            $($r = in(reg) $columns.rows[$m],)*
+            k = inout(reg) 0usize => _, b = inout(reg) $columns.b => _,
+            size = const size_of::<$t>(), b_row = const $b_row,
         )
     };
 }
 
-/// Columns that lie side by side, times rows of b that are `$b_step` bytes apart.
-macro_rules! side_by_side {
-    ($p:literal, $t:ty, $c:ident, $rows:ident, $b:ident, $fours:ident, $b_step:ident, $($vectors:tt)*) => {
+/// Columns that lie side by side, times rows of b that are any distance apart.
+macro_rules! beside {
+    ($p:literal $t:ty, $c:ident $columns:ident $fours:ident, $rows:literal, $($tile:tt)*) => {
         turns!(
-            $p, $c, $fours,
-            ["{a} + {size}*(3*\\j)", "{a} + {size}*(3*\\j + 1)", "{a} + {size}*(3*\\j + 2)"],
-            "{b}",
-            then ["add {b}, {b_step}"], next ["add {a}, 12*{size}"],
-            vectors [$($vectors)*],
-            a = inout(reg) $rows[0] => _, b = inout(reg) $b => _, b_step = in(reg) $b_step, size = const size_of::<$t>(),
+            beside $p $c $fours $rows, $($tile)*, then ["add {b}, {b_step}"], next ["add {a}, 4*{rows}*{size}"],
+            a = inout(reg) $columns.rows[0] => _, b = inout(reg) $columns.b => _,
+            b_step = in(reg) $columns.b_step * size_of::<$t>(),
+            size = const size_of::<$t>(), rows = const $rows,
         )
+    };
+}
+
+/// The tile of so many rows and vectors in a layout.
+macro_rules! tile {
+    (3 4, $layout:ident!($($layout_arguments:tt)*)) => {
+        $layout!($($layout_arguments)*, a [k0 0, k1 1, k2 2], b [0 (c00 k0 0 0) (c10 k1 1 0) (c20 k2 2 0), 1 (c01 k0 0 1) (c11 k1 1 1) (c21 k2 2 1), 2 (c02 k0 0 2) (c12 k1 1 2) (c22 k2 2 2), 3 (c03 k0 0 3) (c13 k1 1 3) (c23 k2 2 3)])
+    };
+    (3 3, $layout:ident!($($layout_arguments:tt)*)) => {
+        $layout!($($layout_arguments)*, b [k0 0, k1 1, k2 2], a [0 (c00 k0 0 0) (c01 k1 0 1) (c02 k2 0 2), 1 (c10 k0 1 0) (c11 k1 1 1) (c12 k2 1 2), 2 (c20 k0 2 0) (c21 k1 2 1) (c22 k2 2 2)])
+    };
+    (4 3, $layout:ident!($($layout_arguments:tt)*)) => {
+        $layout!($($layout_arguments)*, b [k0 0, k1 1, k2 2], a [0 (c00 k0 0 0) (c01 k1 0 1) (c02 k2 0 2), 1 (c10 k0 1 0) (c11 k1 1 1) (c12 k2 1 2), 2 (c20 k0 2 0) (c21 k1 2 1) (c22 k2 2 2), 3 (c30 k0 3 0) (c31 k1 3 1) (c32 k2 3 2)])
     };
 }
 
 macro_rules! columns {
     ($name:ident, $t:ty, $v:ty, $p:literal) => {
-        /// [`Simd::multiply_columns`](super::Simd::multiply_columns) for tiles of three rows and three or four vectors.
+        /// [`Simd::multiply_columns`](super::Simd::multiply_columns) for some tiles.
         ///
         /// # Safety
         /// As for that, and the machine must have AVX2 and FMA.
@@ -84,27 +112,25 @@ macro_rules! columns {
         #[inline]
         pub(super) unsafe fn $name<const M: usize, const N: usize>(
             c: &mut [[$v; N]; M],
-            &Columns { rows, a_step, b, b_step, len }: &Columns<$t, M>,
+            columns: &Columns<$t, M>,
         ) -> usize {
+            let &Columns { rows, a_step, b_step, len, .. } = columns;
             let fours = len / 4;
             // A sanitizer does not see what is read here; it sees the loop that does the same.
-            if M != 3 || fours == 0 || EXACT {
+            if fours == 0 || EXACT {
                 return 0;
             }
-            let whole = a_step == 1 && b_step * size_of::<$t>() == N * size_of::<$v>();
-            let adjacent = a_step == 3 && (1..3).all(|m| rows[m] == rows[0].wrapping_add(m));
-            let bytes = b_step * size_of::<$t>();
+            let apart = a_step == 1 && b_step * size_of::<$t>() == N * size_of::<$v>();
+            let beside = a_step == M && (1..M).all(|m| rows[m] == rows[0].wrapping_add(m));
             // SAFETY: reads what a loop over `4·fours` columns would.
             unsafe {
-                match N {
-                    4 if whole => of_rows!($p, $t, c, rows, b, fours, 128,
-                        0 "" c00 c10 c20, 1 " + 32" c01 c11 c21, 2 " + 64" c02 c12 c22, 3 " + 96" c03 c13 c23),
-                    3 if whole => of_rows!($p, $t, c, rows, b, fours, 96,
-                        0 "" c00 c10 c20, 1 " + 32" c01 c11 c21, 2 " + 64" c02 c12 c22),
-                    4 if adjacent => side_by_side!($p, $t, c, rows, b, fours, bytes,
-                        0 "" c00 c10 c20, 1 " + 32" c01 c11 c21, 2 " + 64" c02 c12 c22, 3 " + 96" c03 c13 c23),
-                    3 if adjacent => side_by_side!($p, $t, c, rows, b, fours, bytes,
-                        0 "" c00 c10 c20, 1 " + 32" c01 c11 c21, 2 " + 64" c02 c12 c22),
+                match (M, N) {
+                    (3, 4) if apart => tile!(3 4, apart!($p $t, c columns fours, 3 [r0 0, r1 1, r2 2] 128)),
+                    (3, 3) if apart => tile!(3 3, apart!($p $t, c columns fours, 3 [r0 0, r1 1, r2 2] 96)),
+                    (4, 3) if apart => tile!(4 3, apart!($p $t, c columns fours, 4 [r0 0, r1 1, r2 2, r3 3] 96)),
+                    (3, 4) if beside => tile!(3 4, beside!($p $t, c columns fours, 3)),
+                    (3, 3) if beside => tile!(3 3, beside!($p $t, c columns fours, 3)),
+                    (4, 3) if beside => tile!(4 3, beside!($p $t, c columns fours, 4)),
                     _ => return 0,
                 }
             }

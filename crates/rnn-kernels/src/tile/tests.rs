@@ -22,13 +22,15 @@ impl<T: Float> Op<T> for AllTiles {
         let mut random = fastrand::Rng::with_seed(1);
         let sizes = (1..=WIDTH).flat_map(|width| (1..=max_rows(S::REGISTERS, width)).map(move |rows| (width, rows)));
         for ((width, rows), len) in sizes.flat_map(|size| [0, 3, 4, 9, 14].map(|len| (size, len))) {
-            let (blocks, a_block, row) = (3, 100, width * S::LANES);
+            let (blocks, row) = (3, width * S::LANES);
             let mut numbers = |n: usize| -> Vec<T> { (0..n).map(|_| T::of(random.f64() - 0.5)).collect() };
             let (a, b, c0) = (numbers(rows * 400), numbers((blocks * len).max(14) * (row + 3)), numbers(rows * row));
             let mut c = vec![T::of(f64::NAN); rows * row];
             // Rows that lie anywhere or side by side, columns that lie anywhere or side by side, b with and without gaps.
             let layouts = [(400, 2, row), (400, 1, row), (400, 1, row + 3), (1, rows, row + 3), (400, rows, row)];
-            for (a_row, a_step, b_step) in layouts {
+            // Blocks apart and one after the other.
+            for ((a_row, a_step, b_step), follow) in layouts.into_iter().flat_map(|l| [(l, false), (l, true)]) {
+                let a_block = if follow { len * a_step } else { 100 };
                 let a_rows: Vec<*const T> = (0..rows).map(|m| a[m * a_row..].as_ptr()).collect();
                 let tile = Tile {
                     rows,
@@ -55,7 +57,7 @@ impl<T: Float> Op<T> for AllTiles {
                         let error = (c[m * row + n].wide() - expected).abs();
                         assert!(
                             error < 32.0 * epsilon,
-                            "{rows} rows of {width}, steps {a_row}, {a_step}, {b_step}, {columns:?}"
+                            "{rows} rows of {width}, steps {a_row}, {a_step}, {b_step}, {a_block}, {columns:?}"
                         );
                     }
                     c.fill(T::of(f64::NAN));
