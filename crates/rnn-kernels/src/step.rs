@@ -197,7 +197,7 @@ pub(crate) struct BackStep<T> {
     /// The gradients of the sums, likewise.
     pub(crate) d_panels: *mut T,
     pub(crate) panel: usize,
-    /// From a step's row 0 to the next one's.
+    /// From a step's row 0 to that of the step after it, which backward comes from.
     pub(crate) panels_step: usize,
     /// The states before the step.
     pub(crate) h: *const T,
@@ -243,16 +243,20 @@ unsafe fn part<S: Simd>(keep: Keep<S::T>, at: usize, n: usize, d: S::V) -> Arriv
 
 impl<T: Float> BackStep<T> {
     /// For the units of each vector of panel `p`: the first slot's vector in row `row`, of the gates and of the gradients,
-    /// and their first unit, which is beyond all units where the vector only fills up the last panel.
+    /// and their first unit, which is beyond all units where the vector only fills up the last panel. Asks for the gates of
+    /// the step that is next; after a chunk's last one these are elsewhere, and what is asked for is of no use.
+    ///
+    /// # Safety
+    /// The machine must have the instruction set.
     #[inline(always)]
-    pub(crate) fn units<S: Simd<T = T>>(
+    pub(crate) unsafe fn units<S: Simd<T = T>>(
         &self,
         p: usize,
         row: usize,
     ) -> impl Iterator<Item = (*const T, *mut T, usize)> {
         let gates = self.panels.wrapping_add(p * self.panel + row * self.shape.row);
         for i in (0..self.shape.row).step_by(CACHE_LINE / size_of::<T>()) {
-            // SAFETY: the caller has the instruction set; what is before the chunk's first step need not be there.
+            // SAFETY: the caller has the instruction set.
             unsafe { S::prefetch(gates.wrapping_add(i).wrapping_sub(self.panels_step)) };
         }
         let units = self.shape.units::<S>(p, row, self.panel);

@@ -27,8 +27,9 @@ pub(crate) const fn max_rows(registers: usize, width: usize) -> usize {
     }
 }
 
-/// The most rows where registers hold more than that: the places of columns that are looked up, or masks.
-pub(crate) const fn max_rows_beside(registers: usize, width: usize) -> usize {
+/// As [`max_rows`], for [`multiply_kept`], to which a fourth row of three vectors was a loss, and for [`multiply_masked`],
+/// whose masks take registers.
+pub(crate) const fn max_sparse_rows(registers: usize, width: usize) -> usize {
     match (registers, width) {
         (0..32, 3) => 3,
         _ => max_rows(registers, width),

@@ -40,7 +40,8 @@ impl Kernel for Lstm {
     #[inline(always)]
     unsafe fn backward<S: Simd>(step: &BackStep<S::T>, p: usize, from: usize, to: usize) {
         for row in from..to {
-            for (gates, sums, u) in step.units::<S>(p, row) {
+            // SAFETY: as for the trait.
+            for (gates, sums, u) in unsafe { step.units::<S>(p, row) } {
                 // SAFETY: as for the trait.
                 unsafe {
                     let (at, to) = (row * step.width + u, |slot: usize| sums.wrapping_add(slot * step.shape.slot));

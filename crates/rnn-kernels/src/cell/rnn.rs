@@ -61,7 +61,8 @@ unsafe fn finish<S: Simd, P: Phi>(step: &Step<S::T>, p: usize, from: usize, to: 
 #[inline(always)]
 unsafe fn backward<S: Simd, P: Phi>(step: &BackStep<S::T>, p: usize, from: usize, to: usize) {
     for row in from..to {
-        for (y, to, u) in step.units::<S>(p, row) {
+        // SAFETY: as for the trait.
+        for (y, to, u) in unsafe { step.units::<S>(p, row) } {
             // SAFETY: as for the trait.
             unsafe {
                 let Some((d_h, _)) = step.arriving::<S>(row, u, false) else {

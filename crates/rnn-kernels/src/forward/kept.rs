@@ -6,7 +6,7 @@ use crate::args::Input;
 use crate::cell::Kernel;
 use crate::float::Float;
 use crate::simd::Simd;
-use crate::tile::{Cut, Tile, max_rows_beside, multiply_kept};
+use crate::tile::{Cut, Tile, max_sparse_rows, multiply_kept};
 use std::ops::Range;
 
 /// The features that each mask keeps of each row.
@@ -54,7 +54,7 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
         let a_row = if self.sequence.reverse { strides.time.wrapping_neg() } else { strides.time };
         for (part, packed) in plan.products.x.iter().zip(self.w_ih) {
             let width = part.width(plan.products.blocks);
-            let cut = Cut::new(steps.len(), max_rows_beside(S::REGISTERS, width));
+            let cut = Cut::new(steps.len(), max_sparse_rows(S::REGISTERS, width));
             for (p, b) in (0..plan.panels).flat_map(|p| (0..kept.rows).map(move |b| (p, b))) {
                 let kept_of_row = kept.of(part.mask.unwrap_or(0), b);
                 for tile in 0..cut.tiles {

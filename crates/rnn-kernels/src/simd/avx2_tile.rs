@@ -1,7 +1,7 @@
 //! The innermost loop of the commonest tiles, by hand.
 //!
-//! Twelve accumulators, the shorter of a column of a and a row of b and one vector of the other are all the registers that
-//! AVX2 has. A compiler that unrolls the loop moves loads ahead and has to spill; one that does not spends a seventh of the
+//! Accumulators, the shorter of a column of a and a row of b and one vector of the other are all the registers that AVX2 has,
+//! or nearly. A compiler that unrolls the loop moves loads ahead and has to spill; one that does not spends a seventh of the
 //! instructions on counting, for which a core that does other work beside has no room.
 
 use super::Columns;
@@ -10,18 +10,18 @@ use std::arch::asm;
 use std::arch::x86_64::{__m256, __m256d};
 
 /// Where element m of column j of a, or vector n of row j of b, lies: `apart` if the rows of a lie anywhere and those of b side
-/// by side, `beside` if the columns of a lie side by side.
+/// by side, `beside` if the elements of a column of a do; then b is moved on after each column.
 macro_rules! at {
-    (apart, a, $rows:literal, $m:literal) => {
+    (apart, a, $step:literal, $m:literal) => {
         concat!("{r", $m, "} + {k} + {size}*\\j")
     };
-    (apart, b, $rows:literal, $n:literal) => {
+    (apart, b, $step:literal, $n:literal) => {
         concat!("{b} + {b_row}*\\j + 32*", $n)
     };
-    (beside, a, $rows:literal, $m:literal) => {
-        concat!("{a} + {size}*(", $rows, "*\\j + ", $m, ")")
+    (beside, a, $step:literal, $m:literal) => {
+        concat!("{a} + {size}*(", $step, "*\\j + ", $m, ")")
     };
-    (beside, b, $rows:literal, $n:literal) => {
+    (beside, b, $step:literal, $n:literal) => {
         concat!("{b} + 32*", $n)
     };
 }
@@ -39,15 +39,15 @@ macro_rules! load {
 /// Four columns a turn. What is kept has its register and its number; what passes its number and, of each accumulator that it
 /// is multiplied for, the name, the register of the other factor and the place.
 macro_rules! turns {
-    ($layout:ident $p:literal $c:ident $fours:ident $rows:literal,
+    ($layout:ident $p:literal $c:ident $fours:ident $step:literal,
      $keep:ident [$($kept:ident $i:literal),*], $pass:ident [$($j:literal $(($acc:ident $by:ident $m:literal $n:literal))*),*],
      then [$($then:literal)?], next [$($next:literal),*], $($operands:tt)*) => {
         asm!(
             "2:",
             ".irp j, 0, 1, 2, 3",
-            $(concat!(load!($keep, $p), " {", stringify!($kept), "}, [", at!($layout, $keep, $rows, $i), "]"),)*
+            $(concat!(load!($keep, $p), " {", stringify!($kept), "}, [", at!($layout, $keep, $step, $i), "]"),)*
             $(
-                concat!(load!($pass, $p), " {passing}, [", at!($layout, $pass, $rows, $j), "]"),
+                concat!(load!($pass, $p), " {passing}, [", at!($layout, $pass, $step, $j), "]"),
                 $(concat!("vfmadd231p", $p, " {", stringify!($acc), "}, {", stringify!($by), "}, {passing}"),)*
             )*
             $($then,)?
@@ -67,9 +67,9 @@ macro_rules! turns {
 
 /// Columns of rows that lie anywhere, times rows of b that lie side by side, `$b_row` bytes each.
 macro_rules! apart {
-    ($p:literal $t:ty, $c:ident $columns:ident $fours:ident, $rows:literal [$($r:ident $m:literal),*] $b_row:literal, $($tile:tt)*) => {
+    ($p:literal $t:ty, $c:ident $columns:ident $fours:ident, [$($r:ident $m:literal),*] $b_row:literal, $($tile:tt)*) => {
         turns!(
-            apart $p $c $fours $rows, $($tile)*, then [], next ["add {k}, 4*{size}", "add {b}, 4*{b_row}"],
+            apart $p $c $fours 1, $($tile)*, then [], next ["add {k}, 4*{size}", "add {b}, 4*{b_row}"],
             $($r = in(reg) $columns.rows[$m],)*
             k = inout(reg) 0usize => _, b = inout(reg) $columns.b => _,
             size = const size_of::<$t>(), b_row = const $b_row,
@@ -77,14 +77,14 @@ macro_rules! apart {
     };
 }
 
-/// Columns that lie side by side, times rows of b that are any distance apart.
+/// Columns whose elements lie side by side, `$step` from one to the next, times rows of b with any step between them.
 macro_rules! beside {
-    ($p:literal $t:ty, $c:ident $columns:ident $fours:ident, $rows:literal, $($tile:tt)*) => {
+    ($p:literal $t:ty, $c:ident $columns:ident $fours:ident, $step:literal, $($tile:tt)*) => {
         turns!(
-            beside $p $c $fours $rows, $($tile)*, then ["add {b}, {b_step}"], next ["add {a}, 4*{rows}*{size}"],
+            beside $p $c $fours $step, $($tile)*, then ["add {b}, {b_step}"], next ["add {a}, 4*{step}*{size}"],
             a = inout(reg) $columns.rows[0] => _, b = inout(reg) $columns.b => _,
             b_step = in(reg) $columns.b_step * size_of::<$t>(),
-            size = const size_of::<$t>(), rows = const $rows,
+            size = const size_of::<$t>(), step = const $step,
         )
     };
 }
@@ -104,7 +104,7 @@ macro_rules! tile {
 
 macro_rules! columns {
     ($name:ident, $t:ty, $v:ty, $p:literal) => {
-        /// [`Simd::multiply_columns`](super::Simd::multiply_columns) for some tiles.
+        /// [`Simd::multiply_columns`](super::Simd::multiply_columns) for tiles of 3 by 4, 3 by 3 and 4 by 3.
         ///
         /// # Safety
         /// As for that, and the machine must have AVX2 and FMA.
@@ -121,16 +121,18 @@ macro_rules! columns {
                 return 0;
             }
             let apart = a_step == 1 && b_step * size_of::<$t>() == N * size_of::<$v>();
-            let beside = a_step == M && (1..M).all(|m| rows[m] == rows[0].wrapping_add(m));
+            let beside = (1..M).all(|m| rows[m] == rows[0].wrapping_add(m));
             // SAFETY: reads what a loop over `4·fours` columns would.
             unsafe {
                 match (M, N) {
-                    (3, 4) if apart => tile!(3 4, apart!($p $t, c columns fours, 3 [r0 0, r1 1, r2 2] 128)),
-                    (3, 3) if apart => tile!(3 3, apart!($p $t, c columns fours, 3 [r0 0, r1 1, r2 2] 96)),
-                    (4, 3) if apart => tile!(4 3, apart!($p $t, c columns fours, 4 [r0 0, r1 1, r2 2, r3 3] 96)),
-                    (3, 4) if beside => tile!(3 4, beside!($p $t, c columns fours, 3)),
-                    (3, 3) if beside => tile!(3 3, beside!($p $t, c columns fours, 3)),
-                    (4, 3) if beside => tile!(4 3, beside!($p $t, c columns fours, 4)),
+                    (3, 4) if apart => tile!(3 4, apart!($p $t, c columns fours, [r0 0, r1 1, r2 2] 128)),
+                    (3, 3) if apart => tile!(3 3, apart!($p $t, c columns fours, [r0 0, r1 1, r2 2] 96)),
+                    (4, 3) if apart => tile!(4 3, apart!($p $t, c columns fours, [r0 0, r1 1, r2 2, r3 3] 96)),
+                    (3, 4) if beside && a_step == 3 => tile!(3 4, beside!($p $t, c columns fours, 3)),
+                    (3, 3) if beside && a_step == 3 => tile!(3 3, beside!($p $t, c columns fours, 3)),
+                    // Where tiles of a product differ by a row, the shorter ones have the step of the longer ones.
+                    (3, 3) if beside && a_step == 4 => tile!(3 3, beside!($p $t, c columns fours, 4)),
+                    (4, 3) if beside && a_step == 4 => tile!(4 3, beside!($p $t, c columns fours, 4)),
                     _ => return 0,
                 }
             }

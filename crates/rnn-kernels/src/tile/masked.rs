@@ -1,6 +1,6 @@
 //! Tiles of products whose columns are masked.
 
-use super::{Tile, add_outer, by_size, max_rows, max_rows_beside, sets};
+use super::{Tile, add_outer, by_size, max_rows, max_sparse_rows, sets};
 use crate::float::Float;
 use crate::simd::{Op, Simd};
 
@@ -30,7 +30,7 @@ const fn halved(registers: usize, width: usize) -> bool {
 
 /// The most rows of a masked tile.
 pub(crate) const fn max_masked_rows(registers: usize, width: usize) -> usize {
-    max_rows_beside(registers, if halved(registers, width) { 2 } else { width })
+    max_sparse_rows(registers, if halved(registers, width) { 2 } else { width })
 }
 
 struct Masked<'a, T> {

@@ -27,7 +27,14 @@ impl<T: Float> Op<T> for AllTiles {
             let (a, b, c0) = (numbers(rows * 400), numbers((blocks * len).max(14) * (row + 3)), numbers(rows * row));
             let mut c = vec![T::of(f64::NAN); rows * row];
             // Rows that lie anywhere or side by side, columns that lie anywhere or side by side, b with and without gaps.
-            let layouts = [(400, 2, row), (400, 1, row), (400, 1, row + 3), (1, rows, row + 3), (400, rows, row)];
+            let layouts = [
+                (400, 2, row),
+                (400, 1, row),
+                (400, 1, row + 3),
+                (1, rows, row + 3),
+                (1, rows + 1, row + 3),
+                (400, rows, row),
+            ];
             // Blocks apart and one after the other.
             for ((a_row, a_step, b_step), follow) in layouts.into_iter().flat_map(|l| [(l, false), (l, true)]) {
                 let a_block = if follow { len * a_step } else { 100 };
