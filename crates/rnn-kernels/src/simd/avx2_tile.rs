@@ -92,13 +92,39 @@ macro_rules! beside {
 /// The tile of so many rows and vectors in a layout.
 macro_rules! tile {
     (3 4, $layout:ident!($($layout_arguments:tt)*)) => {
-        $layout!($($layout_arguments)*, a [k0 0, k1 1, k2 2], b [0 (c00 k0 0 0) (c10 k1 1 0) (c20 k2 2 0), 1 (c01 k0 0 1) (c11 k1 1 1) (c21 k2 2 1), 2 (c02 k0 0 2) (c12 k1 1 2) (c22 k2 2 2), 3 (c03 k0 0 3) (c13 k1 1 3) (c23 k2 2 3)])
+        $layout!(
+            $($layout_arguments)*,
+            a [k0 0, k1 1, k2 2],
+            b [
+                0 (c00 k0 0 0) (c10 k1 1 0) (c20 k2 2 0),
+                1 (c01 k0 0 1) (c11 k1 1 1) (c21 k2 2 1),
+                2 (c02 k0 0 2) (c12 k1 1 2) (c22 k2 2 2),
+                3 (c03 k0 0 3) (c13 k1 1 3) (c23 k2 2 3)
+            ]
+        )
     };
     (3 3, $layout:ident!($($layout_arguments:tt)*)) => {
-        $layout!($($layout_arguments)*, b [k0 0, k1 1, k2 2], a [0 (c00 k0 0 0) (c01 k1 0 1) (c02 k2 0 2), 1 (c10 k0 1 0) (c11 k1 1 1) (c12 k2 1 2), 2 (c20 k0 2 0) (c21 k1 2 1) (c22 k2 2 2)])
+        $layout!(
+            $($layout_arguments)*,
+            b [k0 0, k1 1, k2 2],
+            a [
+                0 (c00 k0 0 0) (c01 k1 0 1) (c02 k2 0 2),
+                1 (c10 k0 1 0) (c11 k1 1 1) (c12 k2 1 2),
+                2 (c20 k0 2 0) (c21 k1 2 1) (c22 k2 2 2)
+            ]
+        )
     };
     (4 3, $layout:ident!($($layout_arguments:tt)*)) => {
-        $layout!($($layout_arguments)*, b [k0 0, k1 1, k2 2], a [0 (c00 k0 0 0) (c01 k1 0 1) (c02 k2 0 2), 1 (c10 k0 1 0) (c11 k1 1 1) (c12 k2 1 2), 2 (c20 k0 2 0) (c21 k1 2 1) (c22 k2 2 2), 3 (c30 k0 3 0) (c31 k1 3 1) (c32 k2 3 2)])
+        $layout!(
+            $($layout_arguments)*,
+            b [k0 0, k1 1, k2 2],
+            a [
+                0 (c00 k0 0 0) (c01 k1 0 1) (c02 k2 0 2),
+                1 (c10 k0 1 0) (c11 k1 1 1) (c12 k2 1 2),
+                2 (c20 k0 2 0) (c21 k1 2 1) (c22 k2 2 2),
+                3 (c30 k0 3 0) (c31 k1 3 1) (c32 k2 3 2)
+            ]
+        )
     };
 }
 
