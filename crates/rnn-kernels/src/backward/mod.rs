@@ -185,6 +185,10 @@ struct Scratch<T> {
     reset: Buffer<T>,
     /// Rows of a weight gradient's left factor that are not read where they lie.
     copies: Buffer<T>,
+    /// Such rows packed, before they are multiplied by the masks that gates have each for themselves, and these masks.
+    packed: Buffer<T>,
+    x_masks: Buffer<T>,
+    h_masks: Buffer<T>,
 }
 
 impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
@@ -202,6 +206,15 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
         let resets = plan.products.h.iter().any(|part| part.reset);
         let rests = !self.saved.rows.is_empty();
         let row = inner.next_multiple_of(S::LANES);
+        let Sequence { input_masks, recurrent_masks, .. } = self.sequence;
+        // SAFETY: the machine has the instruction set; the caller checked the masks' sizes.
+        let (x_masks, h_masks) = unsafe {
+            (
+                self.packed_masks::<S>(&plan.products.x, input_masks, self.layer.d_input),
+                self.packed_masks::<S>(&plan.products.h, recurrent_masks, self.layer.d_hidden),
+            )
+        };
+        let several = !x_masks.is_empty() || !h_masks.is_empty();
         let mut scratch = Scratch {
             d_h: take(state),
             d_c: take(if K::HAS_C { state } else { 0 }),
@@ -210,6 +223,9 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
             tile: take(MAX_ROWS * WIDTH * S::LANES),
             zeros: take(row.max(WIDTH * S::LANES)),
             reset: take(if resets { chunk * state } else { 0 }),
+            packed: take(if several { copy_elements::<S>(chunk * batch, inner) } else { 0 }),
+            x_masks,
+            h_masks,
             copies: take(if packs::<S>() || masks || rests { copy_elements::<S>(chunk * batch, inner) } else { 0 }),
         };
         scratch.zeros.fill(T::ZERO);

@@ -7,7 +7,7 @@ use crate::float::Float;
 use crate::forward::{copy_rows, input_rows};
 use crate::pack;
 use crate::plan::Plan;
-use crate::pool::Buffer;
+use crate::pool::{Buffer, take};
 use crate::simd::{Op, Simd, run};
 use crate::step::Row;
 use crate::threads::Shared;
@@ -82,8 +82,8 @@ impl<T: Float> Op<T> for Unpack<'_, T> {
 }
 
 impl<T: Float, K: Kernel> Backward<'_, T, K> {
-    /// Adds a chunk's products to the sums of the weights' and biases' gradients; `first` starts them. Parts that have no mask
-    /// and do not reset share their left factor.
+    /// Adds a chunk's products to the sums of the weights' and biases' gradients; `first` starts them. Parts that have the same
+    /// mask, or none, and do not reset share their left factor.
     #[inline(always)]
     pub(super) unsafe fn weight_sums<S: Simd<T = T>>(
         &mut self,
@@ -119,7 +119,9 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                     Input::Dense { values, strides } => {
                         let mut last = None;
                         for part in &plan.products.x {
-                            let left = if let (Some(left), None) = (last, part.mask) {
+                            let left = if let Some((left, mask)) = last
+                                && mask == part.mask
+                            {
                                 left
                             } else if in_place && part.mask.is_none() {
                                 let time = strides.time;
@@ -132,9 +134,11 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                                 }
                             } else {
                                 input_rows(self.sequence, self.part.clone(), steps.clone(), rows);
-                                self.copied::<S>(rows, part, self.sequence.input_masks, d_input, steps.start, scratch)
+                                let masks =
+                                    Masks { given: self.sequence.input_masks, packed: scratch.x_masks.as_ptr() };
+                                self.copied::<S>(rows, part, masks, d_input, steps.start, scratch, last.is_some())
                             };
-                            last = Some(left);
+                            last = Some((left, part.mask));
                             product::<S>(plan, part, scratch, left, shape, d_input, sums, first);
                         }
                     }
@@ -146,16 +150,21 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                     let sums = self.sums.w_hh.as_mut_ptr();
                     let h = self.saved.h[steps.start * batch * plan.width..].as_ptr();
                     let h = if part.reset { self.reset_rows::<S>(scratch, steps.clone(), h) } else { h };
-                    let left = if let (Some(left), None, false) = (last, part.mask, part.reset) {
+                    let left = if let Some((left, mask)) = last
+                        && mask == part.mask
+                        && !part.reset
+                    {
                         left
                     } else if in_place && part.mask.is_none() {
                         Left { start: h, step: batch * plan.width, row: plan.width, tile: None }
                     } else {
                         rows.clear();
                         rows.extend((0..steps.len() * batch).map(|q| h.wrapping_add(q * plan.width)));
-                        self.copied::<S>(rows, part, self.sequence.recurrent_masks, d_hidden, steps.start, scratch)
+                        let masks = Masks { given: self.sequence.recurrent_masks, packed: scratch.h_masks.as_ptr() };
+                        let again = last.is_some() && !part.reset;
+                        self.copied::<S>(rows, part, masks, d_hidden, steps.start, scratch, again)
                     };
-                    last = Some(left);
+                    last = Some((left, part.mask));
                     product::<S>(plan, part, scratch, left, shape, d_hidden, sums, first);
                 }
             }
@@ -163,34 +172,70 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
     }
 
     /// Copies of `rows` for the product of `part`, masked as it asks; zeros for those that rest, whose inputs may be anything.
+    /// `again` if the part before had the same rows.
     #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "rows, their mask, and where both are")]
     unsafe fn copied<S: Simd<T = T>>(
         &self,
         rows: &mut [*const T],
         part: &Part,
-        masks: &[&[T]],
+        masks: Masks<T>,
         n: usize,
         first_step: usize,
         scratch: &mut Scratch<T>,
+        again: bool,
     ) -> Left<T> {
         let (batch, row) = (self.part.len(), n.next_multiple_of(S::LANES));
-        let mask = part.mask.map_or(std::ptr::null(), |mask| masks[mask][self.part.start * n..].as_ptr());
+        let mask = part.mask.map_or(std::ptr::null(), |mask| masks.given[mask][self.part.start * n..].as_ptr());
         if let Some(kinds) = self.saved.rows.get(first_step * batch..) {
             for (row, _) in rows.iter_mut().zip(kinds).filter(|(_, kind)| **kind != Row::Counts) {
                 *row = scratch.zeros.as_ptr();
             }
         }
         let to = scratch.copies.as_mut_ptr();
-        // SAFETY: rows and masks of n elements; the buffer has room for all.
+        // SAFETY: rows and masks of n elements; the buffers have room for all.
         unsafe {
             if packs::<S>() {
-                let cut = Cut::new(n, max_rows(S::REGISTERS, part.width(self.plan.products.blocks)));
-                let tile = pack_rows::<S>(rows, mask, n, to, batch, cut);
+                let cut = self.cut::<S>(n, part);
+                let tile = match part.mask {
+                    Some(mask) if masks.given.len() > 1 && !part.reset => {
+                        let packed = scratch.packed.as_mut_ptr();
+                        if !again {
+                            pack_rows::<S>(rows, std::ptr::null(), n, packed, batch, cut);
+                        }
+                        let mask = masks.packed.add(mask * cut.tiles * packed_stride::<S>(batch, cut));
+                        multiply_packed::<S>(packed, mask, to, rows.len(), batch, cut)
+                    }
+                    _ => pack_rows::<S>(rows, mask, n, to, batch, cut),
+                };
                 return Left { start: to, step: batch * cut.longest(), row: cut.longest(), tile: Some(tile) };
             }
             copy_rows::<S>(rows, mask, n, to, batch);
         }
         Left { start: to, step: batch * row, row, tile: None }
+    }
+
+    /// How the rows of a part's gradient, which are `n`, are cut into tiles.
+    #[inline(always)]
+    fn cut<S: Simd<T = T>>(&self, n: usize, part: &Part) -> Cut {
+        Cut::new(n, max_rows(S::REGISTERS, part.width(self.plan.products.blocks)))
+    }
+
+    /// The masks that the gates have each for themselves, packed as the rows are that they are for.
+    #[inline(always)]
+    pub(super) unsafe fn packed_masks<S: Simd<T = T>>(&self, parts: &[Part], masks: &[&[T]], n: usize) -> Buffer<T> {
+        if !packs::<S>() || masks.len() < 2 {
+            return take(0);
+        }
+        let (batch, cut) = (self.part.len(), self.cut::<S>(n, &parts[0]));
+        let each = cut.tiles * packed_stride::<S>(batch, cut);
+        let mut packed = take(masks.len() * each);
+        for (mask, to) in masks.iter().zip(packed.chunks_exact_mut(each)) {
+            let rows: Vec<_> = self.part.clone().map(|b| mask[b * n..].as_ptr()).collect();
+            // SAFETY: masks of n elements a row; the buffer has room for all.
+            unsafe { pack_rows::<S>(&rows, std::ptr::null(), n, to.as_mut_ptr(), batch, cut) };
+        }
+        packed
     }
 
     /// r∘h for all rows of a chunk, whose h begin at `h`; laid out as these.
@@ -271,6 +316,13 @@ struct Left<T> {
     tile: Option<usize>,
 }
 
+/// The masks of a left factor, `[batch, n]` each, and packed if there are several.
+#[derive(Clone, Copy)]
+struct Masks<'a, T> {
+    given: &'a [&'a [T]],
+    packed: *const T,
+}
+
 /// Whether the left factor is copied so that what a tile needs lies together. Where registers are few tiles are narrow, and
 /// each line of the cache would be read for many of them. Miri is to see both ways.
 pub(super) const fn packs<S: Simd>() -> bool {
@@ -288,6 +340,14 @@ pub(super) fn copy_elements<S: Simd>(rows: usize, n: usize) -> usize {
     }
 }
 
+/// From a tile of packed rows to the next.
+#[inline(always)]
+fn packed_stride<S: Simd>(rows: usize, cut: Cut) -> usize {
+    // Whole vectors are written: what is too much is the next row's place, or behind the last row. All tiles are taken for as
+    // long as the longest, which is at most one more than the shortest, so that no row ends before what is read of it begins.
+    rows * cut.longest() + S::LANES
+}
+
 /// Copies of rows of `n` elements as [`copy_rows`] makes them, but tile by tile as `cut` says: `[tile][row][element]`, and a
 /// vector more after each tile. Gives the distance of two tiles.
 ///
@@ -303,9 +363,7 @@ unsafe fn pack_rows<S: Simd>(
     cut: Cut,
 ) -> usize {
     let longest = cut.longest();
-    // Whole vectors are written: what is too much is the next row's place, or behind the last row. All tiles are taken for as
-    // long as the longest, which is at most one more than the shortest, so that no row ends before what is read of it begins.
-    let stride = rows.len() * longest + S::LANES;
+    let stride = packed_stride::<S>(rows.len(), cut);
     for (q, row) in rows.iter().enumerate() {
         let mask = mask.wrapping_add(if mask.is_null() { 0 } else { q % batch * n });
         let mut to = to.wrapping_add(q * longest);
@@ -322,6 +380,35 @@ unsafe fn pack_rows<S: Simd>(
                 }
             }
             to = to.wrapping_add(stride);
+        }
+    }
+    stride
+}
+
+/// What [`pack_rows`] makes of rows and their mask, from `rows` of them packed and the mask, packed as `batch` rows.
+///
+/// # Safety
+/// The packed rows and mask, and room for as many rows, must be there.
+#[inline(always)]
+unsafe fn multiply_packed<S: Simd>(
+    packed: *const S::T,
+    mask: *const S::T,
+    to: *mut S::T,
+    rows: usize,
+    batch: usize,
+    cut: Cut,
+) -> usize {
+    let (stride, step) = (packed_stride::<S>(rows, cut), batch * cut.longest());
+    for tile in 0..cut.tiles {
+        let mask = mask.wrapping_add(tile * packed_stride::<S>(batch, cut));
+        for first in (0..rows / batch).map(|s| tile * stride + s * step) {
+            for i in (0..step).step_by(S::LANES) {
+                // SAFETY: there is a vector more after each tile. What is written beyond a step is the next one's place.
+                unsafe {
+                    let x = S::load(packed.add(first + i));
+                    S::store(to.add(first + i), S::mul(x, S::load(mask.wrapping_add(i))));
+                }
+            }
         }
     }
     stride
