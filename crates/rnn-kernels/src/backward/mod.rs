@@ -206,12 +206,14 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
         let resets = plan.products.h.iter().any(|part| part.reset);
         let rests = !self.saved.rows.is_empty();
         let row = inner.next_multiple_of(S::LANES);
-        let Sequence { input_masks, recurrent_masks, .. } = self.sequence;
+        let (no_w_ih, no_w_hh) = (self.sums.w_ih.is_empty(), self.sums.w_hh.is_empty());
+        let x_masks = if no_w_ih { &[] } else { self.sequence.input_masks };
+        let h_masks = if no_w_hh { &[] } else { self.sequence.recurrent_masks };
         // SAFETY: the machine has the instruction set; the caller checked the masks' sizes.
         let (x_masks, h_masks) = unsafe {
             (
-                self.packed_masks::<S>(&plan.products.x, input_masks, self.layer.d_input),
-                self.packed_masks::<S>(&plan.products.h, recurrent_masks, self.layer.d_hidden),
+                self.packed_masks::<S>(&plan.products.x, x_masks, self.layer.d_input),
+                self.packed_masks::<S>(&plan.products.h, h_masks, self.layer.d_hidden),
             )
         };
         let several = !x_masks.is_empty() || !h_masks.is_empty();

@@ -164,7 +164,9 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                         let again = last.is_some() && !part.reset;
                         self.copied::<S>(rows, part, masks, d_hidden, steps.start, scratch, again)
                     };
-                    last = Some((left, part.mask));
+                    if !part.reset {
+                        last = Some((left, part.mask));
+                    }
                     product::<S>(plan, part, scratch, left, shape, d_hidden, sums, first);
                 }
             }
@@ -172,7 +174,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
     }
 
     /// Copies of `rows` for the product of `part`, masked as it asks; zeros for those that rest, whose inputs may be anything.
-    /// `again` if the part before had the same rows.
+    /// `again` if the last part's were the same ones and are packed already.
     #[inline(always)]
     #[expect(clippy::too_many_arguments, reason = "rows, their mask, and where both are")]
     unsafe fn copied<S: Simd<T = T>>(
@@ -198,6 +200,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
             if packs::<S>() {
                 let cut = self.cut::<S>(n, part);
                 let tile = match part.mask {
+                    // A part that resets is alone with its rows.
                     Some(mask) if masks.given.len() > 1 && !part.reset => {
                         let packed = scratch.packed.as_mut_ptr();
                         if !again {
@@ -221,7 +224,8 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         Cut::new(n, max_rows(S::REGISTERS, part.width(self.plan.products.blocks)))
     }
 
-    /// The masks that the gates have each for themselves, packed as the rows are that they are for.
+    /// The masks that the gates have each for themselves, packed as the rows are that they are for; empty where there are none
+    /// or nothing is packed.
     #[inline(always)]
     pub(super) unsafe fn packed_masks<S: Simd<T = T>>(&self, parts: &[Part], masks: &[&[T]], n: usize) -> Buffer<T> {
         if !packs::<S>() || masks.len() < 2 {
@@ -316,7 +320,7 @@ struct Left<T> {
     tile: Option<usize>,
 }
 
-/// The masks of a left factor, `[batch, n]` each, and packed if there are several.
+/// The masks of a left factor, `[batch, n]` each, and what [`Backward::packed_masks`] made of them.
 #[derive(Clone, Copy)]
 struct Masks<'a, T> {
     given: &'a [&'a [T]],
@@ -388,7 +392,8 @@ unsafe fn pack_rows<S: Simd>(
 /// What [`pack_rows`] makes of rows and their mask, from `rows` of them packed and the mask, packed as `batch` rows.
 ///
 /// # Safety
-/// The packed rows and mask, and room for as many rows, must be there.
+/// The packed rows and mask, and room for as many rows, must be there, with a vector more after each tile; `rows` are whole
+/// steps of `batch`.
 #[inline(always)]
 unsafe fn multiply_packed<S: Simd>(
     packed: *const S::T,
