@@ -6,6 +6,7 @@
 
 mod input;
 mod kept;
+mod packed;
 mod recurrence;
 mod weights;
 
@@ -20,9 +21,10 @@ use crate::simd::{Op, Simd, run};
 use crate::threads::{Shared, each};
 use crate::tile::{MAX_ROWS, WIDTH};
 use kept::masks_as_loaded;
+use packed::{copy_elements, packs};
 use std::marker::PhantomData;
 use std::ops::Range;
-use weights::{Sums, copy_elements, packs, unpack};
+use weights::{Sums, unpack};
 
 /// The gradients of a layer over a sequence; `layer` and `sequence` are those that `saved` was made from.
 ///
