@@ -52,9 +52,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                                 let mut sum = S::load(scratch.tile.as_ptr().add(m * WIDTH * S::LANES + at));
                                 if let Some(mask) = part.mask {
                                     let mask = self.sequence.input_masks[mask].as_ptr().add(b * d_input + first + at);
-                                    let mask = S::load_up_to(mask, n);
-                                    // The scale is in the weights.
-                                    sum = if self.scaled { S::where_positive(mask, sum) } else { S::mul(sum, mask) };
+                                    sum = S::mul(sum, S::load_up_to(mask, n));
                                 }
                                 if i > 0 {
                                     sum = S::add(sum, S::load_up_to(to.add(at), n));

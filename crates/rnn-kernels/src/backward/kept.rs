@@ -8,13 +8,6 @@ use crate::simd::Simd;
 use crate::tile::{Cut, Factors, Tile, WIDTH, max_masked_rows, multiply_masked};
 use std::ops::Range;
 
-/// Whether weights are masked as they are loaded, for all gates in one go. Where registers are few the masks have no place in
-/// them, and each gate's product is masked when it is done; but not for f64, where speed matters less, so that all machines
-/// test both ways.
-pub(super) const fn masks_as_loaded<S: Simd>() -> bool {
-    S::REGISTERS >= 32 || size_of::<S::T>() == size_of::<f64>()
-}
-
 impl<T: Float, K: Kernel> Backward<'_, T, K> {
     /// The input's gradient for a chunk of steps.
     #[inline(always)]

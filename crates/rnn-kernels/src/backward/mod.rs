@@ -20,7 +20,6 @@ use crate::pool::{Buffer, take};
 use crate::simd::{Op, Simd, run};
 use crate::threads::{Shared, each};
 use crate::tile::{MAX_ROWS, WIDTH};
-use kept::masks_as_loaded;
 use packed::{copy_elements, packs};
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -247,7 +246,7 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
                     self.step::<S>(&mut scratch, s, steps.clone());
                 }
                 self.weight_sums::<S>(&mut scratch, steps.clone(), &mut rows, number + 1 == time.div_ceil(chunk));
-                match (self.d_input.is_null(), self.scaled && masks_as_loaded::<S>()) {
+                match (self.d_input.is_null(), self.scaled) {
                     (true, _) => {}
                     (false, true) => self.kept_gradient::<S>(&mut scratch, steps),
                     (false, false) => self.input_gradient::<S>(&mut scratch, steps),

@@ -241,6 +241,14 @@ pub fn lanes<T: Float>(level: Level) -> usize {
     bytes / size_of::<T>()
 }
 
+/// Whether a level has but 16 registers.
+pub fn few_registers(level: Level) -> bool {
+    match level {
+        Level::Portable | Level::Avx2 => true,
+        Level::Neon | Level::Avx512 => false,
+    }
+}
+
 #[cfg(target_arch = "aarch64")]
 pub use neon::Neon;
 pub use portable::Portable;
