@@ -9,7 +9,7 @@ use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Direction, Key, Preset, RnnError};
 use rnn_harness::Failure;
 use rnn_harness::options::DropoutConfig;
-use rnn_harness::training::{Batches, EpochStats, StepOutput, evaluate};
+use rnn_harness::training::{Batches, EpochStats, Lookup, StepOutput, evaluate};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
@@ -68,6 +68,9 @@ impl ModelConfig {
 }
 
 impl Model {
+    /// Its table of words.
+    pub const LOOKUP: Lookup<Self> = Lookup { table: |model| &mut model.embedding.weight, ids: |batch| &mut batch.ids };
+
     /// Ids `[batch, tokens]` to one logit a review, `[batch]`: above 0 is positive. Dropout acts when a key is given.
     pub fn logits(&self, ids: Tensor<2, Int>, dropout: Option<Key>) -> Tensor<1> {
         let words = rnn_core::embedding(self.embedding.weight.val(), ids); // [batch, tokens, embedding]
@@ -185,6 +188,8 @@ mod tests {
     use rnn_core::DropoutMasks;
     use rnn_data::reviews::Review;
     use rnn_data::words::Vocabulary;
+    use rnn_harness::optim::{OptimizerArgs, OptimizerName};
+    use rnn_harness::training::fit;
 
     const TOKENS: usize = 6;
 
@@ -200,6 +205,30 @@ mod tests {
         let reviews: Vec<Review> = (0..n).map(|i| Review { text: text(i), positive: i % 3 == 0 }).collect();
         let vocabulary = Vocabulary::build(reviews.iter().map(|review| review.text.as_str()));
         (reviews, vocabulary)
+    }
+
+    /// A step on the rows that a batch names is the step on the whole table, also for words that come again much later.
+    #[test]
+    fn training_on_rows_is_training_on_the_table() {
+        let device = Device::default().autodiff();
+        let (reviews, vocabulary) = reviews(50);
+        let config = config(20, CellKind::Lstm, 1, Direction::Forward);
+        let arguments = OptimizerArgs::default();
+        let trained = |lookup, optimizer| {
+            let model = config.init(Key::new(3), &device).expect("a model");
+            let encoded = Encoded::new(&reviews, &vocabulary, config.num_words, TOKENS).expect("few");
+            let batches = encoded.batches(2, Some(Key::new(4)), Key::new(5), &device.clone().inner());
+            let optimizer = arguments.resolve(optimizer).expect("right");
+            let (model, epochs) =
+                fit(model, &optimizer, 2, batches, lookup, "reviews", |_, _| Ok(())).expect("trained");
+            let table = model.embedding.weight.val().into_data();
+            (table, epochs.iter().map(|epoch| epoch.loss).collect::<Vec<_>>())
+        };
+        for optimizer in [OptimizerName::Adam, OptimizerName::Adamw, OptimizerName::Rmsprop] {
+            let whole = trained(None, optimizer);
+            assert_eq!(trained(Some(Model::LOOKUP), optimizer), whole, "{optimizer:?}");
+            assert_eq!(whole.0.num_elements(), 20 * 5);
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::Failure;
 use crate::interrupt::{listen, stopped};
 use crate::optim::OptimizerConfig;
 use crate::progress::Progress;
+use burn::module::{Param, ParamId};
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Tensor;
 use burn::train::logger::InMemoryMetricLogger;
@@ -19,6 +20,7 @@ use burn::train::{
     InferenceStep, ItemLazy, Learner, LearnerModel, SupervisedLearningStrategy, SupervisedTraining,
     SupervisedTrainingEventProcessor, TrainLoader, TrainStep, TrainingComponents, TrainingStrategy, ValidLoader,
 };
+use rnn_core::optim::LazyTable;
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -106,7 +108,25 @@ where
     Ok(EpochStats { epoch: 1, loss, accuracy, seconds: start.elapsed().as_secs_f64() })
 }
 
+/// Where a model that begins with a table of embeddings has it, and where a batch has the ids that name its rows.
+pub struct Lookup<M: TrainStep> {
+    /// The table, `[n, d]`.
+    pub table: fn(&mut M) -> &mut Param<Tensor<2>>,
+    /// The ids, below n.
+    pub ids: fn(&mut M::Input) -> &mut Vec<u32>,
+}
+
+impl<M: TrainStep> Clone for Lookup<M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<M: TrainStep> Copy for Lookup<M> {}
+
 /// Trains `model` for `epochs` epochs and returns it, without autodiff, with the figures of each epoch.
+///
+/// With a `lookup`, and the table on the CPU, a step's model has only the rows that its batch names for its table, with ids
+/// to match; the others wait for their updates ([`LazyTable`]), which changes no number.
 ///
 /// After each epoch `after_epoch` gets the model as it is then, without autodiff: the place to save it.
 ///
@@ -117,6 +137,7 @@ pub fn fit<M, H>(
     optimizer: &OptimizerConfig,
     epochs: usize,
     batches: Batches<<M as TrainStep>::Input>,
+    lookup: Option<Lookup<M>>,
     unit: &'static str,
     after_epoch: H,
 ) -> Result<(M, Vec<EpochStats>), Failure>
@@ -130,6 +151,7 @@ where
         unit,
         optimizer: *optimizer,
         steps: batches.steps() as u64,
+        lookup,
         after_epoch: Mutex::new(after_epoch),
         outcome: outcome.clone(),
     };
@@ -164,15 +186,16 @@ struct Outcome {
     failure: Option<Failure>,
 }
 
-struct Strategy<H> {
+struct Strategy<M: TrainStep, H> {
     unit: &'static str,
     optimizer: OptimizerConfig,
     steps: u64,
+    lookup: Option<Lookup<M>>,
     after_epoch: Mutex<H>,
     outcome: Arc<Mutex<Outcome>>,
 }
 
-impl<M, H> SupervisedLearningStrategy<M> for Strategy<H>
+impl<M, H> SupervisedLearningStrategy<M> for Strategy<M, H>
 where
     M: LearnerModel + TrainStep<Output = StepOutput>,
     H: FnMut(&M, &EpochStats) -> Result<(), Failure>,
@@ -189,11 +212,16 @@ where
         // weights before it changes them.
         let mut model = learner.model();
         drop(learner);
-        let mut optimizer = self.optimizer.init();
+        let mut optimizers = Optimizers {
+            rest: self.optimizer.init(),
+            lazy: self
+                .lookup
+                .and_then(|lookup| Some((lookup, self.optimizer.lazy(&(lookup.table)(&mut model).val())?))),
+        };
         let mut progress = Progress::new(self.unit, components.num_epochs, self.steps);
         for epoch in first_epoch..=components.num_epochs {
             let result;
-            (model, result) = self.epoch(epoch, model, &mut optimizer, &train, &mut progress);
+            (model, result) = self.epoch(epoch, model, &mut optimizers, &train, &mut progress);
             progress.end();
             let mut outcome = self.outcome.lock().unwrap_or_else(|e| e.into_inner());
             match result {
@@ -219,30 +247,54 @@ where
     }
 }
 
-impl<H> Strategy<H> {
-    /// One epoch; `None` where it was interrupted.
-    fn epoch<M>(
+/// What updates a model: the table that the rows of a batch come from by itself, if there is one, and all the rest.
+struct Optimizers<M: TrainStep> {
+    lazy: Option<(Lookup<M>, LazyTable)>,
+    rest: ModuleOptimizer,
+}
+
+/// The parameter with another value.
+fn put(param: &mut Param<Tensor<2>>, value: Tensor<2>) -> ParamId {
+    *param = Param::initialized(param.id, value);
+    param.id
+}
+
+impl<M, H> Strategy<M, H>
+where
+    M: LearnerModel + TrainStep<Output = StepOutput>,
+{
+    /// One epoch; `None` where it was interrupted. The model has its whole table only after a whole epoch.
+    fn epoch(
         &self,
         epoch: usize,
         mut model: M,
-        optimizer: &mut ModuleOptimizer,
+        optimizers: &mut Optimizers<M>,
         train: &TrainLoader<M>,
         progress: &mut Progress,
-    ) -> (M, Result<Option<EpochStats>, Failure>)
-    where
-        M: LearnerModel + TrainStep<Output = StepOutput>,
-    {
+    ) -> (M, Result<Option<EpochStats>, Failure>) {
         let start = Instant::now();
         let mut totals = Totals::default();
         progress.begin_epoch(epoch);
         for batch in train.iter() {
-            let batch = match batch {
+            let mut batch = match batch {
                 Ok(batch) => batch,
                 Err(error) => return (model, Err(Failure::failed(error))),
             };
+            let rate = self.optimizer.learning_rate;
+            let named = optimizers.lazy.as_mut().map(|(lookup, table)| {
+                let ids = (lookup.ids)(&mut batch);
+                let mut rows = table.rows(ids);
+                *ids = std::mem::take(&mut rows.places);
+                (put((lookup.table)(&mut model), rows.values.clone()), rows, table)
+            });
             let output = TrainStep::step(&model, batch);
-            let grads = self.optimizer.clipped(&model, output.grads);
-            model = model.optimize(optimizer, self.optimizer.learning_rate.into(), grads);
+            let mut grads = self.optimizer.clipped(&model, output.grads);
+            if let Some((id, rows, table)) = named
+                && let Some(grad) = grads.remove::<2>(id)
+            {
+                table.step(rate, &rows, grad);
+            }
+            model = model.optimize(&mut optimizers.rest, rate.into(), grads);
             let due = progress.step(output.item.items as u64);
             totals.pending.push(output.item);
             if due {
@@ -254,6 +306,9 @@ impl<H> Strategy<H> {
             if stopped() {
                 return (model, Ok(None));
             }
+        }
+        if let Some((lookup, table)) = &mut optimizers.lazy {
+            put((lookup.table)(&mut model), table.weights().require_grad());
         }
         let (loss, accuracy) = totals.read();
         (model, Ok(Some(EpochStats { epoch, loss, accuracy, seconds: start.elapsed().as_secs_f64() })))

@@ -1,8 +1,13 @@
 //! The optimizer's update of one tensor in one pass over memory.
 //!
-//! Each update reads weights w, gradients g and the optimizer's own tensors once and writes them once, on as many
-//! threads as the machine is given; the result does not depend on their number. `rate` is the learning rate α of this
-//! step, after any schedule; `scale` is what g is multiplied by first: 1, or the factor of clipping by global norm.
+//! An optimizer's `at` gives the numbers of one step, for the learning rate α that it has then, after any schedule.
+//! [`Step::update`] reads weights w, gradients g and the optimizer's own tensors once and writes them once, on as many
+//! threads as the machine is given; the result does not depend on their number. Where only a few rows of a table have a
+//! gradient, [`LazyRows`] does not go over the others.
+
+mod lazy;
+
+pub use lazy::LazyRows;
 
 use crate::float::Float;
 use crate::simd::{Op, Simd, run};
@@ -101,66 +106,47 @@ pub struct Adagrad {
     pub decay: Decay,
 }
 
-/// What all updates of a step share.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Update {
-    /// Where it runs.
-    pub machine: Machine,
-    /// The learning rate α.
-    pub rate: f64,
-    /// What g is multiplied by.
-    pub scale: f64,
-}
-
 impl Adam {
-    /// Step number `t`, from 1 on, of w with its moments m and v, zero at first.
+    /// The numbers of step `t`, from 1 on, with the learning rate `rate`.
     ///
     /// # Panics
-    /// On slices of different sizes; on t = 0.
-    pub fn update<T: Float>(&self, update: Update, t: u64, w: &mut [T], g: &[T], m: &mut [T], v: &mut [T]) {
+    /// On t = 0.
+    pub fn at(&self, rate: f64, t: u64) -> Step {
         assert!(t > 0, "Adam counts its steps from 1");
         let t = t.min(i32::MAX as u64) as i32;
         let (first, second) = (1.0 - self.beta1.powi(t), (1.0 - self.beta2.powi(t)).sqrt());
-        let (rate, root) = match self.epsilon_at {
-            Epsilon::BesideRoot => (update.rate / first, 1.0 / second),
-            Epsilon::Keras => (update.rate * second / first, 1.0),
-        };
         let Adam { beta1, beta2, epsilon, decay, .. } = *self;
-        T::run_rule(update, decay, Rule::Adam { beta1, beta2, rate, root, epsilon }, w, g, [m, v]);
+        let (corrected, root) = match self.epsilon_at {
+            Epsilon::BesideRoot => (rate / first, 1.0 / second),
+            Epsilon::Keras => (rate * second / first, 1.0),
+        };
+        let (beta1, beta2) = ([beta1, 1.0 - beta1], [beta2, 1.0 - beta2]);
+        Step::new(Rule::Adam { beta1, beta2, rate: corrected, root, epsilon }, decay, rate)
     }
 }
 
 impl RmsProp {
-    /// One step of w with the mean square v and the momentum b, both zero at first; b may be empty without momentum.
-    ///
-    /// # Panics
-    /// On slices of different sizes.
-    pub fn update<T: Float>(&self, update: Update, w: &mut [T], g: &[T], v: &mut [T], b: &mut [T]) {
+    /// The numbers of a step with the learning rate `rate`.
+    pub fn at(&self, rate: f64) -> Step {
         let RmsProp { rho, epsilon, epsilon_at, momentum, decay } = *self;
         let (inside, beside) = epsilon_at.split(epsilon);
-        T::run_rule(update, decay, Rule::RmsProp { rho, inside, beside, momentum, rate: update.rate }, w, g, [v, b]);
+        Step::new(Rule::RmsProp { rho: [rho, 1.0 - rho], inside, beside, momentum, rate }, decay, rate)
     }
 }
 
 impl Sgd {
-    /// One step of w with the momentum b, zero at first; b may be empty without momentum.
-    ///
-    /// # Panics
-    /// On slices of different sizes.
-    pub fn update<T: Float>(&self, update: Update, w: &mut [T], g: &[T], b: &mut [T]) {
+    /// The numbers of a step with the learning rate `rate`.
+    pub fn at(&self, rate: f64) -> Step {
         let Sgd { momentum, nesterov, decay } = *self;
-        T::run_rule(update, decay, Rule::Sgd { momentum, nesterov, rate: update.rate }, w, g, [b, &mut []]);
+        Step::new(Rule::Sgd { momentum, nesterov, rate }, decay, rate)
     }
 }
 
 impl Adagrad {
-    /// One step of w with the sum of squares s.
-    ///
-    /// # Panics
-    /// On slices of different sizes.
-    pub fn update<T: Float>(&self, update: Update, w: &mut [T], g: &[T], s: &mut [T]) {
+    /// The numbers of a step with the learning rate `rate`.
+    pub fn at(&self, rate: f64) -> Step {
         let (inside, beside) = self.epsilon_at.split(self.epsilon);
-        T::run_rule(update, self.decay, Rule::Adagrad { inside, beside, rate: update.rate }, w, g, [s, &mut []]);
+        Step::new(Rule::Adagrad { inside, beside, rate }, self.decay, rate)
     }
 }
 
@@ -174,54 +160,124 @@ impl Epsilon {
     }
 }
 
-/// An update with its step's numbers.
-#[derive(Debug, Clone, Copy)]
-pub enum Rule {
-    Adam { beta1: f64, beta2: f64, rate: f64, root: f64, epsilon: f64 },
-    RmsProp { rho: f64, inside: f64, beside: f64, momentum: f64, rate: f64 },
-    Sgd { momentum: f64, nesterov: bool, rate: f64 },
-    Adagrad { inside: f64, beside: f64, rate: f64 },
+/// The numbers of one step of an optimizer, in f64 or in the type of the weights.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step<N = f64> {
+    rule: Rule<N>,
+    /// What is added to g of w, and what w is multiplied by: the decay.
+    coupled: N,
+    kept: N,
 }
 
-impl Rule {
-    /// Which of the two tensors it has.
-    fn tensors(self) -> [bool; 2] {
-        match self {
+/// With β and 1 − β side by side, and the corrections of Adam's biases in `rate` and `root`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Rule<N> {
+    Adam { beta1: [N; 2], beta2: [N; 2], rate: N, root: N, epsilon: N },
+    RmsProp { rho: [N; 2], inside: N, beside: N, momentum: N, rate: N },
+    Sgd { momentum: N, nesterov: bool, rate: N },
+    Adagrad { inside: N, beside: N, rate: N },
+}
+
+impl Step {
+    fn new(rule: Rule<f64>, decay: Decay, rate: f64) -> Self {
+        let (coupled, kept) = match decay {
+            Decay::None => (0.0, 1.0),
+            Decay::Coupled(lambda) => (lambda, 1.0),
+            Decay::Decoupled(lambda) => (0.0, 1.0 - rate * lambda),
+        };
+        Step { rule, coupled, kept }
+    }
+
+    /// The step of w with the optimizer's own tensors, which are m and v (Adam), v and b (RMSprop), b (SGD), s (Adagrad) and
+    /// may be empty where the optimizer has none: b without momentum, a second one. g is multiplied by `scale` first: 1, or
+    /// the factor of clipping by global norm.
+    ///
+    /// # Panics
+    /// On slices of different sizes.
+    pub fn update<T: Float>(self, machine: Machine, scale: f64, w: &mut [T], g: &[T], own: [&mut [T]; 2]) {
+        T::run_update(machine, scale, self, w, g, own);
+    }
+
+    /// The same in another type.
+    fn of<T: Float>(self) -> Step<T> {
+        let (one, both) = (T::of, |x: [f64; 2]| x.map(T::of));
+        let rule = match self.rule {
+            Rule::Adam { beta1, beta2, rate, root, epsilon } => Rule::Adam {
+                beta1: both(beta1),
+                beta2: both(beta2),
+                rate: one(rate),
+                root: one(root),
+                epsilon: one(epsilon),
+            },
+            Rule::RmsProp { rho, inside, beside, momentum, rate } => Rule::RmsProp {
+                rho: both(rho),
+                inside: one(inside),
+                beside: one(beside),
+                momentum: one(momentum),
+                rate: one(rate),
+            },
+            Rule::Sgd { momentum, nesterov, rate } => Rule::Sgd { momentum: one(momentum), nesterov, rate: one(rate) },
+            Rule::Adagrad { inside, beside, rate } => {
+                Rule::Adagrad { inside: one(inside), beside: one(beside), rate: one(rate) }
+            }
+        };
+        Step { rule, coupled: one(self.coupled), kept: one(self.kept) }
+    }
+}
+
+impl<T: Float> Step<T> {
+    /// Which of the two tensors of its own the rule has.
+    fn tensors(&self) -> [bool; 2] {
+        match self.rule {
             Rule::Adam { .. } => [true, true],
-            Rule::RmsProp { momentum, .. } => [true, momentum != 0.0],
-            Rule::Sgd { momentum, .. } => [momentum != 0.0, false],
+            Rule::RmsProp { momentum, .. } => [true, momentum != T::ZERO],
+            Rule::Sgd { momentum, .. } => [momentum != T::ZERO, false],
             Rule::Adagrad { .. } => [true, false],
         }
     }
 
-    /// The step of w, and the rule's own tensors after it.
+    /// w and the rule's own tensors after it.
     #[inline(always)]
-    unsafe fn step<S: Simd>(self, g: S::V, [a, b]: [S::V; 2]) -> (S::V, [S::V; 2]) {
+    unsafe fn apply<S: Simd<T = T>>(&self, w: S::V, g: S::V, own: [S::V; 2]) -> (S::V, [S::V; 2]) {
         // SAFETY: the caller has the instruction set.
         unsafe {
-            let splat = |x: f64| S::T::of(x);
+            // Without decay g must not wait for w.
+            let g = if self.coupled == T::ZERO { g } else { S::fma(S::splat(self.coupled), w, g) };
+            let (step, own) = self.rule.step::<S>(g, own);
+            (S::sub(S::mul(w, S::splat(self.kept)), step), own)
+        }
+    }
+}
+
+impl<T: Float> Rule<T> {
+    /// The step of w, and the rule's own tensors after it.
+    #[inline(always)]
+    unsafe fn step<S: Simd<T = T>>(self, g: S::V, [a, b]: [S::V; 2]) -> (S::V, [S::V; 2]) {
+        // SAFETY: the caller has the instruction set.
+        unsafe {
+            // The mean that forgets, of what it was and what is new.
+            let mean = |beta: [T; 2], old, new| S::fma(S::splat(beta[0]), old, S::mul(S::splat(beta[1]), new));
             match self {
                 Rule::Adam { beta1, beta2, rate, root, epsilon } => {
-                    let m = S::fma(S::splat(splat(beta1)), a, S::mul(S::splat(splat(1.0 - beta1)), g));
-                    let v = S::fma(S::splat(splat(beta2)), b, S::mul(S::splat(splat(1.0 - beta2)), S::mul(g, g)));
-                    let below = S::fma(S::sqrt(v), S::splat(splat(root)), S::splat(splat(epsilon)));
-                    (S::div(S::mul(S::splat(splat(rate)), m), below), [m, v])
+                    let (m, v) = (mean(beta1, a, g), mean(beta2, b, S::mul(g, g)));
+                    let below = S::fma(S::sqrt(v), S::splat(root), S::splat(epsilon));
+                    (S::div(S::mul(S::splat(rate), m), below), [m, v])
                 }
                 Rule::RmsProp { rho, inside, beside, momentum, rate } => {
-                    let v = S::fma(S::splat(splat(rho)), a, S::mul(S::splat(splat(1.0 - rho)), S::mul(g, g)));
-                    let below = S::add(S::sqrt(S::add(v, S::splat(splat(inside)))), S::splat(splat(beside)));
-                    let b = S::fma(S::splat(splat(momentum)), b, S::div(g, below));
-                    (S::mul(S::splat(splat(rate)), b), [v, b])
+                    let v = mean(rho, a, S::mul(g, g));
+                    let below = S::add(S::sqrt(S::add(v, S::splat(inside))), S::splat(beside));
+                    let b = S::fma(S::splat(momentum), b, S::div(g, below));
+                    (S::mul(S::splat(rate), b), [v, b])
                 }
                 Rule::Sgd { momentum, nesterov, rate } => {
-                    let b = S::fma(S::splat(splat(momentum)), a, g);
-                    let step = if nesterov { S::fma(S::splat(splat(momentum)), b, g) } else { b };
-                    (S::mul(S::splat(splat(rate)), step), [b, S::zero()])
+                    let b = S::fma(S::splat(momentum), a, g);
+                    let step = if nesterov { S::fma(S::splat(momentum), b, g) } else { b };
+                    (S::mul(S::splat(rate), step), [b, S::zero()])
                 }
                 Rule::Adagrad { inside, beside, rate } => {
                     let s = S::fma(g, g, a);
-                    let below = S::add(S::sqrt(S::add(s, S::splat(splat(inside)))), S::splat(splat(beside)));
-                    (S::div(S::mul(S::splat(splat(rate)), g), below), [s, S::zero()])
+                    let below = S::add(S::sqrt(S::add(s, S::splat(inside))), S::splat(beside));
+                    (S::div(S::mul(S::splat(rate), g), below), [s, S::zero()])
                 }
             }
         }
@@ -231,14 +287,22 @@ impl Rule {
 /// For one element type, so that it is compiled with this crate and not with those that call it.
 pub trait Entry: Sized {
     #[doc(hidden)]
-    fn run_rule(update: Update, decay: Decay, rule: Rule, w: &mut [Self], g: &[Self], own: [&mut [Self]; 2]);
+    fn run_update(machine: Machine, scale: f64, step: Step, w: &mut [Self], g: &[Self], own: [&mut [Self]; 2]);
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "sealed")]
+    fn run_late(machine: Machine, late: lazy::Late<Self>);
 }
 
 macro_rules! entry {
     ($t:ty) => {
         impl Entry for $t {
-            fn run_rule(update: Update, decay: Decay, rule: Rule, w: &mut [$t], g: &[$t], own: [&mut [$t]; 2]) {
-                start(update, decay, rule, w, g, own);
+            fn run_update(machine: Machine, scale: f64, step: Step, w: &mut [$t], g: &[$t], own: [&mut [$t]; 2]) {
+                start(machine, scale, step, w, g, own);
+            }
+
+            #[expect(private_interfaces, reason = "sealed")]
+            fn run_late(machine: Machine, late: lazy::Late<$t>) {
+                late.start(machine);
             }
         }
     };
@@ -247,45 +311,85 @@ macro_rules! entry {
 entry!(f32);
 entry!(f64);
 
-fn start<T: Float>(update: Update, decay: Decay, rule: Rule, w: &mut [T], g: &[T], own: [&mut [T]; 2]) {
+fn start<T: Float>(machine: Machine, scale: f64, step: Step, w: &mut [T], g: &[T], own: [&mut [T]; 2]) {
+    let step = step.of::<T>();
     assert!(w.len() == g.len(), "{} weights and {} gradients", w.len(), g.len());
-    for (has, tensor) in rule.tensors().iter().zip(&own) {
+    for (has, tensor) in step.tensors().iter().zip(&own) {
         assert!(!has || tensor.len() == w.len(), "{} weights and {} of the optimizer's numbers", w.len(), tensor.len());
     }
-    let (coupled, kept) = match decay {
-        Decay::None => (0.0, 1.0),
-        Decay::Coupled(lambda) => (lambda, 1.0),
-        Decay::Decoupled(lambda) => (0.0, 1.0 - update.rate * lambda),
-    };
-    let threads = if w.len() < SMALL { 1 } else { update.machine.threads.max(1) };
+    let threads = if w.len() < SMALL { 1 } else { machine.threads.max(1) };
     let n = w.len();
-    let [has_a, has_b] = rule.tensors();
-    let [a, b] = own.map(|tensor| Shared(tensor.as_mut_ptr()));
-    let w = Shared(w.as_mut_ptr());
+    let mut has = step.tensors().into_iter();
+    let weights = Weights::new(w, own.map(|own| if has.next() == Some(true) { own } else { &mut [] }));
     let ranges: Vec<_> = (0..threads).map(|i| i * n / threads..(i + 1) * n / threads).collect();
     each(ranges, |range| {
-        let at = range.start;
-        let own = [(has_a, a), (has_b, b)];
-        // SAFETY: a tensor that the rule has is as long as w, and the ranges are disjoint.
-        let own = own.map(|(has, own)| if has { unsafe { own.get().add(at) } } else { std::ptr::null_mut() });
-        // SAFETY: likewise.
-        let w = unsafe { w.get().add(at) };
-        run(
-            update.machine.level,
-            Pass { rule, scale: T::of(update.scale), coupled: T::of(coupled), kept: T::of(kept), w, g: &g[range], own },
-        );
+        let weights = weights.from(range.start);
+        run(machine.level, Pass { step, scale: T::of(scale), weights, g: &g[range] });
     });
 }
 
-/// The update of one range; `own` is null for tensors that the rule does not have.
+/// Weights, and the tensors that the rule has of its own, as long.
+#[derive(Debug)]
+struct Weights<T> {
+    w: Shared<T>,
+    own: [Option<Shared<T>>; 2],
+}
+
+impl<T> Clone for Weights<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Weights<T> {}
+
+impl<T: Float> Weights<T> {
+    /// Tensors that are empty are left out.
+    fn new(w: &mut [T], own: [&mut [T]; 2]) -> Self {
+        let own = own.map(|own| (!own.is_empty()).then_some(Shared(own.as_mut_ptr())));
+        Weights { w: Shared(w.as_mut_ptr()), own }
+    }
+
+    /// Those from element `at` on.
+    fn from(self, at: usize) -> Self {
+        let from = |tensor: Shared<T>| Shared(tensor.get().wrapping_add(at));
+        Weights { w: from(self.w), own: self.own.map(|own| own.map(from)) }
+    }
+
+    /// A vector of each, or what is left of it: `n` elements.
+    #[inline(always)]
+    unsafe fn load<S: Simd<T = T>>(&self, i: usize, n: usize) -> (S::V, [S::V; 2]) {
+        // SAFETY: as for the caller.
+        unsafe {
+            let mut own = [S::zero(); 2];
+            for (own, &from) in own.iter_mut().zip(&self.own) {
+                if let Some(from) = from {
+                    *own = S::load_up_to(from.get().add(i), n);
+                }
+            }
+            (S::load_up_to(self.w.get().add(i), n), own)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store<S: Simd<T = T>>(&self, i: usize, n: usize, (w, own): (S::V, [S::V; 2])) {
+        // SAFETY: as for the caller.
+        unsafe {
+            S::store_up_to(self.w.get().add(i), w, n);
+            for (own, &to) in own.into_iter().zip(&self.own) {
+                if let Some(to) = to {
+                    S::store_up_to(to.get().add(i), own, n);
+                }
+            }
+        }
+    }
+}
+
+/// The update of one range.
 struct Pass<'a, T> {
-    rule: Rule,
+    step: Step<T>,
     scale: T,
-    coupled: T,
-    kept: T,
-    w: *mut T,
+    weights: Weights<T>,
     g: &'a [T],
-    own: [*mut T; 2],
 }
 
 impl<T: Float> Op<T> for Pass<'_, T> {
@@ -296,9 +400,9 @@ impl<T: Float> Op<T> for Pass<'_, T> {
         // One loop for each rule, with its choice outside.
         macro_rules! each_rule {
             ($($rule:pat),*) => {
-                match self.rule {
+                match self.step.rule {
                     // SAFETY: as for the caller.
-                    $(rule @ $rule => unsafe { self.over::<S>(rule) },)*
+                    $(rule @ $rule => unsafe { self.over::<S>(Step { rule, ..self.step }) },)*
                 }
             };
         }
@@ -308,28 +412,15 @@ impl<T: Float> Op<T> for Pass<'_, T> {
 
 impl<T: Float> Pass<'_, T> {
     #[inline(always)]
-    unsafe fn over<S: Simd<T = T>>(&self, rule: Rule) {
-        let [a, b] = self.own;
-        let mut i = 0;
-        while i < self.g.len() {
+    unsafe fn over<S: Simd<T = T>>(&self, step: Step<T>) {
+        for i in (0..self.g.len()).step_by(S::LANES) {
             let n = self.g.len() - i;
             // SAFETY: n elements are left in each tensor.
             unsafe {
-                let w = S::load_up_to(self.w.add(i), n);
                 let g = S::mul(S::load_up_to(self.g.as_ptr().add(i), n), S::splat(self.scale));
-                let g = S::fma(S::splat(self.coupled), w, g);
-                let old_a = if a.is_null() { S::zero() } else { S::load_up_to(a.add(i), n) };
-                let old_b = if b.is_null() { S::zero() } else { S::load_up_to(b.add(i), n) };
-                let (step, [new_a, new_b]) = rule.step::<S>(g, [old_a, old_b]);
-                S::store_up_to(self.w.add(i), S::sub(S::mul(w, S::splat(self.kept)), step), n);
-                if !a.is_null() {
-                    S::store_up_to(a.add(i), new_a, n);
-                }
-                if !b.is_null() {
-                    S::store_up_to(b.add(i), new_b, n);
-                }
+                let (w, own) = self.weights.load::<S>(i, n);
+                self.weights.store::<S>(i, n, step.apply::<S>(w, g, own));
             }
-            i += S::LANES;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The updates against plain loops over the formulas, at all levels.
 
 use fastrand::Rng;
-use rnn_kernels::optim::{Adagrad, Adam, Decay, Epsilon, RmsProp, Sgd, Update};
+use rnn_kernels::optim::{Adagrad, Adam, Decay, Epsilon, LazyRows, RmsProp, Sgd, Step};
 use rnn_kernels::{Float, Level, Machine};
 
 const RATE: f64 = 0.01;
@@ -10,10 +10,10 @@ const STEPS: u64 = 4;
 
 /// What one number and its two companions become.
 type Plain<'a> = &'a dyn Fn(u64, f64, f64, &mut [f64; 2]) -> f64;
-/// The kernel's: step, w, g and the two tensors.
-type Kernel<'a, T> = &'a dyn Fn(Update, u64, &mut [T], &[T], &mut [T], &mut [T]);
+/// The numbers of a step, from the rate and its number.
+type At<'a> = &'a dyn Fn(f64, u64) -> Step;
 
-fn check<T: Float>(what: &str, plain: Plain, kernel: Kernel<T>, tolerance: f64) {
+fn check<T: Float>(what: &str, plain: Plain, at: At, own: usize, tolerance: f64) {
     let mut random = Rng::with_seed(1);
     for n in [1, 3, 16, 37, 70_001] {
         let start: Vec<T> = (0..n).map(|_| T::of(random.f64() - 0.5)).collect();
@@ -25,10 +25,10 @@ fn check<T: Float>(what: &str, plain: Plain, kernel: Kernel<T>, tolerance: f64) 
             }
         }
         for (level, threads) in Level::available().into_iter().flat_map(|level| [(level, 1), (level, 2)]) {
-            let update = Update { machine: Machine { level, threads }, rate: RATE, scale: SCALE };
             let (mut w, mut a, mut b) = (start.clone(), vec![T::ZERO; n], vec![T::ZERO; n]);
             for (t, g) in (1..).zip(&gradients) {
-                kernel(update, t, &mut w, g, &mut a, &mut b);
+                let own = [&mut a[..if own > 0 { n } else { 0 }], &mut b[..if own > 1 { n } else { 0 }]];
+                at(RATE, t).update(Machine { level, threads }, SCALE, &mut w, g, own);
             }
             for (i, (w, (expected, _))) in w.iter().zip(&expected).enumerate() {
                 let error = (w.wide() - expected).abs();
@@ -38,9 +38,10 @@ fn check<T: Float>(what: &str, plain: Plain, kernel: Kernel<T>, tolerance: f64) 
     }
 }
 
-fn both(what: &str, plain: Plain, single: Kernel<f32>, double: Kernel<f64>) {
-    check(what, plain, single, 2e-7);
-    check(what, plain, double, 1e-14);
+/// With `own` tensors of the optimizer's own.
+fn both(what: &str, plain: Plain, at: At, own: usize) {
+    check::<f32>(what, plain, at, own, 2e-7);
+    check::<f64>(what, plain, at, own, 1e-14);
 }
 
 #[test]
@@ -62,12 +63,7 @@ fn adam() {
                     Epsilon::Keras => w - RATE * second.sqrt() / first * *m / (v.sqrt() + 1e-3),
                 }
             };
-            both(
-                "Adam",
-                &plain,
-                &|update, t, w, g, m, v| adam.update(update, t, w, g, m, v),
-                &|update, t, w, g, m, v| adam.update(update, t, w, g, m, v),
-            );
+            both("Adam", &plain, &|rate, t| adam.at(rate, t), 2);
         }
     }
 }
@@ -85,12 +81,7 @@ fn rmsprop() {
             *b = momentum * *b + g / below;
             w - RATE * *b
         };
-        both(
-            "RMSprop",
-            &plain,
-            &|update, _, w, g, v, b| rmsprop.update(update, w, g, v, if momentum == 0.0 { &mut [] } else { b }),
-            &|update, _, w, g, v, b| rmsprop.update(update, w, g, v, b),
-        );
+        both("RMSprop", &plain, &|rate, _| rmsprop.at(rate), if momentum == 0.0 { 1 } else { 2 });
     }
 }
 
@@ -103,12 +94,7 @@ fn sgd() {
             *b = momentum * *b + g;
             w - RATE * if nesterov { g + momentum * *b } else { *b }
         };
-        both(
-            "SGD",
-            &plain,
-            &|update, _, w, g, b, _| sgd.update(update, w, g, if momentum == 0.0 { &mut [] } else { b }),
-            &|update, _, w, g, b, _| sgd.update(update, w, g, b),
-        );
+        both("SGD", &plain, &|rate, _| sgd.at(rate), usize::from(momentum > 0.0));
     }
 }
 
@@ -120,8 +106,104 @@ fn adagrad() {
             *s += g * g;
             w - RATE * g / if epsilon_at == Epsilon::Keras { (*s + 1e-3).sqrt() } else { s.sqrt() + 1e-3 }
         };
-        both("Adagrad", &plain, &|update, _, w, g, s, _| adagrad.update(update, w, g, s), &|update, _, w, g, s, _| {
-            adagrad.update(update, w, g, s)
-        });
+        both("Adagrad", &plain, &|rate, _| adagrad.at(rate), 1);
     }
+}
+
+/// Rows that catch up have the bits of a table that is updated as a whole, between the steps and after them.
+fn lazy<T: Float>(start: f64, at: At) {
+    let (n, d) = if cfg!(miri) { (7, 5) } else { (90, 37) };
+    for (level, threads) in Level::available().into_iter().flat_map(|level| [(level, 1), (level, 3)]) {
+        let machine = Machine { level, threads };
+        let mut random = Rng::with_seed(2);
+        let table: Vec<T> = (0..n * d).map(|_| T::of(random.f64() - 0.5)).collect();
+        let mut lazy = LazyRows::new(table.clone(), d, start);
+        let (mut w, mut a, mut b) = (table, vec![T::of(start); n * d], vec![T::of(start); n * d]);
+        for t in 1..=40 {
+            // The last rows are never named, and some steps name none.
+            let mut ids: Vec<usize> = (0..n - 2).collect();
+            random.shuffle(&mut ids);
+            ids.truncate(random.usize(0..6));
+            let grads: Vec<T> = (0..ids.len() * d).map(|_| T::of(random.f64() - 0.5)).collect();
+            let mut dense = vec![T::ZERO; n * d];
+            for (id, grad) in ids.iter().zip(grads.chunks(d)) {
+                dense[id * d..][..d].copy_from_slice(grad);
+            }
+            let rate = RATE / t as f64;
+            if t % 3 == 0 {
+                let rows: Vec<T> = ids.iter().flat_map(|id| w[id * d..][..d].to_vec()).collect();
+                assert!(lazy.rows(machine, &ids) == rows, "at step {t}, {level:?}");
+            }
+            lazy.step(machine, at(rate, t), &ids, &grads);
+            at(rate, t).update(machine, 1.0, &mut w, &dense, [&mut a, &mut b]);
+            if t == 20 {
+                assert!(lazy.table(machine) == w, "after half of the steps, {level:?}");
+            }
+        }
+        assert!(lazy.table(machine) == w, "after all steps, {level:?}");
+    }
+}
+
+#[test]
+fn rows_that_catch_up_have_the_same_bits() {
+    fn both(start: f64, at: At) {
+        lazy::<f32>(start, at);
+        lazy::<f64>(start, at);
+    }
+    for (epsilon_at, decay) in [
+        (Epsilon::BesideRoot, Decay::None),
+        (Epsilon::Keras, Decay::None),
+        (Epsilon::Keras, Decay::Coupled(0.1)),
+        (Epsilon::BesideRoot, Decay::Decoupled(0.1)),
+    ] {
+        let adam = Adam { beta1: 0.9, beta2: 0.99, epsilon: 1e-3, epsilon_at, decay };
+        both(0.0, &|rate, t| adam.at(rate, t));
+        let adagrad = Adagrad { epsilon: 1e-3, epsilon_at, decay };
+        both(0.1, &|rate, _| adagrad.at(rate));
+        for momentum in [0.0, 0.9] {
+            let rmsprop = RmsProp { rho: 0.9, epsilon: 1e-3, epsilon_at, momentum, decay };
+            both(0.0, &|rate, _| rmsprop.at(rate));
+            let sgd = Sgd { momentum, nesterov: true, decay };
+            both(0.0, &|rate, _| sgd.at(rate));
+        }
+    }
+}
+
+/// Without ε, a row that was never named has 0/0, and so has it if it catches up.
+#[test]
+fn without_epsilon_no_row_rests() {
+    let adam = Adam { beta1: 0.9, beta2: 0.99, epsilon: 0.0, epsilon_at: Epsilon::Keras, decay: Decay::None };
+    let mut lazy = LazyRows::new(vec![1.0f32; 6], 3, 0.0);
+    lazy.step(Machine::default(), adam.at(RATE, 1), &[1], &[1.0; 3]);
+    let table = lazy.table(Machine::default());
+    assert!(table[..3].iter().all(|w| w.is_nan()) && table[3..].iter().all(|w| w.is_finite()), "{table:?}");
+}
+
+#[test]
+#[should_panic(expected = "row 1 stands twice")]
+fn a_row_cannot_be_named_twice() {
+    let sgd = Sgd { momentum: 0.0, nesterov: false, decay: Decay::None };
+    LazyRows::new(vec![1.0f32; 6], 3, 0.0).step(Machine::default(), sgd.at(RATE), &[1, 0, 1], &[1.0; 9]);
+}
+
+#[test]
+#[should_panic(expected = "row 2 is not below 2")]
+fn a_row_beyond_the_table_is_refused() {
+    LazyRows::new(vec![1.0f32; 6], 3, 0.0).rows(Machine::default(), &[0, 2]);
+}
+
+/// More steps than may wait.
+#[test]
+fn a_row_that_is_never_read_keeps_up() {
+    let adam = Adam { beta1: 0.9, beta2: 0.99, epsilon: 1e-3, epsilon_at: Epsilon::Keras, decay: Decay::None };
+    let (machine, steps) = (Machine::default(), if cfg!(miri) { 12 } else { 5000 });
+    let mut lazy = LazyRows::new(vec![1.0f32; 4], 2, 0.0);
+    let (mut w, mut m, mut v) = ([1.0; 4], [0.0; 4], [0.0; 4]);
+    for t in 1..=steps {
+        let g = if t == 1 { [0.5, -0.5, 0.0, 0.0] } else { [0.0, 0.0, 0.1, t as f32] };
+        let (row, grads) = if t == 1 { (0, &g[..2]) } else { (1, &g[2..]) };
+        lazy.step(machine, adam.at(RATE, t), &[row], grads);
+        adam.at(RATE, t).update(machine, 1.0, &mut w, &g, [&mut m, &mut v]);
+    }
+    assert_eq!(lazy.table(machine), w);
 }

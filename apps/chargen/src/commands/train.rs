@@ -158,7 +158,7 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
         println!("Generating from seed: {prime}\n{prime}{written}");
         Ok(())
     };
-    let (_, epochs) = fit(model, &config.optimizer, config.epochs, batches, "windows", after_epoch)?;
+    let (_, epochs) = fit(model, &config.optimizer, config.epochs, batches, None, "windows", after_epoch)?;
 
     let last = epochs.last().ok_or_else(|| Failure::failed("training made no epoch"))?;
     let metrics = Metrics {

@@ -154,7 +154,8 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
         println!("epoch {epoch}: training loss {loss:.4}, accuracy {accuracy:.4}, {seconds:.1} s");
         Ok(())
     };
-    let (model, epochs) = fit(model, &config.optimizer, config.epochs, batches, "reviews", after_epoch)?;
+    let (model, epochs) =
+        fit(model, &config.optimizer, config.epochs, batches, Some(Model::LOOKUP), "reviews", after_epoch)?;
     let tested = model.test(&test, tokens)?;
 
     let last = epochs.last().ok_or_else(|| Failure::failed("training made no epoch"))?;

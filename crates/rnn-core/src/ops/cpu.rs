@@ -36,6 +36,8 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, DispatchKindConversion, DispatchTensor, TensorMetadata};
 use burn::tensor::{DType, Shape, Tensor};
 pub(crate) use embedding::embedding;
+#[cfg(feature = "optim")]
+pub(crate) use embedding::is_here;
 use given::{Counts, Given, Kept};
 use node::{LastGrads, LastNode, SequenceNode, State};
 use rnn_kernels as kernels;

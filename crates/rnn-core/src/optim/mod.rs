@@ -15,10 +15,14 @@
 //! ```
 
 mod clip;
+#[cfg(feature = "kernels")]
+mod lazy;
 mod rules;
 mod update;
 
 pub use clip::clip_grad_norm;
+#[cfg(feature = "kernels")]
+pub use lazy::{LazyTable, Rows};
 pub use rules::{Adagrad, Adam, RmsProp, Sgd};
 
 use burn::optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource};
@@ -68,9 +72,9 @@ trait Rule<const S: usize>: Clone + Send + Sync + 'static {
     /// On settings that make no sense.
     fn check(&self);
 
-    /// The same in place, on the kernel.
-    #[cfg(feature = "flex")]
-    fn update_slices(&self, rate: f64, time: usize, weights: &mut [f32], grads: &[f32], slots: [&mut [f32]; S]);
+    /// The kernel's numbers for the same step.
+    #[cfg(feature = "kernels")]
+    fn at(&self, rate: f64, time: usize) -> rnn_kernels::optim::Step;
 
     /// One step of a whole parameter.
     fn step_tensor<const D: usize>(

@@ -2,10 +2,8 @@
 
 use super::Rule;
 use burn::tensor::Tensor;
-#[cfg(feature = "flex")]
-use rnn_kernels::Machine;
-#[cfg(feature = "flex")]
-use rnn_kernels::optim::{self as kernels, Decay, Epsilon, Update};
+#[cfg(feature = "kernels")]
+use rnn_kernels::optim::{self as kernels, Decay, Epsilon, Step};
 
 fn in_range(name: &str, value: f64) {
     assert!((0.0..1.0).contains(&value), "{name} is {value}; it must be at least 0 and less than 1");
@@ -13,12 +11,6 @@ fn in_range(name: &str, value: f64) {
 
 fn not_negative(name: &str, value: f64) {
     assert!(value >= 0.0 && value.is_finite(), "{name} is {value}; it must be a number, at least 0");
-}
-
-/// On this machine, with the gradients as they are.
-#[cfg(feature = "flex")]
-fn here(rate: f64) -> Update {
-    Update { machine: Machine::default(), rate, scale: 1.0 }
 }
 
 /// Adam (Kingma and Ba, 2015), with decoupled weight decay (AdamW: Loshchilov and Hutter, 2019) if asked for:
@@ -80,12 +72,12 @@ impl Rule<2> for Adam {
         (w * (1.0 - rate * weight_decay) - step, [m, v])
     }
 
-    #[cfg(feature = "flex")]
-    fn update_slices(&self, rate: f64, time: usize, w: &mut [f32], g: &[f32], [m, v]: [&mut [f32]; 2]) {
+    #[cfg(feature = "kernels")]
+    fn at(&self, rate: f64, time: usize) -> Step {
         let Self { beta_1: beta1, beta_2: beta2, epsilon, epsilon_hat, weight_decay } = *self;
         let epsilon_at = if epsilon_hat { Epsilon::Keras } else { Epsilon::BesideRoot };
         let decay = if weight_decay == 0.0 { Decay::None } else { Decay::Decoupled(weight_decay) };
-        kernels::Adam { beta1, beta2, epsilon, epsilon_at, decay }.update(here(rate), time as u64, w, g, m, v);
+        kernels::Adam { beta1, beta2, epsilon, epsilon_at, decay }.at(rate, time as u64)
     }
 }
 
@@ -142,11 +134,11 @@ impl Rule<2> for RmsProp {
         (w - b.clone() * rate, [v, b])
     }
 
-    #[cfg(feature = "flex")]
-    fn update_slices(&self, rate: f64, _: usize, w: &mut [f32], g: &[f32], [v, b]: [&mut [f32]; 2]) {
+    #[cfg(feature = "kernels")]
+    fn at(&self, rate: f64, _: usize) -> Step {
         let Self { rho, momentum, epsilon, epsilon_inside } = *self;
         let epsilon_at = if epsilon_inside { Epsilon::Keras } else { Epsilon::BesideRoot };
-        kernels::RmsProp { rho, epsilon, epsilon_at, momentum, decay: Decay::None }.update(here(rate), w, g, v, b);
+        kernels::RmsProp { rho, epsilon, epsilon_at, momentum, decay: Decay::None }.at(rate)
     }
 }
 
@@ -182,10 +174,10 @@ impl Rule<1> for Sgd {
         (w - step * rate, [b])
     }
 
-    #[cfg(feature = "flex")]
-    fn update_slices(&self, rate: f64, _: usize, w: &mut [f32], g: &[f32], [b]: [&mut [f32]; 1]) {
+    #[cfg(feature = "kernels")]
+    fn at(&self, rate: f64, _: usize) -> Step {
         let Self { momentum, nesterov } = *self;
-        kernels::Sgd { momentum, nesterov, decay: Decay::None }.update(here(rate), w, g, b);
+        kernels::Sgd { momentum, nesterov, decay: Decay::None }.at(rate)
     }
 }
 
@@ -211,9 +203,8 @@ impl Rule<1> for Adagrad {
         (w - g / (a.clone() + 1e-7).sqrt() * rate, [a])
     }
 
-    #[cfg(feature = "flex")]
-    fn update_slices(&self, rate: f64, _: usize, w: &mut [f32], g: &[f32], [a]: [&mut [f32]; 1]) {
-        let rule = kernels::Adagrad { epsilon: 1e-7, epsilon_at: Epsilon::Keras, decay: Decay::None };
-        rule.update(here(rate), w, g, a);
+    #[cfg(feature = "kernels")]
+    fn at(&self, rate: f64, _: usize) -> Step {
+        kernels::Adagrad { epsilon: 1e-7, epsilon_at: Epsilon::Keras, decay: Decay::None }.at(rate)
     }
 }

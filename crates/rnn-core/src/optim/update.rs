@@ -26,6 +26,7 @@ mod flex {
     use burn::backend::Flex;
     use burn::backend::flex::FlexTensor;
     use burn::tensor::DType;
+    use rnn_kernels::Machine;
 
     pub(super) struct Parameter<const S: usize> {
         weights: FlexTensor,
@@ -55,8 +56,10 @@ mod flex {
             time: usize,
         ) -> (Tensor<D>, [Tensor<D>; S]) {
             let grads = self.grads.as_slice::<f32>().unwrap_or_default();
-            let slots = self.slots.each_mut().map(|slot| slot.storage_mut::<f32>());
-            rule.update_slices(rate, time, self.weights.storage_mut::<f32>(), grads, slots);
+            let mut slots = self.slots.iter_mut().map(|slot| slot.storage_mut::<f32>());
+            let own = [slots.next().unwrap_or_default(), slots.next().unwrap_or_default()];
+            let weights = self.weights.storage_mut::<f32>();
+            rule.at(rate, time).update(Machine::default(), 1.0, weights, grads, own);
             (Tensor::from_primitive::<Flex>(self.weights), self.slots.map(Tensor::from_primitive::<Flex>))
         }
     }

@@ -13,7 +13,8 @@
 use crate::Failure;
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use rnn_core::optim::{Adagrad, Adam, RmsProp, Sgd, clip_grad_norm};
+use burn::tensor::Tensor;
+use rnn_core::optim::{Adagrad, Adam, LazyTable, RmsProp, Sgd, clip_grad_norm};
 use serde::{Deserialize, Serialize};
 
 /// The optimizers by name.
@@ -107,6 +108,21 @@ fn usable(x: f64) -> bool {
     (x as f32) > 0.0 && (x as f32).is_finite()
 }
 
+/// `$function` of the optimizer that a configuration names, and of other arguments.
+macro_rules! with_rule {
+    ($config:expr, $function:path $(, $argument:expr)*) => {
+        match $config.name {
+            OptimizerName::Adam => $function(Adam::KERAS $(, $argument)*),
+            OptimizerName::Adamw => $function(Adam { weight_decay: 4e-3, ..Adam::KERAS } $(, $argument)*),
+            OptimizerName::Rmsprop => {
+                $function(RmsProp { momentum: $config.momentum, ..RmsProp::KERAS2 } $(, $argument)*)
+            }
+            OptimizerName::Sgd => $function(Sgd { momentum: $config.momentum, nesterov: false } $(, $argument)*),
+            OptimizerName::Adagrad => $function(Adagrad $(, $argument)*),
+        }
+    };
+}
+
 impl OptimizerConfig {
     /// The gradients of `module` as the optimizer is to have them.
     pub fn clipped<M: Module>(&self, module: &M, grads: GradientsParams) -> GradientsParams {
@@ -118,13 +134,13 @@ impl OptimizerConfig {
 
     /// The optimizer itself.
     pub fn init(&self) -> ModuleOptimizer {
-        match self.name {
-            OptimizerName::Adam => ModuleOptimizer::from(Adam::KERAS),
-            OptimizerName::Adamw => ModuleOptimizer::from(Adam { weight_decay: 4e-3, ..Adam::KERAS }),
-            OptimizerName::Rmsprop => ModuleOptimizer::from(RmsProp { momentum: self.momentum, ..RmsProp::KERAS2 }),
-            OptimizerName::Sgd => ModuleOptimizer::from(Sgd { momentum: self.momentum, nesterov: false }),
-            OptimizerName::Adagrad => ModuleOptimizer::from(Adagrad),
-        }
+        with_rule!(self, ModuleOptimizer::from)
+    }
+
+    /// The same for a table of embeddings whose rows are updated when they are named; `None` where the table is not on the
+    /// CPU.
+    pub fn lazy(&self, table: &Tensor<2>) -> Option<LazyTable> {
+        with_rule!(self, LazyTable::new, table)
     }
 }
 
@@ -133,7 +149,7 @@ mod tests {
     use super::*;
     use burn::module::{Module, Param};
     use burn::optim::GradientsParams;
-    use burn::tensor::{Device, Tensor};
+    use burn::tensor::Device;
 
     #[derive(Module, Debug)]
     struct One {

@@ -22,6 +22,23 @@ pub(crate) fn embedding(weight: &Tensor<2>, ids: &Tensor<2, Int>) -> Option<Tens
     }
 }
 
+/// Whether a tensor of f32 without autodiff lies in this process' memory.
+#[cfg(feature = "optim")]
+pub(crate) fn is_here(tensor: &Tensor<2>) -> bool {
+    struct Here<'a>(&'a Tensor<2>);
+    impl Here<'_> {
+        fn on<B: Cpu, T: Value<B>>(&self) -> Option<()>
+        where
+            DispatchTensor: DispatchKindConversion<B>,
+        {
+            self.0.clone().try_into_primitive::<B>().ok().map(drop)
+        }
+    }
+    let call = Here(tensor);
+    let here: Option<()> = on_any!(call, f32);
+    here.is_some()
+}
+
 struct Call<'a> {
     weight: &'a Tensor<2>,
     ids: &'a Tensor<2, Int>,

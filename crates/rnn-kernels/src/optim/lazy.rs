@@ -1,0 +1,222 @@
+//! A table whose rows make their steps when they are next needed.
+
+use super::{Rule, SMALL, Step, Weights};
+use crate::embedding::embed;
+use crate::float::Float;
+use crate::simd::{Op, Simd, run};
+use crate::threads::{Machine, each};
+use std::ops::Range;
+
+/// So many steps wait at most.
+const LONGEST: usize = if cfg!(miri) { 5 } else { 1 << 12 };
+
+/// A table of rows, each step of whose optimizer is given the gradients of a few; those of the others are zero.
+///
+/// A row that a step does not name is left alone until it is read or named: what it has missed is known, and it makes
+/// these steps one after the other in registers. So a step costs no pass over the whole table, and the numbers are to the
+/// bit those that [`Step::update`] makes of the whole table, whatever the number of
+/// threads.
+#[derive(Debug)]
+pub struct LazyRows<T> {
+    d: usize,
+    w: Vec<T>,
+    /// The rule's own tensors, and what they are filled with at first.
+    own: [Vec<T>; 2],
+    start: T,
+    /// The steps that some row has not made.
+    steps: Vec<Step<T>>,
+    /// How many of them there are up to the last one that changes a row by a gradient of zero: one that was named before, one
+    /// that was not.
+    busy: [u32; 2],
+    rows: Vec<Row>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Row {
+    /// How many of the steps it has made.
+    made: u32,
+    named: bool,
+}
+
+impl<T: Float> LazyRows<T> {
+    /// Over the rows of `table`, `[n, d]`, row by row; the optimizer's own tensors are filled with `start` at first.
+    ///
+    /// # Panics
+    /// If `table` does not have whole rows, or d is 0.
+    pub fn new(table: Vec<T>, d: usize, start: f64) -> Self {
+        assert!(d > 0 && table.len().is_multiple_of(d), "{} elements in rows of {d}", table.len());
+        let rows = vec![Row::default(); table.len() / d];
+        let own = [Vec::new(), Vec::new()];
+        LazyRows { d, w: table, own, start: T::of(start), steps: Vec::new(), busy: [0; 2], rows }
+    }
+
+    /// The rows `ids`, `[ids, d]`, after all steps.
+    ///
+    /// # Panics
+    /// On an id that is not below n.
+    pub fn rows(&mut self, machine: Machine, ids: &[usize]) -> Vec<T> {
+        self.catch_up(machine, ids.iter().copied());
+        embed(machine, &self.w, self.d, ids)
+    }
+
+    /// A step whose gradient is zero but in the rows `ids`, where it is `grads`, `[ids, d]`.
+    ///
+    /// # Panics
+    /// On an id that is not below n or stands twice, and if `grads` does not have d for each.
+    pub fn step(&mut self, machine: Machine, step: Step, ids: &[usize], grads: &[T]) {
+        let fits = ids.len().checked_mul(self.d) == Some(grads.len());
+        assert!(fits, "{} gradients for {} rows of {}", grads.len(), ids.len(), self.d);
+        let step = step.of::<T>();
+        if self.steps.len() == LONGEST {
+            self.table(machine);
+        }
+        for (has, own) in step.tensors().into_iter().zip(&mut self.own) {
+            if has && own.is_empty() {
+                *own = vec![self.start; self.w.len()];
+            }
+        }
+        let waiting = self.steps.len() as u32;
+        let mut jobs = Vec::with_capacity(ids.len());
+        for &id in ids {
+            let row = self.row(id);
+            assert!(row.made <= waiting, "row {id} stands twice");
+            jobs.push(Job { row: id, from: if self.missed(row) { row.made } else { waiting } });
+            self.rows[id] = Row { made: waiting + 1, named: true };
+        }
+        self.steps.push(step);
+        for (busy, fresh) in self.busy.iter_mut().zip([false, true]) {
+            if !step.rests(fresh) {
+                *busy = self.steps.len() as u32;
+            }
+        }
+        self.run(machine, &jobs, Some(grads));
+    }
+
+    /// The whole table after all steps, `[n, d]`.
+    pub fn table(&mut self, machine: Machine) -> &[T] {
+        self.catch_up(machine, 0..self.rows.len());
+        self.steps.clear();
+        self.busy = [0; 2];
+        self.rows.iter_mut().for_each(|row| row.made = 0);
+        &self.w
+    }
+
+    /// Has these rows make all steps.
+    fn catch_up(&mut self, machine: Machine, ids: impl Iterator<Item = usize>) {
+        let mut jobs = Vec::new();
+        for id in ids {
+            let row = self.row(id);
+            if self.missed(row) {
+                jobs.push(Job { row: id, from: row.made });
+            }
+            self.rows[id].made = self.steps.len() as u32;
+        }
+        self.run(machine, &jobs, None);
+    }
+
+    fn row(&self, id: usize) -> Row {
+        *self.rows.get(id).unwrap_or_else(|| panic!("row {id} is not below {}", self.rows.len()))
+    }
+
+    /// Whether a row has missed a step that changes it.
+    fn missed(&self, row: Row) -> bool {
+        row.made < self.busy[usize::from(!row.named)]
+    }
+
+    fn run(&mut self, machine: Machine, jobs: &[Job], grads: Option<&[T]>) {
+        if jobs.is_empty() {
+            return;
+        }
+        let [a, b] = &mut self.own;
+        let weights = Weights::new(&mut self.w, [a, b]);
+        T::run_late(machine, Late { d: self.d, weights, steps: &self.steps, jobs, grads });
+    }
+}
+
+impl<T: Float> Step<T> {
+    /// Whether a gradient of zero leaves all as it is: in any row, or only in one that is `fresh`.
+    fn rests(&self, fresh: bool) -> bool {
+        let above_zero = |x: T| x > T::ZERO;
+        self.coupled == T::ZERO
+            && self.kept == T::ONE
+            && match self.rule {
+                Rule::Adam { epsilon, .. } => fresh && above_zero(epsilon),
+                Rule::RmsProp { inside, beside, .. } => fresh && (above_zero(inside) || above_zero(beside)),
+                Rule::Sgd { momentum, .. } => fresh || momentum == T::ZERO,
+                Rule::Adagrad { inside, beside, .. } => above_zero(inside) || above_zero(beside),
+            }
+    }
+}
+
+/// A row, all of whose steps from this one on are to be made.
+#[derive(Debug, Clone, Copy)]
+struct Job {
+    row: usize,
+    from: u32,
+}
+
+/// Steps that rows have missed; with gradients, `[jobs, d]`, the last one has these.
+pub(super) struct Late<'a, T> {
+    d: usize,
+    weights: Weights<T>,
+    steps: &'a [Step<T>],
+    jobs: &'a [Job],
+    grads: Option<&'a [T]>,
+}
+
+impl<T: Float> Late<'_, T> {
+    /// Each thread takes about as many steps.
+    pub(super) fn start(&self, machine: Machine) {
+        let steps = |job: &Job| self.steps.len() - job.from as usize;
+        let all: usize = self.jobs.iter().map(steps).sum();
+        let threads = if all * self.d < SMALL { 1 } else { machine.threads.max(1) };
+        let (mut ranges, mut from, mut done) = (Vec::with_capacity(threads), 0, 0);
+        for (i, job) in self.jobs.iter().enumerate() {
+            done += steps(job);
+            if done * threads >= all * (ranges.len() + 1) {
+                ranges.push(from..i + 1);
+                from = i + 1;
+            }
+        }
+        each(ranges, |jobs| run(machine.level, Part { late: self, jobs }));
+    }
+}
+
+/// The jobs of one thread.
+struct Part<'a, T> {
+    late: &'a Late<'a, T>,
+    jobs: Range<usize>,
+}
+
+impl<T: Float> Op<T> for Part<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd<T = T>>(self) {
+        let &Late { d, weights, steps, jobs, grads } = self.late;
+        for at in self.jobs {
+            let Job { row, from } = jobs[at];
+            let weights = weights.from(row * d);
+            let steps = &steps[from as usize..];
+            let (missed, given) = match (grads, steps.split_last()) {
+                (Some(grads), Some((last, missed))) => (missed, Some((last, &grads[at * d..][..d]))),
+                _ => (steps, None),
+            };
+            for i in (0..d).step_by(S::LANES) {
+                let n = d - i;
+                // SAFETY: n elements are left in the row of each tensor and in its gradient; no row is another job's.
+                unsafe {
+                    let mut state = weights.load::<S>(i, n);
+                    for step in missed {
+                        state = step.apply::<S>(state.0, S::zero(), state.1);
+                    }
+                    if let Some((last, grads)) = given {
+                        let g = S::load_up_to(grads.as_ptr().add(i), n);
+                        state = last.apply::<S>(state.0, g, state.1);
+                    }
+                    weights.store::<S>(i, n, state);
+                }
+            }
+        }
+    }
+}
