@@ -31,7 +31,8 @@ pub fn check_size(layer: &AnyConfig, others: usize, batch: usize, steps: usize) 
     let weights = layer.num_weights().saturating_add(others);
     if weights > MOST_WEIGHTS {
         return Err(Failure::input(format!(
-            "the model would have {weights} weights, more than the {MOST_WEIGHTS} that are possible here; make it smaller"
+            "the model would have {weights} weights, more than the {MOST_WEIGHTS} that are possible here; make it smaller, as \
+             with a lower --hidden"
         )));
     }
     let width = layer.d_input.saturating_add(layer.gates().saturating_mul(layer.d_output()));
@@ -39,7 +40,8 @@ pub fn check_size(layer: &AnyConfig, others: usize, batch: usize, steps: usize) 
     if values > MOST_VALUES {
         return Err(Failure::input(format!(
             "a step would take {values} values ({batch} rows, {steps} steps, {} layers of {width} numbers), more than the \
-             {MOST_VALUES} that are possible here; make the batch or the model smaller",
+             {MOST_VALUES} that are possible here; make the batch or the model smaller, as with a lower --batch or \
+             --hidden",
             layer.num_layers
         )));
     }
