@@ -60,7 +60,7 @@ fn wrong_input_is_told() {
     adder
         .run(&["--cell", "tree"])
         .told("invalid value 'tree' for '--cell <CELL>' [possible values: rnn, lstm, gru] (--help");
-    adder.run(&["--hidden", "4096", "--batch", "65536"]).told("make the batch or the model smaller");
+    adder.run(&["--hidden", "4096", "--batch", "65536"]).told("lower --batch, --bits or --hidden");
     adder.run(&["--frobnicate"]).told("unexpected argument '--frobnicate' found");
     adder.run(&["--momentum", "-0.1"]).told("--momentum -0.1 is not possible");
     for rate in ["0.0", "1e300", "1e-50", "-0.1"] {

@@ -132,7 +132,7 @@ fn wrong_input_is_told() {
     program.run(&["--data", "nowhere"]).told("nowhere: there is no such file or folder");
     program.run(&["--data", "sample", "--words", "3"]).told("3 is not in 4..=1000000");
     program.run(&["--data", "sample", "--hidden", "1000000"]).told("more than the 268435456 that are possible here");
-    program.run(&["--data", "sample", "--tokens", "1000000"]).told("make the batch or the model smaller");
+    program.run(&["--data", "sample", "--tokens", "1000000"]).told("lower --tokens, --batch or --hidden");
     program.run(&["--data", "sample", "--dropout", "1"]).told("dropout is 1; it must be");
     program.run(&["--data", "sample", "--threads", "0"]).told("--threads 0 is not possible");
     program.run(&["--data", "sample", "--momentum", "0.5"]).told("--momentum is for --optimizer sgd and rmsprop");

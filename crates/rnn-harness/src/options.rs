@@ -23,16 +23,23 @@ const MOST_WEIGHTS: usize = 1 << 28;
 const MOST_VALUES: usize = 1 << 27;
 
 /// Refuses a model that no machine this runs on could hold, before it is made: `layer` over `steps` steps of `batch` rows,
-/// besides `others` weights (an embedding, a dense layer).
+/// besides `others` weights (an embedding, a dense layer). `options` are those that say how many weights there are, and how
+/// many values in a step.
 ///
 /// # Errors
 /// Too many weights, or too many values in a step.
-pub fn check_size(layer: &AnyConfig, others: usize, batch: usize, steps: usize) -> Result<(), Failure> {
+pub fn check_size(
+    layer: &AnyConfig,
+    others: usize,
+    batch: usize,
+    steps: usize,
+    options: [&str; 2],
+) -> Result<(), Failure> {
     let weights = layer.num_weights().saturating_add(others);
     if weights > MOST_WEIGHTS {
         return Err(Failure::input(format!(
-            "the model would have {weights} weights, more than the {MOST_WEIGHTS} that are possible here; make it smaller, as \
-             with a lower --hidden"
+            "the model would have {weights} weights, more than the {MOST_WEIGHTS} that are possible here; lower {}",
+            options[0]
         )));
     }
     let width = layer.d_input.saturating_add(layer.gates().saturating_mul(layer.d_output()));
@@ -40,9 +47,8 @@ pub fn check_size(layer: &AnyConfig, others: usize, batch: usize, steps: usize) 
     if values > MOST_VALUES {
         return Err(Failure::input(format!(
             "a step would take {values} values ({batch} rows, {steps} steps, {} layers of {width} numbers), more than the \
-             {MOST_VALUES} that are possible here; make the batch or the model smaller, as with a lower --batch or \
-             --hidden",
-            layer.num_layers
+             {MOST_VALUES} that are possible here; lower {}",
+            layer.num_layers, options[1]
         )));
     }
     Ok(())

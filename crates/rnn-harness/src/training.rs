@@ -108,7 +108,8 @@ where
     Ok(EpochStats { epoch: 1, loss, accuracy, seconds: start.elapsed().as_secs_f64() })
 }
 
-/// Where a model that begins with a table of embeddings has it, and where a batch has the ids that name its rows.
+/// Where a model that begins with a table of embeddings has it, and where a batch has the ids that name its rows. A training
+/// step must need neither for anything else: it is given a table of fewer rows, and ids to match.
 pub struct Lookup<M: TrainStep> {
     /// The table, `[n, d]`.
     pub table: fn(&mut M) -> &mut Param<Tensor<2>>,
@@ -125,8 +126,9 @@ impl<M: TrainStep> Copy for Lookup<M> {}
 
 /// Trains `model` for `epochs` epochs and returns it, without autodiff, with the figures of each epoch.
 ///
-/// With a `lookup`, and the table on the CPU, a step's model has only the rows that its batch names for its table, with ids
-/// to match; the others wait for their updates ([`LazyTable`]), which changes no number.
+/// With a `lookup`, and a table that trains on the CPU, a step's model has only the rows that its batch names for its table,
+/// with ids to match; the others wait for their updates ([`LazyTable`]). On `flex` that changes no number, but for the last
+/// digits of the norm where that of all gradients is clipped.
 ///
 /// After each epoch `after_epoch` gets the model as it is then, without autodiff: the place to save it.
 ///
@@ -214,9 +216,11 @@ where
         drop(learner);
         let mut optimizers = Optimizers {
             rest: self.optimizer.init(),
-            lazy: self
-                .lookup
-                .and_then(|lookup| Some((lookup, self.optimizer.lazy(&(lookup.table)(&mut model).val())?))),
+            lazy: self.lookup.and_then(|lookup| {
+                let table = (lookup.table)(&mut model).val();
+                let lazy = if table.is_require_grad() { self.optimizer.lazy(&table) } else { None };
+                Some((lookup, lazy?))
+            }),
         };
         let mut progress = Progress::new(self.unit, components.num_epochs, self.steps);
         for epoch in first_epoch..=components.num_epochs {

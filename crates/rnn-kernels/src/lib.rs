@@ -4,7 +4,8 @@
 //!   product, for the plain RNN, the LSTM and both forms of the GRU; lengths or masks, dropout masks, zoneout, index
 //!   input. See [`Layer`] for the weights, [`Sequence`] for what is run over.
 //! - [`Stepper`] and [`Dense`]: one step at a time for one sequence, for generation and online prediction.
-//! - [`optim`]: the optimizers' updates in one pass over memory, and without one for a table of which few rows have a gradient.
+//! - [`optim`]: the optimizers' updates in one pass over memory, and without one for a table of which few rows have a
+//!   gradient.
 //! - [`embed`] and [`embed_backward`]: rows of a table, and the table's gradient.
 //! - [`choose`]: dropout masks.
 //! - [`math`]: exponential, sigmoid and tanh on vectors, with stated errors.
@@ -19,8 +20,8 @@
 //! the recurrence, and in backward the gradients. The batch's rows are divided among threads once for the whole
 //! sequence; each thread goes over its own rows without waiting for another, in chunks of steps whose sums stay in the L2
 //! cache. A single row's input product is done beside its recurrence, which waits for weights meanwhile. What dropout
-//! drops of a row it drops at all steps, so products with the input leave it out where there are 32 registers. What
-//! backward needs is written once, chunk by chunk. Memory comes from a pool and goes back to it ([`release_memory`]); nothing is allocated per step.
+//! drops of a row it drops at all steps, so products with the input leave it out where there are 32 registers (and
+//! for f64). What backward needs is written once, chunk by chunk. Memory comes from a pool and goes back to it ([`release_memory`]); nothing is allocated per step.
 //!
 //! # What is not here
 //! Layer normalisation, projection, peepholes, clipping of the state, and other activations.

@@ -14,7 +14,7 @@ use crate::simd::{Op, Simd, run};
 use crate::threads::{Machine, Shared, each};
 
 /// Below so many elements one thread updates.
-const SMALL: usize = 1 << 16;
+const SMALL: usize = if cfg!(miri) { 0 } else { 1 << 16 };
 
 /// Where ε stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -290,7 +290,7 @@ pub trait Entry: Sized {
     fn run_update(machine: Machine, scale: f64, step: Step, w: &mut [Self], g: &[Self], own: [&mut [Self]; 2]);
     #[doc(hidden)]
     #[expect(private_interfaces, reason = "sealed")]
-    fn run_late(machine: Machine, late: lazy::Late<Self>);
+    fn run_catch_up(machine: Machine, work: lazy::CatchUp<Self>);
 }
 
 macro_rules! entry {
@@ -301,8 +301,8 @@ macro_rules! entry {
             }
 
             #[expect(private_interfaces, reason = "sealed")]
-            fn run_late(machine: Machine, late: lazy::Late<$t>) {
-                late.start(machine);
+            fn run_catch_up(machine: Machine, work: lazy::CatchUp<$t>) {
+                work.start(machine);
             }
         }
     };

@@ -4,7 +4,7 @@
 use crate::args::{Counted, Input, Layer, MaskedOutput, Sequence, products};
 use crate::cell::Products;
 use crate::float::Float;
-use crate::simd::{few_registers, lanes};
+use crate::simd::{lanes, registers};
 use crate::step::Row;
 use crate::threads::Machine;
 use std::ops::Range;
@@ -59,7 +59,7 @@ impl Plan {
     /// Nor where registers are few: tiles are small there, and to look up what is kept costs more than a fifth of the product,
     /// which is what dropout commonly drops. But for f64, where speed matters less, so that all machines test both ways.
     pub(crate) fn scale<T: Float>(&self, sequence: &Sequence<T>) -> Option<T> {
-        if few_registers(self.machine.level) && size_of::<T>() < size_of::<f64>() {
+        if registers::<T>(self.machine.level) < 32 && size_of::<T>() < size_of::<f64>() {
             return None;
         }
         let masks = sequence.input_masks;

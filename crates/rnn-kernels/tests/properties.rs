@@ -112,6 +112,11 @@ fn padding_may_hold_anything() {
             }
         }
         for level in Level::available() {
+            assert_eq!(
+                kernel::run::<f32>(&case, level),
+                kernel::run::<f32>(&clean, level),
+                "{cell:?} at {level:?}, f32"
+            );
             let (clean, found) = (kernel::run::<f64>(&clean, level), kernel::run::<f64>(&case, level));
             assert_eq!(found, clean, "{cell:?} at {level:?}");
             let (h, row) = (&found[1].1, 3 * d_hidden..4 * d_hidden);

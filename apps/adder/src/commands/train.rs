@@ -90,7 +90,8 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
         batch: args.batch,
         optimizer: args.optimizer.resolve(OptimizerName::Adam)?,
     };
-    check_size(&config.model.layer(), 0, (args.batch as usize).max(CHECK_BLOCK), args.bits as usize)?;
+    let options = ["--hidden", "--batch, --bits or --hidden"];
+    check_size(&config.model.layer(), 0, (args.batch as usize).max(CHECK_BLOCK), args.bits as usize, options)?;
     listen()?;
     let run = RunDir::create("adder", args.name.as_deref())?;
     run.write_json("config.json", &config)?;

@@ -131,7 +131,8 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
         optimizer,
     };
     let dense = config.model.hidden.saturating_mul(symbols);
-    check_size(&config.model.layer(), dense, config.batch.min(windows), window)?;
+    let options = ["--hidden or --layers", "--batch, --window or --hidden"];
+    check_size(&config.model.layer(), dense, config.batch.min(windows), window, options)?;
     let device = selected.device.clone();
     let model = config.model.init(weights, &device.clone().autodiff()).map_err(Failure::input)?;
     let batches = batches(ids.clone(), &config.model, config.batch, order, dropout, &device);

@@ -133,7 +133,8 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
 
     let sizes = &config.model;
     let embedding = sizes.num_words.saturating_mul(sizes.embedding);
-    check_size(&sizes.layer(), embedding, config.batch.max(TEST_BATCH), sizes.tokens)?;
+    let options = ["--words, --embedding or --hidden", "--tokens, --batch or --hidden"];
+    check_size(&sizes.layer(), embedding, config.batch.max(TEST_BATCH), sizes.tokens, options)?;
 
     let keys = Key::new(args.seed);
     let (weights, order, dropout) = (keys.child(0), keys.child(1), keys.child(2));

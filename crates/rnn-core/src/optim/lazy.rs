@@ -11,7 +11,7 @@ use rnn_kernels::optim::{LazyRows, Step};
 /// An optimizer that remembers gradients moves every row at every step. PyTorch's `Adam` and Keras' go over the whole table
 /// for that; PyTorch's `SparseAdam` leaves out what the other rows should have done. Here it waits until the row is next
 /// named, or the whole table is asked for, and is made up step by step: the numbers are to the bit those that the
-/// optimizer makes of the whole table on `flex`.
+/// optimizer makes of the whole table on `flex`. (On `ndarray` it makes them by tensor operations, which round otherwise.)
 ///
 /// The table lives here while it trains; what [`weights`](Self::weights) gives is to be put into the model before that is
 /// saved or tested.
@@ -101,11 +101,13 @@ impl LazyTable {
     /// # Panics
     /// On an id that is not below n.
     pub fn rows(&mut self, ids: &[u32]) -> Rows {
-        let mut distinct = Vec::new();
         let n = self.shape[0];
+        if let Some(id) = ids.iter().find(|id| **id as usize >= n) {
+            panic!("id {id}: the table has {n} rows");
+        }
+        let mut distinct = Vec::new();
         let place = |&id: &u32| {
-            let known = self.places.get_mut(id as usize);
-            let place = known.unwrap_or_else(|| panic!("id {id}: the table has {n} rows"));
+            let place = &mut self.places[id as usize];
             if *place == NONE {
                 *place = distinct.len() as u32;
                 distinct.push(id as usize);

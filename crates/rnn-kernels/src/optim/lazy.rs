@@ -14,9 +14,8 @@ const LONGEST: usize = if cfg!(miri) { 5 } else { 1 << 12 };
 ///
 /// A row that a step does not name is left alone until it is read or named: what it has missed is known, and it makes
 /// these steps one after the other in registers. So a step costs no pass over the whole table, and the numbers are to the
-/// bit those that [`Step::update`] makes of the whole table, whatever the number of
-/// threads.
-#[derive(Debug)]
+/// bit those that [`Step::update`] makes of the whole table, whatever the number of threads. All steps are to be of one
+/// optimizer, of which only the learning rate and the number of the step change.
 pub struct LazyRows<T> {
     d: usize,
     w: Vec<T>,
@@ -25,17 +24,23 @@ pub struct LazyRows<T> {
     start: T,
     /// The steps that some row has not made.
     steps: Vec<Step<T>>,
-    /// How many of them there are up to the last one that changes a row by a gradient of zero: one that was named before, one
-    /// that was not.
-    busy: [u32; 2],
+    /// How many of them there are up to the last one that a gradient of zero changes a row by: a moving row, a resting one.
+    missable: [u32; 2],
     rows: Vec<Row>,
+}
+
+impl<T> std::fmt::Debug for LazyRows<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LazyRows").field("rows", &self.rows.len()).field("d", &self.d).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Row {
     /// How many of the steps it has made.
     made: u32,
-    named: bool,
+    /// Whether the optimizer's own tensors may have something else than zeros for it.
+    moving: bool,
 }
 
 impl<T: Float> LazyRows<T> {
@@ -45,9 +50,9 @@ impl<T: Float> LazyRows<T> {
     /// If `table` does not have whole rows, or d is 0.
     pub fn new(table: Vec<T>, d: usize, start: f64) -> Self {
         assert!(d > 0 && table.len().is_multiple_of(d), "{} elements in rows of {d}", table.len());
-        let rows = vec![Row::default(); table.len() / d];
+        let rows = vec![Row { made: 0, moving: start != 0.0 }; table.len() / d];
         let own = [Vec::new(), Vec::new()];
-        LazyRows { d, w: table, own, start: T::of(start), steps: Vec::new(), busy: [0; 2], rows }
+        LazyRows { d, w: table, own, start: T::of(start), steps: Vec::new(), missable: [0; 2], rows }
     }
 
     /// The rows `ids`, `[ids, d]`, after all steps.
@@ -55,6 +60,7 @@ impl<T: Float> LazyRows<T> {
     /// # Panics
     /// On an id that is not below n.
     pub fn rows(&mut self, machine: Machine, ids: &[usize]) -> Vec<T> {
+        self.check(ids);
         self.catch_up(machine, ids.iter().copied());
         embed(machine, &self.w, self.d, ids)
     }
@@ -66,6 +72,7 @@ impl<T: Float> LazyRows<T> {
     pub fn step(&mut self, machine: Machine, step: Step, ids: &[usize], grads: &[T]) {
         let fits = ids.len().checked_mul(self.d) == Some(grads.len());
         assert!(fits, "{} gradients for {} rows of {}", grads.len(), ids.len(), self.d);
+        self.check(ids);
         let step = step.of::<T>();
         if self.steps.len() == LONGEST {
             self.table(machine);
@@ -78,15 +85,15 @@ impl<T: Float> LazyRows<T> {
         let waiting = self.steps.len() as u32;
         let mut jobs = Vec::with_capacity(ids.len());
         for &id in ids {
-            let row = self.row(id);
+            let row = self.rows[id];
             assert!(row.made <= waiting, "row {id} stands twice");
             jobs.push(Job { row: id, from: if self.missed(row) { row.made } else { waiting } });
-            self.rows[id] = Row { made: waiting + 1, named: true };
+            self.rows[id] = Row { made: waiting + 1, moving: true };
         }
         self.steps.push(step);
-        for (busy, fresh) in self.busy.iter_mut().zip([false, true]) {
-            if !step.rests(fresh) {
-                *busy = self.steps.len() as u32;
+        for (missable, resting) in self.missable.iter_mut().zip([false, true]) {
+            if !step.changes_nothing(resting) {
+                *missable = self.steps.len() as u32;
             }
         }
         self.run(machine, &jobs, Some(grads));
@@ -96,7 +103,7 @@ impl<T: Float> LazyRows<T> {
     pub fn table(&mut self, machine: Machine) -> &[T] {
         self.catch_up(machine, 0..self.rows.len());
         self.steps.clear();
-        self.busy = [0; 2];
+        self.missable = [0; 2];
         self.rows.iter_mut().for_each(|row| row.made = 0);
         &self.w
     }
@@ -105,22 +112,27 @@ impl<T: Float> LazyRows<T> {
     fn catch_up(&mut self, machine: Machine, ids: impl Iterator<Item = usize>) {
         let mut jobs = Vec::new();
         for id in ids {
-            let row = self.row(id);
-            if self.missed(row) {
+            let row = self.rows[id];
+            let missed = self.missed(row);
+            if missed {
                 jobs.push(Job { row: id, from: row.made });
             }
-            self.rows[id].made = self.steps.len() as u32;
+            self.rows[id] = Row { made: self.steps.len() as u32, moving: row.moving || missed };
         }
         self.run(machine, &jobs, None);
     }
 
-    fn row(&self, id: usize) -> Row {
-        *self.rows.get(id).unwrap_or_else(|| panic!("row {id} is not below {}", self.rows.len()))
+    /// Before anything is changed.
+    fn check(&self, ids: &[usize]) {
+        let n = self.rows.len();
+        if let Some(id) = ids.iter().find(|id| **id >= n) {
+            panic!("row {id} is not below {n}");
+        }
     }
 
     /// Whether a row has missed a step that changes it.
     fn missed(&self, row: Row) -> bool {
-        row.made < self.busy[usize::from(!row.named)]
+        row.made < self.missable[usize::from(!row.moving)]
     }
 
     fn run(&mut self, machine: Machine, jobs: &[Job], grads: Option<&[T]>) {
@@ -129,20 +141,20 @@ impl<T: Float> LazyRows<T> {
         }
         let [a, b] = &mut self.own;
         let weights = Weights::new(&mut self.w, [a, b]);
-        T::run_late(machine, Late { d: self.d, weights, steps: &self.steps, jobs, grads });
+        T::run_catch_up(machine, CatchUp { d: self.d, weights, steps: &self.steps, jobs, grads });
     }
 }
 
 impl<T: Float> Step<T> {
-    /// Whether a gradient of zero leaves all as it is: in any row, or only in one that is `fresh`.
-    fn rests(&self, fresh: bool) -> bool {
+    /// Whether a gradient of zero leaves a row as it is, one that is `resting` or any.
+    fn changes_nothing(&self, resting: bool) -> bool {
         let above_zero = |x: T| x > T::ZERO;
         self.coupled == T::ZERO
             && self.kept == T::ONE
             && match self.rule {
-                Rule::Adam { epsilon, .. } => fresh && above_zero(epsilon),
-                Rule::RmsProp { inside, beside, .. } => fresh && (above_zero(inside) || above_zero(beside)),
-                Rule::Sgd { momentum, .. } => fresh || momentum == T::ZERO,
+                Rule::Adam { epsilon, .. } => resting && above_zero(epsilon),
+                Rule::RmsProp { inside, beside, .. } => resting && (above_zero(inside) || above_zero(beside)),
+                Rule::Sgd { momentum, .. } => resting || momentum == T::ZERO,
                 Rule::Adagrad { inside, beside, .. } => above_zero(inside) || above_zero(beside),
             }
     }
@@ -156,7 +168,7 @@ struct Job {
 }
 
 /// Steps that rows have missed; with gradients, `[jobs, d]`, the last one has these.
-pub(super) struct Late<'a, T> {
+pub(super) struct CatchUp<'a, T> {
     d: usize,
     weights: Weights<T>,
     steps: &'a [Step<T>],
@@ -164,27 +176,27 @@ pub(super) struct Late<'a, T> {
     grads: Option<&'a [T]>,
 }
 
-impl<T: Float> Late<'_, T> {
+impl<T: Float> CatchUp<'_, T> {
     /// Each thread takes about as many steps.
     pub(super) fn start(&self, machine: Machine) {
-        let steps = |job: &Job| self.steps.len() - job.from as usize;
-        let all: usize = self.jobs.iter().map(steps).sum();
-        let threads = if all * self.d < SMALL { 1 } else { machine.threads.max(1) };
+        let steps = |job: &Job| self.steps.len() as u64 - u64::from(job.from);
+        let all: u64 = self.jobs.iter().map(steps).sum();
+        let threads = if all * (self.d as u64) < SMALL as u64 { 1 } else { machine.threads.max(1) };
         let (mut ranges, mut from, mut done) = (Vec::with_capacity(threads), 0, 0);
         for (i, job) in self.jobs.iter().enumerate() {
             done += steps(job);
-            if done * threads >= all * (ranges.len() + 1) {
+            if done * threads as u64 >= all * (ranges.len() as u64 + 1) {
                 ranges.push(from..i + 1);
                 from = i + 1;
             }
         }
-        each(ranges, |jobs| run(machine.level, Part { late: self, jobs }));
+        each(ranges, |jobs| run(machine.level, Part { work: self, jobs }));
     }
 }
 
 /// The jobs of one thread.
 struct Part<'a, T> {
-    late: &'a Late<'a, T>,
+    work: &'a CatchUp<'a, T>,
     jobs: Range<usize>,
 }
 
@@ -193,14 +205,14 @@ impl<T: Float> Op<T> for Part<'_, T> {
 
     #[inline(always)]
     unsafe fn run<S: Simd<T = T>>(self) {
-        let &Late { d, weights, steps, jobs, grads } = self.late;
+        let &CatchUp { d, weights, steps, jobs, grads } = self.work;
         for at in self.jobs {
             let Job { row, from } = jobs[at];
             let weights = weights.from(row * d);
             let steps = &steps[from as usize..];
-            let (missed, given) = match (grads, steps.split_last()) {
-                (Some(grads), Some((last, missed))) => (missed, Some((last, &grads[at * d..][..d]))),
-                _ => (steps, None),
+            let (missed, given) = match grads {
+                Some(grads) => (&steps[..steps.len() - 1], Some((&steps[steps.len() - 1], &grads[at * d..][..d]))),
+                None => (steps, None),
             };
             for i in (0..d).step_by(S::LANES) {
                 let n = d - i;

@@ -241,12 +241,18 @@ pub fn lanes<T: Float>(level: Level) -> usize {
     bytes / size_of::<T>()
 }
 
-/// Whether a level has but 16 registers.
-pub fn few_registers(level: Level) -> bool {
-    match level {
-        Level::Portable | Level::Avx2 => true,
-        Level::Neon | Level::Avx512 => false,
+/// The vector registers of a level.
+pub fn registers<T: Float>(level: Level) -> usize {
+    struct Registers;
+    impl<T: Float> Op<T> for Registers {
+        type Output = usize;
+
+        #[inline(always)]
+        unsafe fn run<S: Simd<T = T>>(self) -> usize {
+            S::REGISTERS
+        }
     }
+    run::<T, _>(level, Registers)
 }
 
 #[cfg(target_arch = "aarch64")]
