@@ -188,8 +188,6 @@ mod tests {
     use rnn_core::DropoutMasks;
     use rnn_data::reviews::Review;
     use rnn_data::words::Vocabulary;
-    use rnn_harness::optim::{OptimizerArgs, OptimizerName};
-    use rnn_harness::training::fit;
 
     const TOKENS: usize = 6;
 
@@ -211,6 +209,8 @@ mod tests {
     #[cfg(feature = "flex")]
     #[test]
     fn training_on_rows_is_training_on_the_table() {
+        use rnn_harness::optim::{OptimizerArgs, OptimizerName};
+        use rnn_harness::training::fit;
         let device = Device::default().autodiff();
         let (reviews, vocabulary) = reviews(50);
         let config = config(20, CellKind::Lstm, 1, Direction::Forward);
