@@ -2,7 +2,6 @@
 
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Device, Int, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use rnn_core::stepper::{Dense, Stepper};
@@ -56,7 +55,7 @@ impl Model {
     /// layer takes each symbol for its one-hot row. Dropout acts when a key is given.
     pub fn logits(&self, windows: &[u32], shape: [usize; 2], dropout: Option<Key>) -> Tensor<2> {
         match self.layer.try_forward_symbols(windows, shape, dropout) {
-            Ok((_, state)) => self.dense.forward(state.hidden(Direction::Forward)),
+            Ok((_, state)) => rnn_core::linear(&self.dense, state.hidden(Direction::Forward)),
             Err(error) => unreachable!("windows are made of the model's own symbols: {error}"),
         }
     }
@@ -97,7 +96,7 @@ impl Reader {
 
 /// The mean cross-entropy of `logits`, `[batch, symbols]`, against the symbols that came, `[batch]`.
 pub fn loss(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
-    CrossEntropyLossConfig::new().init(&logits.device()).forward(logits, targets)
+    rnn_core::cross_entropy(logits, targets)
 }
 
 /// Windows as the model takes them.

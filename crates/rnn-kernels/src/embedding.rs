@@ -54,7 +54,7 @@ fn check(ids: &[usize], n: usize) {
 }
 
 /// A new vector of `rows` times `d` elements that `fill` writes all of.
-fn filled<T: Float>([rows, d]: [usize; 2], fill: impl FnOnce(Shared<T>)) -> Vec<T> {
+pub(crate) fn filled<T: Float>([rows, d]: [usize; 2], fill: impl FnOnce(Shared<T>)) -> Vec<T> {
     // So that no place in it is computed with an overflow.
     let len = rows.checked_mul(d).unwrap_or_else(|| panic!("{rows} rows of {d} are too many"));
     let mut values = Vec::with_capacity(len);

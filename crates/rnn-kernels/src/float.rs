@@ -33,7 +33,13 @@ pub(crate) mod sealed {
 
     /// The instruction sets for an element type, and the constants of its exponential.
     pub trait Levels:
-        crate::forward::Entry + crate::backward::Entry + crate::stepper::Entry + crate::optim::Entry + Sized + 'static
+        crate::forward::Entry
+        + crate::backward::Entry
+        + crate::stepper::Entry
+        + crate::linear::Entry
+        + crate::optim::Entry
+        + Sized
+        + 'static
     {
         type Portable: Simd<T = Self>;
         #[cfg(target_arch = "x86_64")]

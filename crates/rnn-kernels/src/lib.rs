@@ -7,6 +7,7 @@
 //! - [`optim`]: the optimizers' updates in one pass over memory, and without one for a table of which few rows have a
 //!   gradient.
 //! - [`embed`] and [`embed_backward`]: rows of a table, and the table's gradient.
+//! - [`linear`], [`linear_backward`] and [`cross_entropy`]: what stands behind the layer.
 //! - [`choose`]: dropout masks.
 //! - [`math`]: exponential, sigmoid and tanh on vectors, with stated errors.
 //!
@@ -54,9 +55,11 @@
 mod args;
 mod backward;
 mod cell;
+mod cross_entropy;
 mod embedding;
 mod float;
 mod forward;
+mod linear;
 pub mod math;
 pub mod optim;
 mod pack;
@@ -76,9 +79,11 @@ pub use args::{
     Zoneout,
 };
 pub use backward::backward;
+pub use cross_entropy::cross_entropy;
 pub use embedding::{embed, embed_backward};
 pub use float::Float;
 pub use forward::{Saved, forward, forward_saving};
+pub use linear::{linear, linear_backward};
 pub use peak::fma_peak;
 pub use pool::{kept_memory, release_memory};
 pub use random::choose;

@@ -22,6 +22,16 @@ unsafe fn series<S: Simd>(f: S::V) -> S::V {
     }
 }
 
+/// `eˣ`, or the smallest normal number where that is larger; its relative error is that of rounding x·log₂ e.
+#[inline(always)]
+pub(crate) unsafe fn exp<S: Simd>(x: S::V) -> S::V {
+    // SAFETY: the caller has the instruction set.
+    unsafe {
+        let (n, f) = S::split(S::within_exp2(S::mul(x, S::splat(S::T::LOG2_E))));
+        S::scale(S::fma(f, series::<S>(f), S::splat(S::T::ONE)), n)
+    }
+}
+
 /// `σ(x) = 1/(1 + e⁻ˣ)`.
 #[inline(always)]
 pub(crate) unsafe fn sigmoid<S: Simd>(x: S::V) -> S::V {

@@ -21,6 +21,7 @@ macro_rules! on_any {
 mod backend;
 mod embedding;
 mod given;
+mod head;
 mod node;
 
 use super::{Counted, Input, Pass, Zoneout};
@@ -39,6 +40,7 @@ pub(crate) use embedding::embedding;
 #[cfg(feature = "optim")]
 pub(crate) use embedding::is_here;
 use given::{Counts, Given, Kept};
+pub(crate) use head::{cross_entropy, linear};
 use node::{LastGrads, LastNode, SequenceNode, State};
 use rnn_kernels as kernels;
 use std::marker::PhantomData;

@@ -1,0 +1,126 @@
+//! What usually stands behind a recurrent layer: a dense layer, and the loss of a choice among classes.
+
+use burn::nn::Linear;
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::tensor::{Int, Tensor};
+
+/// `layer.forward(input)` for `input`, `[rows, d_input]`: `input·weight + bias`, `[rows, d_output]`.
+///
+/// On `flex` and `ndarray`, in f32 and f64 and without gradient checkpointing, a layer with a bias is one node of the graph on
+/// the kernels of the recurrent layers, with all threads. Elsewhere it is Burn's.
+///
+/// # Panics
+/// On an input of another width.
+pub fn linear(layer: &Linear, input: Tensor<2>) -> Tensor<2> {
+    #[cfg(feature = "kernels")]
+    if let Some(bias) = &layer.bias
+        && let Some(output) = crate::ops::cpu::linear(&input, &layer.weight.val(), &bias.val())
+    {
+        return output;
+    }
+    layer.forward(input)
+}
+
+/// The mean over the rows of `logits`, `[rows, classes]`, of `−ln softmax(row)[target]`, for `targets`, `[rows]`: `[1]`, as
+/// `burn::nn::loss::CrossEntropyLoss` gives it.
+///
+/// On `flex` and `ndarray`, in f32 and f64 and without gradient checkpointing, it is one node of the graph, which makes the
+/// gradient in the same pass. Elsewhere it is Burn's.
+///
+/// # Panics
+/// On `flex` and `ndarray`, on a target that is negative or not below the number of classes; a GPU does not look. On
+/// another number of targets than of rows.
+pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
+    #[cfg(feature = "kernels")]
+    if let Some(loss) = crate::ops::cpu::cross_entropy(&logits, &targets) {
+        return loss;
+    }
+    CrossEntropyLossConfig::new().init(&logits.device()).forward(logits, targets)
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+    use crate::{Key, Preset};
+    use burn::module::Param;
+    use burn::tensor::{Device, FloatDType, TensorData, Tolerance};
+
+    type Logits = fn(&Linear, Tensor<2>) -> Tensor<2>;
+    type Loss = fn(Tensor<2>, Tensor<1, Int>) -> Tensor<1>;
+
+    const BURN: (Logits, Loss) = (
+        |layer, input| layer.forward(input),
+        |logits, targets| CrossEntropyLossConfig::new().init(&logits.device()).forward(logits, targets),
+    );
+
+    fn input(device: &Device) -> Tensor<2> {
+        let values: Vec<f32> = Key::new(1).normals(9 * 6).map(|x| x as f32).collect();
+        Tensor::from_data(TensorData::new(values, [6, 9]), device).transpose()
+    }
+
+    /// The loss, and the gradients of the input, the weight and the bias.
+    fn all(device: &Device, (linear, loss): (Logits, Loss), dtype: FloatDType, share: f32) -> Vec<TensorData> {
+        let mut layer = Preset::Pytorch.linear(6, 5, Key::new(2), device);
+        layer.weight = Param::from_tensor(Tensor::from_inner(layer.weight.val().inner().cast(dtype)));
+        layer.bias = layer.bias.map(|bias| Param::from_tensor(Tensor::from_inner(bias.val().inner().cast(dtype))));
+        let input = input(&Device::default()).cast(dtype).autodiff().require_grad();
+        let targets = Tensor::from_ints([0, 4, 2, 2, 1, 3, 0, 4, 2], device);
+        let loss = loss(linear(&layer, input.clone()), targets) * share;
+        let value = loss.clone().into_data();
+        let grads = loss.backward();
+        let weight = layer.weight.val().grad(&grads).map(Tensor::into_data);
+        let bias = layer.bias.and_then(|bias| bias.val().grad(&grads)).map(Tensor::into_data);
+        let input = input.grad(&grads).map(Tensor::into_data);
+        [Some(value), input, weight, bias].map(|data| data.expect("a gradient")).to_vec()
+    }
+
+    #[test]
+    fn values_and_gradients_are_those_of_burn() {
+        let device = Device::default().autodiff();
+        for (dtype, bound) in [(FloatDType::F32, 1e-6), (FloatDType::F64, 1e-14)] {
+            for share in [1.0, 0.25] {
+                let ours = all(&device, (linear, cross_entropy), dtype, share);
+                for (ours, theirs) in ours.into_iter().zip(all(&device, BURN, dtype, share)) {
+                    ours.assert_approx_eq::<f64>(&theirs, Tolerance::absolute(bound));
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "kernels")]
+    fn they_run_on_the_kernels_with_and_without_a_graph() {
+        for device in [Device::default(), Device::default().autodiff()] {
+            let layer = Preset::Pytorch.linear(6, 5, Key::new(2), &device);
+            let bias = layer.bias.as_ref().expect("it has one").val();
+            let logits = crate::ops::cpu::linear(&input(&device), &layer.weight.val(), &bias).expect("on the kernels");
+            assert_eq!(logits.dims(), [9, 5]);
+            assert!(crate::ops::cpu::cross_entropy(&logits, &Tensor::from_ints([1; 9], &device)).is_some());
+        }
+    }
+
+    #[test]
+    fn without_a_bias_it_is_burn() {
+        let device = Device::default();
+        let layer = Linear { bias: None, ..Preset::Pytorch.linear(6, 5, Key::new(2), &device) };
+        assert_eq!(linear(&layer, input(&device)).into_data(), layer.forward(input(&device)).into_data());
+    }
+
+    /// Frozen parts get no gradient, and stop none.
+    #[test]
+    fn what_does_not_train_gets_no_gradient() {
+        let device = Device::default().autodiff();
+        let mut layer = Preset::Pytorch.linear(6, 5, Key::new(2), &device);
+        layer.weight = layer.weight.set_require_grad(false);
+        let loss = cross_entropy(linear(&layer, input(&device)), Tensor::from_ints([1; 9], &device));
+        let grads = loss.backward();
+        assert!(layer.weight.val().grad(&grads).is_none());
+        assert!(layer.bias.expect("it has one").val().grad(&grads).is_some());
+    }
+
+    #[test]
+    #[should_panic(expected = "target 5 of row 1: there are 5 classes")]
+    fn a_target_beyond_the_classes_is_refused() {
+        cross_entropy(Tensor::zeros([2, 5], &Device::default()), Tensor::from_ints([4, 5], &Device::default()));
+    }
+}

@@ -1,0 +1,164 @@
+//! Cross-entropy of the softmax, and its gradient.
+
+use crate::float::Float;
+use crate::math::exp;
+use crate::pool::take;
+use crate::simd::{Op, Simd, lanes, run};
+use crate::threads::Machine;
+
+/// The mean over the rows of `logits`, `[rows, classes]`, of `−ln softmax(row)[target]`, and, if it is `wanted`, its gradient,
+/// `(softmax(row) − 1[target])/rows`, of the same shape.
+///
+/// # Panics
+/// On no rows, a target that is not below the number of classes, and logits that are not as many for each target.
+pub fn cross_entropy<T: Float>(machine: Machine, logits: &[T], targets: &[usize], wanted: bool) -> (T, Option<Vec<T>>) {
+    let rows = targets.len();
+    assert!(rows > 0, "there are no rows");
+    let classes = logits.len() / rows;
+    assert!(classes * rows == logits.len(), "{} logits for {rows} rows", logits.len());
+    if let Some((at, target)) = targets.iter().enumerate().find(|(_, target)| **target >= classes) {
+        panic!("target {target} at {at} is not below {classes}");
+    }
+    let mut gradient = vec![T::ZERO; if wanted { logits.len() } else { 0 }];
+    let mut row = take(classes.next_multiple_of(lanes::<T>(machine.level)));
+    let loss = run(machine.level, Rows { logits, targets, row: &mut row, gradient: &mut gradient });
+    (T::of(loss / rows as f64), wanted.then_some(gradient))
+}
+
+/// The sum of the rows' losses.
+struct Rows<'a, T> {
+    logits: &'a [T],
+    targets: &'a [usize],
+    /// Room for a row, filled up to whole vectors.
+    row: &'a mut [T],
+    /// Empty if it is not wanted.
+    gradient: &'a mut [T],
+}
+
+impl<T: Float> Op<T> for Rows<'_, T> {
+    type Output = f64;
+
+    #[inline(always)]
+    unsafe fn run<S: Simd<T = T>>(self) -> f64 {
+        let Rows { logits, targets, row, gradient } = self;
+        let classes = logits.len() / targets.len();
+        let mut loss = 0.0;
+        for (q, (&target, logits)) in targets.iter().zip(logits.chunks_exact(classes)).enumerate() {
+            row[..classes].copy_from_slice(logits);
+            // What fills the row up adds nothing to its sum.
+            row[classes..].fill(T::of(f64::NEG_INFINITY));
+            // SAFETY: whole vectors of the row.
+            let sum = unsafe {
+                let mut most = S::load(row.as_ptr());
+                for vector in row.chunks_exact(S::LANES) {
+                    most = S::at_least(S::load(vector.as_ptr()), most);
+                }
+                let most = elements::<S>(most).reduce(|a, b| if b > a { b } else { a }).unwrap_or(T::ZERO);
+                let mut sums = S::zero();
+                for vector in row.chunks_exact_mut(S::LANES) {
+                    let e = exp::<S>(S::sub(S::load(vector.as_ptr()), S::splat(most)));
+                    S::store(vector.as_mut_ptr(), e);
+                    sums = S::add(sums, e);
+                }
+                let sum = elements::<S>(sums).fold(0.0, |sum, e| sum + e.wide());
+                loss += sum.ln() - (logits[target].wide() - most.wide());
+                sum
+            };
+            if !gradient.is_empty() {
+                let to = &mut gradient[q * classes..][..classes];
+                let scale = T::of(1.0 / (sum * targets.len() as f64));
+                to.iter_mut().zip(&*row).for_each(|(to, &e)| *to = e * scale);
+                to[target] = to[target] - T::of(1.0 / targets.len() as f64);
+            }
+        }
+        loss
+    }
+}
+
+/// The elements of a vector.
+#[inline(always)]
+unsafe fn elements<S: Simd>(v: S::V) -> impl Iterator<Item = S::T> {
+    const MOST: usize = 16;
+    let mut lanes = [S::T::ZERO; MOST];
+    assert!(S::LANES <= MOST);
+    // SAFETY: there is room for the lanes; the caller has the instruction set.
+    unsafe { S::store(lanes.as_mut_ptr(), v) };
+    lanes.into_iter().take(S::LANES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::Level;
+
+    /// In f64, the plain way.
+    fn plain(logits: &[f64], targets: &[usize]) -> (f64, Vec<f64>) {
+        let (rows, classes) = (targets.len() as f64, logits.len() / targets.len());
+        let (mut loss, mut gradient) = (0.0, Vec::new());
+        for (&target, row) in targets.iter().zip(logits.chunks_exact(classes)) {
+            let most = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let sum: f64 = row.iter().map(|x| (x - most).exp()).sum();
+            loss -= (row[target] - most) - sum.ln();
+            let one = |j| f64::from(u8::from(j == target));
+            gradient.extend(row.iter().enumerate().map(|(j, x)| ((x - most).exp() / sum - one(j)) / rows));
+        }
+        (loss / rows, gradient)
+    }
+
+    fn machines() -> impl Iterator<Item = Machine> {
+        Level::available().into_iter().map(|level| Machine { level, threads: 1 })
+    }
+
+    fn equals<T: Float>(bound: f64) {
+        let mut random = fastrand::Rng::with_seed(4);
+        for (rows, classes, size) in [(1, 1, 1.0), (3, 2, 4.0), (5, 16, 8.0), (7, 55, 0.1), (4, 70, 300.0)] {
+            // Rows far above and far below 0 too.
+            let shift = |i: usize| ((i / classes) as f64 - 1.0) * 200.0;
+            let logits: Vec<T> = (0..rows * classes).map(|i| T::of((random.f64() - 0.5) * size + shift(i))).collect();
+            let targets: Vec<usize> = (0..rows).map(|_| random.usize(0..classes)).collect();
+            let wide: Vec<f64> = logits.iter().map(|x| x.wide()).collect();
+            let (expected, expected_gradient) = plain(&wide, &targets);
+            for machine in machines() {
+                let (loss, gradient) = cross_entropy(machine, &logits, &targets, true);
+                let what = format!("{machine:?}: {rows} rows of {classes}");
+                assert!((loss.wide() - expected).abs() <= bound * (1.0 + expected), "{what}: {}", loss.wide());
+                for (found, expected) in gradient.expect("it is wanted").into_iter().zip(&expected_gradient) {
+                    assert!((found.wide() - expected).abs() <= bound, "{what}: {} for {expected}", found.wide());
+                }
+                let (alone, none) = cross_entropy(machine, &logits, &targets, false);
+                assert!(alone == loss && none.is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn it_is_the_plain_one() {
+        // Miri's logarithm is wrong in its last digits, at random and on purpose.
+        let miri = if cfg!(miri) { 8.0 } else { 1.0 };
+        equals::<f32>(2e-7 * miri);
+        equals::<f64>(1e-15 * miri);
+    }
+
+    #[test]
+    fn what_is_not_finite_shows() {
+        for machine in machines() {
+            let loss = |row: &[f32], target| cross_entropy(machine, row, &[target], true).0;
+            assert!(loss(&[0.0, f32::NAN, 1.0], 0).is_nan());
+            assert!(loss(&[0.0, f32::INFINITY, 1.0], 1).is_nan()); // as ∞ − ∞ is
+            assert_eq!(loss(&[0.0, f32::NEG_INFINITY, 0.0], 1), f32::INFINITY);
+            assert!((loss(&[0.0, f32::NEG_INFINITY, 0.0], 0) - 2f32.ln()).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "target 3 at 1 is not below 3")]
+    fn a_target_beyond_the_classes_is_refused() {
+        cross_entropy(Machine { level: Level::Portable, threads: 1 }, &[0.0f32; 6], &[2, 3], false);
+    }
+
+    #[test]
+    #[should_panic(expected = "7 logits for 2 rows")]
+    fn a_row_too_short_is_refused() {
+        cross_entropy(Machine { level: Level::Portable, threads: 1 }, &[0.0f32; 7], &[0, 0], false);
+    }
+}
