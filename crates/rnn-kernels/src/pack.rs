@@ -5,7 +5,7 @@ use crate::cell::Part;
 use crate::float::Float;
 use crate::plan::Plan;
 use crate::pool::{Buffer, take};
-use crate::simd::{Op, Simd, run};
+use crate::simd::{Op, Simd, Square, run};
 use crate::threads::{Shared, each};
 use crate::tile::WIDTH;
 
@@ -87,27 +87,56 @@ pub(crate) fn transposed<T: Float>(plan: &Plan, layer: &Layer<T>, weight: &[T], 
         let width = (vectors - group * WIDTH).min(WIDTH) * lanes;
         // SAFETY: the group's piece of the buffer, which no other thread has.
         let to = unsafe { std::slice::from_raw_parts_mut(to.get().add(first * inner), width * inner) };
-        let mut blocks_of_rows = to.chunks_exact_mut(lanes * width);
+        let mut squares = to.chunks_exact_mut(lanes * width);
         for p in 0..plan.panels {
-            for ((_, gate, block), to) in part.vectors(blocks).zip(blocks_of_rows.by_ref()) {
+            for ((_, gate, block), to) in part.vectors(blocks).zip(squares.by_ref()) {
                 let unit = (p * blocks + block) * lanes;
                 let n = d_hidden.saturating_sub(unit).min(lanes);
                 if n < lanes || first + width > outer {
                     to.fill(T::ZERO);
                 }
-                if n == 0 {
-                    continue;
-                }
-                for d in 0..width.min(outer - first) {
-                    let from = &weight[(first + d) * row + gate * d_hidden + unit..][..n];
-                    for (lane, &w) in from.iter().enumerate() {
-                        to[lane * width + d] = w * scale;
-                    }
+                if n > 0 {
+                    let from = &weight[first * row + gate * d_hidden + unit..];
+                    run(plan.machine.level, Turned { from, row, n, scale, to, width, rows: width.min(outer - first) });
                 }
             }
         }
     });
     packed
+}
+
+/// The first `n` of each of the first `rows` rows: element k of row d goes to `k·width + d`.
+struct Turned<'a, T> {
+    from: &'a [T],
+    row: usize,
+    n: usize,
+    rows: usize,
+    scale: T,
+    to: &'a mut [T],
+    width: usize,
+}
+
+impl<T: Float> Op<T> for Turned<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd<T = T>>(self) {
+        let Turned { from, row, n, rows, scale, to, width } = self;
+        assert!(rows <= width && n <= S::LANES && to.len() == S::LANES * width && (rows - 1) * row + n <= from.len());
+        let squares = if n == S::LANES { rows / S::LANES } else { 0 };
+        for d in (0..squares).map(|i| i * S::LANES) {
+            // SAFETY: `LANES` rows and elements of each are there, and as many places, as was asserted.
+            unsafe {
+                let (from, to) = (from.as_ptr().add(d * row), to.as_mut_ptr().add(d));
+                S::transpose(&Square { from, from_row: row, to, to_row: width, scale });
+            }
+        }
+        for d in squares * S::LANES..rows {
+            for (lane, &w) in from[d * row..][..n].iter().enumerate() {
+                to[lane * width + d] = w * scale;
+            }
+        }
+    }
 }
 
 /// What a panel's sums start from: `b_ih + b_hh`, each where its product goes, `[panel][vector][lane]`.

@@ -8,6 +8,8 @@
 mod avx2_tile;
 mod portable;
 #[cfg(target_arch = "x86_64")]
+mod transpose;
+#[cfg(target_arch = "x86_64")]
 mod x86;
 
 #[cfg(target_arch = "aarch64")]
@@ -88,6 +90,16 @@ pub trait Simd: Copy + Send + Sync + 'static {
     #[inline(always)]
     unsafe fn prefetch(_: *const Self::T) {}
 
+    /// Turns `square`, of `LANES` rows, and multiplies it by its scale.
+    #[inline(always)]
+    unsafe fn transpose(square: &Square<Self::T>) {
+        let &Square { from, from_row, to, to_row, scale } = square;
+        for (i, j) in (0..Self::LANES).flat_map(|i| (0..Self::LANES).map(move |j| (i, j))) {
+            // SAFETY: as for the caller.
+            unsafe { *to.add(j * to_row + i) = *from.add(i * from_row + j) * scale };
+        }
+    }
+
     /// Adds the products of the first columns of `factors` to `c`: as many as the level has something better for than a loop
     /// over them. Gives their number.
     #[inline(always)]
@@ -126,6 +138,21 @@ pub trait Simd: Copy + Send + Sync + 'static {
         // SAFETY: as for the caller.
         unsafe { if n >= Self::LANES { Self::store(p, v) } else { Self::store_first(p, v, n) } }
     }
+}
+
+/// A square of a matrix, and where it goes, turned.
+#[derive(Debug, Clone, Copy)]
+pub struct Square<T> {
+    /// Its first element.
+    pub from: *const T,
+    /// From a row of it to the next.
+    pub from_row: usize,
+    /// Where the first element goes.
+    pub to: *mut T,
+    /// From where a row goes to where the next goes.
+    pub to_row: usize,
+    /// What each element is multiplied by.
+    pub scale: T,
 }
 
 /// The factors of a tile: `len` columns of a and as many rows of b.

@@ -1,6 +1,6 @@
 //! AVX2 with FMA, and AVX-512F.
 
-use super::{Columns, Op, Simd, avx2_tile};
+use super::{Columns, Op, Simd, Square, avx2_tile, transpose};
 use crate::float::Float;
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
@@ -170,6 +170,17 @@ impl Simd for Avx512<f32> {
     const LANES: usize = 16;
     const REGISTERS: usize = 32;
     #[inline(always)]
+    unsafe fn transpose(square: &Square<Self::T>) {
+        let &Square { from, from_row, to, to_row, .. } = square;
+        for (i, j) in [(0, 0), (0, 8), (8, 0), (8, 8)] {
+            // SAFETY: as for the caller; this level has the smaller one's instructions too.
+            unsafe {
+                let (from, to) = (from.add(i * from_row + j), to.add(j * to_row + i));
+                transpose::eight_f32(&Square { from, to, ..*square });
+            }
+        }
+    }
+    #[inline(always)]
     unsafe fn call<O: Op<Self::T>>(op: O) -> O::Output {
         // SAFETY: the level is there.
         unsafe { run_avx512(op) }
@@ -221,6 +232,17 @@ impl Simd for Avx512<f64> {
     const LANES: usize = 8;
     const REGISTERS: usize = 32;
     #[inline(always)]
+    unsafe fn transpose(square: &Square<Self::T>) {
+        let &Square { from, from_row, to, to_row, .. } = square;
+        for (i, j) in [(0, 0), (0, 4), (4, 0), (4, 4)] {
+            // SAFETY: as for the caller; this level has the smaller one's instructions too.
+            unsafe {
+                let (from, to) = (from.add(i * from_row + j), to.add(j * to_row + i));
+                transpose::four_f64(&Square { from, to, ..*square });
+            }
+        }
+    }
+    #[inline(always)]
     unsafe fn call<O: Op<Self::T>>(op: O) -> O::Output {
         // SAFETY: the level is there.
         unsafe { run_avx512(op) }
@@ -271,6 +293,11 @@ impl Simd for Avx2<f32> {
     type V = __m256;
     const LANES: usize = 8;
     const REGISTERS: usize = 16;
+    #[inline(always)]
+    unsafe fn transpose(square: &Square<Self::T>) {
+        // SAFETY: as for the caller.
+        unsafe { transpose::eight_f32(square) }
+    }
     #[inline(always)]
     unsafe fn call<O: Op<Self::T>>(op: O) -> O::Output {
         // SAFETY: the level is there.
@@ -333,6 +360,11 @@ impl Simd for Avx2<f64> {
     type V = __m256d;
     const LANES: usize = 4;
     const REGISTERS: usize = 16;
+    #[inline(always)]
+    unsafe fn transpose(square: &Square<Self::T>) {
+        // SAFETY: as for the caller.
+        unsafe { transpose::four_f64(square) }
+    }
     #[inline(always)]
     unsafe fn call<O: Op<Self::T>>(op: O) -> O::Output {
         // SAFETY: the level is there.
