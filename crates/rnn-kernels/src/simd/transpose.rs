@@ -21,7 +21,7 @@ pub unsafe fn eight_f32(square: &Square<f32>) {
         let pairs = [[low(0), high(0)], [low(1), high(1)], [low(2), high(2)], [low(3), high(3)]];
         let quad = |half: usize, j: usize| {
             let (a, b) = (pairs[2 * half][j / 2], pairs[2 * half + 1][j / 2]);
-            if j % 2 == 0 { _mm256_shuffle_ps::<0x44>(a, b) } else { _mm256_shuffle_ps::<0xEE>(a, b) }
+            if j.is_multiple_of(2) { _mm256_shuffle_ps::<0x44>(a, b) } else { _mm256_shuffle_ps::<0xEE>(a, b) }
         };
         for j in 0..4 {
             let (upper, lower) = (quad(0, j), quad(1, j));
@@ -52,6 +52,40 @@ pub unsafe fn four_f64(square: &Square<f64>) {
         {
             _mm256_storeu_pd(to.add(j * to_row), _mm256_permute2f128_pd::<0x20>(upper, lower));
             _mm256_storeu_pd(to.add((j + 2) * to_row), _mm256_permute2f128_pd::<0x31>(upper, lower));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::float::Float;
+    use crate::simd::{Avx2, Avx512, Level, Portable, Simd, Square};
+
+    /// A square at (2, 1) of a matrix of 20 columns goes to (1, 3) of one of 23.
+    fn turns<S: Simd>() {
+        let from: Vec<S::T> = (0..20 * 20).map(|i| S::T::of(f64::from(i))).collect();
+        let mut to = vec![S::T::of(-1.0); 20 * 23];
+        let (start, place) = (from[2 * 20 + 1..].as_ptr(), to[23 + 3..].as_mut_ptr());
+        let square = Square { from: start, from_row: 20, to: place, to_row: 23, scale: S::T::of(0.5) };
+        // SAFETY: the square is within both; no level needs more than AVX2 for it, and the caller looked for that.
+        unsafe { S::transpose(&square) };
+        for (i, found) in to.into_iter().map(Float::wide).enumerate() {
+            let (row, column) = ((i / 23).wrapping_sub(1), (i % 23).wrapping_sub(3));
+            let inside = row < S::LANES && column < S::LANES;
+            let expected = if inside { ((column + 2) * 20 + row + 1) as f64 / 2.0 } else { -1.0 };
+            assert_eq!(found, expected, "element {i} of {} lanes", S::LANES);
+        }
+    }
+
+    #[test]
+    fn squares_are_turned_and_nothing_beside_them_is_written() {
+        turns::<Portable<f32>>();
+        turns::<Portable<f64>>();
+        if Level::available().contains(&Level::Avx2) {
+            turns::<Avx2<f32>>();
+            turns::<Avx2<f64>>();
+            turns::<Avx512<f32>>();
+            turns::<Avx512<f64>>();
         }
     }
 }
