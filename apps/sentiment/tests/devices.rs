@@ -44,3 +44,25 @@ fn a_tensor_on_another_device_is_told() {
     let state = told(&Device::flex(), ForwardArgs::default().with_state(state));
     assert!(state.starts_with("initial state is on "), "{state}");
 }
+
+#[cfg(feature = "ndarray")]
+#[test]
+#[expect(deprecated, reason = "supported as long as Burn has it")]
+fn a_dense_layer_and_its_loss_agree() {
+    use burn::tensor::{Device, Tensor, Tolerance};
+    use rnn_core::{Key, Preset};
+    let gradients = |device: Device| {
+        let device = device.autodiff();
+        let layer = Preset::Pytorch.linear(3, 4, Key::new(0), &device);
+        let input = Tensor::<2>::from_floats([[0.5, -1.0, 2.0], [1.5, 0.25, -0.75]], &device);
+        let loss = rnn_core::cross_entropy(rnn_core::linear(&layer, input), Tensor::from_ints([3, 0], &device));
+        let value = loss.clone().into_data();
+        let grads = loss.backward();
+        let bias = layer.bias.expect("it has one").val().grad(&grads);
+        [Some(value), layer.weight.val().grad(&grads).map(Tensor::into_data), bias.map(Tensor::into_data)]
+    };
+    for (flex, ndarray) in gradients(Device::flex()).into_iter().zip(gradients(Device::ndarray())) {
+        let (flex, ndarray) = (flex.expect("a gradient"), ndarray.expect("a gradient"));
+        ndarray.assert_approx_eq::<f32>(&flex, Tolerance::absolute(1e-6));
+    }
+}

@@ -7,7 +7,7 @@ use burn::tensor::{Int, Tensor};
 /// `layer.forward(input)` for `input`, `[rows, d_input]`: `input·weight + bias`, `[rows, d_output]`.
 ///
 /// On `flex` and `ndarray`, in f32 and f64 and without gradient checkpointing, a layer with a bias is one node of the graph on
-/// the kernels of the recurrent layers, with all threads. Elsewhere it is Burn's.
+/// the kernels of the recurrent layers. Elsewhere it is Burn's.
 ///
 /// # Panics
 /// On an input of another width.
@@ -100,22 +100,74 @@ mod tests {
     }
 
     #[test]
-    fn without_a_bias_it_is_burn() {
+    fn without_a_bias_there_is_none() {
         let device = Device::default();
         let layer = Linear { bias: None, ..Preset::Pytorch.linear(6, 5, Key::new(2), &device) };
-        assert_eq!(linear(&layer, input(&device)).into_data(), layer.forward(input(&device)).into_data());
+        let expected = input(&device).matmul(layer.weight.val()).into_data();
+        linear(&layer, input(&device)).into_data().assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-6));
     }
 
-    /// Frozen parts get no gradient, and stop none.
+    /// Parts that do not train, whether on the graph's side or not, get no gradient, and the others theirs; the sum's gradient
+    /// is a single one, expanded.
     #[test]
     fn what_does_not_train_gets_no_gradient() {
         let device = Device::default().autodiff();
-        let mut layer = Preset::Pytorch.linear(6, 5, Key::new(2), &device);
-        layer.weight = layer.weight.set_require_grad(false);
-        let loss = cross_entropy(linear(&layer, input(&device)), Tensor::from_ints([1; 9], &device));
-        let grads = loss.backward();
-        assert!(layer.weight.val().grad(&grads).is_none());
-        assert!(layer.bias.expect("it has one").val().grad(&grads).is_some());
+        let values = input(&Device::default());
+        let layer = Preset::Pytorch.linear(6, 5, Key::new(2), &device);
+        let (weight, bias) = (layer.weight.val().inner(), layer.bias.expect("it has one").val().inner());
+        let column = |x: f32| TensorData::new(vec![x; 5], [5]);
+        for trains in (1..8).map(|bits| [bits & 1 > 0, bits & 2 > 0, bits & 4 > 0]) {
+            for lifted in [false, true] {
+                let leaf = |trains| if trains || lifted { Some(trains) } else { None };
+                fn placed<const D: usize>(tensor: &Tensor<D>, leaf: Option<bool>) -> Tensor<D> {
+                    leaf.map_or(tensor.clone(), |trains| tensor.clone().autodiff().set_require_grad(trains))
+                }
+                let (x, w, b) = (
+                    placed(&values, leaf(trains[0])),
+                    placed(&weight, leaf(trains[1])),
+                    placed(&bias, leaf(trains[2])),
+                );
+                let output = output_of(&x, &w, &b);
+                let grads = output.sum().backward();
+                let [d_x, d_w] = [(&x, trains[0]), (&w, trains[1])].map(|(t, trains)| match trains {
+                    true => t.grad(&grads).map(Tensor::into_data),
+                    false => None,
+                });
+                let d_b = if trains[2] { b.grad(&grads).map(Tensor::into_data) } else { None };
+                assert_eq!([d_x.is_some(), d_w.is_some(), d_b.is_some()], trains);
+                let near = |found: Option<TensorData>, expected: TensorData| {
+                    found.inspect(|found| found.assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-5)));
+                };
+                near(d_b, column(9.0));
+                near(d_x, weight.clone().sum_dim(1).transpose().expand([9, 6]).into_data());
+                near(d_w, values.clone().sum_dim(0).transpose().expand([6, 5]).into_data());
+            }
+        }
+    }
+
+    fn output_of(input: &Tensor<2>, weight: &Tensor<2>, bias: &Tensor<1>) -> Tensor<2> {
+        #[cfg(feature = "kernels")]
+        return crate::ops::cpu::linear(input, weight, bias).expect("on the kernels");
+        #[cfg(not(feature = "kernels"))]
+        burn::tensor::module::linear(input.clone(), weight.clone(), Some(bias.clone()))
+    }
+
+    /// A layer that feeds itself: one tensor is both factors.
+    #[test]
+    fn a_tensor_used_twice_gets_both_gradients() {
+        let device = Device::default().autodiff();
+        let square = Tensor::<2>::from_floats([[1.0, 2.0], [3.0, 4.0]], &device).require_grad();
+        let output = output_of(&square, &square, &Tensor::zeros([2], &device));
+        let gradient = square.grad(&output.sum().backward()).expect("a gradient");
+        // Σ(A·A): 1·(A·1)ᵀ + (Aᵀ·1)·1ᵀ
+        let found: Vec<f32> = gradient.into_data().iter().collect();
+        assert_eq!(found, [7.0, 11.0, 9.0, 13.0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "target -1 of row 0: there are 5 classes")]
+    fn a_negative_target_is_refused() {
+        cross_entropy(Tensor::zeros([1, 5], &Device::default()), Tensor::from_ints([-1], &Device::default()));
     }
 
     #[test]

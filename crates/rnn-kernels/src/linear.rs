@@ -22,34 +22,34 @@ pub fn linear<T: Float>(
     w: &[T],
     b: &[T],
 ) -> Vec<T> {
-    check(shape, x, w);
+    check(shape, Some(x), Some(w));
     assert!(b.len() == columns, "b has {} elements, not {columns}", b.len());
     let left = Left { values: x, row: inner, step: 1 };
     let right = Right { values: w, inner, columns, row: columns, step: 1 };
     product(machine, rows, left, right, Some(b))
 }
 
-/// The gradients of `x`, of W and of b from `d_y`, `[rows, d_output]`, that of what [`linear`] gives; none for what is not
-/// `wanted`.
+/// The gradients of x, of W and of b from `d_y`, `[rows, d_output]`, that of what [`linear`] gives: that of x if W is given, that
+/// of W if x is, and that of b if it is `wanted`.
 ///
 /// # Panics
 /// On slices of other sizes.
 pub fn linear_backward<T: Float>(
     machine: Machine,
     shape @ [rows, d_input, d_output]: [usize; 3],
-    x: &[T],
-    w: &[T],
+    x: Option<&[T]>,
+    w: Option<&[T]>,
     d_y: &[T],
-    wanted: [bool; 3],
+    wanted: bool,
 ) -> [Option<Vec<T>>; 3] {
     check(shape, x, w);
     assert!(d_y.len() == rows * d_output, "the gradient has {} elements, not {rows}·{d_output}", d_y.len());
-    let of_x = || {
+    let of_x = |w| {
         let left = Left { values: d_y, row: d_output, step: 1 };
         let right = Right { values: w, inner: d_output, columns: d_input, row: 1, step: d_output };
         product(machine, rows, left, right, None)
     };
-    let of_w = || {
+    let of_w = |x| {
         let left = Left { values: x, row: 1, step: d_input };
         let right = Right { values: d_y, inner: rows, columns: d_output, row: d_output, step: 1 };
         product(machine, d_input, left, right, None)
@@ -61,12 +61,16 @@ pub fn linear_backward<T: Float>(
         }
         sums
     };
-    [wanted[0].then(of_x), wanted[1].then(of_w), wanted[2].then(of_b)]
+    [w.map(of_x), x.map(of_w), wanted.then(of_b)]
 }
 
-fn check<T>([rows, d_input, d_output]: [usize; 3], x: &[T], w: &[T]) {
-    assert!(x.len() == rows * d_input, "x has {} elements, not {rows}·{d_input}", x.len());
-    assert!(w.len() == d_input * d_output, "W has {} elements, not {d_input}·{d_output}", w.len());
+fn check<T>(shape @ [rows, d_input, d_output]: [usize; 3], x: Option<&[T]>, w: Option<&[T]>) {
+    // So that no product of sizes wraps around, filled up to whole vectors as they are.
+    let sizes = [rows.max(1), d_input.max(1), d_output.max(1), 64];
+    let all = sizes.iter().try_fold(1usize, |all, &size| all.checked_mul(size));
+    assert!(all.is_some_and(|all| all < isize::MAX as usize), "{shape:?} are too large");
+    x.inspect(|x| assert!(x.len() == rows * d_input, "x has {} elements, not {rows}·{d_input}", x.len()));
+    w.inspect(|w| assert!(w.len() == d_input * d_output, "W has {} elements, not {d_input}·{d_output}", w.len()));
 }
 
 /// A left factor: element k of row m lies at `m·row + k·step`.
@@ -247,7 +251,8 @@ mod tests {
         let y = linear(machine, shape, &x, &w, &b);
         let expected = plain(shape, |m, k| at(&x, inner, m, k), |k, j| at(&w, columns, k, j), |j| b[j].wide());
         close(&what, &y, &expected, inner);
-        let [d_x, d_w, d_b] = linear_backward(machine, shape, &x, &w, &d_y, [true; 3]).map(Option::unwrap_or_default);
+        let [d_x, d_w, d_b] =
+            linear_backward(machine, shape, Some(&x), Some(&w), &d_y, true).map(Option::unwrap_or_default);
         let expected =
             plain([rows, columns, inner], |m, j| at(&d_y, columns, m, j), |j, k| at(&w, columns, k, j), |_| 0.0);
         close(&what, &d_x, &expected, columns);
@@ -279,10 +284,19 @@ mod tests {
     #[test]
     fn only_what_is_wanted_is_made() {
         let machine = Machine { level: Level::Portable, threads: 1 };
+        let (x, w) = ([1.0f32; 6], [1.0; 12]);
         for wanted in [[true, false, false], [false, true, false], [false, false, true]] {
-            let made = linear_backward(machine, [2, 3, 4], &[1.0f32; 6], &[1.0; 12], &[1.0; 8], wanted);
+            let (w, x) = (wanted[0].then_some(&w[..]), wanted[1].then_some(&x[..]));
+            let made = linear_backward(machine, [2, 3, 4], x, w, &[1.0; 8], wanted[2]);
             assert_eq!(made.map(|made| made.is_some()), wanted);
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "[4, 4611686018427387904, 4] are too large")]
+    #[cfg(target_pointer_width = "64")]
+    fn sizes_whose_product_wraps_around_are_refused() {
+        linear(Machine { level: Level::Portable, threads: 1 }, [4, 1 << 62, 4], &[0.0f32; 0], &[], &[0.0; 4]);
     }
 
     #[test]

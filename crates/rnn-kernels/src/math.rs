@@ -22,7 +22,8 @@ unsafe fn series<S: Simd>(f: S::V) -> S::V {
     }
 }
 
-/// `eˣ`, or the smallest normal number where that is larger; its relative error is that of rounding x·log₂ e.
+/// `eˣ`; where that is below the smallest normal number, some number that is not above it. Its relative error grows with |x|,
+/// as that of x·log₂ e does.
 #[inline(always)]
 pub(crate) unsafe fn exp<S: Simd>(x: S::V) -> S::V {
     // SAFETY: the caller has the instruction set.

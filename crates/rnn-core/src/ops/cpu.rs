@@ -95,6 +95,11 @@ const PARAMETERS: usize = 4;
 /// The nodes of the graph that a call hangs on: the input, the parameters, h and c before the first step.
 const PARENTS: usize = 1 + PARAMETERS + 2;
 
+/// The tensor, on the graph's side if it is not.
+fn on_graph<const D: usize>(tensor: &Tensor<D>) -> Tensor<D> {
+    if tensor.is_autodiff() { tensor.clone() } else { tensor.clone().autodiff() }
+}
+
 struct Call<'a> {
     kernel: kernels::Cell,
     input: Input,
@@ -145,19 +150,16 @@ impl Call<'_> {
         DispatchTensor: DispatchKindConversion<B> + DispatchKindConversion<Autodiff<B, NoCheckpointing>>,
     {
         type Ad<B> = Autodiff<B, NoCheckpointing>;
-        fn tracked<const D: usize>(tensor: &Tensor<D>) -> Tensor<D> {
-            if tensor.is_autodiff() { tensor.clone() } else { tensor.clone().autodiff() }
-        }
         let input = match &self.input {
-            Input::Dense(input) => Some(tracked(input).try_into_primitive::<Ad<B>>().ok()?),
+            Input::Dense(input) => Some(on_graph(input).try_into_primitive::<Ad<B>>().ok()?),
             Input::Symbols { .. } => None,
         };
         let parameters = all([0, 1, 2, 3].map(|i| {
             let parameter = self.parameters[i].as_ref();
-            parameter.map(|t| tracked(t).try_into_primitive::<Ad<B>>().ok())
+            parameter.map(|t| on_graph(t).try_into_primitive::<Ad<B>>().ok())
         }))?;
         let states: Option<Vec<_>> =
-            self.states.iter().map(|t| tracked(t).try_into_primitive::<Ad<B>>().ok()).collect();
+            self.states.iter().map(|t| on_graph(t).try_into_primitive::<Ad<B>>().ok()).collect();
         let states = states?;
         let given = self.given::<B, T>(
             input.as_ref().map(|input| input.primitive().clone()),

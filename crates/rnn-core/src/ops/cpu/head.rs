@@ -1,6 +1,7 @@
 //! What stands behind a layer: a dense layer and the loss.
 
 use super::backend::{Cpu, Value};
+use super::on_graph;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
@@ -44,18 +45,21 @@ impl LinearCall<'_> {
             let bias = B::contiguous(bias.clone().try_into_primitive::<B>().ok()?);
             return Some(Tensor::from_primitive::<B>(forward::<B, T>(shape, &input, &weight, &bias)));
         }
-        let input = input.clone().try_into_primitive::<Ad<B>>().ok()?;
-        let weight = weight.clone().try_into_primitive::<Ad<B>>().ok()?;
-        let bias = bias.clone().try_into_primitive::<Ad<B>>().ok()?;
-        let values = [&input, &weight, &bias].map(|tensor| B::contiguous(tensor.primitive().clone()));
-        let [x, w, b] = &values;
-        let output = forward::<B, T>(shape, x, w, b);
+        let input = on_graph(input).try_into_primitive::<Ad<B>>().ok()?;
+        let weight = on_graph(weight).try_into_primitive::<Ad<B>>().ok()?;
+        let bias = on_graph(bias).try_into_primitive::<Ad<B>>().ok()?;
+        let [x, w, b] = [&input, &weight, &bias].map(|tensor| B::contiguous(tensor.primitive().clone()));
+        let output = forward::<B, T>(shape, &x, &w, &b);
         let nodes = [input.node(), weight.node(), bias.node()];
-        let prep = LinearNode::<T>(PhantomData).prepare::<NoCheckpointing>(nodes).compute_bound().stateful();
-        Some(Tensor::from_primitive::<Ad<B>>(match prep {
-            OpsKind::Tracked(prep) => prep.finish((shape, x.clone(), w.clone()), output),
-            OpsKind::UnTracked(prep) => prep.finish(output),
-        }))
+        Some(Tensor::from_primitive::<Ad<B>>(
+            match LinearNode::<T>(PhantomData).prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
+                OpsKind::Tracked(prep) => {
+                    let kept = (weight.is_tracked().then_some(x), input.is_tracked().then_some(w));
+                    prep.finish((shape, kept), output)
+                }
+                OpsKind::UnTracked(prep) => prep.finish(output),
+            },
+        ))
     }
 }
 
@@ -73,20 +77,22 @@ fn forward<B: Cpu, T: Value<B>>(
 struct LinearNode<T>(PhantomData<T>);
 
 impl<B: Cpu, T: Value<B>> Backward<B, 3> for LinearNode<T> {
-    /// The shape, the input and the weight.
-    type State = ([usize; 3], FloatTensor<B>, FloatTensor<B>);
+    /// The shape; the input for the weight's gradient, and the weight for the input's.
+    type State = ([usize; 3], (Option<FloatTensor<B>>, Option<FloatTensor<B>>));
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = B::contiguous(grads.consume::<B>(&ops.node));
-        let (shape @ [rows, d_input, d_output], input, weight) = ops.state;
-        let wanted = [0, 1, 2].map(|i| ops.parents[i].is_some());
-        let (input, weight) = (T::slice(&input), T::slice(&weight));
+        let (shape @ [rows, d_input, d_output], (input, weight)) = ops.state;
+        let (input, weight) = (input.as_ref().map(T::slice), weight.as_ref().map(T::slice));
+        let wanted = ops.parents[2].is_some();
         let made = kernels::linear_backward(Machine::default(), shape, input, weight, T::slice(&grad), wanted);
-        let [d_input_made, d_weight, d_bias] = made;
-        let d_input = d_input_made.map(|values| T::tensor(values, [rows, d_input]));
-        let d_weight = d_weight.map(|values| T::tensor(values, [shape[1], d_output]));
-        let d_bias = d_bias.map(|values| T::tensor(values, [d_output]));
-        for (parent, gradient) in ops.parents.into_iter().zip([d_input, d_weight, d_bias]) {
+        let [d_x, d_w, d_b] = made;
+        let made = [
+            d_x.map(|values| T::tensor(values, [rows, d_input])),
+            d_w.map(|values| T::tensor(values, [d_input, d_output])),
+            d_b.map(|values| T::tensor(values, [d_output])),
+        ];
+        for (parent, gradient) in ops.parents.into_iter().zip(made) {
             if let (Some(parent), Some(gradient)) = (parent, gradient) {
                 grads.register::<B>(parent.id, gradient);
             }
@@ -123,12 +129,14 @@ impl LossCall<'_> {
             return Some(Tensor::from_primitive::<B>(self.of::<B, T>(&logits, false).0));
         }
         let logits = self.logits.clone().try_into_primitive::<Ad<B>>().ok()?;
-        let (loss, gradient) = self.of::<B, T>(&B::contiguous(logits.primitive().clone()), true);
+        let values = B::contiguous(logits.primitive().clone());
         let prep = LossNode::<T>(PhantomData).prepare::<NoCheckpointing>([logits.node()]).compute_bound().stateful();
-        Some(Tensor::from_primitive::<Ad<B>>(match (prep, gradient) {
-            (OpsKind::Tracked(prep), Some(gradient)) => prep.finish(gradient, loss),
-            (OpsKind::Tracked(_), None) => unreachable!("it is wanted"),
-            (OpsKind::UnTracked(prep), _) => prep.finish(loss),
+        Some(Tensor::from_primitive::<Ad<B>>(match prep {
+            OpsKind::Tracked(prep) => {
+                let (loss, gradient) = self.of::<B, T>(&values, true);
+                prep.finish(gradient, loss)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(self.of::<B, T>(&values, false).0),
         }))
     }
 
@@ -153,15 +161,15 @@ struct LossNode<T>(PhantomData<T>);
 
 impl<B: Cpu, T: Value<B>> Backward<B, 1> for LossNode<T> {
     /// The gradient of the loss.
-    type State = FloatTensor<B>;
+    type State = Option<FloatTensor<B>>;
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
-        let [Some(parent)] = ops.parents else { return };
+        let ([Some(parent)], Some(gradient)) = (ops.parents, ops.state) else { return };
         let factor = T::slice(&B::contiguous(grad))[0];
         let gradient = match factor == T::ONE {
-            true => ops.state,
-            false => B::float_mul_scalar(ops.state, factor.wide().into()),
+            true => gradient,
+            false => B::float_mul_scalar(gradient, factor.wide().into()),
         };
         grads.register::<B>(parent.id, gradient);
     }
