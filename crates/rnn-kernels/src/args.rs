@@ -282,15 +282,18 @@ fn check_apart(what: &str, strides: Strides, [batch, time, width]: [usize; 3]) {
     assert!(apart, "{what} has overlapping rows: {strides:?} for {batch} rows and {time} steps of {width}");
 }
 
+/// So that no product of sizes wraps around, filled up to whole vectors and for all gates as they are.
+pub(crate) fn check_sizes<const N: usize>(sizes: [usize; N]) {
+    let all = sizes.iter().try_fold(64usize, |all, &size| all.checked_mul(size.max(1)));
+    assert!(all.is_some_and(|all| all < isize::MAX as usize), "{sizes:?} are too large");
+}
+
 /// # Panics
 /// On sizes that do not fit together, so that no kernel reads or writes beyond a slice.
 pub(crate) fn check_forward<T: Float>(layer: &Layer<T>, sequence: &Sequence<T>) {
     let &Layer { d_input, d_hidden, .. } = layer;
     let &Sequence { batch, time, .. } = sequence;
-    // So that no product of sizes below wraps around.
-    let sizes = [batch.max(1), time.max(1), d_hidden.max(1), d_input.max(1), 64];
-    let all = sizes.iter().try_fold(1usize, |all, &size| all.checked_mul(size));
-    assert!(all.is_some_and(|all| all < isize::MAX as usize), "{sizes:?} are too large");
+    check_sizes([batch, time, d_hidden, d_input]);
     let width = layer.cell.gates() * d_hidden;
     assert!(d_hidden > 0 && batch > 0 && time > 0, "{batch} rows, {time} steps, {d_hidden} units: none may be 0");
     check("W_ih", layer.w_ih, d_input * width);

@@ -1,11 +1,10 @@
 //! Cross-entropy of the softmax, and its gradient.
 
-use crate::embedding::filled;
 use crate::float::Float;
 use crate::math::exp;
 use crate::pool::take;
 use crate::simd::{Op, Simd, run};
-use crate::threads::{Machine, Shared, each};
+use crate::threads::{Machine, Shared, each, filled, ranges};
 use std::ops::Range;
 
 /// Below so many logits one thread does it.
@@ -24,12 +23,11 @@ pub fn cross_entropy<T: Float>(machine: Machine, logits: &[T], targets: &[usize]
     if let Some((at, target)) = targets.iter().enumerate().find(|(_, target)| **target >= classes) {
         panic!("target {target} at {at} is not below {classes}");
     }
-    let threads = if logits.len() < SMALL { 1 } else { machine.threads.clamp(1, rows) };
+    let threads = if logits.len() < SMALL { 1 } else { machine.threads };
     let mut losses = vec![0.0; rows];
     let of_rows = Shared(losses.as_mut_ptr());
     let make = |gradient: Shared<T>| {
-        let ranges = (0..threads).map(|i| i * rows / threads..(i + 1) * rows / threads).collect();
-        each(ranges, |rows: Range<usize>| {
+        each(ranges(rows, threads), |rows: Range<usize>| {
             // SAFETY: the losses of these rows, which no other thread has.
             let losses = unsafe { std::slice::from_raw_parts_mut(of_rows.get().add(rows.start), rows.len()) };
             run(machine.level, Rows { logits, targets, rows, losses, gradient: gradient.get() });

@@ -2,7 +2,7 @@
 
 use crate::float::Float;
 use crate::simd::{Op, Simd, run};
-use crate::threads::{Machine, Shared, each};
+use crate::threads::{Machine, Shared, each, filled, ranges};
 use std::ops::Range;
 
 /// Below so many elements one thread does it.
@@ -16,7 +16,7 @@ pub fn embed<T: Float>(machine: Machine, table: &[T], d: usize, ids: &[usize]) -
     let Some(n) = table.len().checked_div(d) else { return Vec::new() };
     check(ids, n);
     filled([ids.len(), d], |to: Shared<T>| {
-        each(ranges(machine, [ids.len(), d]), |range: Range<usize>| {
+        each(parts(machine, [ids.len(), d]), |range: Range<usize>| {
             for i in range {
                 let row = &table[ids[i] * d..][..d];
                 // SAFETY: row i of the new rows, which no other thread has.
@@ -36,12 +36,12 @@ pub fn embed_backward<T: Float>(machine: Machine, grads: &[T], [n, d]: [usize; 2
     assert!(fits, "{} elements for {} rows of {d}", grads.len(), ids.len());
     check(ids, n);
     filled([n, d], |to: Shared<T>| {
-        each(ranges(machine, [n, d]), |range: Range<usize>| {
+        each(parts(machine, [n, d]), |range: Range<usize>| {
             // SAFETY: rows of the table, which no other thread has.
             unsafe { to.get().add(range.start * d).write_bytes(0, range.len() * d) };
         });
         // A few rows come often, so it is their columns that are divided.
-        each(ranges(machine, [d, ids.len()]), |columns| {
+        each(parts(machine, [d, ids.len()]), |columns| {
             run(machine.level, Sums { grads, d, ids, columns, to: to.get() });
         });
     })
@@ -53,22 +53,9 @@ fn check(ids: &[usize], n: usize) {
     }
 }
 
-/// A new vector of `rows` times `d` elements that `fill` writes all of.
-pub(crate) fn filled<T: Float>([rows, d]: [usize; 2], fill: impl FnOnce(Shared<T>)) -> Vec<T> {
-    // So that no place in it is computed with an overflow.
-    let len = rows.checked_mul(d).unwrap_or_else(|| panic!("{rows} rows of {d} are too many"));
-    let mut values = Vec::with_capacity(len);
-    fill(Shared(values.as_mut_ptr()));
-    // SAFETY: there is room for `len` elements, and they were written.
-    unsafe { values.set_len(len) };
-    values
-}
-
 /// `0..count` in parts, one a thread, for work on so many rows of `d` elements.
-fn ranges(machine: Machine, [count, d]: [usize; 2]) -> Vec<Range<usize>> {
-    let threads = if count.saturating_mul(d) < SMALL { 1 } else { machine.threads.clamp(1, count.max(1)) };
-    let part = count.div_ceil(threads);
-    (0..threads).map(|i| (i * part).min(count)..((i + 1) * part).min(count)).collect()
+fn parts(machine: Machine, [count, d]: [usize; 2]) -> Vec<Range<usize>> {
+    ranges(count, if count.saturating_mul(d) < SMALL { 1 } else { machine.threads })
 }
 
 /// Adds columns of each gradient to its row of the table.

@@ -1,10 +1,10 @@
 //! A dense layer over the rows of a batch, and its gradients.
 
-use crate::embedding::filled;
+use crate::args::check_sizes;
 use crate::float::Float;
 use crate::pool::{Buffer, take};
 use crate::simd::{Op, Simd, lanes, run};
-use crate::threads::{Machine, Shared, each};
+use crate::threads::{Machine, Shared, each, filled, ranges};
 use crate::tile::{Cut, MAX_ROWS, Tile, WIDTH, max_rows, multiply};
 use std::ops::Range;
 
@@ -65,10 +65,7 @@ pub fn linear_backward<T: Float>(
 }
 
 fn check<T>(shape @ [rows, d_input, d_output]: [usize; 3], x: Option<&[T]>, w: Option<&[T]>) {
-    // So that no product of sizes wraps around, filled up to whole vectors as they are.
-    let sizes = [rows.max(1), d_input.max(1), d_output.max(1), 64];
-    let all = sizes.iter().try_fold(1usize, |all, &size| all.checked_mul(size));
-    assert!(all.is_some_and(|all| all < isize::MAX as usize), "{shape:?} are too large");
+    check_sizes(shape);
     x.inspect(|x| assert!(x.len() == rows * d_input, "x has {} elements, not {rows}·{d_input}", x.len()));
     w.inspect(|w| assert!(w.len() == d_input * d_output, "W has {} elements, not {d_input}·{d_output}", w.len()));
 }
@@ -83,17 +80,17 @@ struct Left<'a, T> {
 
 /// A right factor, `[inner, columns]`: element j of row k lies at `k·row + j·step`.
 #[derive(Clone, Copy)]
-struct Right<'a, T> {
-    values: &'a [T],
-    inner: usize,
-    columns: usize,
-    row: usize,
-    step: usize,
+pub(crate) struct Right<'a, T> {
+    pub(crate) values: &'a [T],
+    pub(crate) inner: usize,
+    pub(crate) columns: usize,
+    pub(crate) row: usize,
+    pub(crate) step: usize,
 }
 
 impl<T: Float> Right<'_, T> {
     /// `[group of WIDTH vectors][inner][vector][lane]`, filled up with zeros.
-    fn packed(&self, lanes: usize) -> Buffer<T> {
+    pub(crate) fn packed(&self, lanes: usize) -> Buffer<T> {
         let Right { values, inner, columns, row, step } = *self;
         let vectors = columns.div_ceil(lanes);
         let mut packed = take(vectors * lanes * inner);
@@ -126,10 +123,8 @@ fn product<T: Float>(machine: Machine, rows: usize, a: Left<T>, b: Right<T>, c0:
         start[..columns].copy_from_slice(c0);
     }
     let small = rows.saturating_mul(inner).saturating_mul(columns) < SMALL;
-    let threads = if small { 1 } else { machine.threads.clamp(1, rows.max(1)) };
     filled([rows, columns], |c: Shared<T>| {
-        let ranges = (0..threads).map(|i| i * rows / threads..(i + 1) * rows / threads).collect();
-        each(ranges, |rows: Range<usize>| {
+        each(ranges(rows, if small { 1 } else { machine.threads }), |rows: Range<usize>| {
             T::run_product(machine, Product { rows, a, inner, columns, b: &packed, c0: &start, c: c.get() });
         });
     })

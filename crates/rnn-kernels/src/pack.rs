@@ -6,7 +6,7 @@ use crate::float::Float;
 use crate::plan::Plan;
 use crate::pool::{Buffer, take};
 use crate::simd::{Op, Simd, Square, run};
-use crate::threads::{Shared, each};
+use crate::threads::{Shared, each, ranges};
 use crate::tile::WIDTH;
 
 /// Below so many elements one thread packs.
@@ -14,9 +14,8 @@ const SMALL: usize = 1 << 15;
 
 /// Runs `part` on `0..count`, cut into as many ranges as there are threads.
 pub(crate) fn over(plan: &Plan, count: usize, elements: usize, part: impl Fn(usize) + Sync) {
-    let threads = if elements < SMALL { 1 } else { plan.parts.len().min(count).max(1) };
-    let ranges = (0..threads).map(|i| i * count / threads..(i + 1) * count / threads).collect();
-    each(ranges, |range: std::ops::Range<usize>| range.for_each(&part));
+    let threads = if elements < SMALL { 1 } else { plan.parts.len() };
+    each(ranges(count, threads), |range: std::ops::Range<usize>| range.for_each(&part));
 }
 
 /// The columns of `weight`, `[inner, G·d_hidden]`, that `part` fills panels with, times `scale`:

@@ -6,7 +6,7 @@ use crate::cell::Products;
 use crate::float::Float;
 use crate::simd::{lanes, registers};
 use crate::step::Row;
-use crate::threads::Machine;
+use crate::threads::{Machine, ranges};
 use std::ops::Range;
 
 /// Bytes of panels that a chunk of steps may have: what backward reads several times should stay in the L2 cache.
@@ -42,9 +42,8 @@ impl Plan {
         let &Sequence { batch, time, .. } = sequence;
         let d_input = if let Input::Dense { .. } = sequence.input { layer.d_input } else { 0 };
         let work = batch * time * (d_input + layer.d_hidden) * layer.cell.gates() * layer.d_hidden;
-        let threads = if work < SMALL { 1 } else { machine.threads.min(batch / ROWS_PER_THREAD).max(1) };
-        let parts = (0..threads).map(|i| i * batch / threads..(i + 1) * batch / threads).collect();
-        Plan { machine, lanes, products, panels, width: panels * units, parts }
+        let threads = if work < SMALL { 1 } else { machine.threads.min(batch / ROWS_PER_THREAD) };
+        Plan { machine, lanes, products, panels, width: panels * units, parts: ranges(batch, threads) }
     }
 
     /// The steps of a chunk for a part of `rows` rows.

@@ -5,6 +5,7 @@ use crate::args::{Cell, Input, Layer, Sequence, check_forward};
 use crate::cell::{Kernel, with_kernel};
 use crate::float::Float;
 use crate::forward::advance;
+use crate::linear::Right;
 use crate::pack;
 use crate::plan::Plan;
 use crate::pool::{Buffer, take};
@@ -282,21 +283,12 @@ impl<T: Float> Dense<T> {
     pub fn new(level: Level, [d_input, d_output]: [usize; 2], w: &[T], b: Option<&[T]>) -> Self {
         assert!(w.len() == d_input * d_output, "W has {} elements, not {d_input}·{d_output}", w.len());
         let lanes = crate::simd::lanes::<T>(level);
-        let vectors = d_output.div_ceil(lanes);
-        let (mut packed, mut bias) = (take(vectors * lanes * d_input), take(vectors * lanes));
-        packed.fill(T::ZERO);
+        let mut bias = take(d_output.next_multiple_of(lanes));
         bias.fill(T::ZERO);
         if let Some(b) = b {
             bias[..d_output].copy_from_slice(b);
         }
-        for group in 0..vectors.div_ceil(WIDTH) {
-            let first = group * WIDTH * lanes;
-            let width = (vectors - group * WIDTH).min(WIDTH) * lanes;
-            let n = width.min(d_output - first);
-            for k in 0..d_input {
-                packed[first * d_input + k * width..][..n].copy_from_slice(&w[k * d_output + first..][..n]);
-            }
-        }
+        let packed = Right { values: w, inner: d_input, columns: d_output, row: d_output, step: 1 }.packed(lanes);
         Dense { level, lanes, d_input, d_output, packed, bias }
     }
 

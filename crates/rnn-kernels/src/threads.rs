@@ -1,8 +1,10 @@
 //! How work is divided among threads: once, in as many parts as there are threads, so that the result depends on their
 //! number only.
 
+use crate::float::Float;
 use crate::simd::Level;
 use crate::team;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 /// Where kernels run.
@@ -29,6 +31,23 @@ pub(crate) fn each<I: Send>(items: Vec<I>, part: impl Fn(I) + Sync) {
         1 => take(0).into_iter().for_each(part),
         count => team::run(count, &|i| take(i).into_iter().for_each(&part)),
     }
+}
+
+/// `0..count` cut into as many ranges as there are `threads`, or into `count` where that is less, but at least into one.
+pub(crate) fn ranges(count: usize, threads: usize) -> Vec<Range<usize>> {
+    let threads = threads.clamp(1, count.max(1));
+    (0..threads).map(|i| i * count / threads..(i + 1) * count / threads).collect()
+}
+
+/// A new vector of `rows` times `d` elements that `fill` writes all of.
+pub(crate) fn filled<T: Float>([rows, d]: [usize; 2], fill: impl FnOnce(Shared<T>)) -> Vec<T> {
+    // So that no place in it is computed with an overflow.
+    let len = rows.checked_mul(d).unwrap_or_else(|| panic!("{rows} rows of {d} are too many"));
+    let mut values = Vec::with_capacity(len);
+    fill(Shared(values.as_mut_ptr()));
+    // SAFETY: there is room for `len` elements, and they were written.
+    unsafe { values.set_len(len) };
+    values
 }
 
 /// A pointer that parts on several threads write through, each to its own elements.

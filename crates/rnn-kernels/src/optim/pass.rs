@@ -3,7 +3,7 @@
 use super::{Rule, Step, lazy};
 use crate::float::Float;
 use crate::simd::{Op, Simd, run};
-use crate::threads::{Machine, Shared, each};
+use crate::threads::{Machine, Shared, each, ranges};
 
 /// Below so many elements one thread updates.
 pub(super) const SMALL: usize = if cfg!(miri) { 0 } else { 1 << 16 };
@@ -41,12 +41,10 @@ fn start<T: Float>(machine: Machine, scale: f64, step: Step, w: &mut [T], g: &[T
     for (has, tensor) in step.tensors().iter().zip(&own) {
         assert!(!has || tensor.len() == w.len(), "{} weights and {} of the optimizer's numbers", w.len(), tensor.len());
     }
-    let threads = if w.len() < SMALL { 1 } else { machine.threads.max(1) };
-    let n = w.len();
+    let parts = ranges(w.len(), if w.len() < SMALL { 1 } else { machine.threads });
     let mut has = step.tensors().into_iter();
     let weights = Weights::new(w, own.map(|own| if has.next() == Some(true) { own } else { &mut [] }));
-    let ranges: Vec<_> = (0..threads).map(|i| i * n / threads..(i + 1) * n / threads).collect();
-    each(ranges, |range| {
+    each(parts, |range| {
         let weights = weights.from(range.start);
         run(machine.level, Pass { step, scale: T::of(scale), weights, g: &g[range] });
     });

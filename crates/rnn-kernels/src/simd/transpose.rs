@@ -56,6 +56,17 @@ pub unsafe fn four_f64(square: &Square<f64>) {
     }
 }
 
+/// Its quarters, of `half` rows each.
+#[inline(always)]
+pub fn quarters<T: Copy>(square: &Square<T>, half: usize) -> [Square<T>; 4] {
+    let &Square { from, from_row, to, to_row, .. } = square;
+    [(0, 0), (0, half), (half, 0), (half, half)].map(|(i, j)| Square {
+        from: from.wrapping_add(i * from_row + j),
+        to: to.wrapping_add(j * to_row + i),
+        ..*square
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use crate::float::Float;

@@ -171,13 +171,9 @@ impl Simd for Avx512<f32> {
     const REGISTERS: usize = 32;
     #[inline(always)]
     unsafe fn transpose(square: &Square<Self::T>) {
-        let &Square { from, from_row, to, to_row, .. } = square;
-        for (i, j) in [(0, 0), (0, 8), (8, 0), (8, 8)] {
+        for quarter in &transpose::quarters(square, 8) {
             // SAFETY: as for the caller; this level has the smaller one's instructions too.
-            unsafe {
-                let (from, to) = (from.add(i * from_row + j), to.add(j * to_row + i));
-                transpose::eight_f32(&Square { from, to, ..*square });
-            }
+            unsafe { transpose::eight_f32(quarter) }
         }
     }
     #[inline(always)]
@@ -233,13 +229,9 @@ impl Simd for Avx512<f64> {
     const REGISTERS: usize = 32;
     #[inline(always)]
     unsafe fn transpose(square: &Square<Self::T>) {
-        let &Square { from, from_row, to, to_row, .. } = square;
-        for (i, j) in [(0, 0), (0, 4), (4, 0), (4, 4)] {
+        for quarter in &transpose::quarters(square, 4) {
             // SAFETY: as for the caller; this level has the smaller one's instructions too.
-            unsafe {
-                let (from, to) = (from.add(i * from_row + j), to.add(j * to_row + i));
-                transpose::four_f64(&Square { from, to, ..*square });
-            }
+            unsafe { transpose::four_f64(quarter) }
         }
     }
     #[inline(always)]

@@ -39,7 +39,7 @@ impl LinearCall<'_> {
     {
         type Ad<B> = Autodiff<B, NoCheckpointing>;
         let &Self { shape, input, weight, bias } = self;
-        if ![input.is_autodiff(), weight.is_autodiff(), bias.is_autodiff()].contains(&true) {
+        if !(input.is_autodiff() || weight.is_autodiff() || bias.is_autodiff()) {
             let input = B::contiguous(input.clone().try_into_primitive::<B>().ok()?);
             let weight = B::contiguous(weight.clone().try_into_primitive::<B>().ok()?);
             let bias = B::contiguous(bias.clone().try_into_primitive::<B>().ok()?);
