@@ -1,7 +1,7 @@
 //! Reviews as ids of one length, and batches of them.
 
 use crate::model::Batch;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use rnn_core::Key;
 use rnn_data::reviews::{Review, Reviews};
 use rnn_data::words::{Vocabulary, pad_front};
@@ -37,13 +37,6 @@ impl DataArgs {
 /// The ids of a text, padded and cut in front to `tokens`.
 pub fn encode(text: &str, vocabulary: &Vocabulary, num_words: usize, tokens: usize) -> Vec<u32> {
     pad_front(&vocabulary.encode(text, num_words as u32), tokens)
-}
-
-/// Ids end to end as `[batch, tokens]`.
-pub fn tensor(ids: &[u32], tokens: usize, device: &Device) -> Tensor<2, Int> {
-    let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
-    let shape = [ids.len() / tokens, tokens];
-    Tensor::from_data(TensorData::new(ids, shape), device)
 }
 
 /// Reviews with their labels, encoded.

@@ -1,6 +1,5 @@
 //! The lesson's model: Embedding → recurrent layer → Dense(1).
 
-use crate::data::tensor;
 use burn::module::Module;
 use burn::nn::loss::BinaryCrossEntropyLossConfig;
 use burn::nn::{Embedding, Linear};
@@ -71,10 +70,14 @@ impl Model {
     /// Its table of words.
     pub const LOOKUP: Lookup<Self> = Lookup { table: |model| &mut model.embedding.weight, ids: |batch| &mut batch.ids };
 
-    /// Ids `[batch, tokens]` to one logit a review, `[batch]`: above 0 is positive. Dropout acts when a key is given.
-    pub fn logits(&self, ids: Tensor<2, Int>, dropout: Option<Key>) -> Tensor<1> {
-        let words = rnn_core::embedding(self.embedding.weight.val(), ids); // [batch, tokens, embedding]
-        let (_, state) = self.layer.forward(words, None, dropout);
+    /// Ids end to end, `[batch, tokens]`, to one logit a review, `[batch]`: above 0 is positive. Dropout acts when a key is
+    /// given.
+    pub fn logits(&self, ids: &[u32], tokens: usize, dropout: Option<Key>) -> Tensor<1> {
+        let (table, shape) = (self.embedding.weight.val(), [ids.len() / tokens, tokens]);
+        let (_, state) = match self.layer.try_forward_embedding(table, ids, shape, dropout) {
+            Ok(output) => output,
+            Err(error) => panic!("{error}"),
+        };
         self.dense.forward(state.hidden(self.direction)).squeeze_dim(1)
     }
 }
@@ -144,18 +147,12 @@ pub struct Batch {
     pub dropout: Key,
 }
 
-impl Batch {
-    fn ids(&self) -> Tensor<2, Int> {
-        tensor(&self.ids, self.tokens, &self.labels.device())
-    }
-}
-
 impl TrainStep for Model {
     type Input = Batch;
     type Output = StepOutput;
 
     fn step(&self, batch: Batch) -> TrainOutput<StepOutput> {
-        let logits = self.logits(batch.ids(), Some(batch.dropout));
+        let logits = self.logits(&batch.ids, batch.tokens, Some(batch.dropout));
         let loss = loss(logits.clone(), batch.labels.clone());
         let grads = loss.backward();
         TrainOutput::new(self, grads, output(loss.inner(), logits.inner(), batch.labels))
@@ -167,7 +164,7 @@ impl InferenceStep for Model {
     type Output = StepOutput;
 
     fn step(&self, batch: Batch) -> StepOutput {
-        judged(self.logits(batch.ids(), None), batch.labels)
+        judged(self.logits(&batch.ids, batch.tokens, None), batch.labels)
     }
 }
 

@@ -233,6 +233,37 @@ impl AnyRecurrent {
         }
     }
 
+    /// Runs over the rows of `table`, `[n, d_input]`, that `ids`, `[batch, time]` row by row, name; otherwise as
+    /// [`try_forward`](Self::try_forward).
+    ///
+    /// # Errors
+    /// As [`Recurrent::try_forward_embedding`].
+    pub fn try_forward_embedding(
+        &self,
+        table: Tensor<2>,
+        ids: &[u32],
+        shape: [usize; 2],
+        dropout: Option<Key>,
+    ) -> Result<(Tensor<3>, AnyStates), RnnError> {
+        fn run<C: Cell>(
+            layer: &Recurrent<C>,
+            (table, ids): (Tensor<2>, &[u32]),
+            shape: [usize; 2],
+            dropout: Option<Key>,
+            wrap: impl Fn(States<C::State>) -> AnyStates,
+        ) -> Result<(Tensor<3>, AnyStates), RnnError> {
+            let args = ForwardArgs::default().with_dropout(dropout);
+            let output = layer.try_forward_embedding(table, ids, shape, args)?;
+            Ok((output.sequence, wrap(output.state)))
+        }
+        let input = (table, ids);
+        match self {
+            AnyRecurrent::Rnn(layer) => run(layer, input, shape, dropout, AnyStates::Rnn),
+            AnyRecurrent::Lstm(layer) => run(layer, input, shape, dropout, AnyStates::Lstm),
+            AnyRecurrent::Gru(layer) => run(layer, input, shape, dropout, AnyStates::Gru),
+        }
+    }
+
     /// A stepper on slices with a copy of the weights.
     ///
     /// # Errors

@@ -120,6 +120,18 @@ pub enum RnnError {
         /// The layer's `d_input`.
         d_input: usize,
     },
+    /// An id has no row in the table.
+    #[error("id {id} of row {row} at step {step} is not below the number of the table's rows, {rows}")]
+    Id {
+        /// The id.
+        id: u32,
+        /// The row of the batch.
+        row: usize,
+        /// The step.
+        step: usize,
+        /// The table's rows.
+        rows: usize,
+    },
     /// The number of lengths is not the batch size.
     #[error("{found} lengths were given for a batch of {expected} rows")]
     LengthCount {

@@ -139,6 +139,62 @@ impl<C: Cell> Recurrent<C> {
         }
     }
 
+    /// Runs over the rows of `table`, `[n, d_input]`, that `ids`, `[batch, time]` row by row, name: as
+    /// [`try_forward`](Self::try_forward) over what [`embedding`](crate::embedding) gives for them, which trains the table too.
+    /// The output is in the order that the configuration asks for.
+    ///
+    /// Where a row of the batch has an id more than once, as a text has its words, the fused kernels may make the input product
+    /// once for all of its steps, and what backward makes of its gradient too.
+    ///
+    /// # Errors
+    /// A table that is not `d_input` wide, or of another device or dtype than the layer; an id that is not below n; another
+    /// number of them than `batch·time`; otherwise as `try_forward`.
+    pub fn try_forward_embedding(
+        &self,
+        table: Tensor<2>,
+        ids: &[u32],
+        [batch, time]: [usize; 2],
+        args: ForwardArgs<C::State>,
+    ) -> Result<Output<C::State>, RnnError> {
+        if batch == 0 || time == 0 {
+            return Err(RnnError::EmptyInput { batch, time });
+        }
+        if Some(ids.len()) != batch.checked_mul(time) {
+            return Err(RnnError::SymbolCount { batch, time, found: ids.len() });
+        }
+        let [rows, width] = table.dims();
+        if width != self.config.d_input {
+            return Err(RnnError::TableWidth { expected: self.config.d_input, found: width });
+        }
+        if let Some(at) = ids.iter().position(|&id| id as usize >= rows) {
+            return Err(RnnError::Id { id: ids[at], row: at / time, step: at % time, rows });
+        }
+        if let Some(first) = self.layers.first() {
+            check_place("the table", &table, &first.weight_hh.val())?;
+        }
+        let named = TensorData::new(ids.iter().map(|&id| i64::from(id)).collect::<Vec<_>>(), [batch, time]);
+        let named = Tensor::<2, Int>::from_data(named, &table.device());
+        let rows = crate::embedding(table, named).swap_dims(0, 1);
+        self.run(Input::Rows { rows, ids: ids.into() }, [batch, time], args)
+    }
+
+    /// [`try_forward_embedding`](Self::try_forward_embedding) for arguments known to be right.
+    ///
+    /// # Panics
+    /// Where `try_forward_embedding` gives an error.
+    pub fn forward_embedding(
+        &self,
+        table: Tensor<2>,
+        ids: &[u32],
+        shape: [usize; 2],
+        args: ForwardArgs<C::State>,
+    ) -> Output<C::State> {
+        match self.try_forward_embedding(table, ids, shape, args) {
+            Ok(output) => output,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
     /// Runs all layers over `input`.
     fn run(
         &self,
@@ -167,7 +223,7 @@ impl<C: Cell> Recurrent<C> {
                     zoneout: dropout.zoneout(C::State::TENSORS, [time, batch, d_hidden]),
                 };
                 let input_masks = dropout.input(batch, self.config.layer_input(number));
-                if !input_masks.is_empty() {
+                if let (false, Input::Symbols { .. }) = (input_masks.is_empty(), &input) {
                     // What is dropped of a one-hot row is seen in the row alone.
                     input = Input::Dense(self.dense(input));
                 }
@@ -224,7 +280,7 @@ impl<C: Cell> Recurrent<C> {
             return output;
         }
         let inputs = match input {
-            Input::Dense(input) => input_products(weights, input.clone(), input_masks),
+            Input::Dense(rows) | Input::Rows { rows, .. } => input_products(weights, rows.clone(), input_masks),
             Input::Symbols { symbols, batch } => symbol_products(weights, symbols, *batch),
         };
         reference::sequence(cell, inputs, recurrence, state, pass)
@@ -233,7 +289,7 @@ impl<C: Cell> Recurrent<C> {
     /// `input` as `[time, batch, d_input]`.
     fn dense(&self, input: Input) -> Tensor<3> {
         match input {
-            Input::Dense(input) => input,
+            Input::Dense(rows) | Input::Rows { rows, .. } => rows,
             Input::Symbols { symbols, batch } => {
                 let weight = self.layers[0].weight_hh.val();
                 let mut rows = vec![0f32; symbols.len() * self.config.d_input];

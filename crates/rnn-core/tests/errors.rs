@@ -133,6 +133,18 @@ fn inputs_are_checked() {
         told(&[], [usize::MAX, 2]),
         format!("0 symbols were given, expected one a row and step: {}·2", usize::MAX)
     );
+    let told = |rows, width, ids: &[u32], shape| {
+        let table = Tensor::zeros([rows, width], &Device::default());
+        let args = ForwardArgs::default();
+        layer().try_forward_embedding(table, ids, shape, args).expect_err("wrong on purpose").to_string()
+    };
+    assert_eq!(
+        told(7, 2, &[0, 6, 1, 7], [2, 2]),
+        "id 7 of row 1 at step 1 is not below the number of the table's rows, 7"
+    );
+    assert_eq!(told(7, 3, &[0], [1, 1]), "the table's rows have 3 numbers, but the layer was made for d_input = 2");
+    assert_eq!(told(7, 2, &[0, 1, 0], [2, 2]), "3 symbols were given, expected one a row and step: 2·2");
+    assert_eq!(told(7, 2, &[], [2, 0]), "input is [batch 2, time 0]; both must be at least 1");
     let mask = [true; 7];
     assert_eq!(
         message([2, 4, 2], ForwardArgs::default().with_mask(&mask)),

@@ -156,6 +156,10 @@ pub struct Sequence<'a, T> {
     pub time: usize,
     /// The input.
     pub input: Input<'a, T>,
+    /// Where dense input is rows of a table: which row each step has, `[batch, time]` row by row. Steps of a row of the batch
+    /// that have the same one may then share their input products, and in the input's gradient their sum may stand at one
+    /// of them and zero at the others: what the table's gradient is made of is the same.
+    pub ids: Option<&'a [u32]>,
     /// h before the first step, `[batch, d_hidden]`; zero without it.
     pub h0: Option<&'a [T]>,
     /// c before the first step, `[batch, d_hidden]`, for the LSTM; zero without it.
@@ -185,6 +189,7 @@ impl<'a, T> Sequence<'a, T> {
             batch,
             time,
             input,
+            ids: None,
             h0: None,
             c0: None,
             reverse: false,
@@ -310,6 +315,10 @@ pub(crate) fn check_forward<T: Float>(layer: &Layer<T>, sequence: &Sequence<T>) 
             }
             assert!(sequence.input_masks.is_empty(), "indices take no input masks");
         }
+    }
+    if let Some(ids) = sequence.ids {
+        check("the ids", ids, batch * time);
+        assert!(matches!(sequence.input, Input::Dense { .. }), "ids are of dense input");
     }
     sequence.h0.inspect(|h| check("h0", h, batch * d_hidden));
     sequence.c0.inspect(|c| check("c0", c, batch * d_hidden));

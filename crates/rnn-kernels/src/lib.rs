@@ -67,6 +67,7 @@ mod peak;
 mod plan;
 mod pool;
 mod random;
+mod repeats;
 mod simd;
 mod step;
 mod stepper;

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::case::{CELLS, Case};
+use common::case::{CELLS, Case, Counted};
 use common::check;
 use fastrand::Rng;
 
@@ -64,7 +64,8 @@ fn single_rows() {
             let shape = [1, random.usize(6..22), random.usize(d_hidden * 7 / 8..=d_hidden), d_hidden];
             let mut case = Case::random(&mut random, cell, shape);
             if round < 4 {
-                (case.indices, case.input_masks, case.recurrent_masks) = (Vec::new(), Vec::new(), Vec::new());
+                (case.indices, case.ids) = (Vec::new(), Vec::new());
+                (case.input_masks, case.recurrent_masks) = (Vec::new(), Vec::new());
             }
             check(&case);
         }
@@ -102,5 +103,30 @@ fn dropped_features_on_two_threads() {
         };
         (case.input_masks, case.recurrent_masks) = (masks(d_input), masks(d_hidden));
         check(&case);
+    }
+}
+
+/// Inputs that come again within a chunk of steps and after it, in all of the ways that products are made.
+#[test]
+fn inputs_that_come_again() {
+    let mut random = Rng::with_seed(8);
+    for (cell, masks) in CELLS.into_iter().flat_map(|cell| [(cell, 0), (cell, 1), (cell, cell.gates())]) {
+        let shapes = [[3, 9, 5, 7], [5, 120, 4, 70], [12, 40, 20, 33]];
+        for &shape in &shapes[..if cfg!(miri) { 1 } else { 3 }] {
+            let [batch, time, d_input, d_hidden] = shape;
+            let mut case = Case::plain(&mut random, cell, shape);
+            case.repeat((0..batch * time).map(|_| random.u32(0..time as u32 / 2)).collect());
+            case.threads = random.usize(1..3);
+            case.reverse = random.bool();
+            case.time_major = random.bool();
+            let mut masks = |width: usize| -> Vec<Vec<f64>> {
+                let mut mask = || (0..batch * width).map(|_| if random.u8(0..4) == 0 { 0.0 } else { 1.25 }).collect();
+                (0..masks).map(|_| mask()).collect()
+            };
+            (case.input_masks, case.recurrent_masks) = (masks(d_input), masks(d_hidden));
+            check(&case);
+            case.counted = Counted::Mask((0..batch * time).map(|_| random.u8(0..4) > 0).collect());
+            check(&case);
+        }
     }
 }

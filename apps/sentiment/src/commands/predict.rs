@@ -1,8 +1,7 @@
 //! `sentiment predict`: label and probability of single reviews, an answer for each, in their order.
 
-use crate::data::{encode, tensor};
+use crate::data::encode;
 use crate::run::Trained;
-use burn::tensor::Device;
 use rnn_data::text;
 use rnn_data::words::OUT_OF_RANGE;
 use rnn_harness::device::DeviceArgs;
@@ -73,7 +72,7 @@ pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
     for text in reviews {
         let text = text?;
         given += 1;
-        let judged = (!text.trim().is_empty()).then(|| judge(&trained, &text, &selected.device));
+        let judged = (!text.trim().is_empty()).then(|| judge(&trained, &text));
         let label = judged.map(|(probability, _)| if probability > 0.5 { "positive" } else { "negative" });
         match (label, judged) {
             (Some(label), Some((probability, known_words))) => {
@@ -120,10 +119,10 @@ fn lines(reader: impl Read + 'static, name: String) -> impl Iterator<Item = Resu
 
 /// The probability that a review is positive, and how many words the model knows of it. Each goes through the model alone,
 /// so that its probability does not depend on the others, to the last bit.
-fn judge(trained: &Trained, review: &str, device: &Device) -> (f64, usize) {
+fn judge(trained: &Trained, review: &str) -> (f64, usize) {
     let sizes = &trained.config.model;
     let ids = encode(review, &trained.vocabulary, sizes.num_words, sizes.tokens);
     let known = ids.iter().filter(|&&id| id > OUT_OF_RANGE).count();
-    let logit: f32 = trained.model.logits(tensor(&ids, sizes.tokens, device), None).into_scalar();
+    let logit: f32 = trained.model.logits(&ids, sizes.tokens, None).into_scalar();
     (1.0 / (1.0 + (-f64::from(logit)).exp()), known)
 }

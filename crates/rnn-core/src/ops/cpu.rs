@@ -118,7 +118,7 @@ impl Call<'_> {
     where
         DispatchTensor: DispatchKindConversion<B> + DispatchKindConversion<Autodiff<B, NoCheckpointing>>,
     {
-        let tracked = matches!(&self.input, Input::Dense(input) if input.is_autodiff())
+        let tracked = self.input.dense().is_some_and(Tensor::is_autodiff)
             || self.parameters.iter().flatten().any(Tensor::is_autodiff)
             || self.states.iter().any(Tensor::is_autodiff);
         if tracked { self.tracked::<B, T>() } else { self.untracked::<B, T>() }
@@ -132,9 +132,9 @@ impl Call<'_> {
         let parameters = [0, 1, 2, 3].map(|i| self.parameters[i].clone().map(|t| t.try_into_primitive::<B>().ok()));
         let states = self.states.iter().map(|t| t.clone().try_into_primitive::<B>().ok());
         let given = self.given::<B, T>(
-            match &self.input {
-                Input::Dense(input) => Some(input.clone().try_into_primitive::<B>().ok()?),
-                Input::Symbols { .. } => None,
+            match self.input.dense() {
+                Some(input) => Some(input.clone().try_into_primitive::<B>().ok()?),
+                None => None,
             },
             all(parameters)?,
             states.collect::<Option<_>>()?,
@@ -150,9 +150,9 @@ impl Call<'_> {
         DispatchTensor: DispatchKindConversion<B> + DispatchKindConversion<Autodiff<B, NoCheckpointing>>,
     {
         type Ad<B> = Autodiff<B, NoCheckpointing>;
-        let input = match &self.input {
-            Input::Dense(input) => Some(on_graph(input).try_into_primitive::<Ad<B>>().ok()?),
-            Input::Symbols { .. } => None,
+        let input = match self.input.dense() {
+            Some(input) => Some(on_graph(input).try_into_primitive::<Ad<B>>().ok()?),
+            None => None,
         };
         let parameters = all([0, 1, 2, 3].map(|i| {
             let parameter = self.parameters[i].as_ref();
@@ -213,8 +213,9 @@ impl Call<'_> {
         DispatchTensor: DispatchKindConversion<B>,
     {
         let plain = |t: &Tensor<2>| t.clone().inner_if_tracked().try_into_primitive::<B>().ok().map(B::contiguous);
-        let (symbols, [time, batch]) = match &self.input {
-            Input::Dense(input) => (None, [input.dims()[0], input.dims()[1]]),
+        let (ids, [time, batch]) = match &self.input {
+            Input::Dense(rows) => (None, [rows.dims()[0], rows.dims()[1]]),
+            Input::Rows { rows, ids } => (Some(ids.clone()), [rows.dims()[0], rows.dims()[1]]),
             Input::Symbols { symbols, batch } => (Some(symbols.clone()), [symbols.len() / batch, *batch]),
         };
         let [Some(w_ih), b_ih, Some(w_hh), b_hh] = parameters.map(|p| p.map(B::contiguous)) else { return None };
@@ -233,7 +234,7 @@ impl Call<'_> {
             d_input: w_ih.shape()[0],
             d_hidden: w_hh.shape()[0],
             input: input.map(B::rows),
-            symbols,
+            ids,
             w_ih,
             b_ih,
             w_hh,

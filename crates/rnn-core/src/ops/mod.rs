@@ -13,12 +13,23 @@ use std::sync::Arc;
 
 /// What a layer reads.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "a pass has one")]
 pub(crate) enum Input {
     /// `[time, batch, d_input]`.
     Dense(Tensor<3>),
+    /// The same, the rows of a table that these ids name, `[batch, time]` row by row. Of the gradients of steps of a row of the
+    /// batch that have the same id only the sum is made, at one of them: it is for the table alone.
+    Rows { rows: Tensor<3>, ids: Arc<[u32]> },
     /// Symbols below d_input, each for a one-hot row; `[batch, time]` row by row.
     Symbols { symbols: Arc<[u32]>, batch: usize },
+}
+
+impl Input {
+    pub(crate) fn dense(&self) -> Option<&Tensor<3>> {
+        match self {
+            Input::Dense(rows) | Input::Rows { rows, .. } => Some(rows),
+            Input::Symbols { .. } => None,
+        }
+    }
 }
 
 /// How one layer and direction goes over a sequence.

@@ -2,6 +2,7 @@
 
 use super::gradients::{PARAMETERS, parameter};
 use super::*;
+use burn::tensor::Int;
 
 #[test]
 fn steps_one_by_one_equal_the_sequence() {
@@ -191,6 +192,48 @@ fn a_padded_batch_equals_its_rows_alone() {
     assert_eq!(step(0), [0.0; HIDDEN]);
     assert_eq!((step(2), step(3)), (step(1), step(1)));
     assert_ne!(step(4), step(1));
+}
+
+/// Ids of which some come again in their row, and enough of them that the kernels see to it.
+#[test]
+fn ids_are_rows_of_the_table() {
+    let ids: Vec<u32> = (0..BATCH * TIME).map(|i| (i * i % 7) as u32).collect();
+    let lengths = [5, 2, 4];
+    let plain = LstmConfig::new(INPUT, HIDDEN).with_direction(Direction::Bidirectional).with_num_layers(2);
+    let masks = plain.clone().with_dropout(0.3).with_recurrent_dropout(0.3).with_dropout_masks(DropoutMasks::PerGate);
+    let time_major = plain.clone().with_time_major(true);
+    for config in [plain.clone(), plain.clone().with_dropout(0.3), masks, time_major, plain.with_layer_norm(true)] {
+        let layer = config.init(Key::new(5), &device());
+        let table = tensor(&values(Key::new(8), 7 * INPUT), [7, INPUT]).require_grad();
+        for lengths in [None, Some(&lengths[..])] {
+            let args = || ForwardArgs { lengths, ..ForwardArgs::default() }.with_dropout(Some(Key::new(3)));
+            let loss = |out: &rnn_core::Output<LstmState>| {
+                let shape = out.sequence.dims();
+                let factor = tensor(&values(Key::new(7), shape.iter().product()), shape);
+                (out.sequence.clone() * factor).sum() + out.state.last().cell.clone().sum()
+            };
+            let named =
+                Tensor::<1, Int>::from_ints(&ids.iter().map(|&id| id as i32).collect::<Vec<_>>()[..], &device());
+            let rows = rnn_core::embedding(table.clone(), named.reshape([BATCH, TIME]));
+            let rows = if config.time_major { rows.swap_dims(0, 1) } else { rows };
+            let dense = layer.forward_with(rows, args());
+            let expected = loss(&dense).backward();
+            let run = || layer.forward_embedding(table.clone(), &ids, [BATCH, TIME], args());
+            for found in [run(), probe::record(run).0] {
+                assert!(worst(&to_vec(found.sequence.clone()), &to_vec(dense.sequence.clone())) < 1e-14);
+                let grads = loss(&found).backward();
+                let of = |grads| to_vec(table.grad(grads).expect("a gradient"));
+                assert!(worst(&of(&grads), &of(&expected)) < 1e-13, "the table");
+                for weights in &layer.layers {
+                    for name in ["weight_ih", "weight_hh", "bias_ih"] {
+                        let (_, found) = parameter(weights, name, &grads).expect("there");
+                        let (_, expected) = parameter(weights, name, &expected).expect("there");
+                        assert!(worst(&found, &expected) < 1e-13, "{name}");
+                    }
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -14,12 +14,26 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         let (batch, d_input) = (self.part.len(), self.layer.d_input);
         let (blocks, row) = (self.plan.products.blocks, self.plan.row());
         let rows = steps.len() * batch;
+        let place = |q: usize| {
+            let (b, t) = (self.part.start + q % batch, self.sequence.step(steps.start + q / batch));
+            (b, self.d_input_strides.at(b, t))
+        };
+        let distinct = (!self.saved.repeats.is_empty()).then_some(&scratch.again.distinct);
+        let count = distinct.map_or(rows, Vec::len);
+        // Where the sum for a repeated input is not.
+        for q in scratch.again.repeated() {
+            // SAFETY: a row of the input's gradient.
+            unsafe { self.d_input.add(place(q).1).write_bytes(0, d_input) };
+        }
+        if count == 0 {
+            return;
+        }
         let vectors = d_input.div_ceil(S::LANES);
         let parts = &self.plan.products.x;
         for group in 0..vectors.div_ceil(WIDTH) {
             let first = group * WIDTH * S::LANES;
             let width = (vectors - group * WIDTH).min(WIDTH);
-            let cut = Cut::new(rows, max_rows(S::REGISTERS, width));
+            let cut = Cut::new(count, max_rows(S::REGISTERS, width));
             for tile in 0..cut.tiles {
                 let (from, end) = (cut.start(tile), cut.start(tile + 1));
                 for (i, (part, packed)) in parts.iter().zip(self.x_parts).enumerate() {
@@ -44,9 +58,8 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                             c_step: WIDTH * S::LANES,
                         });
                         for m in 0..end - from {
-                            let (b, t) = ((from + m) % batch, self.sequence.step(steps.start + (from + m) / batch));
-                            let b = self.part.start + b;
-                            let to = self.d_input.add(self.d_input_strides.at(b, t) + first);
+                            let (b, to) = place(distinct.map_or(from + m, |distinct| distinct[from + m]));
+                            let to = self.d_input.add(to + first);
                             for v in 0..width {
                                 let (at, n) = (v * S::LANES, d_input - first - v * S::LANES);
                                 let mut sum = S::load(scratch.tile.as_ptr().add(m * WIDTH * S::LANES + at));

@@ -17,6 +17,7 @@ use crate::forward::{Saved, SavedPart};
 use crate::pack;
 use crate::plan::Plan;
 use crate::pool::{Buffer, take};
+use crate::repeats::Chunk;
 use crate::simd::{Op, Simd, run};
 use crate::threads::{Shared, each};
 use crate::tile::{MAX_ROWS, WIDTH};
@@ -190,6 +191,9 @@ struct Scratch<T> {
     packed: Buffer<T>,
     x_masks: Buffer<T>,
     h_masks: Buffer<T>,
+    /// Where inputs come again: which they are in a chunk, and the gradients of the steps with each that are done, `[panel][chain]`.
+    again: Chunk,
+    kept: Buffer<T>,
 }
 
 impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
@@ -208,7 +212,7 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
         let rests = !self.saved.rows.is_empty();
         let row = inner.next_multiple_of(S::LANES);
         let (no_w_ih, no_w_hh) = (self.sums.w_ih.is_empty(), self.sums.w_hh.is_empty());
-        let x_masks = if no_w_ih { &[] } else { self.sequence.input_masks };
+        let x_masks = if no_w_ih || !self.saved.repeats.is_empty() { &[] } else { self.sequence.input_masks };
         let h_masks = if no_w_hh { &[] } else { self.sequence.recurrent_masks };
         // SAFETY: the machine has the instruction set; the caller checked the masks' sizes.
         let (x_masks, h_masks) = unsafe {
@@ -229,6 +233,8 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
             packed: take(if several { copy_elements::<S>(chunk * batch, inner) } else { 0 }),
             x_masks,
             h_masks,
+            again: Chunk::default(),
+            kept: take(self.saved.repeats.chains * plan.panel_elements()),
             copies: take(if packs::<S>() || masks || rests { copy_elements::<S>(chunk * batch, inner) } else { 0 }),
         };
         scratch.zeros.fill(T::ZERO);

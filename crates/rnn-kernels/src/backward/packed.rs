@@ -39,13 +39,13 @@ pub(super) unsafe fn pack_rows<S: Simd>(
     mask: *const S::T,
     n: usize,
     to: *mut S::T,
-    batch: usize,
+    row_of: impl Fn(usize) -> usize,
     cut: Cut,
 ) -> usize {
     let longest = cut.longest();
     let stride = packed_stride::<S>(rows.len(), cut);
     for (q, row) in rows.iter().enumerate() {
-        let mask = mask.wrapping_add(if mask.is_null() { 0 } else { q % batch * n });
+        let mask = mask.wrapping_add(if mask.is_null() { 0 } else { row_of(q) * n });
         let mut to = to.wrapping_add(q * longest);
         for tile in 0..cut.tiles {
             let from = cut.start(tile);

@@ -5,7 +5,7 @@ use super::{Backward, Scratch};
 use crate::args::{Input, Layer};
 use crate::cell::{Kernel, Part};
 use crate::float::Float;
-use crate::forward::{copy_rows, input_rows};
+use crate::forward::{copy_rows, input_rows, keep_rows};
 use crate::pack;
 use crate::plan::Plan;
 use crate::pool::{Buffer, take};
@@ -94,14 +94,17 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         first: bool,
     ) {
         let (plan, batch) = (self.plan, self.part.len());
-        let &Layer { d_input, d_hidden, .. } = self.layer;
+        let d_input = self.layer.d_input;
         // SAFETY: as for `run`.
         unsafe {
             if !self.sums.b.is_empty() {
                 self.sums.add_biases::<S>(plan, steps.len() * batch, &scratch.d_panels, first);
             }
-            let shape = [steps.len(), batch];
             let in_place = !packs::<S>() && self.saved.rows.is_empty();
+            self.w_hh_sums::<S>(scratch, steps.clone(), rows, first, in_place);
+            self.add_repeats::<S>(scratch, steps.clone());
+            let distinct = (!self.saved.repeats.is_empty()).then(|| std::mem::take(&mut scratch.again.distinct));
+            let shape = distinct.as_ref().map_or([steps.len(), batch], |distinct| [1, distinct.len()]);
             if !self.sums.w_ih.is_empty() {
                 let sums = self.sums.w_ih.as_mut_ptr();
                 match self.sequence.input {
@@ -124,7 +127,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                                 && mask == part.mask
                             {
                                 left
-                            } else if in_place && part.mask.is_none() {
+                            } else if in_place && part.mask.is_none() && distinct.is_none() {
                                 let time = strides.time;
                                 let first = strides.at(self.part.start, self.sequence.step(steps.start));
                                 Left {
@@ -135,46 +138,88 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                                 }
                             } else {
                                 input_rows(self.sequence, self.part.clone(), steps.clone(), rows);
+                                if let Some(distinct) = &distinct {
+                                    keep_rows(rows, distinct);
+                                }
                                 let masks =
                                     Masks { given: self.sequence.input_masks, packed: scratch.x_masks.as_ptr() };
-                                self.copied::<S>(rows, part, masks, d_input, steps.start, scratch, last.is_some())
+                                let again = last.is_some();
+                                let which = (steps.start, distinct.as_deref());
+                                self.copied::<S>(rows, part, masks, d_input, which, scratch, again)
                             };
                             last = Some((left, part.mask));
-                            product::<S>(plan, part, scratch, left, shape, d_input, sums, first);
+                            let panel = steps.len() * batch;
+                            product::<S>(plan, part, scratch, left, shape, panel, d_input, sums, first);
                         }
                     }
                 }
             }
-            if !self.sums.w_hh.is_empty() {
-                let mut last = None;
-                for part in &plan.products.h {
-                    let sums = self.sums.w_hh.as_mut_ptr();
-                    let h = self.saved.h[steps.start * batch * plan.width..].as_ptr();
-                    let h = if part.reset { self.reset_rows::<S>(scratch, steps.clone(), h) } else { h };
-                    let left = if let Some((left, mask)) = last
-                        && mask == part.mask
-                        && !part.reset
-                    {
-                        left
-                    } else if in_place && part.mask.is_none() {
-                        Left { start: h, step: batch * plan.width, row: plan.width, tile: None }
-                    } else {
-                        rows.clear();
-                        rows.extend((0..steps.len() * batch).map(|q| h.wrapping_add(q * plan.width)));
-                        let masks = Masks { given: self.sequence.recurrent_masks, packed: scratch.h_masks.as_ptr() };
-                        let again = last.is_some() && !part.reset;
-                        self.copied::<S>(rows, part, masks, d_hidden, steps.start, scratch, again)
-                    };
-                    if !part.reset {
-                        last = Some((left, part.mask));
-                    }
-                    product::<S>(plan, part, scratch, left, shape, d_hidden, sums, first);
+            scratch.again.distinct = distinct.unwrap_or_default();
+        }
+    }
+
+    /// Where inputs come again, adds up the gradients of their sums. What is left are the distinct rows of the chunk, at the start of
+    /// each panel.
+    #[inline(always)]
+    unsafe fn add_repeats<S: Simd<T = T>>(&self, scratch: &mut Scratch<T>, steps: Range<usize>) {
+        let (repeats, batch, row) = (&self.saved.repeats, self.part.len(), self.plan.row());
+        if repeats.is_empty() {
+            return;
+        }
+        let panel = steps.len() * batch * row;
+        scratch.again.set(repeats, steps, batch);
+        for p in 0..self.plan.panels {
+            let kept = scratch.kept[p * repeats.chains * row..].as_mut_ptr();
+            // SAFETY: the chunk's panels; the buffer has a row for each chain and panel.
+            unsafe { scratch.again.gather::<S>(scratch.d_panels[p * panel..].as_mut_ptr(), kept, row) };
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn w_hh_sums<S: Simd<T = T>>(
+        &mut self,
+        scratch: &mut Scratch<T>,
+        steps: Range<usize>,
+        rows: &mut Vec<*const T>,
+        first: bool,
+        in_place: bool,
+    ) {
+        let (plan, batch, d_hidden) = (self.plan, self.part.len(), self.layer.d_hidden);
+        if self.sums.w_hh.is_empty() {
+            return;
+        }
+        let sums = self.sums.w_hh.as_mut_ptr();
+        let mut last = None;
+        for part in &plan.products.h {
+            // SAFETY: as for `run`.
+            unsafe {
+                let h = self.saved.h[steps.start * batch * plan.width..].as_ptr();
+                let h = if part.reset { self.reset_rows::<S>(scratch, steps.clone(), h) } else { h };
+                let left = if let Some((left, mask)) = last
+                    && mask == part.mask
+                    && !part.reset
+                {
+                    left
+                } else if in_place && part.mask.is_none() {
+                    Left { start: h, step: batch * plan.width, row: plan.width, tile: None }
+                } else {
+                    rows.clear();
+                    rows.extend((0..steps.len() * batch).map(|q| h.wrapping_add(q * plan.width)));
+                    let masks = Masks { given: self.sequence.recurrent_masks, packed: scratch.h_masks.as_ptr() };
+                    let again = last.is_some() && !part.reset;
+                    self.copied::<S>(rows, part, masks, d_hidden, (steps.start, None), scratch, again)
+                };
+                if !part.reset {
+                    last = Some((left, part.mask));
                 }
+                let (shape, panel) = ([steps.len(), batch], steps.len() * batch);
+                product::<S>(plan, part, scratch, left, shape, panel, d_hidden, sums, first);
             }
         }
     }
 
     /// Copies of `rows` for the product of `part`, masked as it asks; zeros for those that rest, whose inputs may be anything.
+    /// They are those of the steps from a first one on, or of these the distinct ones.
     /// `again` if the last part's were the same ones and are packed already.
     #[inline(always)]
     #[expect(clippy::too_many_arguments, reason = "rows, their mask, and where both are")]
@@ -184,14 +229,16 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         part: &Part,
         masks: Masks<T>,
         n: usize,
-        first_step: usize,
+        (first_step, distinct): (usize, Option<&[usize]>),
         scratch: &mut Scratch<T>,
         again: bool,
     ) -> Left<T> {
         let (batch, row) = (self.part.len(), n.next_multiple_of(S::LANES));
         let mask = part.mask.map_or(std::ptr::null(), |mask| masks.given[mask][self.part.start * n..].as_ptr());
-        if let Some(kinds) = self.saved.rows.get(first_step * batch..) {
-            for (row, _) in rows.iter_mut().zip(kinds).filter(|(_, kind)| **kind != Row::Counts) {
+        let at = |i: usize| distinct.map_or(i, |distinct| distinct[i]);
+        let row_of = |i: usize| at(i) % batch;
+        if let Some(kinds) = self.saved.rows.get(first_step * batch..).filter(|kinds| !kinds.is_empty()) {
+            for (_, row) in rows.iter_mut().enumerate().filter(|(i, _)| kinds[at(*i)] != Row::Counts) {
                 *row = scratch.zeros.as_ptr();
             }
         }
@@ -202,19 +249,19 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                 let cut = self.cut::<S>(n, part);
                 let tile = match part.mask {
                     // A part that resets is alone with its rows.
-                    Some(mask) if masks.given.len() > 1 && !part.reset => {
+                    Some(mask) if masks.given.len() > 1 && !part.reset && distinct.is_none() => {
                         let packed = scratch.packed.as_mut_ptr();
                         if !again {
-                            pack_rows::<S>(rows, std::ptr::null(), n, packed, batch, cut);
+                            pack_rows::<S>(rows, std::ptr::null(), n, packed, row_of, cut);
                         }
                         let mask = masks.packed.add(mask * cut.tiles * packed_stride::<S>(batch, cut));
                         multiply_packed::<S>(packed, mask, to, rows.len(), batch, cut)
                     }
-                    _ => pack_rows::<S>(rows, mask, n, to, batch, cut),
+                    _ => pack_rows::<S>(rows, mask, n, to, row_of, cut),
                 };
                 return Left { start: to, step: batch * cut.longest(), row: cut.longest(), tile: Some(tile) };
             }
-            copy_rows::<S>(rows, mask, n, to, batch);
+            copy_rows::<S>(rows, mask, n, to, row_of);
         }
         Left { start: to, step: batch * row, row, tile: None }
     }
@@ -238,7 +285,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         for (mask, to) in masks.iter().zip(packed.chunks_exact_mut(each)) {
             let rows: Vec<_> = self.part.clone().map(|b| mask[b * n..].as_ptr()).collect();
             // SAFETY: masks of n elements a row; the buffer has room for all.
-            unsafe { pack_rows::<S>(&rows, std::ptr::null(), n, to.as_mut_ptr(), batch, cut) };
+            unsafe { pack_rows::<S>(&rows, std::ptr::null(), n, to.as_mut_ptr(), |row| row, cut) };
         }
         packed
     }
@@ -328,7 +375,8 @@ struct Masks<'a, T> {
     packed: *const T,
 }
 
-/// Adds `leftᵀ·d_sums` of a chunk of `steps` steps of `batch` rows to the sums of one part of a weight's gradient.
+/// Adds `leftᵀ·d_sums` of `steps` steps of `batch` rows of a chunk, whose panels have `panel` rows, to the sums of one part of a
+/// weight's gradient.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "one product: its two factors, their sizes, where it goes")]
 unsafe fn product<S: Simd>(
@@ -337,11 +385,12 @@ unsafe fn product<S: Simd>(
     scratch: &Scratch<S::T>,
     left: Left<S::T>,
     [steps, batch]: [usize; 2],
+    panel: usize,
     inner: usize,
     sums: *mut S::T,
     first: bool,
 ) {
-    let (rows, row, width) = (steps * batch, plan.row(), part.width(plan.products.blocks));
+    let (row, width) = (plan.row(), part.width(plan.products.blocks));
     let cut = Cut::new(inner, max_rows(S::REGISTERS, width));
     for (p, tile) in (0..plan.panels).flat_map(|p| (0..cut.tiles).map(move |tile| (p, tile))) {
         let (from, end) = (cut.start(tile), cut.start(tile + 1));
@@ -358,7 +407,7 @@ unsafe fn product<S: Simd>(
                 blocks: steps,
                 len: batch,
                 a_block: left.step,
-                b: scratch.d_panels.as_ptr().add(p * rows * row + part.offset * S::LANES),
+                b: scratch.d_panels.as_ptr().add(p * panel * row + part.offset * S::LANES),
                 b_step: row,
                 c0: if first { scratch.zeros.as_ptr() } else { c },
                 c0_step: if first { 0 } else { row },

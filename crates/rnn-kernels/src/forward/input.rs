@@ -1,6 +1,6 @@
 //! `x·W_ih + b` for a chunk of steps at once.
 
-use super::Forward;
+use super::{Again, Forward};
 use crate::args::{Input, Sequence};
 use crate::cell::Kernel;
 use crate::float::Float;
@@ -24,8 +24,14 @@ pub(crate) fn input_rows<T: Float>(
     }
 }
 
-/// Copies of rows of `n` elements side by side, filled up to whole vectors, times the mask of their row of the batch
-/// unless that is null; `rows` is replaced by where the copies lie.
+/// Leaves only those `kept` of the rows.
+pub(crate) fn keep_rows<T>(rows: &mut Vec<*const T>, kept: &[usize]) {
+    kept.iter().enumerate().for_each(|(i, &q)| rows[i] = rows[q]);
+    rows.truncate(kept.len());
+}
+
+/// Copies of rows of `n` elements side by side, filled up to whole vectors, times the mask of their row of the batch, which
+/// `row_of` tells, unless it is null; `rows` is replaced by where the copies lie.
 ///
 /// # Safety
 /// The rows, the mask, `[batch, n]`, and room for the copies must be there.
@@ -35,12 +41,12 @@ pub(crate) unsafe fn copy_rows<S: Simd>(
     mask: *const S::T,
     n: usize,
     to: *mut S::T,
-    batch: usize,
+    row_of: impl Fn(usize) -> usize,
 ) {
     let width = n.next_multiple_of(S::LANES);
     for (q, row) in rows.iter_mut().enumerate() {
         let to = to.wrapping_add(q * width);
-        let mask = mask.wrapping_add(if mask.is_null() { 0 } else { q % batch * n });
+        let mask = mask.wrapping_add(if mask.is_null() { 0 } else { row_of(q) * n });
         let mut i = 0;
         while i < n {
             // SAFETY: the row, its mask and the buffer have n elements, the last one up to a whole vector.
@@ -58,7 +64,7 @@ pub(crate) unsafe fn copy_rows<S: Simd>(
 }
 
 impl<T: Float, K: Kernel> Forward<'_, T, K> {
-    /// `x·W_ih + b` for all rows of the first `count` of a chunk's steps, into the panels.
+    /// `x·W_ih + b` for all rows of the first `count` of a chunk's steps, into the panels; `again` if inputs come again.
     #[inline(always)]
     pub(super) unsafe fn input_sums<S: Simd<T = T>>(
         &self,
@@ -67,10 +73,11 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
         count: usize,
         x_rows: &mut Vec<*const T>,
         masked_x: *mut T,
+        mut again: Option<&mut Again<T>>,
     ) {
         let (plan, blocks, d_input) = (self.plan, self.plan.products.blocks, self.layer.d_input);
-        let row = plan.row();
-        let rows = steps.len() * self.part.len();
+        let (row, batch) = (plan.row(), self.part.len());
+        let rows = steps.len() * batch;
         // SAFETY: as for the caller.
         unsafe { self.biases::<S>(panels, rows) };
         if let Input::Indices { values, strides } = self.sequence.input {
@@ -87,7 +94,17 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
             return;
         }
         let first = steps.start..steps.start + count;
-        input_rows(self.sequence, self.part.clone(), first.clone(), x_rows);
+        if let Some(again) = &mut again {
+            again.chunk.set(self.repeats, steps, batch);
+        }
+        let distinct = again.as_ref().map(|again| &again.chunk.distinct);
+        let find_rows = |x_rows: &mut Vec<*const T>| {
+            input_rows(self.sequence, self.part.clone(), first.clone(), x_rows);
+            if let Some(distinct) = distinct {
+                keep_rows(x_rows, distinct);
+            }
+        };
+        find_rows(x_rows);
         let mut masked = None;
         for (part, packed) in plan.products.x.iter().zip(self.w_ih) {
             if part.mask != masked {
@@ -95,14 +112,18 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
                 let mask = masked.map_or(std::ptr::null(), |mask| {
                     self.sequence.input_masks[mask][self.part.start * d_input..].as_ptr()
                 });
-                input_rows(self.sequence, self.part.clone(), first.clone(), x_rows);
+                find_rows(x_rows);
+                let row_of = |i: usize| distinct.map_or(i, |distinct| distinct[i]) % batch;
                 // SAFETY: rows and masks of d_input elements; the buffer has room for all.
-                unsafe { copy_rows::<S>(x_rows, mask, d_input, masked_x, self.part.len()) };
+                unsafe { copy_rows::<S>(x_rows, mask, d_input, masked_x, row_of) };
             }
             let width = part.width(blocks);
             let cut = Cut::new(x_rows.len(), max_rows(S::REGISTERS, width));
             for (p, tile) in (0..plan.panels).flat_map(|p| (0..cut.tiles).map(move |tile| (p, tile))) {
                 let (q, end) = (cut.start(tile), cut.start(tile + 1));
+                if q == end {
+                    continue;
+                }
                 // SAFETY: the packed weights, biases and panels as the plan has them; rows of d_input elements.
                 unsafe {
                     multiply::<S>(&Tile {
@@ -122,6 +143,15 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
                         c: panels.add((p * rows + q) * row + part.offset * S::LANES),
                         c_step: row,
                     });
+                }
+            }
+        }
+        if let Some(Again { chunk, kept }) = again {
+            for p in 0..plan.panels {
+                // SAFETY: the chunk's panels; the buffer has a row for each chain and panel.
+                unsafe {
+                    let kept = kept.as_mut_ptr().add(p * self.repeats.chains * row);
+                    chunk.spread::<S>(panels.add(p * rows * row), kept, row);
                 }
             }
         }

@@ -6,7 +6,7 @@ mod kept;
 mod recurrence;
 
 use ahead::Ahead;
-pub(crate) use input::{copy_rows, input_rows};
+pub(crate) use input::{copy_rows, input_rows, keep_rows};
 use kept::Kept;
 pub(crate) use recurrence::advance;
 
@@ -16,6 +16,7 @@ use crate::float::Float;
 use crate::pack;
 use crate::plan::{Plan, rows};
 use crate::pool::{Buffer, take};
+use crate::repeats::{Chunk, Repeats};
 use crate::simd::{Op, Simd, run};
 use crate::step::{Keep, MaskedCopy, Row, Shape, Step};
 use crate::threads::{Machine, Shared, each};
@@ -38,13 +39,15 @@ pub(crate) struct SavedPart<T> {
     pub(crate) h: Buffer<T>,
     pub(crate) c: Buffer<T>,
     pub(crate) rows: Vec<Row>,
+    pub(crate) repeats: Repeats,
 }
 
 impl<T: Float> Saved<T> {
     /// Its size in bytes.
     pub fn bytes(&self) -> usize {
         let elements = self.parts.iter().map(|part| part.panels.len() + part.h.len() + part.c.len());
-        elements.sum::<usize>() * size_of::<T>()
+        let repeats = self.parts.iter().map(|part| part.repeats.bytes());
+        elements.sum::<usize>() * size_of::<T>() + repeats.sum::<usize>()
     }
 }
 
@@ -121,26 +124,31 @@ fn start<T: Float, K: Kernel>(
     save: bool,
 ) -> (Plan, Vec<SavedPart<T>>) {
     let plan = Plan::new(machine, layer, sequence);
-    let dense = matches!(sequence.input, Input::Dense { .. });
-    let x_parts: &[Part] = if dense { &plan.products.x } else { &[] };
+    // What is dropped is left out, or what comes again is made once: not both.
     let scale = plan.scale(sequence);
-    let pack = |weight, part, scale| pack::columns(&plan, layer, weight, part, scale);
-    let w_ih: Vec<_> = x_parts.iter().map(|&part| pack(layer.w_ih, part, scale.unwrap_or(T::ONE))).collect();
-    let w_hh: Vec<_> = plan.products.h.iter().map(|&part| pack(layer.w_hh, part, T::ONE)).collect();
-    let bias = pack::biases(&plan, layer);
     let mut saved: Vec<SavedPart<T>> = (plan.parts.iter().cloned())
         .map(|part| {
             let (rows_count, time) = (part.len(), sequence.time);
             let (steps, states) = if save { (time, time + 1) } else { (plan.chunk::<T>(part.len(), time), 2) };
             let state = states * rows_count * plan.width;
+            let rows = rows(sequence, part.clone());
             SavedPart {
                 panels: take(steps * rows_count * plan.panel_elements()),
                 h: take(state),
                 c: take(if K::HAS_C { state } else { 0 }),
-                rows: rows(sequence, part),
+                repeats: if scale.is_none() { Repeats::new(sequence, part, &rows) } else { Repeats::default() },
+                rows,
             }
         })
         .collect();
+    Repeats::forget_few(saved.iter_mut().map(|part| &mut part.repeats), sequence.batch * sequence.time);
+
+    let dense = matches!(sequence.input, Input::Dense { .. });
+    let x_parts: &[Part] = if dense { &plan.products.x } else { &[] };
+    let pack = |weight, part, scale| pack::columns(&plan, layer, weight, part, scale);
+    let w_ih: Vec<_> = x_parts.iter().map(|&part| pack(layer.w_ih, part, scale.unwrap_or(T::ONE))).collect();
+    let w_hh: Vec<_> = plan.products.h.iter().map(|&part| pack(layer.w_hh, part, T::ONE)).collect();
+    let bias = pack::biases(&plan, layer);
     let shared = |slice: Option<&mut [T]>| Shared(slice.map_or(std::ptr::null_mut(), |slice| slice.as_mut_ptr()));
     let (sequence_out, strides) = (Shared(output.sequence.as_mut_ptr()), output.strides);
     let (h_out, c_out) = (shared(output.h), shared(output.c));
@@ -160,6 +168,7 @@ fn start<T: Float, K: Kernel>(
             h: saved.h.as_mut_ptr(),
             c: saved.c.as_mut_ptr(),
             rows: &saved.rows,
+            repeats: &saved.repeats,
             output: sequence_out.get(),
             output_strides: (strides.batch, strides.time),
             h_out: h_out.get(),
@@ -187,11 +196,19 @@ struct Forward<'a, T, K> {
     h: *mut T,
     c: *mut T,
     rows: &'a [Row],
+    repeats: &'a Repeats,
     output: *mut T,
     output_strides: (usize, usize),
     h_out: *mut T,
     c_out: *mut T,
     kernel: PhantomData<K>,
+}
+
+/// What a thread needs where inputs come again: which they are in a chunk, and the sums of those that come again in later ones,
+/// `[panel][chain]`.
+struct Again<T> {
+    chunk: Chunk,
+    kept: Buffer<T>,
 }
 
 impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
@@ -204,6 +221,7 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
         let state = batch * plan.width;
         let chunk = plan.chunk::<T>(batch, time);
         let mut x_rows = Vec::with_capacity(chunk * batch);
+        let mut again = Again { chunk: Chunk::default(), kept: take(self.repeats.chains * plan.panel_elements()) };
         let x_width = self.layer.d_input.next_multiple_of(S::LANES);
         let kept = self.scaled.then(|| Kept::new(self.sequence.input_masks, self.part.clone(), self.layer.d_input));
         let masked = !self.sequence.input_masks.is_empty() && kept.is_none();
@@ -244,9 +262,10 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
                     if self.save { self.panels.add(from * batch * plan.panel_elements()) } else { self.panels };
                 let ahead = self.ahead::<S>(panels, from..to);
                 let now = ahead.as_ref().map_or(to - from, Ahead::start);
+                let again = (!self.repeats.is_empty()).then_some(&mut again);
                 match &kept {
                     Some(kept) => self.kept_sums::<S>(panels, from..to, kept),
-                    None => self.input_sums::<S>(panels, from..to, now, &mut x_rows, masked_x.as_mut_ptr()),
+                    None => self.input_sums::<S>(panels, from..to, now, &mut x_rows, masked_x.as_mut_ptr(), again),
                 }
                 for s in from..to {
                     let t = self.sequence.step(s);

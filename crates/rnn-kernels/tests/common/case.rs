@@ -42,6 +42,8 @@ pub struct Case {
     pub x: Vec<f64>,
     /// `[batch, time]`; the input if it is not empty.
     pub indices: Vec<u32>,
+    /// `[batch, time]`; if it is not empty, steps with the same one have the same x.
+    pub ids: Vec<u32>,
     pub h0: Vec<f64>,
     pub c0: Vec<f64>,
     pub reverse: bool,
@@ -84,6 +86,7 @@ impl Case {
             b_hh: numbers(width, 0.3),
             x: numbers(batch * time * d_input, 1.0),
             indices: Vec::new(),
+            ids: Vec::new(),
             h0: numbers(batch * d_hidden, 1.0),
             c0: if cell.has_cell_state() { numbers(batch * d_hidden, 1.0) } else { Vec::new() },
             reverse: false,
@@ -115,8 +118,13 @@ impl Case {
             1 => Counted::Mask((0..batch * time).map(|_| random.bool()).collect()),
             _ => Counted::All,
         };
-        if random.u8(0..4) == 0 {
-            case.indices = (0..batch * time).map(|_| random.u32(0..d_input as u32)).collect();
+        match random.u8(0..6) {
+            0 => case.indices = (0..batch * time).map(|_| random.u32(0..d_input as u32)).collect(),
+            1 | 2 => {
+                let most = random.usize(1..=time) as u32;
+                case.repeat((0..batch * time).map(|_| random.u32(0..most)).collect());
+            }
+            _ => {}
         }
         let gates = cell.gates();
         let masks = |random: &mut Rng, width: usize| -> Vec<Vec<f64>> {
@@ -140,6 +148,29 @@ impl Case {
             case.zoneout_c = zoneout(random);
         }
         case
+    }
+
+    /// Steps with the same id get the x of the first of them in the batch.
+    pub fn repeat(&mut self, ids: Vec<u32>) {
+        let d_input = self.d_input;
+        for i in 0..ids.len() {
+            let first = ids.iter().position(|id| *id == ids[i]).unwrap_or(i);
+            self.x.copy_within(first * d_input..(first + 1) * d_input, i * d_input);
+        }
+        self.ids = ids;
+    }
+
+    /// Adds up the gradients of the steps of a row that have the same id, at the first of them: of these only the sum is given.
+    pub fn add_repeats(&self, d_x: &mut [f64]) {
+        for (b, ids) in self.ids.chunks_exact(self.time).enumerate() {
+            for (t, id) in ids.iter().enumerate() {
+                let first = ids.iter().position(|other| other == id).unwrap_or(t);
+                for k in 0..self.d_input {
+                    let at = |t: usize| (b * self.time + t) * self.d_input + k;
+                    d_x[at(first)] += if first == t { 0.0 } else { std::mem::take(&mut d_x[at(t)]) };
+                }
+            }
+        }
     }
 
     pub fn counts(&self, b: usize, t: usize) -> bool {

@@ -73,6 +73,7 @@ pub fn run<T: Float>(case: &Case, level: Level) -> Results {
     let sequence = Sequence {
         h0: Some(&h0),
         c0: case.cell.has_cell_state().then_some(&c0[..]),
+        ids: (!case.ids.is_empty()).then_some(&case.ids[..]),
         reverse: case.reverse,
         counted: match &case.counted {
             Counted::All => rnn_kernels::Counted::All,
@@ -138,7 +139,9 @@ pub fn run<T: Float>(case: &Case, level: Level) -> Results {
         ("d_c0", wide(&d_c0)),
     ]);
     if dense {
-        results.push(("d_x", back(&d_x, d_input, GAP)));
+        let mut d_x = back(&d_x, d_input, GAP);
+        case.add_repeats(&mut d_x);
+        results.push(("d_x", d_x));
     }
     if case.biases[0] {
         results.push(("d_b_ih", wide(&d_b_ih)));

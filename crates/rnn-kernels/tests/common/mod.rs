@@ -29,9 +29,10 @@ pub fn check(case: &Case) {
             let Case { cell, batch, time, d_input, d_hidden, threads, reverse, counted, masked_output, .. } = case;
             format!(
                 "{cell:?} [{batch} {time} {d_input} {d_hidden}] {level:?} threads {threads} reverse {reverse} {counted:?} \
-                 {masked_output:?} biases {:?} indices {} masks {} {} zoneout {} {}",
+                 {masked_output:?} biases {:?} indices {} ids {} masks {} {} zoneout {} {}",
                 case.biases,
                 !case.indices.is_empty(),
+                !case.ids.is_empty(),
                 case.input_masks.len(),
                 case.recurrent_masks.len(),
                 case.zoneout_h != case::Zoneout::Off,

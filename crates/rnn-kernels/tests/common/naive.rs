@@ -121,7 +121,10 @@ pub fn run(case: &Case) -> Vec<Expected> {
         gradient("d_c0", &c0),
     ];
     if case.indices.is_empty() {
-        results.push(gradient("d_x", &x));
+        let mut d_x = gradient("d_x", &x);
+        case.add_repeats(&mut d_x.values);
+        d_x.scale = largest(&mut d_x.values.iter().copied()).max(d_x.scale);
+        results.push(d_x);
     }
     for (given, name, bias) in [(case.biases[0], "d_b_ih", &b_ih), (case.biases[1], "d_b_hh", &b_hh)] {
         if given {

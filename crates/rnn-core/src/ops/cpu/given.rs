@@ -16,8 +16,8 @@ pub(super) struct Given<B: Cpu, T> {
     pub(super) d_hidden: usize,
     /// `[time, batch, d_input]`, the features of a step side by side.
     pub(super) input: Option<FloatTensor<B>>,
-    /// Or these, `[batch, time]`.
-    pub(super) symbols: Option<Arc<[u32]>>,
+    /// What its rows are of a table, or symbols if there is none; `[batch, time]`.
+    pub(super) ids: Option<Arc<[u32]>>,
     pub(super) w_ih: FloatTensor<B>,
     pub(super) b_ih: Option<FloatTensor<B>>,
     pub(super) w_hh: FloatTensor<B>,
@@ -58,15 +58,16 @@ impl<B: Cpu, T: Value<B>> Given<B, T> {
             b_ih: self.b_ih.as_ref().map(T::slice),
             b_hh: self.b_hh.as_ref().map(T::slice),
         };
-        let input = match (&self.input, &self.symbols) {
-            (Some(input), _) => {
+        let ids = self.ids.as_deref();
+        let (input, ids) = match &self.input {
+            Some(input) => {
                 let (values, strides) = T::strided(input);
-                kernels::Input::Dense { values, strides }
+                (kernels::Input::Dense { values, strides }, ids)
             }
-            (None, symbols) => kernels::Input::Indices {
-                values: symbols.as_deref().unwrap_or_default(),
-                strides: Strides { batch: self.time, time: 1 },
-            },
+            None => {
+                let strides = Strides { batch: self.time, time: 1 };
+                (kernels::Input::Indices { values: ids.unwrap_or_default(), strides }, None)
+            }
         };
         let input_masks: Vec<&[T]> = self.input_masks.iter().map(T::slice).collect();
         let recurrent_masks: Vec<&[T]> = self.recurrent_masks.iter().map(T::slice).collect();
@@ -79,6 +80,7 @@ impl<B: Cpu, T: Value<B>> Given<B, T> {
             batch: self.batch,
             time: self.time,
             input,
+            ids,
             h0: self.states.first().map(T::slice),
             c0: self.states.get(1).map(T::slice),
             reverse: self.reverse,

@@ -1,0 +1,180 @@
+//! Steps whose input their row of the batch has had before, as a text has its words again. Products of the input are made once
+//! for all of them: forward copies the sums, backward adds up their gradients at the first step, which it comes to last.
+
+use crate::args::Sequence;
+use crate::simd::Simd;
+use crate::step::Row;
+use std::ops::Range;
+
+/// One in so many steps must have an input that was there before, or it is not worth the copies.
+const ONE_IN: usize = 8;
+
+/// Where the inputs of a thread's rows come again, in the order in which the layer goes over them. Rows that rest take no part.
+#[derive(Debug, Default)]
+pub(crate) struct Repeats {
+    /// `[step][row]`; empty if too few come again.
+    steps: Vec<Repeat>,
+    /// How many inputs come again, and how many steps have one that was there before.
+    pub(crate) chains: usize,
+    again: usize,
+}
+
+/// Of one step and row.
+#[derive(Debug, Clone, Copy, Default)]
+struct Repeat {
+    /// One more than the last step that had the same input; 0 if none had.
+    before: u32,
+    /// The next step that has it; 0 if none has.
+    after: u32,
+    /// The number of the input, if it comes again.
+    chain: u32,
+}
+
+impl Repeats {
+    /// For the rows `part` of the batch, which do what `rows` says.
+    pub(crate) fn new<T>(sequence: &Sequence<T>, part: Range<usize>, rows: &[Row]) -> Self {
+        let (batch, time) = (part.len(), sequence.time);
+        // The input products of a single row are done beside its recurrence, where they cost nothing.
+        let (Some(ids), Ok(_), 2..) = (sequence.ids, u32::try_from(time), sequence.batch) else {
+            return Repeats::default();
+        };
+        let mut repeats = Repeats { steps: vec![Repeat::default(); time * batch], ..Repeats::default() };
+        let mut order: Vec<u64> = Vec::with_capacity(time);
+        for (row, b) in part.enumerate() {
+            let counts = |s: &usize| rows.is_empty() || rows[s * batch + row] == Row::Counts;
+            order.clear();
+            order
+                .extend((0..time).filter(counts).map(|s| u64::from(ids[b * time + sequence.step(s)]) << 32 | s as u64));
+            order.sort_unstable();
+            for same in order.chunk_by(|a, b| a >> 32 == b >> 32).filter(|same| same.len() > 1) {
+                for (i, &id_and_step) in same.iter().enumerate() {
+                    repeats.steps[id_and_step as u32 as usize * batch + row] = Repeat {
+                        before: if i == 0 { 0 } else { same[i - 1] as u32 + 1 },
+                        after: same.get(i + 1).map_or(0, |&next| next as u32),
+                        chain: repeats.chains as u32,
+                    };
+                }
+                repeats.chains += 1;
+                repeats.again += same.len() - 1;
+            }
+        }
+        repeats
+    }
+
+    /// Forgets those of all threads if too few of the `steps` of their rows have an input that was there before.
+    pub(crate) fn forget_few<'a>(all: impl Iterator<Item = &'a mut Repeats>, steps: usize) {
+        let all: Vec<_> = all.collect();
+        if all.iter().map(|repeats| repeats.again).sum::<usize>() < steps.div_ceil(ONE_IN) {
+            all.into_iter().for_each(|repeats| *repeats = Repeats::default());
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.steps.len() * size_of::<Repeat>()
+    }
+}
+
+/// The rows of a chunk of steps, `[step][row]`, by what they have to do with others.
+#[derive(Debug, Default)]
+pub(crate) struct Chunk {
+    /// Those with an input that their row of the batch has for the first time.
+    pub(crate) distinct: Vec<usize>,
+    /// The others: those with the input of an earlier row of the chunk, and that row; those with one of a chunk before, and its
+    /// chain.
+    within: Vec<[usize; 2]>,
+    before: Vec<[usize; 2]>,
+    /// Those with an input that comes again in a later chunk, and its chain.
+    after: Vec<[usize; 2]>,
+}
+
+impl Chunk {
+    /// Makes it that of `steps` of `batch` rows.
+    pub(crate) fn set(&mut self, repeats: &Repeats, steps: Range<usize>, batch: usize) {
+        let Chunk { distinct, within, before, after } = self;
+        distinct.clear();
+        [&mut *within, before, after].into_iter().for_each(Vec::clear);
+        for (q, repeat) in repeats.steps[steps.start * batch..steps.end * batch].iter().enumerate() {
+            match (repeat.before as usize).checked_sub(1) {
+                None => distinct.push(q),
+                Some(s) if s < steps.start => before.push([q, repeat.chain as usize]),
+                Some(s) => within.push([q, (s - steps.start) * batch + q % batch]),
+            }
+            if repeat.after as usize >= steps.end {
+                after.push([q, repeat.chain as usize]);
+            }
+        }
+    }
+
+    /// The rows that are not distinct.
+    pub(crate) fn repeated(&self) -> impl Iterator<Item = usize> {
+        self.within.iter().chain(&self.before).map(|&[q, _]| q)
+    }
+
+    /// From the sums of the distinct rows, side by side at the start of a panel, to those of all; `kept` has a row for each
+    /// chain.
+    ///
+    /// # Safety
+    /// The panel, in rows of `row` elements, and what is kept must be there.
+    #[inline(always)]
+    pub(crate) unsafe fn spread<S: Simd>(&self, panel: *mut S::T, kept: *mut S::T, row: usize) {
+        // SAFETY: as for the caller.
+        unsafe {
+            for (i, &q) in self.distinct.iter().enumerate().rev().take_while(|(i, q)| i != *q) {
+                copy::<S>(panel.add(i * row), panel.add(q * row), row);
+            }
+            for &[q, chain] in &self.before {
+                copy::<S>(kept.add(chain * row), panel.add(q * row), row);
+            }
+            for &[q, first] in &self.within {
+                copy::<S>(panel.add(first * row), panel.add(q * row), row);
+            }
+            for &[q, chain] in &self.after {
+                copy::<S>(panel.add(q * row), kept.add(chain * row), row);
+            }
+        }
+    }
+
+    /// The way back: adds up the gradients of rows with the same input and moves those of the distinct rows to the start of the
+    /// panel.
+    ///
+    /// # Safety
+    /// As for [`spread`](Self::spread).
+    #[inline(always)]
+    pub(crate) unsafe fn gather<S: Simd>(&self, panel: *mut S::T, kept: *mut S::T, row: usize) {
+        // SAFETY: as for the caller.
+        unsafe {
+            for &[q, chain] in &self.after {
+                add::<S>(kept.add(chain * row), panel.add(q * row), row);
+            }
+            for &[q, first] in self.within.iter().rev() {
+                add::<S>(panel.add(q * row), panel.add(first * row), row);
+            }
+            for &[q, chain] in &self.before {
+                copy::<S>(panel.add(q * row), kept.add(chain * row), row);
+            }
+            for (i, &q) in self.distinct.iter().enumerate().skip_while(|(i, q)| i == *q) {
+                copy::<S>(panel.add(q * row), panel.add(i * row), row);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn copy<S: Simd>(from: *const S::T, to: *mut S::T, n: usize) {
+    for at in (0..n).step_by(S::LANES) {
+        // SAFETY: n elements, whole vectors, at both.
+        unsafe { S::store(to.add(at), S::load(from.add(at))) };
+    }
+}
+
+#[inline(always)]
+unsafe fn add<S: Simd>(from: *const S::T, to: *mut S::T, n: usize) {
+    for at in (0..n).step_by(S::LANES) {
+        // SAFETY: as for `copy`.
+        unsafe { S::store(to.add(at), S::add(S::load(to.add(at)), S::load(from.add(at)))) };
+    }
+}
