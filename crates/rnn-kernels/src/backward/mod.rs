@@ -191,6 +191,8 @@ struct Scratch<T> {
     packed: Buffer<T>,
     x_masks: Buffer<T>,
     h_masks: Buffer<T>,
+    /// The rows of a product's right factor, which are those of one part of a panel, side by side.
+    beside: Buffer<T>,
     /// Where inputs come again: which they are in a chunk, and the gradients of the steps with each that are done, `[panel][chain]`.
     again: Chunk,
     kept: Buffer<T>,
@@ -235,6 +237,7 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
             h_masks,
             again: Chunk::default(),
             kept: take(self.saved.repeats.chains * plan.panel_elements()),
+            beside: take(if packs::<S>() { chunk * batch * WIDTH * S::LANES } else { 0 }),
             copies: take(if packs::<S>() || masks || rests { copy_elements::<S>(chunk * batch, inner) } else { 0 }),
         };
         scratch.zeros.fill(T::ZERO);

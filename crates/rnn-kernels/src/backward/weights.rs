@@ -382,7 +382,7 @@ struct Masks<'a, T> {
 unsafe fn product<S: Simd>(
     plan: &Plan,
     part: &Part,
-    scratch: &Scratch<S::T>,
+    scratch: &mut Scratch<S::T>,
     left: Left<S::T>,
     [steps, batch]: [usize; 2],
     panel: usize,
@@ -392,10 +392,20 @@ unsafe fn product<S: Simd>(
 ) {
     let (row, width) = (plan.row(), part.width(plan.products.blocks));
     let cut = Cut::new(inner, max_rows(S::REGISTERS, width));
+    // Rows that lie far apart share few places of the L1 cache, and each is read for all tiles.
+    let copies = packs::<S>() && row >= 2 * width * S::LANES;
     for (p, tile) in (0..plan.panels).flat_map(|p| (0..cut.tiles).map(move |tile| (p, tile))) {
         let (from, end) = (cut.start(tile), cut.start(tile + 1));
-        // SAFETY: the left factor, the chunk's panels and the sums as laid out above.
+        // SAFETY: the left factor, the chunk's panels, the copies and the sums as laid out above.
         unsafe {
+            let mut b = scratch.d_panels.as_ptr().add(p * panel * row + part.offset * S::LANES);
+            if copies {
+                let to = scratch.beside.as_mut_ptr();
+                if tile == 0 {
+                    copy_vectors::<S>(b, row, to, width, steps * batch);
+                }
+                b = to;
+            }
             let c = sums.add((p * inner + from) * row + part.offset * S::LANES);
             multiply::<S>(&Tile {
                 rows: end - from,
@@ -407,13 +417,22 @@ unsafe fn product<S: Simd>(
                 blocks: steps,
                 len: batch,
                 a_block: left.step,
-                b: scratch.d_panels.as_ptr().add(p * panel * row + part.offset * S::LANES),
-                b_step: row,
+                b,
+                b_step: if copies { width * S::LANES } else { row },
                 c0: if first { scratch.zeros.as_ptr() } else { c },
                 c0_step: if first { 0 } else { row },
                 c,
                 c_step: row,
             });
         }
+    }
+}
+
+/// `width` vectors of each of `rows` rows, which are `row` elements apart, side by side.
+#[inline(always)]
+unsafe fn copy_vectors<S: Simd>(from: *const S::T, row: usize, to: *mut S::T, width: usize, rows: usize) {
+    for (q, v) in (0..rows).flat_map(|q| (0..width).map(move |v| (q, v))) {
+        // SAFETY: so many rows at both.
+        unsafe { S::store(to.add((q * width + v) * S::LANES), S::load(from.add(q * row + v * S::LANES))) };
     }
 }
