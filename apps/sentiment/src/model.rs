@@ -74,10 +74,7 @@ impl Model {
     /// given.
     pub fn logits(&self, ids: &[u32], tokens: usize, dropout: Option<Key>) -> Tensor<1> {
         let (table, shape) = (self.embedding.weight.val(), [ids.len() / tokens, tokens]);
-        let (_, state) = match self.layer.try_forward_embedding(table, ids, shape, dropout) {
-            Ok(output) => output,
-            Err(error) => panic!("{error}"),
-        };
+        let (_, state) = self.layer.forward_embedding(table, ids, shape, dropout);
         self.dense.forward(state.hidden(self.direction)).squeeze_dim(1)
     }
 }

@@ -264,6 +264,23 @@ impl AnyRecurrent {
         }
     }
 
+    /// [`try_forward_embedding`](Self::try_forward_embedding) for arguments known to be right.
+    ///
+    /// # Panics
+    /// Where `try_forward_embedding` gives an error.
+    pub fn forward_embedding(
+        &self,
+        table: Tensor<2>,
+        ids: &[u32],
+        shape: [usize; 2],
+        dropout: Option<Key>,
+    ) -> (Tensor<3>, AnyStates) {
+        match self.try_forward_embedding(table, ids, shape, dropout) {
+            Ok(output) => output,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
     /// A stepper on slices with a copy of the weights.
     ///
     /// # Errors

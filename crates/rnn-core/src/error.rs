@@ -98,14 +98,14 @@ pub enum RnnError {
         /// The table's second dimension.
         found: usize,
     },
-    /// There are not as many symbols as rows and steps.
-    #[error("{found} symbols were given, expected one a row and step: {batch}·{time}")]
+    /// There are not as many symbols, or ids, as rows and steps.
+    #[error("{found} symbols or ids were given, expected one a row and step: {batch}·{time}")]
     SymbolCount {
         /// Rows.
         batch: usize,
         /// Steps.
         time: usize,
-        /// Symbols given.
+        /// Those given.
         found: usize,
     },
     /// A symbol has no row in the input weights.

@@ -144,7 +144,8 @@ impl<C: Cell> Recurrent<C> {
     /// The output is in the order that the configuration asks for.
     ///
     /// Where a row of the batch has an id more than once, as a text has its words, the fused kernels may make the input product
-    /// once for all of its steps, and what backward makes of its gradient too.
+    /// once for all of its steps, and what backward makes of its gradient too. Sums are then made in another order than by
+    /// `try_forward`, so the last digits may differ.
     ///
     /// # Errors
     /// A table that is not `d_input` wide, or of another device or dtype than the layer; an id that is not below n; another
@@ -223,7 +224,7 @@ impl<C: Cell> Recurrent<C> {
                     zoneout: dropout.zoneout(C::State::TENSORS, [time, batch, d_hidden]),
                 };
                 let input_masks = dropout.input(batch, self.config.layer_input(number));
-                if let (false, Input::Symbols { .. }) = (input_masks.is_empty(), &input) {
+                if !input_masks.is_empty() && matches!(input, Input::Symbols { .. }) {
                     // What is dropped of a one-hot row is seen in the row alone.
                     input = Input::Dense(self.dense(input));
                 }

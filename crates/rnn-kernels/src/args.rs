@@ -156,9 +156,11 @@ pub struct Sequence<'a, T> {
     pub time: usize,
     /// The input.
     pub input: Input<'a, T>,
-    /// Where dense input is rows of a table: which row each step has, `[batch, time]` row by row. Steps of a row of the batch
-    /// that have the same one may then share their input products, and in the input's gradient their sum may stand at one
-    /// of them and zero at the others: what the table's gradient is made of is the same.
+    /// Where dense input is rows of a table: which row of it each step has, `[batch, time]` row by row. Steps of a row of the
+    /// batch that have the same one must have the same input; they may then share the product of one of them. In the input's
+    /// gradient the sum of theirs may stand at one of them and zero at the others: it is for the table's gradient alone, which
+    /// comes to the same. Both happen where one step in eight has an id that was there before, unless what input masks drop is
+    /// left out of the products.
     pub ids: Option<&'a [u32]>,
     /// h before the first step, `[batch, d_hidden]`; zero without it.
     pub h0: Option<&'a [T]>,

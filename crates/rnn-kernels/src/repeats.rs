@@ -2,6 +2,8 @@
 //! for all of them: forward copies the sums, backward adds up their gradients at the first step, which it comes to last.
 
 use crate::args::Sequence;
+use crate::float::Float;
+use crate::plan::Plan;
 use crate::simd::Simd;
 use crate::step::Row;
 use std::ops::Range;
@@ -14,9 +16,10 @@ const ONE_IN: usize = 8;
 pub(crate) struct Repeats {
     /// `[step][row]`; empty if too few come again.
     steps: Vec<Repeat>,
-    /// How many inputs come again, and how many steps have one that was there before.
+    /// How many inputs come again in a later chunk.
     pub(crate) chains: usize,
-    again: usize,
+    /// How many steps have an input that was there before.
+    count: usize,
 }
 
 /// Of one step and row.
@@ -26,15 +29,15 @@ struct Repeat {
     before: u32,
     /// The next step that has it; 0 if none has.
     after: u32,
-    /// The number of the input, if it comes again.
+    /// The number of the input, if it comes again in a later chunk.
     chain: u32,
 }
 
 impl Repeats {
     /// For the rows `part` of the batch, which do what `rows` says.
-    pub(crate) fn new<T>(sequence: &Sequence<T>, part: Range<usize>, rows: &[Row]) -> Self {
-        let (batch, time) = (part.len(), sequence.time);
-        // The input products of a single row are done beside its recurrence, where they cost nothing.
+    pub(crate) fn new<T: Float>(plan: &Plan, sequence: &Sequence<T>, part: Range<usize>, rows: &[Row]) -> Self {
+        let (batch, time, chunk) = (part.len(), sequence.time, plan.chunk::<T>(part.len(), sequence.time));
+        // The input products of a single row are done beside its recurrence, if its weights are of a size for that.
         let (Some(ids), Ok(_), 2..) = (sequence.ids, u32::try_from(time), sequence.batch) else {
             return Repeats::default();
         };
@@ -47,15 +50,16 @@ impl Repeats {
                 .extend((0..time).filter(counts).map(|s| u64::from(ids[b * time + sequence.step(s)]) << 32 | s as u64));
             order.sort_unstable();
             for same in order.chunk_by(|a, b| a >> 32 == b >> 32).filter(|same| same.len() > 1) {
-                for (i, &id_and_step) in same.iter().enumerate() {
-                    repeats.steps[id_and_step as u32 as usize * batch + row] = Repeat {
-                        before: if i == 0 { 0 } else { same[i - 1] as u32 + 1 },
-                        after: same.get(i + 1).map_or(0, |&next| next as u32),
+                let step = |i: usize| same[i] as u32;
+                for i in 0..same.len() {
+                    repeats.steps[step(i) as usize * batch + row] = Repeat {
+                        before: if i == 0 { 0 } else { step(i - 1) + 1 },
+                        after: if i + 1 == same.len() { 0 } else { step(i + 1) },
                         chain: repeats.chains as u32,
                     };
                 }
-                repeats.chains += 1;
-                repeats.again += same.len() - 1;
+                repeats.chains += usize::from(step(0) as usize / chunk < step(same.len() - 1) as usize / chunk);
+                repeats.count += same.len() - 1;
             }
         }
         repeats
@@ -64,7 +68,7 @@ impl Repeats {
     /// Forgets those of all threads if too few of the `steps` of their rows have an input that was there before.
     pub(crate) fn forget_few<'a>(all: impl Iterator<Item = &'a mut Repeats>, steps: usize) {
         let all: Vec<_> = all.collect();
-        if all.iter().map(|repeats| repeats.again).sum::<usize>() < steps.div_ceil(ONE_IN) {
+        if all.iter().map(|repeats| repeats.count).sum::<usize>() < steps.div_ceil(ONE_IN) {
             all.into_iter().for_each(|repeats| *repeats = Repeats::default());
         }
     }
@@ -114,26 +118,26 @@ impl Chunk {
         self.within.iter().chain(&self.before).map(|&[q, _]| q)
     }
 
-    /// From the sums of the distinct rows, side by side at the start of a panel, to those of all; `kept` has a row for each
-    /// chain.
+    /// From the sums of the distinct rows, side by side at the start of a panel, to those of all; `chains` has a row for
+    /// each.
     ///
     /// # Safety
-    /// The panel, in rows of `row` elements, and what is kept must be there.
+    /// The panel and the chains, in rows of `row` elements, must be there.
     #[inline(always)]
-    pub(crate) unsafe fn spread<S: Simd>(&self, panel: *mut S::T, kept: *mut S::T, row: usize) {
+    pub(crate) unsafe fn spread<S: Simd>(&self, panel: *mut S::T, chains: *mut S::T, row: usize) {
         // SAFETY: as for the caller.
         unsafe {
             for (i, &q) in self.distinct.iter().enumerate().rev().take_while(|(i, q)| i != *q) {
                 copy::<S>(panel.add(i * row), panel.add(q * row), row);
             }
             for &[q, chain] in &self.before {
-                copy::<S>(kept.add(chain * row), panel.add(q * row), row);
+                copy::<S>(chains.add(chain * row), panel.add(q * row), row);
             }
             for &[q, first] in &self.within {
                 copy::<S>(panel.add(first * row), panel.add(q * row), row);
             }
             for &[q, chain] in &self.after {
-                copy::<S>(panel.add(q * row), kept.add(chain * row), row);
+                copy::<S>(panel.add(q * row), chains.add(chain * row), row);
             }
         }
     }
@@ -144,17 +148,17 @@ impl Chunk {
     /// # Safety
     /// As for [`spread`](Self::spread).
     #[inline(always)]
-    pub(crate) unsafe fn gather<S: Simd>(&self, panel: *mut S::T, kept: *mut S::T, row: usize) {
+    pub(crate) unsafe fn gather<S: Simd>(&self, panel: *mut S::T, chains: *mut S::T, row: usize) {
         // SAFETY: as for the caller.
         unsafe {
             for &[q, chain] in &self.after {
-                add::<S>(kept.add(chain * row), panel.add(q * row), row);
+                add::<S>(chains.add(chain * row), panel.add(q * row), row);
             }
             for &[q, first] in self.within.iter().rev() {
                 add::<S>(panel.add(q * row), panel.add(first * row), row);
             }
             for &[q, chain] in &self.before {
-                copy::<S>(panel.add(q * row), kept.add(chain * row), row);
+                copy::<S>(panel.add(q * row), chains.add(chain * row), row);
             }
             for (i, &q) in self.distinct.iter().enumerate().skip_while(|(i, q)| i == *q) {
                 copy::<S>(panel.add(q * row), panel.add(i * row), row);

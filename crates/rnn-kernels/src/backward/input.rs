@@ -18,10 +18,10 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
             let (b, t) = (self.part.start + q % batch, self.sequence.step(steps.start + q / batch));
             (b, self.d_input_strides.at(b, t))
         };
-        let distinct = (!self.saved.repeats.is_empty()).then_some(&scratch.again.distinct);
+        let distinct = (!self.saved.repeats.is_empty()).then_some(&scratch.repeats.distinct);
         let count = distinct.map_or(rows, Vec::len);
         // Where the sum for a repeated input is not.
-        for q in scratch.again.repeated() {
+        for q in scratch.repeats.repeated() {
             // SAFETY: a row of the input's gradient.
             unsafe { self.d_input.add(place(q).1).write_bytes(0, d_input) };
         }

@@ -194,8 +194,8 @@ struct Scratch<T> {
     /// The rows of a product's right factor, which are those of one part of a panel, side by side.
     beside: Buffer<T>,
     /// Where inputs come again: which they are in a chunk, and the gradients of the steps with each that are done, `[panel][chain]`.
-    again: Chunk,
-    kept: Buffer<T>,
+    repeats: Chunk,
+    chains: Buffer<T>,
 }
 
 impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
@@ -211,10 +211,10 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
         let inner = if dense { self.layer.d_input.max(self.layer.d_hidden) } else { self.layer.d_hidden };
         let masks = !self.sequence.input_masks.is_empty() || !self.sequence.recurrent_masks.is_empty();
         let resets = plan.products.h.iter().any(|part| part.reset);
-        let rests = !self.saved.rows.is_empty();
+        let (rests, repeats) = (!self.saved.rows.is_empty(), !self.saved.repeats.is_empty());
         let row = inner.next_multiple_of(S::LANES);
         let (no_w_ih, no_w_hh) = (self.sums.w_ih.is_empty(), self.sums.w_hh.is_empty());
-        let x_masks = if no_w_ih || !self.saved.repeats.is_empty() { &[] } else { self.sequence.input_masks };
+        let x_masks = if no_w_ih || repeats { &[] } else { self.sequence.input_masks };
         let h_masks = if no_w_hh { &[] } else { self.sequence.recurrent_masks };
         // SAFETY: the machine has the instruction set; the caller checked the masks' sizes.
         let (x_masks, h_masks) = unsafe {
@@ -235,10 +235,14 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
             packed: take(if several { copy_elements::<S>(chunk * batch, inner) } else { 0 }),
             x_masks,
             h_masks,
-            again: Chunk::default(),
-            kept: take(self.saved.repeats.chains * plan.panel_elements()),
+            repeats: Chunk::default(),
+            chains: take(self.saved.repeats.chains * plan.panel_elements()),
             beside: take(if packs::<S>() { chunk * batch * WIDTH * S::LANES } else { 0 }),
-            copies: take(if packs::<S>() || masks || rests { copy_elements::<S>(chunk * batch, inner) } else { 0 }),
+            copies: take(if packs::<S>() || masks || rests || repeats {
+                copy_elements::<S>(chunk * batch, inner)
+            } else {
+                0
+            }),
         };
         scratch.zeros.fill(T::ZERO);
         self.initial(&mut scratch.d_h, self.given.h);
@@ -254,7 +258,12 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
                 for s in steps.clone().rev() {
                     self.step::<S>(&mut scratch, s, steps.clone());
                 }
-                self.weight_sums::<S>(&mut scratch, steps.clone(), &mut rows, number + 1 == time.div_ceil(chunk));
+                let first = number + 1 == time.div_ceil(chunk);
+                self.recurrent_sums::<S>(&mut scratch, steps.clone(), &mut rows, first);
+                if repeats {
+                    self.gather_repeats::<S>(&mut scratch, steps.clone());
+                }
+                self.w_ih_sums::<S>(&mut scratch, steps.clone(), &mut rows, first);
                 match (self.d_input.is_null(), self.scaled) {
                     (true, _) => {}
                     (false, true) => self.kept_gradient::<S>(&mut scratch, steps),

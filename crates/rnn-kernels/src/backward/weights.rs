@@ -83,111 +83,25 @@ impl<T: Float> Op<T> for Unpack<'_, T> {
 }
 
 impl<T: Float, K: Kernel> Backward<'_, T, K> {
-    /// Adds a chunk's products to the sums of the weights' and biases' gradients; `first` starts them. Parts that have the same
-    /// mask, or none, and do not reset share their left factor.
+    /// Adds a chunk's products to the sums of the gradients of biases and `W_hh`; `first` starts them. Parts that have the same mask,
+    /// or none, and do not reset share their left factor.
     #[inline(always)]
-    pub(super) unsafe fn weight_sums<S: Simd<T = T>>(
+    pub(super) unsafe fn recurrent_sums<S: Simd<T = T>>(
         &mut self,
         scratch: &mut Scratch<T>,
         steps: Range<usize>,
         rows: &mut Vec<*const T>,
         first: bool,
-    ) {
-        let (plan, batch) = (self.plan, self.part.len());
-        let d_input = self.layer.d_input;
-        // SAFETY: as for `run`.
-        unsafe {
-            if !self.sums.b.is_empty() {
-                self.sums.add_biases::<S>(plan, steps.len() * batch, &scratch.d_panels, first);
-            }
-            let in_place = !packs::<S>() && self.saved.rows.is_empty();
-            self.w_hh_sums::<S>(scratch, steps.clone(), rows, first, in_place);
-            self.add_repeats::<S>(scratch, steps.clone());
-            let distinct = (!self.saved.repeats.is_empty()).then(|| std::mem::take(&mut scratch.again.distinct));
-            let shape = distinct.as_ref().map_or([steps.len(), batch], |distinct| [1, distinct.len()]);
-            if !self.sums.w_ih.is_empty() {
-                let sums = self.sums.w_ih.as_mut_ptr();
-                match self.sequence.input {
-                    Input::Indices { values, strides } => {
-                        if first {
-                            self.sums.w_ih.fill(T::ZERO);
-                        }
-                        for (q, (s, b)) in
-                            steps.clone().flat_map(|s| self.part.clone().map(move |b| (s, b))).enumerate()
-                        {
-                            let symbol = values[strides.at(b, self.sequence.step(s))] as usize;
-                            let rows = [d_input, steps.len() * batch];
-                            add_rows::<S>(plan, rows, sums, symbol, &scratch.d_panels, q);
-                        }
-                    }
-                    Input::Dense { values, strides } => {
-                        let mut last = None;
-                        for part in &plan.products.x {
-                            let left = if let Some((left, mask)) = last
-                                && mask == part.mask
-                            {
-                                left
-                            } else if in_place && part.mask.is_none() && distinct.is_none() {
-                                let time = strides.time;
-                                let first = strides.at(self.part.start, self.sequence.step(steps.start));
-                                Left {
-                                    start: values.as_ptr().wrapping_add(first), // steps may go back from here
-                                    step: if self.sequence.reverse { time.wrapping_neg() } else { time },
-                                    row: strides.batch,
-                                    tile: None,
-                                }
-                            } else {
-                                input_rows(self.sequence, self.part.clone(), steps.clone(), rows);
-                                if let Some(distinct) = &distinct {
-                                    keep_rows(rows, distinct);
-                                }
-                                let masks =
-                                    Masks { given: self.sequence.input_masks, packed: scratch.x_masks.as_ptr() };
-                                let again = last.is_some();
-                                let which = (steps.start, distinct.as_deref());
-                                self.copied::<S>(rows, part, masks, d_input, which, scratch, again)
-                            };
-                            last = Some((left, part.mask));
-                            let panel = steps.len() * batch;
-                            product::<S>(plan, part, scratch, left, shape, panel, d_input, sums, first);
-                        }
-                    }
-                }
-            }
-            scratch.again.distinct = distinct.unwrap_or_default();
-        }
-    }
-
-    /// Where inputs come again, adds up the gradients of their sums. What is left are the distinct rows of the chunk, at the start of
-    /// each panel.
-    #[inline(always)]
-    unsafe fn add_repeats<S: Simd<T = T>>(&self, scratch: &mut Scratch<T>, steps: Range<usize>) {
-        let (repeats, batch, row) = (&self.saved.repeats, self.part.len(), self.plan.row());
-        if repeats.is_empty() {
-            return;
-        }
-        let panel = steps.len() * batch * row;
-        scratch.again.set(repeats, steps, batch);
-        for p in 0..self.plan.panels {
-            let kept = scratch.kept[p * repeats.chains * row..].as_mut_ptr();
-            // SAFETY: the chunk's panels; the buffer has a row for each chain and panel.
-            unsafe { scratch.again.gather::<S>(scratch.d_panels[p * panel..].as_mut_ptr(), kept, row) };
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn w_hh_sums<S: Simd<T = T>>(
-        &mut self,
-        scratch: &mut Scratch<T>,
-        steps: Range<usize>,
-        rows: &mut Vec<*const T>,
-        first: bool,
-        in_place: bool,
     ) {
         let (plan, batch, d_hidden) = (self.plan, self.part.len(), self.layer.d_hidden);
+        if !self.sums.b.is_empty() {
+            // SAFETY: as for `run`.
+            unsafe { self.sums.add_biases::<S>(plan, steps.len() * batch, &scratch.d_panels, first) };
+        }
         if self.sums.w_hh.is_empty() {
             return;
         }
+        let in_place = !packs::<S>() && self.saved.rows.is_empty();
         let sums = self.sums.w_hh.as_mut_ptr();
         let mut last = None;
         for part in &plan.products.h {
@@ -214,6 +128,85 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                 }
                 let (shape, panel) = ([steps.len(), batch], steps.len() * batch);
                 product::<S>(plan, part, scratch, left, shape, panel, d_hidden, sums, first);
+            }
+        }
+    }
+
+    /// Where inputs come again, adds up the gradients of their sums. What is left of the chunk are its distinct rows, at the start of
+    /// each panel: that is what [`w_ih_sums`](Self::w_ih_sums) and the input's gradient take.
+    #[inline(always)]
+    pub(super) unsafe fn gather_repeats<S: Simd<T = T>>(&self, scratch: &mut Scratch<T>, steps: Range<usize>) {
+        let (repeats, batch, row) = (&self.saved.repeats, self.part.len(), self.plan.row());
+        let panel = steps.len() * batch * row;
+        scratch.repeats.set(repeats, steps, batch);
+        for p in 0..self.plan.panels {
+            let chains = scratch.chains[p * repeats.chains * row..].as_mut_ptr();
+            // SAFETY: the chunk's panels; the buffer has a row for each chain and panel.
+            unsafe { scratch.repeats.gather::<S>(scratch.d_panels[p * panel..].as_mut_ptr(), chains, row) };
+        }
+    }
+
+    /// The same for `W_ih`.
+    #[inline(always)]
+    pub(super) unsafe fn w_ih_sums<S: Simd<T = T>>(
+        &mut self,
+        scratch: &mut Scratch<T>,
+        steps: Range<usize>,
+        rows: &mut Vec<*const T>,
+        first: bool,
+    ) {
+        let (plan, batch, d_input) = (self.plan, self.part.len(), self.layer.d_input);
+        if self.sums.w_ih.is_empty() {
+            return;
+        }
+        let sums = self.sums.w_ih.as_mut_ptr();
+        let panel = steps.len() * batch;
+        // SAFETY: as for `run`.
+        unsafe {
+            match self.sequence.input {
+                Input::Indices { values, strides } => {
+                    if first {
+                        self.sums.w_ih.fill(T::ZERO);
+                    }
+                    for (q, (s, b)) in steps.clone().flat_map(|s| self.part.clone().map(move |b| (s, b))).enumerate() {
+                        let symbol = values[strides.at(b, self.sequence.step(s))] as usize;
+                        add_rows::<S>(plan, [d_input, panel], sums, symbol, &scratch.d_panels, q);
+                    }
+                }
+                Input::Dense { values, strides } => {
+                    let distinct =
+                        (!self.saved.repeats.is_empty()).then(|| std::mem::take(&mut scratch.repeats.distinct));
+                    let shape = distinct.as_ref().map_or([steps.len(), batch], |distinct| [1, distinct.len()]);
+                    let in_place = !packs::<S>() && self.saved.rows.is_empty() && distinct.is_none();
+                    let mut last = None;
+                    for part in &plan.products.x {
+                        let left = if let Some((left, mask)) = last
+                            && mask == part.mask
+                        {
+                            left
+                        } else if in_place && part.mask.is_none() {
+                            let time = strides.time;
+                            let first = strides.at(self.part.start, self.sequence.step(steps.start));
+                            Left {
+                                start: values.as_ptr().wrapping_add(first), // steps may go back from here
+                                step: if self.sequence.reverse { time.wrapping_neg() } else { time },
+                                row: strides.batch,
+                                tile: None,
+                            }
+                        } else {
+                            input_rows(self.sequence, self.part.clone(), steps.clone(), rows);
+                            if let Some(distinct) = &distinct {
+                                keep_rows(rows, distinct);
+                            }
+                            let masks = Masks { given: self.sequence.input_masks, packed: scratch.x_masks.as_ptr() };
+                            let which = (steps.start, distinct.as_deref());
+                            self.copied::<S>(rows, part, masks, d_input, which, scratch, last.is_some())
+                        };
+                        last = Some((left, part.mask));
+                        product::<S>(plan, part, scratch, left, shape, panel, d_input, sums, first);
+                    }
+                    scratch.repeats.distinct = distinct.unwrap_or_default();
+                }
             }
         }
     }
@@ -393,13 +386,13 @@ unsafe fn product<S: Simd>(
     let (row, width) = (plan.row(), part.width(plan.products.blocks));
     let cut = Cut::new(inner, max_rows(S::REGISTERS, width));
     // Rows that lie far apart share few places of the L1 cache, and each is read for all tiles.
-    let copies = packs::<S>() && row >= 2 * width * S::LANES;
+    let beside = packs::<S>() && row >= 2 * width * S::LANES;
     for (p, tile) in (0..plan.panels).flat_map(|p| (0..cut.tiles).map(move |tile| (p, tile))) {
         let (from, end) = (cut.start(tile), cut.start(tile + 1));
         // SAFETY: the left factor, the chunk's panels, the copies and the sums as laid out above.
         unsafe {
             let mut b = scratch.d_panels.as_ptr().add(p * panel * row + part.offset * S::LANES);
-            if copies {
+            if beside {
                 let to = scratch.beside.as_mut_ptr();
                 if tile == 0 {
                     copy_vectors::<S>(b, row, to, width, steps * batch);
@@ -418,7 +411,7 @@ unsafe fn product<S: Simd>(
                 len: batch,
                 a_block: left.step,
                 b,
-                b_step: if copies { width * S::LANES } else { row },
+                b_step: if beside { width * S::LANES } else { row },
                 c0: if first { scratch.zeros.as_ptr() } else { c },
                 c0_step: if first { 0 } else { row },
                 c,

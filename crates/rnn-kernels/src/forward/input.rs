@@ -1,6 +1,6 @@
 //! `x·W_ih + b` for a chunk of steps at once.
 
-use super::{Again, Forward};
+use super::{Forward, Repeating};
 use crate::args::{Input, Sequence};
 use crate::cell::Kernel;
 use crate::float::Float;
@@ -64,7 +64,7 @@ pub(crate) unsafe fn copy_rows<S: Simd>(
 }
 
 impl<T: Float, K: Kernel> Forward<'_, T, K> {
-    /// `x·W_ih + b` for all rows of the first `count` of a chunk's steps, into the panels; `again` if inputs come again.
+    /// `x·W_ih + b` for all rows of the first `count` of a chunk's steps, into the panels; `repeating` if inputs come again.
     #[inline(always)]
     pub(super) unsafe fn input_sums<S: Simd<T = T>>(
         &self,
@@ -73,7 +73,7 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
         count: usize,
         x_rows: &mut Vec<*const T>,
         masked_x: *mut T,
-        mut again: Option<&mut Again<T>>,
+        mut repeating: Option<&mut Repeating<T>>,
     ) {
         let (plan, blocks, d_input) = (self.plan, self.plan.products.blocks, self.layer.d_input);
         let (row, batch) = (plan.row(), self.part.len());
@@ -94,10 +94,10 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
             return;
         }
         let first = steps.start..steps.start + count;
-        if let Some(again) = &mut again {
-            again.chunk.set(self.repeats, steps, batch);
+        if let Some(repeating) = &mut repeating {
+            repeating.chunk.set(self.repeats, steps, batch);
         }
-        let distinct = again.as_ref().map(|again| &again.chunk.distinct);
+        let distinct = repeating.as_ref().map(|repeating| &repeating.chunk.distinct);
         let find_rows = |x_rows: &mut Vec<*const T>| {
             input_rows(self.sequence, self.part.clone(), first.clone(), x_rows);
             if let Some(distinct) = distinct {
@@ -146,12 +146,12 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
                 }
             }
         }
-        if let Some(Again { chunk, kept }) = again {
+        if let Some(Repeating { chunk, chains }) = repeating {
             for p in 0..plan.panels {
                 // SAFETY: the chunk's panels; the buffer has a row for each chain and panel.
                 unsafe {
-                    let kept = kept.as_mut_ptr().add(p * self.repeats.chains * row);
-                    chunk.spread::<S>(panels.add(p * rows * row), kept, row);
+                    let chains = chains.as_mut_ptr().add(p * self.repeats.chains * row);
+                    chunk.spread::<S>(panels.add(p * rows * row), chains, row);
                 }
             }
         }

@@ -136,7 +136,7 @@ fn start<T: Float, K: Kernel>(
                 panels: take(steps * rows_count * plan.panel_elements()),
                 h: take(state),
                 c: take(if K::HAS_C { state } else { 0 }),
-                repeats: if scale.is_none() { Repeats::new(sequence, part, &rows) } else { Repeats::default() },
+                repeats: if scale.is_none() { Repeats::new(&plan, sequence, part, &rows) } else { Repeats::default() },
                 rows,
             }
         })
@@ -206,9 +206,9 @@ struct Forward<'a, T, K> {
 
 /// What a thread needs where inputs come again: which they are in a chunk, and the sums of those that come again in later ones,
 /// `[panel][chain]`.
-struct Again<T> {
+struct Repeating<T> {
     chunk: Chunk,
-    kept: Buffer<T>,
+    chains: Buffer<T>,
 }
 
 impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
@@ -221,7 +221,8 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
         let state = batch * plan.width;
         let chunk = plan.chunk::<T>(batch, time);
         let mut x_rows = Vec::with_capacity(chunk * batch);
-        let mut again = Again { chunk: Chunk::default(), kept: take(self.repeats.chains * plan.panel_elements()) };
+        let mut repeating =
+            Repeating { chunk: Chunk::default(), chains: take(self.repeats.chains * plan.panel_elements()) };
         let x_width = self.layer.d_input.next_multiple_of(S::LANES);
         let kept = self.scaled.then(|| Kept::new(self.sequence.input_masks, self.part.clone(), self.layer.d_input));
         let masked = !self.sequence.input_masks.is_empty() && kept.is_none();
@@ -262,10 +263,10 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
                     if self.save { self.panels.add(from * batch * plan.panel_elements()) } else { self.panels };
                 let ahead = self.ahead::<S>(panels, from..to);
                 let now = ahead.as_ref().map_or(to - from, Ahead::start);
-                let again = (!self.repeats.is_empty()).then_some(&mut again);
+                let repeating = (!self.repeats.is_empty()).then_some(&mut repeating);
                 match &kept {
                     Some(kept) => self.kept_sums::<S>(panels, from..to, kept),
-                    None => self.input_sums::<S>(panels, from..to, now, &mut x_rows, masked_x.as_mut_ptr(), again),
+                    None => self.input_sums::<S>(panels, from..to, now, &mut x_rows, masked_x.as_mut_ptr(), repeating),
                 }
                 for s in from..to {
                     let t = self.sequence.step(s);
