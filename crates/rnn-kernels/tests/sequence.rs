@@ -143,6 +143,7 @@ fn inputs_that_come_again_in_later_chunks() {
     for cell in CELLS {
         let time = if cell.gates() == 1 { 400 } else { 130 };
         let mut case = Case::plain(&mut random, cell, [5, time, 2, 70]);
+        case.forget_fast();
         let old_or_rare = |random: &mut Rng| if random.u8(0..40) == 0 { random.u32(0..9) } else { random.u32(0..2) };
         case.repeat((0..5 * time).map(|_| old_or_rare(&mut random)).collect());
         check(&case);
