@@ -8,6 +8,7 @@ mod input;
 mod kept;
 mod packed;
 mod recurrence;
+mod sums;
 mod weights;
 
 use crate::args::{Gradients, Input, Layer, OutputGradients, Sequence, Strides, check_backward, check_forward};
@@ -24,7 +25,7 @@ use crate::tile::{MAX_ROWS, WIDTH};
 use packed::{copy_elements, packs};
 use std::marker::PhantomData;
 use std::ops::Range;
-use weights::{Sums, unpack};
+use sums::{Sums, unpack};
 
 /// The gradients of a layer over a sequence; `layer` and `sequence` are those that `saved` was made from.
 ///

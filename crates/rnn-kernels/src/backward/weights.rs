@@ -1,86 +1,18 @@
-//! The gradients of weights and biases: sums over all steps, a chunk at a time.
+//! The gradients of weights and biases: products over all steps, a chunk at a time.
 
 use super::packed::{multiply_packed, pack_rows, packed_stride, packs};
+use super::sums::add_rows;
 use super::{Backward, Scratch};
-use crate::args::{Input, Layer};
+use crate::args::Input;
 use crate::cell::{Kernel, Part};
 use crate::float::Float;
 use crate::forward::{copy_rows, input_rows, keep_rows};
-use crate::pack;
 use crate::plan::Plan;
 use crate::pool::{Buffer, take};
-use crate::simd::{Op, Simd, run};
+use crate::simd::Simd;
 use crate::step::Row;
-use crate::threads::Shared;
 use crate::tile::{Cut, Tile, max_rows, multiply};
 use std::ops::Range;
-
-/// The sums of one thread.
-pub(super) struct Sums<T> {
-    /// `[panel][d_input][vector][lane]`
-    pub(super) w_ih: Buffer<T>,
-    /// `[panel][d_hidden][vector][lane]`
-    pub(super) w_hh: Buffer<T>,
-    /// `[panel][vector][lane]`
-    pub(super) b: Buffer<T>,
-}
-
-/// The sum of the threads' sums, from panels of `inner` rows to `[inner, G·d_hidden]`.
-pub(super) fn unpack<T: Float>(
-    plan: &Plan,
-    layer: &Layer<T>,
-    parts: &[Part],
-    inner: usize,
-    sums: &[&[T]],
-    to: &mut [T],
-) {
-    let row = layer.cell.gates() * layer.d_hidden;
-    let to = Shared(to.as_mut_ptr());
-    pack::over(plan, inner, inner * row, |k| {
-        // SAFETY: row k of the gradient, which no other thread has.
-        let to = unsafe { std::slice::from_raw_parts_mut(to.get().add(k * row), row) };
-        run(plan.machine.level, Unpack { plan, d_hidden: layer.d_hidden, parts, inner, sums, k, to });
-    });
-}
-
-/// Row `k` of them.
-struct Unpack<'a, T> {
-    plan: &'a Plan,
-    d_hidden: usize,
-    parts: &'a [Part],
-    inner: usize,
-    sums: &'a [&'a [T]],
-    k: usize,
-    to: &'a mut [T],
-}
-
-impl<T: Float> Op<T> for Unpack<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<S: Simd<T = T>>(self) {
-        let blocks = self.plan.products.blocks;
-        for (p, part) in (0..self.plan.panels).flat_map(|p| self.parts.iter().map(move |part| (p, part))) {
-            for (vector, gate, block) in part.vectors(blocks) {
-                let unit = (p * blocks + block) * S::LANES;
-                let n = self.d_hidden.saturating_sub(unit).min(S::LANES);
-                if n == 0 {
-                    continue;
-                }
-                let at = (p * self.inner + self.k) * self.plan.row() + vector * S::LANES;
-                let to = &mut self.to[gate * self.d_hidden + unit..][..n];
-                // SAFETY: the slices have as many elements as are read and written.
-                unsafe {
-                    let mut total = S::load(self.sums[0][at..][..S::LANES].as_ptr());
-                    for sum in &self.sums[1..] {
-                        total = S::add(total, S::load(sum[at..][..S::LANES].as_ptr()));
-                    }
-                    S::store_up_to(to.as_mut_ptr(), total, n);
-                }
-            }
-        }
-    }
-}
 
 impl<T: Float, K: Kernel> Backward<'_, T, K> {
     /// Adds a chunk's products to the sums of the gradients of biases and `W_hh`; `first` starts them. Parts that have the same mask,
@@ -146,7 +78,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         }
     }
 
-    /// The same for `W_ih`.
+    /// Adds a chunk's products to the sums of the gradient of `W_ih`, otherwise as [`recurrent_sums`](Self::recurrent_sums).
     #[inline(always)]
     pub(super) unsafe fn w_ih_sums<S: Simd<T = T>>(
         &mut self,
@@ -304,49 +236,6 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
             }
         }
         scratch.reset.as_ptr()
-    }
-}
-
-impl<T: Float> Sums<T> {
-    /// Adds the rows of each panel.
-    #[inline(always)]
-    unsafe fn add_biases<S: Simd<T = T>>(&mut self, plan: &Plan, rows: usize, d_panels: &[T], first: bool) {
-        let row = plan.row();
-        for (p, at) in (0..plan.panels).flat_map(|p| (0..row).step_by(S::LANES).map(move |at| (p, at))) {
-            let to = self.b[p * row + at..][..S::LANES].as_mut_ptr();
-            let from = d_panels[p * rows * row..][..rows * row].as_ptr();
-            // SAFETY: the slices above have so many rows of vectors.
-            unsafe {
-                let mut sum = if first { S::zero() } else { S::load(to) };
-                for q in 0..rows {
-                    sum = S::add(sum, S::load(from.add(q * row + at)));
-                }
-                S::store(to, sum);
-            }
-        }
-    }
-}
-
-/// Adds row `q` of each panel to row `symbol` of each panel of the sums.
-#[inline(always)]
-unsafe fn add_rows<S: Simd>(
-    plan: &Plan,
-    [symbols, rows]: [usize; 2],
-    sums: *mut S::T,
-    symbol: usize,
-    d_panels: &[S::T],
-    q: usize,
-) {
-    let row = plan.row();
-    for p in 0..plan.panels {
-        for at in (0..row).step_by(S::LANES) {
-            // SAFETY: rows of the sums and of the chunk's panels.
-            unsafe {
-                let to = sums.add((p * symbols + symbol) * row + at);
-                let from = d_panels.as_ptr().add((p * rows + q) * row + at);
-                S::store(to, S::add(S::load(to), S::load(from)));
-            }
-        }
     }
 }
 
