@@ -1,9 +1,10 @@
-//! Developer commands: `cargo xtask bench|data|parity|reproduce|ci`.
+//! Developer commands: `cargo xtask bench|data|parity|profile|reproduce|ci`.
 
 #[cfg(feature = "bench")]
 mod bench;
 mod data;
 mod parity;
+mod profile;
 mod reproduce;
 
 use clap::{Parser, Subcommand};
@@ -39,6 +40,8 @@ enum Task {
     Data(data::DataArgs),
     /// Hold the layers against PyTorch and Keras, and print the worst error of every configuration.
     Parity(parity::ParityArgs),
+    /// Train once under perf and print which parts of a step take how much of its time.
+    Profile(profile::ProfileArgs),
     /// Run the lesson's experiments and print the README's tables.
     Reproduce(reproduce::ReproduceArgs),
     /// Run everything a change must pass: what .ci/run runs.
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
             Ok(code) => return code,
             Err(message) => Err(message),
         },
+        Task::Profile(args) => profile::run(&args),
         Task::Reproduce(args) => reproduce::run(&args),
         Task::Ci => return exit_code(Command::new("bash").arg(root().join(".ci/run"))),
     };

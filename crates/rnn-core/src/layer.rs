@@ -181,6 +181,18 @@ impl<C: Cell> Recurrent<C> {
 
     /// [`try_forward_embedding`](Self::try_forward_embedding) for arguments known to be right.
     ///
+    /// ```
+    /// use rnn_core::burn::tensor::{Device, Tensor};
+    /// use rnn_core::{ForwardArgs, Key, LstmConfig};
+    ///
+    /// let device = Device::default();
+    /// let lstm = LstmConfig::new(4, 8).init(Key::new(0), &device);
+    /// let words = Tensor::<2>::ones([10, 4], &device);    // ten words, four numbers each
+    /// let text = [1, 7, 7, 0, 3, 9];                      // two texts of three words
+    /// let output = lstm.forward_embedding(words, &text, [2, 3], ForwardArgs::default());
+    /// assert_eq!(output.sequence.dims(), [2, 3, 8]);
+    /// ```
+    ///
     /// # Panics
     /// Where `try_forward_embedding` gives an error.
     pub fn forward_embedding(

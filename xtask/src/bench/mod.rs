@@ -17,6 +17,7 @@ mod spec;
 mod stats;
 mod sweep;
 mod table;
+mod targets;
 mod tasks;
 pub mod worker;
 
@@ -115,6 +116,9 @@ pub fn run(args: &BenchArgs) -> Result<(), String> {
     bench.progress.finish_and_clear();
     if bench.rows.iter().any(|row| row.headline && row.refused.is_none()) {
         println!("## For the README\n\n{}", table::readme(&bench.rows));
+    }
+    if let Some(targets) = targets::of(&bench.rows, &bench.peaks) {
+        println!("## Targets\n\n{targets}");
     }
     if args.record { record::write(&bench) } else { Ok(()) }
 }

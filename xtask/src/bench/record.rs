@@ -2,7 +2,7 @@
 
 use super::context::Bench;
 use super::row::Row;
-use super::{chart, machine, table};
+use super::{chart, machine, table, targets};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -91,6 +91,9 @@ fn text(bench: &Bench, name: &str, svg: Option<&str>) -> String {
             let _ = writeln!(text, "![time and memory relative to ours]({svg})\n");
         }
         let _ = writeln!(text, "## For the README\n\n{}", table::readme(&bench.rows));
+    }
+    if let Some(targets) = targets::of(&bench.rows, &bench.peaks) {
+        let _ = writeln!(text, "## Targets\n\n{targets}");
     }
     for rows in bench.rows.chunk_by(|a, b| a.job == b.job) {
         let _ = writeln!(text, "## {}\n\n{}", rows[0].job, table::of_job(rows, &bench.peaks));

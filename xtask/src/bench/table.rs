@@ -28,7 +28,7 @@ fn theirs(row: &Row, column: &str) -> String {
 }
 
 /// Two digits that say something: 0.0012 and not 0.00.
-fn quotient(ratio: f64) -> String {
+pub fn quotient(ratio: f64) -> String {
     match ratio {
         r if r < 0.001 => format!("{r:.5}"),
         r if r < 0.01 => format!("{r:.4}"),
