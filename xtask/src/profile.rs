@@ -25,9 +25,9 @@ enum Program {
 }
 
 /// Samples a second.
-const FREQUENCY: &str = "299";
-/// Bytes of the stack that each sample keeps, to find its callers by.
-const STACK: &str = "dwarf,16384";
+const FREQUENCY: &str = "199";
+/// How much of the stack each sample keeps, to find its callers by: with 16 kB those of forward are out of reach.
+const STACK: &str = "dwarf,65528";
 
 /// A stack belongs to the part of the first of its functions, from the innermost outwards, that is in one of these.
 const PARTS: [(&str, &[&str]); 8] = [
@@ -65,8 +65,7 @@ pub fn run(args: &ProfileArgs) -> Result<(), String> {
         .arg(run.get_program())
         .args(["run", "--quiet", "--package", &program, "--", "train"])
         .args(&args.args)
-        .env("RNN_RUNS", folder.path().join("runs"))
-        .stdout(Stdio::null());
+        .env("RNN_RUNS", folder.path().join("runs"));
     for (name, value) in run.get_envs() {
         match value {
             Some(value) => perf.env(name, value),
@@ -88,7 +87,7 @@ pub fn run(args: &ProfileArgs) -> Result<(), String> {
     println!(
         "`{program} {command}`: {all} samples of the thread that trains, in its training\n\n| | share |\n|---|---:|"
     );
-    for (part, count) in counts {
+    for (part, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
         println!("| {part} | {:.1} % |", 100.0 * count as f64 / all as f64);
     }
     Ok(())

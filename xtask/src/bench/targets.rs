@@ -75,7 +75,9 @@ pub fn of(rows: &[Row], peaks: &BTreeMap<usize, f64>) -> Option<String> {
             continue;
         };
         let (beside, most, found, show): (_, _, _, &dyn Fn(f64) -> String) = match want {
-            Figure(most) => (String::new(), most, row.ours(), &|figure| row.unit.show(figure)),
+            Figure(most) => {
+                (String::new(), most, row.ours().filter(|_| row.refused.is_none()), &|figure| row.unit.show(figure))
+            }
             Quotient(column, most) => {
                 let Some(found) = ours_to(row, column) else { continue };
                 (format!(" ÷ {column}"), most, found, &table::quotient)
@@ -144,6 +146,7 @@ mod tests {
             row(Job::Layers, layer, 2, Unit::Time, &[(OURS, 0.8), ("PyTorch", 1.0)]).flop(80e9),
             row(Job::Sentiment, "epoch, input dropout, peak memory", 2, Unit::Memory, &[(OURS, 280.0)]),
             row(Job::Chargen, "epoch", 2, Unit::Time, &[]).refuse("not measured: the machine is busy"),
+            row(Job::Startup, "sentiment predict, one review", 2, Unit::Time, &[(OURS, 0.1)]).refuse("not measured: …"),
             row(Job::Generation, "GRU 128, 55 symbols, batch 1", 1, Unit::Characters, &[(OURS, 1e-5), ("NumPy", 5e-5)]),
         ];
         let text = of(&rows, &BTreeMap::from([(1, 100.0), (2, 200.0)])).expect("rows");
@@ -156,6 +159,7 @@ mod tests {
                 "| Chargen: epoch ÷ PyTorch | ≤ 0.35 | not measured |  |",
                 "| Generation: GRU 128, 55 symbols, batch 1 | ≥ 250,000/s | **100,000/s** |  |",
                 "| Generation: GRU 128, 55 symbols, batch 1 ÷ NumPy | ≤ 0.25 | 0.20 |  |",
+                "| Start-up: sentiment predict, one review | ≤ 150 ms | not measured |  |",
             ]
         );
     }
