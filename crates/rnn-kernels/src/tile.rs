@@ -272,6 +272,12 @@ impl Cut {
         self.start(1)
     }
 
+    /// How many tiles there are of either length, and their rows; the longer ones come first.
+    #[inline(always)]
+    pub(crate) fn both(&self) -> [(usize, usize); 2] {
+        [(self.longer, self.base + 1), (self.tiles - self.longer, self.base)]
+    }
+
     /// The first row of tile `t`; the total for t = `tiles`.
     #[inline(always)]
     pub(crate) fn start(&self, t: usize) -> usize {

@@ -47,19 +47,34 @@ pub(super) unsafe fn pack_rows<S: Simd>(
     for (q, row) in rows.iter().enumerate() {
         let mask = mask.wrapping_add(if mask.is_null() { 0 } else { row_of(q) * n });
         let mut to = to.wrapping_add(q * longest);
-        for tile in 0..cut.tiles {
-            let from = cut.start(tile);
-            for i in (0..longest).step_by(S::LANES) {
-                // SAFETY: the row and its mask have n elements; the buffer has room for each tile's rows and a vector.
+        let mut from = 0;
+        // The tiles whose one vector is in the row as a whole: the longer ones, then the others.
+        for (tiles, len) in cut.both() {
+            let whole =
+                if longest <= S::LANES { tiles.min((n + len).saturating_sub(from + S::LANES) / len) } else { 0 };
+            for _ in 0..whole {
+                // SAFETY: a vector of the row and of its mask; the buffer has room for each tile's rows and a vector.
                 unsafe {
-                    let mut x = S::load_up_to(row.add(from + i), n - from - i);
-                    if !mask.is_null() {
-                        x = S::mul(x, S::load_up_to(mask.add(from + i), n - from - i));
-                    }
-                    S::store(to.add(i), x);
+                    let x = S::load(row.add(from));
+                    S::store(to, if mask.is_null() { x } else { S::mul(x, S::load(mask.add(from))) });
                 }
+                from += len;
+                to = to.wrapping_add(stride);
             }
-            to = to.wrapping_add(stride);
+            for _ in whole..tiles {
+                for i in (0..longest).step_by(S::LANES) {
+                    // SAFETY: what the row and its mask have from there on; room as above.
+                    unsafe {
+                        let mut x = S::load_up_to(row.add(from + i), n - from - i);
+                        if !mask.is_null() {
+                            x = S::mul(x, S::load_up_to(mask.add(from + i), n - from - i));
+                        }
+                        S::store(to.add(i), x);
+                    }
+                }
+                from += len;
+                to = to.wrapping_add(stride);
+            }
         }
     }
     stride

@@ -110,14 +110,25 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                     if whole {
                         continue;
                     }
-                    for m in 0..end - from {
-                        for v in 0..width {
-                            let at = v * S::LANES;
-                            let sum = S::load(scratch.tile.as_ptr().add(m * WIDTH * S::LANES + at));
-                            let mask = mask.add((from + m) * d_hidden + first + at);
-                            let mask = S::load_up_to(mask, d_hidden - first - at);
-                            let to = to.add(m * step.width + at);
-                            S::store(to, S::fma(sum, mask, S::load(to)));
+                    let mask = mask.add(from * d_hidden + first);
+                    let tile = scratch.tile.as_ptr();
+                    match width {
+                        WIDTH if first + WIDTH * S::LANES <= d_hidden => {
+                            for m in 0..end - from {
+                                for at in (0..WIDTH).map(|v| v * S::LANES) {
+                                    let sum = S::load(tile.add(m * WIDTH * S::LANES + at));
+                                    let to = to.add(m * step.width + at);
+                                    S::store(to, S::fma(sum, S::load(mask.add(m * d_hidden + at)), S::load(to)));
+                                }
+                            }
+                        }
+                        _ => {
+                            for (m, at) in (0..end - from).flat_map(|m| (0..width).map(move |v| (m, v * S::LANES))) {
+                                let sum = S::load(tile.add(m * WIDTH * S::LANES + at));
+                                let mask = S::load_up_to(mask.add(m * d_hidden + at), d_hidden - first - at);
+                                let to = to.add(m * step.width + at);
+                                S::store(to, S::fma(sum, mask, S::load(to)));
+                            }
                         }
                     }
                 }

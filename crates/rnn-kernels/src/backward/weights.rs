@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::pool::{Buffer, take};
 use crate::simd::Simd;
 use crate::step::Row;
-use crate::tile::{Cut, Tile, max_rows, multiply};
+use crate::tile::{Cut, Tile, WIDTH, max_rows, multiply};
 use std::ops::Range;
 
 impl<T: Float, K: Kernel> Backward<'_, T, K> {
@@ -313,8 +313,24 @@ unsafe fn product<S: Simd>(
 /// `width` vectors of each of `rows` rows, which are `row` elements apart, side by side.
 #[inline(always)]
 unsafe fn copy_vectors<S: Simd>(from: *const S::T, row: usize, to: *mut S::T, width: usize, rows: usize) {
-    for (q, v) in (0..rows).flat_map(|q| (0..width).map(move |v| (q, v))) {
-        // SAFETY: so many rows at both.
-        unsafe { S::store(to.add((q * width + v) * S::LANES), S::load(from.add(q * row + v * S::LANES))) };
+    // SAFETY: so many rows at both.
+    unsafe {
+        match width {
+            1 => copy_rows_of::<S, 1>(from, row, to, rows),
+            2 => copy_rows_of::<S, 2>(from, row, to, rows),
+            3 => copy_rows_of::<S, 3>(from, row, to, rows),
+            _ => copy_rows_of::<S, WIDTH>(from, row, to, rows),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn copy_rows_of<S: Simd, const N: usize>(from: *const S::T, row: usize, to: *mut S::T, rows: usize) {
+    for q in 0..rows {
+        let (from, to) = (from.wrapping_add(q * row), to.wrapping_add(q * N * S::LANES));
+        for v in 0..N {
+            // SAFETY: as for the caller.
+            unsafe { S::store(to.add(v * S::LANES), S::load(from.add(v * S::LANES))) };
+        }
     }
 }
