@@ -2,8 +2,12 @@
 
 use crate::{cargo, root};
 use clap::ValueEnum;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What `cargo xtask profile` may be told.
 #[derive(Debug, clap::Args)]
@@ -36,7 +40,7 @@ const PARTS: [(&str, &[&str]); 8] = [
     ("embedding", &["rnn_kernels::embedding", "rnn_core::embedding"]),
     ("dense layer and loss", &["rnn_kernels::linear", "rnn_kernels::cross_entropy", "rnn_core::head"]),
     ("optimizer", &["rnn_kernels::optim", "rnn_core::optim"]),
-    ("dropout masks", &["rnn_kernels::random", "rnn_core::dropout", "rnn_core::rng"]),
+    ("dropout masks and other random numbers", &["rnn_kernels::random", "rnn_core::dropout", "rnn_core::rng"]),
     ("recurrent layer: around the kernels", &["rnn_core::"]),
     ("Burn", &["burn_", "burn::"]),
 ];
@@ -49,8 +53,10 @@ const TEST: &str = "rnn_harness::training::evaluate";
 
 /// Trains once under perf and prints what share of its samples each part has.
 pub fn run(args: &ProfileArgs) -> Result<(), String> {
+    perf_is_there()?;
     let program = args.program.to_possible_value().map(|value| value.get_name().to_string()).unwrap_or_default();
-    let built = cargo().args(["build", "--package", &program]).current_dir(root()).status();
+    let manifest = root().join("Cargo.toml");
+    let built = cargo().args(["build", "--package", &program, "--manifest-path"]).arg(&manifest).status();
     if !built.map_err(|e| format!("cannot start cargo: {e}"))?.success() {
         return Err(format!("cargo build of {program} failed"));
     }
@@ -63,19 +69,29 @@ pub fn run(args: &ProfileArgs) -> Result<(), String> {
         .arg(&samples)
         .arg("--")
         .arg(run.get_program())
-        .args(["run", "--quiet", "--package", &program, "--", "train"])
+        .args(["run", "--quiet", "--package", &program, "--manifest-path"])
+        .arg(&manifest)
+        .args(["--", "train"])
         .args(&args.args)
-        .env("RNN_RUNS", folder.path().join("runs"));
+        .env("RNN_RUNS", folder.path().join("runs"))
+        .stdout(Stdio::null());
     for (name, value) in run.get_envs() {
         match value {
             Some(value) => perf.env(name, value),
             None => perf.env_remove(name),
         };
     }
-    let status =
-        perf.status().map_err(|e| format!("cannot start perf (Linux; Debian's package is linux-perf): {e}"))?;
+    // Ctrl-C goes to all: the program ends its training, perf its record, and this then takes the folder away.
+    let stopped = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        flag::register(signal, stopped.clone()).map_err(|e| format!("cannot listen for Ctrl-C: {e}"))?;
+    }
+    let status = perf.status().map_err(|e| format!("cannot start perf: {e}"))?;
+    if stopped.load(Ordering::Relaxed) {
+        return Err("stopped before the end of the training".into());
+    }
     if !status.success() {
-        return Err(format!("perf record of {program} ended with {status}"));
+        return Err(format!("`{program} train` under perf did not come to its end, as was said above"));
     }
     let script = script(&samples)?;
     let counts = count(&script, &program);
@@ -91,6 +107,12 @@ pub fn run(args: &ProfileArgs) -> Result<(), String> {
         println!("| {part} | {:.1} % |", 100.0 * count as f64 / all as f64);
     }
     Ok(())
+}
+
+/// Perf is asked for before anything is built.
+fn perf_is_there() -> Result<(), String> {
+    let version = Command::new("perf").arg("--version").stdout(Stdio::null()).status();
+    version.map(drop).map_err(|e| format!("cannot start perf (Linux; Debian's package is linux-perf): {e}"))
 }
 
 /// The samples as text: a line with the command's name, then one for each function, the innermost first, then an empty one.

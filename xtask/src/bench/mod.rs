@@ -12,6 +12,7 @@ mod measure;
 mod programs;
 mod python;
 mod record;
+mod reread;
 mod row;
 mod spec;
 mod stats;
@@ -53,6 +54,9 @@ pub struct BenchArgs {
     /// Measure on a busy machine too; the figures are worth nothing, so they cannot be recorded
     #[arg(long, conflicts_with = "record")]
     anyway: bool,
+    /// Measure nothing: show what the project wants beside what this record has
+    #[arg(long, value_name = "docs/bench/DATE.md", exclusive = true)]
+    targets: Option<PathBuf>,
 }
 
 /// A part of the bench.
@@ -91,6 +95,11 @@ impl Job {
 
 /// Runs the chosen jobs.
 pub fn run(args: &BenchArgs) -> Result<(), String> {
+    if let Some(record) = &args.targets {
+        let (rows, peaks) = reread::read(record)?;
+        print!("{}", targets::of(&rows, &peaks).ok_or("no target is of what this record has")?);
+        return Ok(());
+    }
     let chosen = |job: &Job| match args.only.is_empty() {
         true => *job != Job::Sweep || args.sweep,
         false => args.only.contains(job) || (*job == Job::Sweep && args.sweep),
