@@ -6,7 +6,15 @@ use burn::nn::Linear;
 use burn::nn::loss::BinaryCrossEntropyLossConfig;
 use burn::tensor::{Device, Int, Tensor};
 use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Key, Preset, RnnError};
+use rnn_harness::options::check_size;
+use rnn_harness::{Failure, check_range};
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
+
+/// What the bits of a sum may be: the check of all pairs takes 2^(2·bits−2) of them.
+pub const BITS: RangeInclusive<u64> = 2..=24;
+/// What the units of the layer may be.
+pub const UNITS: RangeInclusive<u64> = 1..=4096;
 
 /// Every size of the model; saved with a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,6 +35,13 @@ pub struct Model {
 }
 
 impl ModelConfig {
+    /// Whether a model of these sizes can be made, and a step of `batch` additions with it.
+    pub fn check(&self, batch: usize) -> Result<(), Failure> {
+        check_range("--bits", self.bits as usize, &BITS)?;
+        check_range("--hidden", self.hidden, &UNITS)?;
+        check_size(&self.layer(), 0, batch, self.bits as usize, ["--hidden", "--batch, --bits or --hidden"])
+    }
+
     /// The recurrent layer.
     pub fn layer(&self) -> AnyConfig {
         AnyConfig::new(self.cell, 2, self.hidden)

@@ -56,18 +56,19 @@ fn wrong_input_is_told() {
     adder.run(&["ask", "1", "2"]).told("no trained model under runs/adder");
     adder.run(&["ask", "1", "2", "--run", "nowhere"]).told("--run nowhere holds no model.bpk");
     adder.run(&["--device", "tpu"]).told("the names are flex, ndarray, wgpu[:N] and cuda[:N]");
-    adder.run(&["--bits", "99"]).told("error: invalid value '99' for '--bits <BITS>': 99 is not in 2..=24 (--help");
-    adder
-        .run(&["--cell", "tree"])
-        .told("invalid value 'tree' for '--cell <CELL>' [possible values: rnn, lstm, gru] (--help");
+    adder.run(&["--bits", "99"]).told("error: --bits 99: too large; give a whole number from 2 to 24 (--help");
+    adder.run(&["--hidden", "x"]).told("--hidden x: not a whole number; give a whole number from 1 to 4096 (--help");
+    adder.run(&["--cell", "tree"]).told("--cell tree: there is no such value; the values are rnn, lstm, gru (--help");
     adder.run(&["--hidden", "4096", "--batch", "65536"]).told("lower --batch, --bits or --hidden");
-    adder.run(&["--frobnicate"]).told("unexpected argument '--frobnicate' found");
+    adder.run(&["--frobnicate"]).told("there is no option --frobnicate (--help");
     adder.run(&["--momentum", "-0.1"]).told("--momentum -0.1 is not possible");
     for rate in ["0.0", "1e300", "1e-50", "-0.1"] {
         adder.run(&["--learning-rate", rate]).told(&format!("--learning-rate {rate} is not possible"));
     }
-    adder.run(&["--bits", "-1"]).told("invalid value '-1' for '--bits <BITS>': -1 is not in 2..=24 (--help");
-    adder.run(&["scratch", "--iterations", "0"]).told("0 is not in 1..");
+    adder.run(&["--bits", "-1"]).told("--bits -1: too small; give a whole number from 2 to 24 (--help");
+    adder.run(&["scratch", "--iterations", "0"]).told("--iterations 0: too small; give a whole number from 1 to");
+    adder.run(&["scratch", "--cell", "lstm"]).told("--cell is an option of train, not of scratch");
+    adder.run(&["ask", "1"]).told("missing: <B>; write adder ask");
     adder.write("file", "");
     let in_a_file = [("RNN_RUNS", OsStr::new("file"))];
     adder.run_with(&["--steps", "1"], "", &in_a_file).told("set RNN_RUNS to a folder that can be written");
@@ -89,7 +90,7 @@ fn training_that_diverges_is_told() {
 #[test]
 fn a_signal_keeps_the_model() {
     let adder = adder();
-    for signal in ["INT", "TERM"] {
+    for signal in ["INT", "TERM", "HUP"] {
         // One unit does not learn it.
         let ran = adder.run_signalled(&["--hidden", "1", "--steps", "10000000", "--name", signal], "epoch", signal);
         assert_eq!(ran.code, Some(130), "{ran:?}");
@@ -100,4 +101,78 @@ fn a_signal_keeps_the_model() {
         let asked = adder.run(&["ask", "1", "2", "--run", &format!("runs/adder/{signal}")]).ok();
         assert!(asked.stderr.contains("its training did not come to its end"), "{asked:?}");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_that_was_ignored_stays_ignored() {
+    let adder = adder();
+    for signal in ["HUP", "INT"] {
+        let args = ["--hidden", "1", "--steps", "10000000", "--name", signal];
+        let mut running = adder.start_ignoring(signal, &args);
+        running.until("epoch");
+        running.signal(signal);
+        running.until("epoch"); // it goes on
+        running.signal("TERM");
+        let ran = running.end();
+        assert_eq!(ran.code, Some(130), "{ran:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_a_kill_left_may_be_used_again_by_one_training() {
+    let adder = adder();
+    let long = ["--hidden", "1", "--steps", "10000000", "--name", "a"];
+    let ran = adder.run_signalled(&long, "epoch", "KILL");
+    assert_eq!(ran.code, None, "{ran:?}");
+    let model = adder.folder().join("runs/adder/a/model.bpk");
+    assert!(model.with_file_name("config.json").exists() && !model.exists());
+
+    let mut running = adder.start(&long);
+    running.until("epoch");
+    adder.run(&["--name", "a"]).told("another process is training in runs/adder/a now; choose another --name");
+    running.signal("KILL");
+    running.end();
+
+    // Of many at once one has it; the others leave it alone.
+    let short = ["--steps", "1", "--name", "a"];
+    let all: Vec<_> = (0..6).map(|_| adder.start(&short)).collect();
+    let all: Vec<_> = all.into_iter().map(|running| running.end()).collect();
+    assert_eq!(all.iter().filter(|ran| ran.code == Some(0)).count(), 1, "{all:#?}");
+    for ran in all.into_iter().filter(|ran| ran.code != Some(0)) {
+        ran.told("choose another --name");
+    }
+    assert!(model.exists());
+    adder.run(&["ask", "1", "2"]).ok();
+}
+
+#[test]
+fn what_a_run_folder_says_is_checked() {
+    let adder = adder();
+    adder.run(&["--steps", "1", "--name", "a", "--device", "flex"]).ok();
+    let config = std::fs::read_to_string(adder.folder().join("runs/adder/a/config.json")).expect("there");
+    for (from, to, what) in [
+        ("\"bits\": 8", "\"bits\": 0", "--bits 0: too small; give a whole number from 2 to 24"),
+        ("\"bits\": 8", "\"bits\": 33", "--bits 33: too large"),
+        ("\"bits\": 8", "\"bits\": -1", "config.json is not what this program writes"),
+        ("\"bits\": 8", "\"bits\": 8, \"bits\": 9", "duplicate field"),
+        ("\"hidden\": 16", "\"hidden\": 0", "--hidden 0: too small"),
+        ("\"hidden\": 16", "\"hidden\": 1000000", "--hidden 1000000: too large; give a whole number from 1 to 4096"),
+        ("\"hidden\": 16", "\"hidden\": 4096", "but model.bpk has only"),
+        ("\"hidden\": 16", "\"hidden\": 17", "model.bpk is damaged or of another model"),
+        ("\"hidden\": 16", "\"hidden\": 1e400", "config.json is not what this program writes"),
+        ("\"batch\": 64", "\"batch\": 0", "--batch 0: too small"),
+        ("\"rnn\"", "\"\\u001b[31mtree\"", "\\u{1b}[31mtree"),
+        ("0.001", "-1.0", "--learning-rate -1.0 is not possible"),
+    ] {
+        assert!(config.contains(from), "{config}");
+        adder.forge("runs/adder/a", "config.json", config.replacen(from, to, 1));
+        let ran = adder.run(&["ask", "1", "2", "--run", "runs/adder/a"]);
+        assert!(!ran.stderr.trim_end().contains(|c: char| c.is_control() && c != '\n'), "{ran:?}");
+        ran.told(what);
+    }
+    adder.forge("runs/adder/a", "config.json", &config);
+    std::fs::remove_file(adder.folder().join("runs/adder/a/checksums.json")).expect("there");
+    adder.run(&["ask", "1", "2"]).told("runs/adder/a has no checksums.json");
 }

@@ -6,8 +6,9 @@ use burn::tensor::{Device, Int, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use rnn_core::stepper::{Dense, Stepper};
 use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Direction, Key, Preset, RnnError};
-use rnn_harness::options::DropoutConfig;
+use rnn_harness::options::{DropoutConfig, LAYERS, SIZES, check_size};
 use rnn_harness::training::StepOutput;
+use rnn_harness::{Failure, check_range};
 use serde::{Deserialize, Serialize};
 
 /// Every size of the model; saved with a run.
@@ -34,7 +35,22 @@ pub struct Model {
     dense: Linear,
 }
 
+/// There are no more characters than that.
+const MOST_SYMBOLS: u64 = char::MAX as u64 + 1;
+
 impl ModelConfig {
+    /// Whether a model of these sizes can be made, and a step of `batch` windows with it.
+    pub fn check(&self, batch: usize) -> Result<(), Failure> {
+        check_range("symbols", self.symbols, &(1..=MOST_SYMBOLS))?;
+        check_range("--window", self.window, &SIZES)?;
+        check_range("--layers", self.layers, &LAYERS)?;
+        check_range("--hidden", self.hidden, &SIZES)?;
+        self.dropout.check()?;
+        let dense = self.hidden.saturating_mul(self.symbols);
+        let options = ["--hidden or --layers", "--batch, --window or --hidden"];
+        check_size(&self.layer(), dense, batch, self.window, options)
+    }
+
     /// The recurrent layer.
     pub fn layer(&self) -> AnyConfig {
         let layer = self.dropout.apply(AnyConfig::new(self.cell, self.symbols, self.hidden));

@@ -5,11 +5,11 @@ use crate::model::{Model, ModelConfig};
 use burn::tensor::Device;
 use rnn_core::Key;
 use rnn_data::chars::Vocabulary;
-use rnn_harness::Failure;
+use rnn_harness::options::SIZES;
 use rnn_harness::optim::OptimizerConfig;
 use rnn_harness::options::RunArgs;
-use rnn_harness::run_dir::RunDir;
-use rnn_harness::say;
+use rnn_harness::run_dir::{Config, RunDir};
+use rnn_harness::{Failure, check_range, say};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -39,6 +39,20 @@ pub struct RunConfig {
     pub optimizer: OptimizerConfig,
 }
 
+impl Config for RunConfig {
+    fn check(&self) -> Result<(), Failure> {
+        check_range("--epochs", self.epochs, &SIZES)?;
+        check_range("--batch", self.batch, &SIZES)?;
+        self.model.check(1)?; // a training checks its own steps
+        self.optimizer.check()
+    }
+
+    fn num_weights(&self) -> usize {
+        let dense = self.model.hidden.saturating_mul(self.model.symbols);
+        self.model.layer().num_weights().saturating_add(dense)
+    }
+}
+
 /// A trained model with all it needs.
 pub struct Trained {
     pub path: PathBuf,
@@ -51,7 +65,7 @@ impl Trained {
     /// Loads the run onto `device` and says on stderr which it is.
     pub fn load(args: &RunArgs, device: &Device) -> Result<Self, Failure> {
         let run = args.open(PROGRAM)?;
-        let config: RunConfig = run.read_json(CONFIG)?;
+        let config: RunConfig = run.read_config(CONFIG)?;
         let vocabulary: Vocabulary = run.read_json(SYMBOLS)?;
         if vocabulary.len() != config.model.symbols {
             let path = run.path().display();

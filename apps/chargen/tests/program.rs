@@ -84,7 +84,7 @@ fn wrong_input_is_told() {
     let partly = program.run(&["generate", "--prime", "Ünï alice"]).ok();
     assert!(partly.stderr.contains("--prime: 2 characters that are not ASCII are left out"), "{partly:?}");
     assert!(partly.stdout.starts_with("n alice"), "{partly:?}");
-    program.run(&["generate", "--length", "0"]).told("0 is not in 1..=1000000000");
+    program.run(&["generate", "--length", "0"]).told("--length 0: too small; give a whole number from 1 to 1000000000");
     program.run(&["generate", "--temperature", "-1"]).told("--temperature -1 is not possible");
 }
 
@@ -98,5 +98,25 @@ fn a_signal_keeps_the_last_whole_epoch_or_leaves_nothing() {
         assert_eq!(ran.code, Some(130), "{ran:?}");
         let run = program.folder().join("runs/chargen").join(name);
         assert_eq!((run.exists(), run.join("model.bpk").exists()), (kept, kept), "{ran:?}");
+    }
+}
+
+#[test]
+fn what_a_run_folder_says_is_checked() {
+    let program = chargen();
+    program.run(&[&["--data", "sample", "--name", "a"], &SMALL[..]].concat()).ok();
+    let config = std::fs::read_to_string(program.folder().join("runs/chargen/a/config.json")).expect("there");
+    for (from, to, what) in [
+        ("\"hidden\": 16", "\"hidden\": 1000000", "more than the 268435456 that are possible here"),
+        ("\"hidden\": 16", "\"hidden\": 5000", "but model.bpk has only"),
+        ("\"hidden\": 16", "\"hidden\": 0", "--hidden 0: too small; give a whole number from 1 to 1000000"),
+        ("\"window\": 10", "\"window\": 0", "--window 0: too small"),
+        ("\"layers\": 1", "\"layers\": 65", "--layers 65: too large; give a whole number from 1 to 64"),
+        ("\"symbols\": ", "\"symbols\": 1", "but model.bpk has only"),
+        ("\"symbols\": ", "\"symbols\": 3, \"x\": ", "symbols, but config.json says 3"),
+    ] {
+        assert!(config.contains(from), "{config}");
+        program.forge("runs/chargen/a", "config.json", config.replacen(from, to, 1));
+        program.run(&["generate", "--run", "runs/chargen/a"]).told(what);
     }
 }

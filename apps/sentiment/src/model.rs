@@ -6,11 +6,15 @@ use burn::nn::{Embedding, Linear};
 use burn::tensor::{Device, Int, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Direction, Key, Preset, RnnError};
-use rnn_harness::Failure;
-use rnn_harness::options::DropoutConfig;
+use rnn_harness::options::{DropoutConfig, LAYERS, SIZES, check_size};
 use rnn_harness::training::{Batches, EpochStats, Lookup, StepOutput, evaluate};
+use rnn_harness::{Failure, check_range};
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 use std::time::Instant;
+
+/// How many words a model may tell apart: padding, the start, rare words, and one at least that is known.
+pub const WORDS: RangeInclusive<u64> = 4..=1_000_000;
 
 /// Every size of the model; saved with a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +48,23 @@ pub struct Model {
 }
 
 impl ModelConfig {
+    /// Whether a model of these sizes can be made, and a step of `batch` reviews with it.
+    pub fn check(&self, batch: usize) -> Result<(), Failure> {
+        check_range("--words", self.num_words, &WORDS)?;
+        check_range("--tokens", self.tokens, &SIZES)?;
+        check_range("--embedding", self.embedding, &SIZES)?;
+        check_range("--layers", self.layers, &LAYERS)?;
+        check_range("--hidden", self.hidden, &SIZES)?;
+        self.dropout.check()?;
+        let options = ["--words, --embedding or --hidden", "--tokens, --batch or --hidden"];
+        check_size(&self.layer(), self.table(), batch, self.tokens, options)
+    }
+
+    /// Numbers in the table of words.
+    pub fn table(&self) -> usize {
+        self.num_words.saturating_mul(self.embedding)
+    }
+
     /// The recurrent layer.
     pub fn layer(&self) -> AnyConfig {
         AnyConfig {

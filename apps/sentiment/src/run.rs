@@ -4,11 +4,11 @@ use crate::model::{Model, ModelConfig};
 use burn::tensor::Device;
 use rnn_core::Key;
 use rnn_data::words::Vocabulary;
-use rnn_harness::Failure;
+use rnn_harness::options::SIZES;
 use rnn_harness::optim::OptimizerConfig;
 use rnn_harness::options::RunArgs;
-use rnn_harness::run_dir::RunDir;
-use rnn_harness::say;
+use rnn_harness::run_dir::{Config, RunDir};
+use rnn_harness::{Failure, check_range, say};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -34,6 +34,19 @@ pub struct RunConfig {
     pub optimizer: OptimizerConfig,
 }
 
+impl Config for RunConfig {
+    fn check(&self) -> Result<(), Failure> {
+        check_range("--epochs", self.epochs, &SIZES)?;
+        check_range("--batch", self.batch, &SIZES)?;
+        self.model.check(1)?; // a training checks its own steps
+        self.optimizer.check()
+    }
+
+    fn num_weights(&self) -> usize {
+        self.model.layer().num_weights().saturating_add(self.model.table())
+    }
+}
+
 /// A trained model with all it needs.
 pub struct Trained {
     pub path: PathBuf,
@@ -46,7 +59,7 @@ impl Trained {
     /// Loads the run onto `device` and says on stderr which it is.
     pub fn load(args: &RunArgs, device: &Device) -> Result<Self, Failure> {
         let run = args.open(PROGRAM)?;
-        let config: RunConfig = run.read_json(CONFIG)?;
+        let config: RunConfig = run.read_config(CONFIG)?;
         let vocabulary = Vocabulary::from_text(&run.read_text(WORDS)?);
         let model = config.model.init(Key::new(0), device).map_err(Failure::input)?;
         let model = run.load_model(model)?;

@@ -130,11 +130,11 @@ fn wrong_input_is_told() {
     let program = sentiment();
     program.run(&["predict", "x"]).told("no trained model under runs/sentiment");
     program.run(&["--data", "nowhere"]).told("nowhere: there is no such file or folder");
-    program.run(&["--data", "sample", "--words", "3"]).told("3 is not in 4..=1000000");
+    program.run(&["--data", "sample", "--words", "3"]).told("--words 3: too small; give a whole number from 4 to 1000000");
     program.run(&["--data", "sample", "--hidden", "1000000"]).told("more than the 268435456 that are possible here");
     program.run(&["--data", "sample", "--tokens", "1000000"]).told("lower --tokens, --batch or --hidden");
     program.run(&["--data", "sample", "--dropout", "1"]).told("dropout is 1; it must be");
-    program.run(&["--data", "sample", "--threads", "0"]).told("--threads 0 is not possible");
+    program.run(&["--data", "sample", "--threads", "0"]).told("--threads 0: too small; give a whole number from 1 to 1024");
     program.run(&["--data", "sample", "--momentum", "0.5"]).told("--momentum is for --optimizer sgd and rmsprop");
     let folder = program.folder().as_os_str();
     assert!(!program.folder().join("runs").exists());
@@ -154,4 +154,31 @@ fn wrong_input_is_told() {
     program.run(&["predict", " "]).told("model.bpk is damaged or was edited");
     std::fs::write(program.folder().join("runs/sentiment/a/config.json"), "{").expect("written");
     program.run(&["predict", "x"]).told("config.json is damaged or was edited");
+}
+
+#[test]
+fn what_a_run_folder_says_is_checked() {
+    let program = sentiment();
+    train(&program, &["--data", "sample", "--name", "a"]);
+    let config = std::fs::read_to_string(program.folder().join("runs/sentiment/a/config.json")).expect("there");
+    for (from, to, what) in [
+        ("\"embedding\": 8", "\"embedding\": 0", "--embedding 0: too small; give a whole number from 1 to 1000000"),
+        ("\"embedding\": 8", "\"embedding\": 10000", "but model.bpk has only"),
+        ("\"hidden\": 8", "\"hidden\": 1000000", "more than the 268435456 that are possible here"),
+        ("\"num_words\": 20000", "\"num_words\": 3", "--words 3: too small"),
+        ("\"num_words\": 20000", "\"num_words\": 20001", "model.bpk is damaged or of another model"),
+        ("\"tokens\": 30", "\"tokens\": 0", "--tokens 0: too small"),
+        ("\"tokens\": 30", "\"tokens\": 18446744073709551615", "--tokens 18446744073709551615: too large"),
+        ("\"layers\": 1", "\"layers\": 0", "--layers 0: too small; give a whole number from 1 to 64"),
+        ("\"input\": 0.2", "\"input\": 1.0", "--dropout is 1; it must be"),
+    ] {
+        assert!(config.contains(from), "{config}");
+        program.forge("runs/sentiment/a", "config.json", config.replacen(from, to, 1));
+        program.run(&["predict", "x", "--run", "runs/sentiment/a"]).told(what);
+    }
+    // The name of the corpus is shown, and does nothing to the terminal.
+    let corpus = config.replacen("\"sample\"", "\"\\u001b]0;x\\u0007\\nerror: y\"", 1);
+    program.forge("runs/sentiment/a", "config.json", corpus);
+    let ran = program.run(&["predict", "x"]).ok();
+    assert!(ran.stderr.contains("trained on \\u{1b}]0;x\\u{7} error: y"), "{ran:?}");
 }

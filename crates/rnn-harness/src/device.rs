@@ -1,6 +1,6 @@
 //! Which device a program runs on: `--device` and `--threads`.
 
-use crate::{Failure, say};
+use crate::{Failure, say, whole};
 use burn::tensor::Device;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 use burn::tensor::DeviceType;
@@ -13,7 +13,7 @@ pub struct DeviceArgs {
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
     /// CPU threads; all of them without it
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>(1..=MOST_THREADS as u64))]
     threads: Option<usize>,
 }
 

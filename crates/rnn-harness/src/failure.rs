@@ -51,31 +51,6 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-/// Parses the command line. `--help` and `--version` are printed and end the process; what is wrong becomes one line and
-/// exit code 2.
-pub fn parse<C: clap::Parser>() -> C {
-    // That a negative number is out of a range is a better answer than that it is no option.
-    let command = negative_numbers(C::command());
-    command.try_get_matches().and_then(|mut matches| C::from_arg_matches_mut(&mut matches)).unwrap_or_else(|error| {
-        if !error.use_stderr() {
-            error.exit()
-        }
-        let text = error.render().to_string();
-        let problem = text.split("\n\nUsage:").next().unwrap_or_default();
-        let problem = problem.replace("For more information, try '--help'.", "");
-        say!("{} (--help shows what there is)", one_line(&problem));
-        std::process::exit(2)
-    })
-}
-
-fn negative_numbers(command: clap::Command) -> clap::Command {
-    let takes = |arg: clap::Arg| match arg.get_action() {
-        clap::ArgAction::Set | clap::ArgAction::Append => arg.allow_negative_numbers(true),
-        _ => arg,
-    };
-    command.mut_args(takes).mut_subcommands(negative_numbers)
-}
-
 /// Runs a program's body. A failure or a panic becomes one line on stderr and an exit code.
 pub fn run_program(body: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
     let with_backtrace = std::env::var_os("RUST_BACKTRACE").is_some_and(|v| v != "0");
@@ -93,7 +68,7 @@ pub fn run_program(body: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
                 Failure::Interrupted(_) => "interrupted",
                 _ => "error",
             };
-            say!("{label}: {}", one_line(&failure.to_string()));
+            say!("{label}: {failure}");
             ExitCode::from(failure.exit_code())
         }
         Err(panic) => {
@@ -107,18 +82,11 @@ pub fn run_program(body: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
                 return ExitCode::SUCCESS;
             }
             if message.starts_with("failed printing to stdout") {
-                say!("error: {}", one_line(&message));
+                say!("error: {message}");
                 return ExitCode::FAILURE;
             }
-            say!(
-                "error: a defect of this program, please report it: {} (RUST_BACKTRACE=1 shows where)",
-                one_line(&message)
-            );
+            say!("error: a defect of this program, please report it: {message} (RUST_BACKTRACE=1 shows where)");
             ExitCode::FAILURE
         }
     }
-}
-
-fn one_line(message: &str) -> String {
-    message.split_whitespace().collect::<Vec<_>>().join(" ")
 }

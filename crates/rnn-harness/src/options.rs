@@ -1,10 +1,11 @@
 //! Options that mean the same in every program.
 
-use crate::Failure;
 use crate::run_dir::RunDir;
-use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
+use crate::{Failure, whole};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rnn_core::{AnyConfig, CellKind, DropoutMasks};
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 /// The parser of `--cell`.
@@ -12,9 +13,23 @@ pub fn cell_parser() -> impl TypedValueParser<Value = CellKind> {
     PossibleValuesParser::new(CellKind::ALL.map(|cell| cell.name())).try_map(|name| name.parse::<CellKind>())
 }
 
+/// What the help of an argument says in place of the program's default, which only the program knows.
+const PROGRAMS_DEFAULT: &str = "the program's";
+
+/// `arg` with its program's default in its help.
+pub fn defaults_to(arg: clap::Arg, default: &str) -> clap::Arg {
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    arg.help(help.replace(PROGRAMS_DEFAULT, default))
+}
+
+/// What a size or a count may be.
+pub const SIZES: RangeInclusive<u64> = 1..=1_000_000;
+/// What the number of layers may be.
+pub const LAYERS: RangeInclusive<u64> = 1..=64;
+
 /// The parser of a size or a count.
-pub fn size() -> RangedU64ValueParser {
-    clap::value_parser!(u64).range(1..=1_000_000)
+pub fn size() -> impl TypedValueParser<Value = u64> {
+    whole(SIZES)
 }
 
 /// What a model may have: its weights, gradients, two moments and their first f64 values then take about 6 GB.
@@ -57,10 +72,10 @@ pub fn check_size(
 /// The options about dropout.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub struct DropoutArgs {
-    /// Dropout on the layer's input, masks drawn once for a whole sequence [default: the lesson's]
+    /// Dropout on the layer's input, masks drawn once for a whole sequence [default: the program's]
     #[arg(long, value_name = "P")]
     dropout: Option<f64>,
-    /// Dropout on the recurrence, masks drawn once for a whole sequence [default: the lesson's]
+    /// Dropout on the recurrence, masks drawn once for a whole sequence [default: the program's]
     #[arg(long, value_name = "P")]
     recurrent_dropout: Option<f64>,
     /// Whether all gates share a mask or each has its own [default: as Keras, per-gate if there is recurrent dropout, else
@@ -94,12 +109,8 @@ impl DropoutArgs {
     /// # Errors
     /// A rate that is not in `[0, 1)`.
     pub fn resolve(&self, default: f64) -> Result<DropoutConfig, Failure> {
-        let rate = |option: &str, given: Option<f64>| match given.unwrap_or(default) {
-            rate if (0.0..1.0).contains(&rate) => Ok(rate),
-            rate => Err(Failure::input(format!("{option} is {rate}; it must be at least 0 and less than 1"))),
-        };
-        let input = rate("--dropout", self.dropout)?;
-        let recurrent = rate("--recurrent-dropout", self.recurrent_dropout)?;
+        let input = self.dropout.unwrap_or(default);
+        let recurrent = self.recurrent_dropout.unwrap_or(default);
         let masks = match self.dropout_masks {
             Some(Masks::Shared) => DropoutMasks::Shared,
             Some(Masks::PerGate) => DropoutMasks::PerGate,
@@ -107,11 +118,26 @@ impl DropoutArgs {
             None if recurrent > 0.0 => DropoutMasks::PerGate,
             None => DropoutMasks::Shared,
         };
-        Ok(DropoutConfig { input, recurrent, masks })
+        let config = DropoutConfig { input, recurrent, masks };
+        config.check()?;
+        Ok(config)
     }
 }
 
 impl DropoutConfig {
+    /// Whether both are rates.
+    ///
+    /// # Errors
+    /// A rate that is not in `[0, 1)`.
+    pub fn check(&self) -> Result<(), Failure> {
+        for (option, rate) in [("--dropout", self.input), ("--recurrent-dropout", self.recurrent)] {
+            if !(0.0..1.0).contains(&rate) {
+                return Err(Failure::input(format!("{option} is {rate}; it must be at least 0 and less than 1")));
+            }
+        }
+        Ok(())
+    }
+
     /// `layer` with this dropout.
     pub fn apply(self, layer: AnyConfig) -> AnyConfig {
         let Self { input: dropout, recurrent: recurrent_dropout, masks: dropout_masks } = self;

@@ -1,14 +1,23 @@
 //! Run folders: `runs/<program>/<name>/` under the current folder, or under `$RNN_RUNS`.
 //!
-//! Every file is written to a temporary name and renamed, so that a reader never meets half of one, and no run is
-//! ever overwritten. A run is complete once it holds a model.
+//! Every file is written to a temporary name, synced and renamed, so that a reader never meets half of one, after a power cut
+//! neither. A run is complete once it holds a model, and is never overwritten. A folder without one, which a training left that
+//! was killed, may be taken by the next of that name; the one that trains there has its lock.
 
+mod config;
+mod disk;
+mod folder;
+mod lock;
 mod name;
 
 use crate::Failure;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::store::ModuleRecord;
 use burn::tensor::Tensor;
+pub use config::Config;
+use disk::{Disk, System};
+use folder::{Folder, Folders, Place};
+use lock::Lock;
 use name::named;
 pub use name::timestamp;
 use serde::Serialize;
@@ -38,22 +47,9 @@ fn sha256(bytes: &[u8]) -> String {
 #[derive(Debug, Clone)]
 pub struct RunDir(Arc<Folder>);
 
-#[derive(Debug)]
-struct Folder {
-    path: PathBuf,
-    new: bool,
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if self.new && matches!(self.path.join(MODEL).try_exists(), Ok(false)) {
-            let _ = std::fs::remove_dir_all(&self.path); // what cannot be deleted does no harm
-        }
-    }
-}
-
 impl RunDir {
-    /// Makes the folder of a new run. Without a name it is named by the time (UTC).
+    /// Makes the folder of a new run, or takes one that a training left before it had a model. Without a name it is named by
+    /// the time (UTC).
     ///
     /// # Errors
     /// A name that is taken or is not a plain file name; a folder that cannot be made.
@@ -63,22 +59,26 @@ impl RunDir {
 
     fn create_in(runs: &Path, name: Option<&str>) -> Result<Self, Failure> {
         make_dirs(runs)?;
-        let Some(name) = name else {
-            let time = timestamp(SystemTime::now());
-            let mut path = runs.join(&time);
-            let mut again = 1;
-            while !make_new(&path)? {
-                again += 1;
-                path = runs.join(format!("{time}-{again}"));
+        if let Some(name) = name {
+            let path = named(runs, name)?;
+            return match folder::take(&path, Folders::Left)? {
+                Place::Ours(folder) => Ok(Self(Arc::new(folder))),
+                Place::InUse => Err(in_use(&path)),
+                Place::Taken => Err(taken(&path)),
+            };
+        }
+        let time = timestamp(SystemTime::now());
+        let names = (2..).map(|again| format!("{time}-{again}"));
+        for name in std::iter::once(time.clone()).chain(names) {
+            if let Place::Ours(folder) = folder::take(&runs.join(name), Folders::New)? {
+                return Ok(Self(Arc::new(folder)));
             }
-            return Ok(Self::of(path, true));
-        };
-        let path = named(runs, name)?;
-        if make_new(&path)? { Ok(Self::of(path, true)) } else { Err(taken(&path)) }
+        }
+        Err(Failure::failed("there is no name left for the run"))
     }
 
-    fn of(path: PathBuf, new: bool) -> Self {
-        Self(Arc::new(Folder { path, new }))
+    fn of(path: PathBuf) -> Self {
+        Self(Arc::new(Folder::opened(path)))
     }
 
     /// Whether [`create`](Self::create) would make this run; to be asked before anything that takes long.
@@ -89,8 +89,11 @@ impl RunDir {
         let runs = runs(program);
         if let Some(name) = name {
             let path = named(&runs, name)?;
-            if path.exists() {
+            if folder::holds_a_run(&path) {
                 return Err(taken(&path));
+            }
+            if Lock::is_taken(&path) {
+                return Err(in_use(&path));
             }
         }
         // A folder as far up as there is one, which goes at once: who gives something wrong besides is left nothing.
@@ -116,7 +119,7 @@ impl RunDir {
                 path.display()
             )));
         }
-        Ok(Self::of(path.to_path_buf(), false))
+        Ok(Self::of(path.to_path_buf()))
     }
 
     fn newest(runs: &Path, program: &str) -> Result<Self, Failure> {
@@ -130,7 +133,7 @@ impl RunDir {
             })
             .max();
         match newest {
-            Some((_, path)) => Ok(Self::of(path, false)),
+            Some((_, path)) => Ok(Self::of(path)),
             None => Err(Failure::input(format!(
                 "no trained model under {}; train one first: cargo run -p {program} -- train",
                 runs.display()
@@ -145,7 +148,13 @@ impl RunDir {
 
     /// What to say of a run that lacks what [`write_metrics`](Self::write_metrics) writes; else nothing.
     pub fn unfinished(&self) -> &'static str {
-        if self.path().join(METRICS).exists() { "" } else { "; its training did not come to its end, or is going on" }
+        if !self.path().join(METRICS).exists() {
+            return "; its training did not come to its end, or is going on";
+        }
+        match self.read_json::<serde_json::Map<String, serde_json::Value>>(METRICS) {
+            Ok(_) => "",
+            Err(_) => "; its metrics.json is empty or damaged, so that its training may not have come to its end",
+        }
     }
 
     /// Writes the figures of a training that came to its end.
@@ -161,37 +170,27 @@ impl RunDir {
     /// # Errors
     /// If the file system says so.
     pub fn write_bytes(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
+        self.write_on(&System, name, bytes)
+    }
+
+    fn write_on(&self, disk: &impl Disk, name: &str, bytes: &[u8]) -> Result<(), Failure> {
         let mut checksums = self.checksums()?;
         let of_file = checksums.entry(name.to_string()).or_default();
         of_file.insert(0, sha256(bytes));
         of_file.truncate(2);
         let json = serde_json::to_vec_pretty(&checksums)
             .map_err(|e| Failure::failed(format!("cannot write {CHECKSUMS} as JSON: {e}")))?;
-        self.replace(CHECKSUMS, &json)?;
-        self.replace(name, bytes)
-    }
-
-    fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
-        let path = self.path().join(name);
-        let temporary = self.path().join(format!(".{name}.tmp"));
-        std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, &path)).map_err(|e| {
-            let _ = std::fs::remove_file(&temporary); // it may not be there
-            Failure::failed(format!("cannot write {}: {e}", path.display()))
-        })
+        self.0.will_write([CHECKSUMS, name]);
+        disk::replace(disk, self.path(), &[(CHECKSUMS, &json), (name, bytes)])
+            .map_err(|e| Failure::failed(format!("cannot write {}: {e}", self.path().join(name).display())))
     }
 
     fn checksums(&self) -> Result<Checksums, Failure> {
         let path = self.path().join(CHECKSUMS);
-        match std::fs::read(&path) {
-            Ok(json) => serde_json::from_slice(&json).map_err(|e| {
-                Failure::input(format!(
-                    "{} is not what this program writes ({e}); is it a run of another program or version?",
-                    path.display()
-                ))
-            }),
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(Checksums::new()),
-            Err(e) => Err(Failure::input(format!("cannot read {}: {e}", path.display()))),
+        if !path.exists() {
+            return Ok(Checksums::new());
         }
+        parse(&path, &read(&path)?)
     }
 
     /// Writes `value` as JSON in the file `name`.
@@ -211,14 +210,20 @@ impl RunDir {
     /// If it is not there, cannot be read, or is not what was written.
     pub fn read_bytes(&self, name: &str) -> Result<Vec<u8>, Failure> {
         let path = self.path().join(name);
-        let bytes = std::fs::read(&path).map_err(|e| {
-            let hint = if e.kind() == ErrorKind::NotFound { "; is this a run of this program?" } else { "" };
-            Failure::input(format!("cannot read {}: {e}{hint}", path.display()))
-        })?;
+        let bytes = read(&path)?;
+        let folder = self.path().display();
         match self.checksums()?.get(name) {
             Some(written) if written.contains(&sha256(&bytes)) => Ok(bytes),
+            _ if !self.path().join(CHECKSUMS).exists() => Err(Failure::input(format!(
+                "{folder} has no {CHECKSUMS}, which says whether its files are whole; copy all of the run's folder, or train \
+                 again"
+            ))),
+            _ if bytes.is_empty() => Err(Failure::input(format!(
+                "{} is empty, as after a power cut or on a full disk; copy it again, or train again",
+                path.display()
+            ))),
             _ => Err(Failure::input(format!(
-                "{} is damaged or was edited: its SHA-256 is not in {CHECKSUMS}; train anew",
+                "{} is damaged or was edited: its SHA-256 is not in {CHECKSUMS}; train again",
                 path.display()
             ))),
         }
@@ -238,13 +243,7 @@ impl RunDir {
     /// # Errors
     /// If it is not there, or does not hold what is asked for.
     pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, Failure> {
-        serde_json::from_slice(&self.read_bytes(name)?).map_err(|e| {
-            let path = self.path().join(name);
-            Failure::input(format!(
-                "{} is not what this program writes ({e}); is it a run of another program or version?",
-                path.display()
-            ))
-        })
+        parse(&self.path().join(name), &self.read_bytes(name)?)
     }
 
     /// Writes the model's parameters.
@@ -299,9 +298,40 @@ impl ModuleVisitor for Finite {
     }
 }
 
+/// Reads a file of a run, if it is one: a pipe would never end.
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let hint = |e: &std::io::Error| {
+        if e.kind() == ErrorKind::NotFound { "; is this a run of this program?" } else { "" }
+    };
+    let told = |e: std::io::Error| Failure::input(format!("cannot read {}: {e}{}", path.display(), hint(&e)));
+    if !path.metadata().map_err(told)?.is_file() {
+        return Err(Failure::input(format!("{} is not a file; is this a run of this program?", path.display())));
+    }
+    std::fs::read(path).map_err(told)
+}
+
+fn parse<T: DeserializeOwned>(path: &Path, json: &[u8]) -> Result<T, Failure> {
+    let path = path.display();
+    serde_json::from_slice(json).map_err(|e| {
+        Failure::input(match json.is_empty() {
+            true => format!("{path} is empty, as after a power cut or on a full disk; copy it again, or train again"),
+            false => format!(
+                "{path} is not what this program writes ({e}); is it a run of another program or version?"
+            ),
+        })
+    })
+}
+
 fn taken(path: &Path) -> Failure {
     Failure::input(format!(
         "the run {} is there already and runs are never overwritten; choose another --name",
+        path.display()
+    ))
+}
+
+fn in_use(path: &Path) -> Failure {
+    Failure::input(format!(
+        "another process is training in {} now; choose another --name, or wait for its end",
         path.display()
     ))
 }
@@ -323,15 +353,6 @@ fn cannot_make(path: &Path, error: &std::io::Error) -> Failure {
         "cannot make the folder {}: {error}; set RNN_RUNS to a folder that can be written",
         path.display()
     ))
-}
-
-/// Makes a folder; `false` if it is there already.
-fn make_new(path: &Path) -> Result<bool, Failure> {
-    match std::fs::create_dir(path) {
-        Ok(()) => Ok(true),
-        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(false),
-        Err(e) => Err(cannot_make(path, &e)),
-    }
 }
 
 #[cfg(test)]
@@ -395,6 +416,43 @@ mod tests {
             assert!(error.contains("training has diverged; try a smaller --learning-rate"), "{error}");
         }
         assert!(run.load_model(linear(4)).is_ok(), "the one before is there");
+    }
+
+    pub(super) fn told<T>(result: Result<T, Failure>) -> String {
+        match result {
+            Err(Failure::Input(said)) => said,
+            Err(other) => panic!("not a wrong input: {other}"),
+            Ok(_) => panic!("nothing was told"),
+        }
+    }
+
+    #[test]
+    fn what_lacks_or_is_empty_is_named() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let run = RunDir::create_in(folder.path(), Some("a")).expect("new");
+        run.write_bytes("config.json", b"{}").expect("written");
+        run.save_model(&linear(1)).expect("saved");
+        assert!(run.unfinished().contains("did not come to its end"));
+        run.write_metrics(&[("loss", 1.0)].into_iter().collect::<BTreeMap<_, _>>()).expect("written");
+        assert_eq!(run.unfinished(), "");
+        for content in ["", "{", "{\"loss\": NaN}", "[]"] {
+            std::fs::write(run.path().join(METRICS), content).expect("written");
+            assert!(run.unfinished().contains("metrics.json is empty or damaged"), "{content:?}");
+            run.write_bytes(METRICS, content.as_bytes()).expect("written");
+            assert!(run.unfinished().contains("metrics.json is empty or damaged"), "{content:?}");
+        }
+        std::fs::write(run.path().join("config.json"), "").expect("written");
+        let empty = told(run.read_bytes("config.json"));
+        assert!(empty.contains("config.json is empty, as after a power cut"), "{empty}");
+        std::fs::write(run.path().join(CHECKSUMS), "").expect("written");
+        let empty = told(run.read_bytes("config.json"));
+        assert!(empty.contains("checksums.json is empty, as after a power cut"), "{empty}");
+        std::fs::remove_file(run.path().join(CHECKSUMS)).expect("deleted");
+        let lacks = told(run.read_bytes("config.json"));
+        assert!(lacks.contains("has no checksums.json"), "{lacks}");
+        std::fs::remove_file(run.path().join("config.json")).expect("deleted");
+        std::fs::create_dir(run.path().join("config.json")).expect("made");
+        assert!(told(run.read_bytes("config.json")).contains("config.json is not a file"));
     }
 
     #[test]

@@ -1,9 +1,14 @@
 //! For the tests of the programs: runs one as a person would, in a folder of its own, without a network.
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::ffi::OsStr;
 use std::io::Write;
+#[cfg(unix)]
+use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
+#[cfg(unix)]
+use std::process::{Child, ChildStderr};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
@@ -59,25 +64,46 @@ impl Program {
         Ran::from(child.wait_with_output().expect("the program ends"))
     }
 
-    /// Runs it and sends it the signal `TERM` or `INT` when it says a line on stderr that begins with `when`.
+    /// Runs it and sends it the signal `TERM`, `INT` or another when it says a line on stderr that begins with `when`.
     #[cfg(unix)]
     pub fn run_signalled(&self, args: &[&str], when: &str, signal: &str) -> Ran {
-        use std::io::{BufRead, BufReader};
-        let mut child = self.command(args).spawn().expect("the program starts");
-        let mut stderr = BufReader::new(child.stderr.take().expect("piped")).lines().map(|line| line.expect("UTF-8"));
-        let mut said: Vec<String> = Vec::new();
-        while !said.last().is_some_and(|line| line.starts_with(when)) {
-            said.push(stderr.next().unwrap_or_else(|| panic!("it ended without {when:?}: {said:#?}")));
-        }
-        let kill = format!("kill -{signal} {}", child.id());
-        assert!(Command::new("sh").args(["-c", &kill]).status().expect("a shell").success());
-        said.extend(stderr);
-        let ran = Ran::from(child.wait_with_output().expect("the program ends"));
-        Ran { stderr: said.join("\n"), ..ran }
+        let mut running = self.start(args);
+        running.until(when);
+        running.signal(signal);
+        running.end()
+    }
+
+    /// Starts it.
+    #[cfg(unix)]
+    pub fn start(&self, args: &[&str]) -> Running {
+        Running::from(self.command(args))
+    }
+
+    /// Starts it with a signal ignored, as `nohup` does with `HUP`.
+    #[cfg(unix)]
+    pub fn start_ignoring(&self, signal: &str, args: &[&str]) -> Running {
+        let script = format!("trap '' {signal}; exec \"$0\" \"$@\"");
+        Running::from(self.command_of("sh", &[&["-c", &script, self.binary], args].concat()))
+    }
+
+    /// Writes the file `name` of the run `run`, a folder below the program's, and its SHA-256 with it: as somebody may who
+    /// hands a run folder on.
+    pub fn forge(&self, run: &str, name: &str, content: impl AsRef<[u8]>) {
+        let (run, content) = (self.folder().join(run), content.as_ref());
+        let sha256: String = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
+        let checksums = run.join("checksums.json");
+        let mut json: Value = serde_json::from_slice(&std::fs::read(&checksums).expect("read")).expect("JSON");
+        json[name] = vec![sha256].into();
+        std::fs::write(checksums, json.to_string()).expect("written");
+        std::fs::write(run.join(name), content).expect("written");
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(self.binary);
+        self.command_of(self.binary, args)
+    }
+
+    fn command_of(&self, program: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command
             .args(args)
             .current_dir(self.folder())
@@ -91,6 +117,54 @@ impl Program {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command
+    }
+}
+
+/// A program that runs.
+#[cfg(unix)]
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    stderr: Lines<BufReader<ChildStderr>>,
+    said: Vec<String>,
+}
+
+#[cfg(unix)]
+impl From<Command> for Running {
+    fn from(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let stderr = BufReader::new(child.stderr.take().expect("piped")).lines();
+        Self { child, stderr, said: Vec::new() }
+    }
+}
+
+#[cfg(unix)]
+impl Running {
+    /// Waits until it says a line on stderr that begins with `when`.
+    pub fn until(&mut self, when: &str) {
+        loop {
+            match self.stderr.next() {
+                Some(line) => self.said.push(line.expect("UTF-8")),
+                None => panic!("it ended without {when:?}: {:#?}", self.said),
+            }
+            if self.said.last().is_some_and(|line| line.starts_with(when)) {
+                return;
+            }
+        }
+    }
+
+    /// Sends it a signal, such as `TERM`.
+    pub fn signal(&self, signal: &str) {
+        let kill = format!("kill -{signal} {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().expect("a shell").success());
+    }
+
+    /// Waits for its end.
+    pub fn end(mut self) -> Ran {
+        self.said.extend(self.stderr.map(|line| line.expect("UTF-8")));
+        let ran = Ran::from(self.child.wait_with_output().expect("the program ends"));
+        Ran { stderr: self.said.join("\n"), ..ran }
     }
 }
 

@@ -2,18 +2,24 @@
 
 use crate::commands::train::RunConfig;
 use crate::data::{operand_limit, written};
+use crate::model::BITS;
 use rnn_core::Key;
 use rnn_harness::device::DeviceArgs;
 use rnn_harness::options::RunArgs;
-use rnn_harness::{Failure, json_line, say};
+use rnn_harness::{Failure, json_line, say, whole};
 use serde::Serialize;
+
+/// The largest operand of the largest model.
+const LARGEST: u64 = (1 << (*BITS.end() - 1)) - 1;
 
 /// Adds two numbers with a trained model and shows the bits.
 #[derive(Debug, clap::Args)]
 pub struct AskArgs {
     /// The first number.
+    #[arg(value_parser = whole::<u32>(0..=LARGEST))]
     a: u32,
     /// The second number.
+    #[arg(value_parser = whole::<u32>(0..=LARGEST))]
     b: u32,
     #[command(flatten)]
     run: RunArgs,
@@ -35,7 +41,7 @@ struct Answer {
 /// Loads the model and asks it.
 pub fn ask(args: &AskArgs) -> Result<(), Failure> {
     let run = args.run.open("adder")?;
-    let config: RunConfig = run.read_json("config.json")?;
+    let config: RunConfig = run.read_config("config.json")?;
     let bits = config.model.bits;
     let limit = operand_limit(bits);
     for number in [args.a, args.b] {

@@ -1,7 +1,8 @@
 //! `adder scratch`: the lesson's network, no framework.
 
+use crate::model::BITS;
 use crate::scratch::{Settings, run};
-use rnn_harness::{Failure, json_line};
+use rnn_harness::{Failure, json_line, whole};
 use serde::Serialize;
 use std::time::Instant;
 
@@ -9,19 +10,19 @@ use std::time::Instant;
 #[derive(Debug, clap::Args)]
 pub struct ScratchArgs {
     /// Seed of NumPy's legacy generator; 0 gives the lesson's printout
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = whole::<u32>(0..=u32::MAX.into()))]
     seed: u32,
     /// Bits of the sum
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(2..=24))]
+    #[arg(long, default_value_t = 8, value_parser = whole::<u8>(BITS))]
     bits: u8,
     /// Units of the hidden layer
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, default_value_t = 16, value_parser = whole::<u16>(1..=1024))]
     hidden: u16,
     /// Additions to learn from
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 10_000, value_parser = whole::<u64>(1..=u64::MAX))]
     iterations: u64,
     /// Additions from one report to the next
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 1_000, value_parser = whole::<u64>(1..=u64::MAX))]
     report_every: u64,
     /// Print one JSON object as the last line
     #[arg(long)]

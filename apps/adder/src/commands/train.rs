@@ -1,7 +1,7 @@
 //! `adder train`: the same task with rnn-core, then a check of every pair of operands.
 
 use crate::data::{check_pairs, inputs, random_pairs, targets};
-use crate::model::{Model, ModelConfig, loss};
+use crate::model::{BITS, Model, ModelConfig, UNITS, loss};
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
@@ -9,33 +9,38 @@ use rnn_core::{CellKind, Key};
 use rnn_harness::device::DeviceArgs;
 use rnn_harness::interrupt::{listen, stopped};
 use rnn_harness::optim::{OptimizerArgs, OptimizerConfig, OptimizerName};
-use rnn_harness::options::{cell_parser, check_size};
+use rnn_harness::options::{cell_parser, defaults_to};
 use rnn_harness::progress::Progress;
-use rnn_harness::run_dir::RunDir;
-use rnn_harness::{Failure, json_line};
+use rnn_harness::run_dir::{Config, RunDir};
+use rnn_harness::{Failure, check_range, json_line, print_line, whole};
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 use std::time::Instant;
+
+/// What the additions in a step may be.
+const BATCHES: RangeInclusive<u64> = 1..=65_536;
 
 /// Trains on random additions until every checked pair is right.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("optimizer", |arg| defaults_to(arg, "adam")))]
 pub struct TrainArgs {
     /// The recurrent cell
     #[arg(long, default_value = "rnn", value_parser = cell_parser())]
     cell: CellKind,
     /// Bits of the sum; the operands have one less
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..=24))]
+    #[arg(long, default_value_t = 8, value_parser = whole::<u32>(BITS))]
     bits: u32,
     /// Units of the recurrent layer
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    #[arg(long, default_value_t = 16, value_parser = whole::<u64>(UNITS))]
     hidden: u64,
     /// Additions in one step
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=65_536))]
+    #[arg(long, default_value_t = 64, value_parser = whole::<u64>(BATCHES))]
     batch: u64,
     /// Steps at most; training ends sooner, at the first check without a wrong answer
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 10_000, value_parser = whole::<u64>(1..=u64::MAX))]
     steps: u64,
     /// Seed of the weights and of the additions
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = whole::<u64>(0..=u64::MAX))]
     seed: u64,
     /// Name of the run folder [default: the time]
     #[arg(long)]
@@ -60,6 +65,18 @@ pub struct RunConfig {
     pub batch: u64,
     /// The optimizer and its settings.
     pub optimizer: OptimizerConfig,
+}
+
+impl Config for RunConfig {
+    fn check(&self) -> Result<(), Failure> {
+        check_range("--batch", self.batch as usize, &BATCHES)?;
+        self.model.check((self.batch as usize).max(CHECK_BLOCK))?;
+        self.optimizer.check()
+    }
+
+    fn num_weights(&self) -> usize {
+        self.model.layer().num_weights()
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -90,8 +107,7 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
         batch: args.batch,
         optimizer: args.optimizer.resolve(OptimizerName::Adam)?,
     };
-    let options = ["--hidden", "--batch, --bits or --hidden"];
-    check_size(&config.model.layer(), 0, (args.batch as usize).max(CHECK_BLOCK), args.bits as usize, options)?;
+    config.check()?;
     listen()?;
     let run = RunDir::create("adder", args.name.as_deref())?;
     run.write_json("config.json", &config)?;
@@ -101,7 +117,8 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     let pairs = check_pairs(args.bits, seed.child(2));
     let mut model = config.model.init(weights, &device).map_err(Failure::input)?;
     let mut optimizer = config.optimizer.init();
-    let mut progress = Progress::new("additions", 1, args.steps);
+    let mut progress = Progress::new("additions", 1, args.steps).may_end_sooner();
+    progress.begin_epoch(1);
     let start = Instant::now();
     let (mut train_loss, mut wrong, mut step) = (f64::NAN, pairs.len(), 0);
     while step < args.steps && wrong > 0 && !stopped() {
@@ -150,7 +167,7 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
         args.bits,
         pairs.len()
     );
-    println!("model: {}", run.path().display());
+    print_line!("model: {}", run.path().display());
     if args.json {
         json_line(&metrics)?;
     }

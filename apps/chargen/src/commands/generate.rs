@@ -5,7 +5,7 @@ use crate::run::Trained;
 use rnn_core::Key;
 use rnn_harness::device::DeviceArgs;
 use rnn_harness::options::RunArgs;
-use rnn_harness::{Failure, json_line};
+use rnn_harness::{Failure, json_line, printable_text, whole};
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
 use std::time::Instant;
@@ -21,7 +21,7 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "TEXT")]
     prime: Option<String>,
     /// Characters to write
-    #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    #[arg(long, default_value_t = 200, value_name = "N", value_parser = whole::<u64>(1..=1_000_000_000))]
     length: u64,
     /// 0 takes the most probable character each time; 1 draws as the model says; more is wilder
     #[arg(long, default_value_t = 0.0, value_name = "T")]
@@ -81,8 +81,11 @@ pub fn generate(args: &GenerateArgs) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     // On a terminal one sees it write. Elsewhere a few characters are held back: a call of the system for each would take
     // half as long as the character.
-    let held_back = if stdout.is_terminal() { 1 } else { 64 };
-    write!(stdout, "{prime}")?;
+    let on_terminal = stdout.is_terminal();
+    let held_back = if on_terminal { 1 } else { 64 };
+    // A run of somebody else may have any character among its symbols.
+    let shown = |text: String| if on_terminal { printable_text(&text).into_owned() } else { text };
+    write!(stdout, "{}", shown(prime.clone()))?;
     stdout.flush()?;
     let (mut text, mut written) = (String::new(), 0u64);
     let on_character = |id| {
@@ -90,7 +93,7 @@ pub fn generate(args: &GenerateArgs) -> Result<(), Failure> {
         if args.json {
             text.push(character); // otherwise a text of any length takes no memory
         }
-        write!(stdout, "{character}")?;
+        write!(stdout, "{}", shown(character.to_string()))?;
         written += 1;
         if written.is_multiple_of(held_back) {
             stdout.flush()?;

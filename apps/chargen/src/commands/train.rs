@@ -8,10 +8,11 @@ use rnn_core::{CellKind, Key};
 use rnn_data::chars::Vocabulary;
 use rnn_harness::device::DeviceArgs;
 use rnn_harness::optim::{OptimizerArgs, OptimizerName};
-use rnn_harness::options::{DropoutArgs, cell_parser, check_size, size};
-use rnn_harness::run_dir::RunDir;
+use rnn_harness::options::{DropoutArgs, LAYERS, cell_parser, defaults_to, size};
+use rnn_harness::progress::waiting;
+use rnn_harness::run_dir::{Config, RunDir};
 use rnn_harness::training::{EpochStats, fit};
-use rnn_harness::{Failure, json_line};
+use rnn_harness::{Failure, json_line, print_line, whole};
 use serde::Serialize;
 
 /// Sets of defaults; single options change them.
@@ -25,6 +26,9 @@ pub enum Preset {
 
 /// Trains a model and shows after each epoch what it writes.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("optimizer", |arg| defaults_to(arg, "rmsprop")))]
+#[command(mut_arg("dropout", |arg| defaults_to(arg, "0")))]
+#[command(mut_arg("recurrent_dropout", |arg| defaults_to(arg, "0")))]
 pub struct TrainArgs {
     #[command(flatten)]
     data: DataArgs,
@@ -38,7 +42,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = size())]
     window: Option<u64>,
     /// Recurrent layers upon each other [default: 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=64))]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(LAYERS))]
     layers: Option<u64>,
     /// Units of each recurrent layer [default: 128]
     #[arg(long, value_name = "N", value_parser = size())]
@@ -89,6 +93,7 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     let selected = args.device.select()?;
     RunDir::check(PROGRAM, args.name.as_deref())?;
     let (masks, optimizer) = (args.dropout.resolve(0.0)?, args.optimizer.resolve(OptimizerName::Rmsprop)?);
+    let reading = waiting("reading the text");
     let (source, text) = args.data.load()?;
     let window = args.window.unwrap_or(10) as usize;
     let vocabulary = Vocabulary::build(&text);
@@ -130,17 +135,17 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
         batch: args.batch.unwrap_or(128) as usize,
         optimizer,
     };
-    let dense = config.model.hidden.saturating_mul(symbols);
-    let options = ["--hidden or --layers", "--batch, --window or --hidden"];
-    check_size(&config.model.layer(), dense, config.batch.min(windows), window, options)?;
+    config.check()?;
+    config.model.check(config.batch.min(windows))?;
     let device = selected.device.clone();
     let model = config.model.init(weights, &device.clone().autodiff()).map_err(Failure::input)?;
     let batches = batches(ids.clone(), &config.model, config.batch, order, dropout, &device);
+    drop(reading);
 
     let run = RunDir::create(PROGRAM, args.name.as_deref())?;
     begin(&run, &config, &vocabulary)?;
     let cell = config.model.cell;
-    println!("{cell} on {source}: {windows} windows of {window}, {symbols} symbols");
+    print_line!("{cell} on {source}: {windows} windows of {window}, {symbols} symbols");
     let saved = run.clone();
     let after_epoch = move |model: &Model, epoch: &EpochStats| {
         saved.save_model(model)?;
@@ -156,7 +161,7 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
         let writer = Writer { reader, window, memory: Memory::Window, choice: Choice::Argmax };
         generate(writer, prime, SHOWN, write)?;
         let prime: String = prime.iter().map(|&id| vocabulary.decode(id)).collect();
-        println!("Generating from seed: {prime}\n{prime}{written}");
+        print_line!("Generating from seed: {prime}\n{prime}{written}");
         Ok(())
     };
     let (_, epochs) = fit(model, &config.optimizer, config.epochs, batches, None, "windows", after_epoch)?;
@@ -177,7 +182,7 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     };
     run.write_metrics(&metrics)?;
     let (loss, path) = (last.loss, run.path().display());
-    println!("training loss {loss:.4} on {source}; model: {path}");
+    print_line!("training loss {loss:.4} on {source}; model: {path}");
     if args.json {
         json_line(&metrics)?;
     }

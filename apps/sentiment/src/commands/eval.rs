@@ -6,7 +6,8 @@ use crate::run::Trained;
 use rnn_core::Key;
 use rnn_harness::device::DeviceArgs;
 use rnn_harness::options::RunArgs;
-use rnn_harness::{Failure, json_line};
+use rnn_harness::progress::waiting;
+use rnn_harness::{Failure, json_line, print_line};
 use serde::Serialize;
 
 /// Tests a trained model on the test reviews of a corpus.
@@ -39,13 +40,15 @@ struct Metrics<'a> {
 pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
     let selected = args.device.select()?;
     let trained = Trained::load(&args.run, &selected.device)?;
+    let reading = waiting("reading the reviews and their words");
     let reviews = args.data.load()?;
-    println!("{} on {}: {} reviews", trained.config.model.cell, reviews.source, reviews.test.len());
+    print_line!("{} on {}: {} reviews", trained.config.model.cell, reviews.source, reviews.test.len());
     let model = &trained.config.model;
     let encoded = Encoded::new(&reviews.test, &trained.vocabulary, model.num_words, model.tokens)?;
     let batches = encoded.batches(TEST_BATCH, None, Key::new(0), &selected.device);
+    drop(reading);
     let tested = trained.model.test(&batches, model.tokens)?;
-    println!("{}", verdict(&reviews.source, &tested, reviews.test.len()));
+    print_line!("{}", verdict(&reviews.source, &tested, reviews.test.len()));
     if args.json {
         json_line(&Metrics {
             corpus: &reviews.source.corpus,

@@ -1,17 +1,18 @@
 //! `sentiment train`: the lesson's model on IMDb, or whatever is changed of it.
 
 use crate::data::{DataArgs, Encoded};
-use crate::model::{Model, ModelConfig};
+use crate::model::{Model, ModelConfig, WORDS};
 use crate::run::{PROGRAM, RunConfig, begin};
 use rnn_core::{CellKind, Direction, Key};
 use rnn_data::Source;
 use rnn_data::words::Vocabulary;
 use rnn_harness::device::DeviceArgs;
 use rnn_harness::optim::{OptimizerArgs, OptimizerConfig, OptimizerName};
-use rnn_harness::options::{DropoutArgs, DropoutConfig, cell_parser, check_size, size};
-use rnn_harness::run_dir::RunDir;
+use rnn_harness::options::{DropoutArgs, DropoutConfig, LAYERS, cell_parser, defaults_to, size};
+use rnn_harness::progress::waiting;
+use rnn_harness::run_dir::{Config, RunDir};
 use rnn_harness::training::{EpochStats, fit};
-use rnn_harness::{Failure, json_line};
+use rnn_harness::{Failure, json_line, print_line, whole};
 use serde::Serialize;
 
 /// Sets of defaults; single options change them.
@@ -25,6 +26,9 @@ pub enum Preset {
 
 /// Trains a model and tests it.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("optimizer", |arg| defaults_to(arg, "adam")))]
+#[command(mut_arg("dropout", |arg| defaults_to(arg, "0.2")))]
+#[command(mut_arg("recurrent_dropout", |arg| defaults_to(arg, "0.2")))]
 pub struct TrainArgs {
     #[command(flatten)]
     data: DataArgs,
@@ -36,7 +40,7 @@ pub struct TrainArgs {
     cell: Option<CellKind>,
     /// How many of the most frequent words the model tells apart, counting padding, the start and rare words
     /// [default: 20000]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(4..=1_000_000))]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(WORDS))]
     words: Option<u64>,
     /// Words of a review the model sees, the last ones [default: 80]
     #[arg(long, value_name = "N", value_parser = size())]
@@ -45,7 +49,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = size())]
     embedding: Option<u64>,
     /// Recurrent layers upon each other [default: 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=64))]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(LAYERS))]
     layers: Option<u64>,
     /// Read each review both ways
     #[arg(long)]
@@ -126,15 +130,14 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     let selected = args.device.select()?;
     RunDir::check(PROGRAM, args.name.as_deref())?;
     let (dropout, optimizer) = (args.dropout.resolve(0.2)?, args.optimizer.resolve(OptimizerName::Adam)?);
+    let reading = waiting("reading the reviews and their words");
     let reviews = args.data.load()?;
     let source = &reviews.source;
     let config = args.config(source, dropout, optimizer);
     let device = &selected.device;
 
-    let sizes = &config.model;
-    let embedding = sizes.num_words.saturating_mul(sizes.embedding);
-    let options = ["--words, --embedding or --hidden", "--tokens, --batch or --hidden"];
-    check_size(&sizes.layer(), embedding, config.batch.max(TEST_BATCH), sizes.tokens, options)?;
+    config.check()?;
+    config.model.check(config.batch.max(TEST_BATCH))?;
 
     let keys = Key::new(args.seed);
     let (weights, order, dropout) = (keys.child(0), keys.child(1), keys.child(2));
@@ -144,10 +147,11 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     let encode = |reviews: &[_]| Encoded::new(reviews, &vocabulary, num_words, tokens);
     let batches = encode(&reviews.train)?.batches(config.batch, Some(order), dropout, device);
     let test = encode(&reviews.test)?.batches(TEST_BATCH, None, dropout, device);
+    drop(reading);
 
     let run = RunDir::create(PROGRAM, args.name.as_deref())?;
     begin(&run, &config, &vocabulary)?;
-    println!("{cell} on {source}: {} reviews to train, {} to test", reviews.train.len(), reviews.test.len());
+    print_line!("{cell} on {source}: {} reviews to train, {} to test", reviews.train.len(), reviews.test.len());
     let saved = run.clone();
     let after_epoch = move |model: &Model, epoch: &EpochStats| {
         saved.save_model(model)?;
@@ -176,8 +180,8 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
         run: run.path().display().to_string(),
     };
     run.write_metrics(&metrics)?;
-    println!("model: {}", run.path().display());
-    println!("{}", verdict(source, &tested, reviews.test.len()));
+    print_line!("model: {}", run.path().display());
+    print_line!("{}", verdict(source, &tested, reviews.test.len()));
     if args.json {
         json_line(&metrics)?;
     }

@@ -36,7 +36,7 @@ pub enum OptimizerName {
 /// The options about the optimizer, the same in every program.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct OptimizerArgs {
-    /// Optimizer [default: the lesson's]
+    /// Optimizer [default: the program's]
     #[arg(long, value_enum)]
     optimizer: Option<OptimizerName>,
     /// Learning rate [default: Keras' for the optimizer: 0.001, or 0.01 for sgd]
@@ -68,7 +68,7 @@ impl OptimizerArgs {
     /// The person's choice, or `default`.
     ///
     /// # Errors
-    /// A learning rate that is not positive, a momentum outside `[0, 1)` or for an optimizer that has none.
+    /// As [`OptimizerConfig::check`].
     pub fn resolve(&self, default: OptimizerName) -> Result<OptimizerConfig, Failure> {
         let name = self.optimizer.unwrap_or(default);
         let config = OptimizerConfig {
@@ -80,7 +80,18 @@ impl OptimizerArgs {
             clip_norm: self.clip_norm,
             name,
         };
-        let (rate, momentum) = (config.learning_rate, config.momentum);
+        config.check()?;
+        Ok(config)
+    }
+}
+
+impl OptimizerConfig {
+    /// Whether the settings are possible.
+    ///
+    /// # Errors
+    /// A learning rate that is not positive, a momentum outside `[0, 1)` or for an optimizer that has none.
+    pub fn check(&self) -> Result<(), Failure> {
+        let (rate, momentum) = (self.learning_rate, self.momentum);
         if !usable(rate) {
             return Err(Failure::input(format!(
                 "--learning-rate {rate:?} is not possible; give a number above 0, such as 0.001, that single precision has"
@@ -91,15 +102,15 @@ impl OptimizerArgs {
                 "--momentum {momentum} is not possible; give 0 or more and less than 1"
             )));
         }
-        if momentum > 0.0 && !matches!(name, OptimizerName::Sgd | OptimizerName::Rmsprop) {
+        if momentum > 0.0 && !matches!(self.name, OptimizerName::Sgd | OptimizerName::Rmsprop) {
             return Err(Failure::input("--momentum is for --optimizer sgd and rmsprop only"));
         }
-        if let Some(norm) = config.clip_norm.filter(|norm| !usable(*norm)) {
+        if let Some(norm) = self.clip_norm.filter(|norm| !usable(*norm)) {
             return Err(Failure::input(format!(
                 "--clip-norm {norm:?} is not possible; give a number above 0, such as 1, that single precision has"
             )));
         }
-        Ok(config)
+        Ok(())
     }
 }
 
