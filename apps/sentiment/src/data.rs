@@ -3,35 +3,87 @@
 use crate::model::Batch;
 use burn::tensor::{Device, Tensor, TensorData};
 use rnn_core::Key;
-use rnn_data::reviews::{Review, Reviews};
+use rnn_data::reviews::{Purpose, Reading, Review, Reviews};
 use rnn_data::words::{Vocabulary, pad_front};
-use rnn_data::{Places, Source, reviews};
+use rnn_data::{DataError, Places, Source, reviews};
 use rnn_harness::training::Batches;
 use rnn_harness::{Failure, say};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Where the reviews come from.
 #[derive(Debug, Clone, clap::Args)]
 pub struct DataArgs {
-    /// Reviews: an aclImdb folder or .tar.gz, a .csv, .tsv or .jsonl file with a text and a label column, or "sample".
-    /// Without it IMDb from $RNN_DATASETS, the cache or the network, else the sample
+    /// Reviews: an aclImdb folder or .tar.gz, a .csv, .tsv or .jsonl file with a text and a label column, a folder with
+    /// files train and test of these, or "sample". Without it IMDb from $RNN_DATASETS, the cache or the network, else the
+    /// sample
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
+    /// Leave out rows of tables that cannot be read, and say how many
+    #[arg(long)]
+    skip_bad: bool,
 }
 
 impl DataArgs {
-    /// Loads the reviews and says on stderr where they come from.
-    pub fn load(&self) -> Result<Reviews, Failure> {
-        let reviews = reviews::load(&Places::from_env(self.data.clone())).map_err(Failure::input)?;
-        let Source { note, .. } = &reviews.source;
-        if let Some(note) = note {
-            say!("no IMDb: {note}");
+    /// Loads the reviews to train on, and those to test on: of `test`, if it is given, else their own. Says on stderr where
+    /// they come from and what was left out.
+    pub fn to_train(&self, test: Option<&PathBuf>) -> Result<(Reviews, Source), Failure> {
+        let purpose = if test.is_some() { Purpose::Train } else { Purpose::TrainAndTest };
+        let mut reviews = self.load(self.data.clone(), purpose)?;
+        let mut tested = reviews.source.clone();
+        let mut of = String::new();
+        if let Some(path) = test {
+            let other = self.load(Some(path.clone()), Purpose::Test)?;
+            (reviews.test, tested) = (other.test, other.source);
+            of = format!(" of {tested}");
         }
-        let (train, test) = (reviews.train.len(), reviews.test.len());
-        say!("reviews: {}, {train} to train and {test} to test", reviews.source);
+        say!("reviews: {}, {} to train and {}{of} to test", reviews.source, reviews.train.len(), reviews.test.len());
+        if is_own(&tested) {
+            let trained: HashSet<&str> = reviews.train.iter().map(|review| review.text.as_str()).collect();
+            let known = reviews.test.iter().filter(|review| trained.contains(review.text.as_str())).count();
+            if known > 0 {
+                let all = reviews.test.len();
+                say!(
+                    "{known} of the {all} test texts are also trained on: of these the figures tell how well they are known"
+                );
+            }
+        }
+        Ok((reviews, tested))
+    }
+
+    /// Loads the reviews to test on; says on stderr where they come from and what was left out.
+    pub fn to_test(&self) -> Result<Reviews, Failure> {
+        let reviews = self.load(self.data.clone(), Purpose::Test)?;
+        say!("reviews: {}, {} to test", reviews.source, reviews.test.len());
         Ok(reviews)
     }
+
+    fn load(&self, data: Option<PathBuf>, purpose: Purpose) -> Result<Reviews, Failure> {
+        let reading = Reading { purpose, skip_bad: self.skip_bad };
+        let reviews = reviews::load_as(&Places::from_env(data), reading).map_err(|error| match error {
+            DataError::BadRows { .. } if !self.skip_bad => Failure::input(format!("{error} (--skip-bad)")),
+            error => Failure::input(error),
+        })?;
+        if let Some(note) = &reviews.source.note {
+            say!("no IMDb: {note}");
+        }
+        for note in &reviews.notes {
+            say!("{note}");
+        }
+        Ok(reviews)
+    }
+}
+
+/// Whether these are somebody's own reviews, neither IMDb nor the sample.
+fn is_own(source: &Source) -> bool {
+    source.path.as_ref().is_some_and(|path| path.to_string_lossy() == source.corpus)
+}
+
+/// The share of the larger class: the accuracy of who always answers with it. 0 of no reviews.
+pub fn majority_share(reviews: &[Review]) -> f64 {
+    let positive = reviews.iter().filter(|review| review.positive).count();
+    positive.max(reviews.len() - positive) as f64 / reviews.len().max(1) as f64
 }
 
 /// The ids of a text, padded and cut in front to `tokens`.

@@ -6,7 +6,7 @@ use burn::nn::{Embedding, Linear};
 use burn::tensor::{Device, Int, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Direction, Key, Preset, RnnError};
-use rnn_harness::options::{DropoutConfig, LAYERS, SIZES, check_size};
+use rnn_harness::options::{DropoutConfig, LAYERS, SIZES, check_size, most_rows};
 use rnn_harness::training::{Batches, EpochStats, Lookup, StepOutput, evaluate};
 use rnn_harness::{Failure, check_range};
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,9 @@ pub struct ModelConfig {
     /// Dropout on the layer's input and on the recurrence.
     pub dropout: DropoutConfig,
 }
+
+/// Reviews in a mini-batch of a test, unless they are long.
+const TEST_BATCH: usize = 100;
 
 /// Embedding → recurrent layer → Dense(1).
 #[derive(Module, Debug)]
@@ -72,6 +75,11 @@ impl ModelConfig {
             direction: self.direction,
             ..self.dropout.apply(AnyConfig::new(self.cell, self.embedding, self.hidden))
         }
+    }
+
+    /// Reviews in a mini-batch of a test: it changes the speed only.
+    pub fn test_batch(&self) -> usize {
+        TEST_BATCH.min(most_rows(&self.layer(), self.tokens))
     }
 
     /// A new model, its weights drawn from `key` as Keras draws them.

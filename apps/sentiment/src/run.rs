@@ -3,6 +3,7 @@
 use crate::model::{Model, ModelConfig};
 use burn::tensor::Device;
 use rnn_core::Key;
+use rnn_data::reviews::TableId;
 use rnn_data::words::Vocabulary;
 use rnn_harness::options::SIZES;
 use rnn_harness::optim::OptimizerConfig;
@@ -24,6 +25,9 @@ pub struct RunConfig {
     pub model: ModelConfig,
     /// What it was trained on.
     pub corpus: String,
+    /// The table that all of it came from, if it is one that does not say which rows are for the test.
+    #[serde(default)]
+    pub table: Option<TableId>,
     /// Seed of weights, order and dropout.
     pub seed: u64,
     /// Times over all training reviews.

@@ -1,11 +1,12 @@
-//! Downloads: resumable, checked, under a temporary name until they are whole.
+//! Downloads: resumable, checked, under a temporary name until they are whole. Of several downloads of one file, in any
+//! processes, one at a time writes it.
 
-use crate::DataError;
 use crate::registry::CorpusFile;
+use crate::{DataError, show};
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
-use std::fs::File;
-use std::io::{Read, Write};
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
@@ -15,13 +16,13 @@ const ANSWER: Duration = Duration::from_millis(4500);
 /// How long it may then pause.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// The SHA-256 of a file.
-pub(crate) fn sha256(path: &Path) -> Result<String, DataError> {
-    let mut file = File::open(path).map_err(|e| DataError::io(path, e))?;
+/// The SHA-256 of what `file` holds from its start.
+fn sha256(mut file: &File) -> std::io::Result<String> {
+    file.rewind()?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
-        match file.read(&mut buffer).map_err(|e| DataError::io(path, e))? {
+        match file.read(&mut buffer)? {
             0 => break,
             n => hash.update(&buffer[..n]),
         }
@@ -29,20 +30,64 @@ pub(crate) fn sha256(path: &Path) -> Result<String, DataError> {
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Whether `path` is `file`: size first, then hash.
-pub(crate) fn check(path: &Path, file: &CorpusFile) -> Result<(), DataError> {
-    let bytes = path.metadata().map_err(|e| DataError::io(path, e))?.len();
+/// What is wrong with `found` if it is to be `file`, if anything: size first, then hash.
+fn fault(found: &File, file: &CorpusFile) -> std::io::Result<Option<String>> {
+    let bytes = found.metadata()?.len();
     if bytes != file.bytes {
-        let problem = format!("it has {bytes} bytes instead of {}; delete it to have it downloaded again", file.bytes);
-        return Err(DataError::content(path, problem));
+        return Ok(Some(format!("it has {bytes} bytes instead of {}", file.bytes)));
     }
-    let found = sha256(path)?;
-    if found != file.sha256 {
-        let problem =
-            format!("its SHA-256 is {found} instead of {}; delete it to have it downloaded again", file.sha256);
-        return Err(DataError::content(path, problem));
+    let hash = sha256(found)?;
+    Ok((hash != file.sha256).then(|| format!("its SHA-256 is {hash} instead of {}", file.sha256)))
+}
+
+/// Whether `path` is `file`.
+pub(crate) fn check(path: &Path, file: &CorpusFile) -> Result<(), DataError> {
+    match File::open(path).and_then(|found| fault(&found, file)) {
+        Ok(None) => Ok(()),
+        Ok(Some(fault)) => Err(DataError::content(path, format!("{fault}; delete it to have it downloaded again"))),
+        Err(error) => Err(DataError::io(path, error)),
     }
-    Ok(())
+}
+
+/// What has come of a download, for this process alone as long as it has it.
+struct Part {
+    path: PathBuf,
+    file: File,
+}
+
+impl Part {
+    /// Waits until nobody else has the part at `path`. `None` if there is none (unless `create`), or if whoever had it
+    /// finished or deleted it meanwhile.
+    fn lock(path: &Path, create: bool) -> std::io::Result<Option<Self>> {
+        let file = match File::options().read(true).append(true).create(create).open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+            let bar =
+                ProgressBar::new_spinner().with_message(format!("waits for another download of {}", show::path(path)));
+            bar.enable_steady_tick(Duration::from_millis(200));
+            // Where the file system has no locks, each goes on alone.
+            let _ = file.lock();
+            bar.finish_and_clear();
+        }
+        let part = Self { path: path.to_path_buf(), file };
+        Ok(part.is_still_there()?.then_some(part))
+    }
+
+    /// Whether the file is the one at its path.
+    fn is_still_there(&self) -> std::io::Result<bool> {
+        match same_file::Handle::from_path(&self.path) {
+            Ok(there) => Ok(there == same_file::Handle::from_file(self.file.try_clone()?)?),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn bytes(&self) -> std::io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
 }
 
 /// What the thread that talks to the server says.
@@ -56,64 +101,100 @@ enum Message {
 /// Downloads `file` from its address to `target`. What has come goes to `target` with `.part` behind it, from where a
 /// later call goes on; a whole file that is not the right one is deleted.
 pub(crate) fn download(address: &str, file: &CorpusFile, target: &Path) -> Result<(), DataError> {
+    let mut path = target.as_os_str().to_owned();
+    path.push(".part");
+    let path = PathBuf::from(path);
+    let io = |e| DataError::io(&path, e);
+    loop {
+        let part = Part::lock(&path, false).map_err(io)?;
+        if target.exists() {
+            return check(target, file); // another download was first
+        }
+        if let Some(part) = fill(address, file, target, &path, part)? {
+            return finish(address, file, target, &part);
+        }
+    }
+}
+
+/// Brings `part`, or a new one at `path`, to the size of `file`. `None` if another download was faster: look again.
+fn fill(
+    address: &str,
+    file: &CorpusFile,
+    target: &Path,
+    path: &Path,
+    part: Option<Part>,
+) -> Result<Option<Part>, DataError> {
     let error = |problem, answered| DataError::Download { address: address.to_string(), problem, answered };
     let (unreachable, failed) = (|problem: String| error(problem, false), |problem: String| error(problem, true));
-    let folder = target.parent().unwrap_or(Path::new("."));
-    let mut part = target.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
-    let mut have = part.metadata().map_or(0, |m| m.len());
-    if have > file.bytes {
-        have = 0;
+    let io = |e| DataError::io(path, e);
+    let bytes = part.as_ref().map_or(Ok(0), Part::bytes).map_err(io)?;
+    if bytes == file.bytes && part.is_some() {
+        return Ok(part);
     }
-    if have < file.bytes {
-        let (sender, messages) = sync_channel(16);
-        let request = address.to_string();
-        std::thread::spawn(move || talk(&request, have, &sender));
-        let from = match messages.recv_timeout(ANSWER) {
-            Ok(Message::From(from)) => from,
-            Ok(Message::Failed(problem)) => return Err(unreachable(problem)),
-            Ok(Message::Bytes(_)) | Err(_) => return Err(unreachable("no answer within 5 seconds".into())),
-        };
-        std::fs::create_dir_all(folder).map_err(|e| DataError::io(folder, e))?;
-        let io = |e| DataError::io(&part, e);
-        let mut out = File::options().create(true).append(true).open(&part).map_err(io)?;
-        if from != have {
-            out.set_len(from).map_err(io)?; // the server starts over
+    let have = if bytes > file.bytes { 0 } else { bytes };
+    let (sender, messages) = sync_channel(16);
+    let request = address.to_string();
+    std::thread::spawn(move || talk(&request, have, &sender));
+    let from = match messages.recv_timeout(ANSWER) {
+        Ok(Message::From(from)) => from,
+        Ok(Message::Failed(problem)) => return Err(unreachable(problem)),
+        Ok(Message::Bytes(_)) | Err(_) => return Err(unreachable("no answer within 5 seconds".into())),
+    };
+    // Only now: where nobody answers, nothing is left behind.
+    let part = match part {
+        Some(part) => part,
+        None => {
+            let folder = path.parent().unwrap_or(Path::new("."));
+            std::fs::create_dir_all(folder).map_err(|e| DataError::io(folder, e))?;
+            let Some(part) = Part::lock(path, true).map_err(io)? else { return Ok(None) };
+            if target.exists() {
+                std::fs::remove_file(path).map_err(io)?; // the one just made
+                return Ok(None);
+            }
+            if part.bytes().map_err(io)? > 0 {
+                return Ok(None);
+            }
+            part
         }
-        let bar = ProgressBar::new(file.bytes).with_position(from).with_message(address.to_string());
-        bar.set_style(
-            ProgressStyle::with_template("{msg} {bar:20} {bytes}/{total_bytes} {bytes_per_sec} {eta}")
-                .unwrap_or(ProgressStyle::default_bar()),
-        );
-        have = from;
-        while have < file.bytes {
-            let bytes = match messages.recv_timeout(PAUSE) {
-                Ok(Message::Bytes(bytes)) => bytes,
-                Ok(Message::Failed(problem)) => return Err(failed(stopped(have, file, &problem))),
-                Ok(Message::From(_)) | Err(RecvTimeoutError::Disconnected) => {
-                    return Err(failed(stopped(have, file, "the connection was closed")));
-                }
-                Err(RecvTimeoutError::Timeout) => {
-                    return Err(failed(stopped(have, file, "nothing came for 30 seconds")));
-                }
-            };
-            have += bytes.len() as u64;
-            out.write_all(&bytes).map_err(io)?;
-            bar.set_position(have);
-        }
-        out.sync_all().map_err(io)?;
-        bar.finish_and_clear();
+    };
+    if from != bytes {
+        part.file.set_len(from).map_err(io)?; // the server starts over
     }
-    if let Err(error) = check(&part, file) {
-        std::fs::remove_file(&part).map_err(|e| DataError::io(&part, e))?;
-        let problem = match error {
-            DataError::Content { problem, .. } => problem.replace("; delete it to have it downloaded again", ""),
-            other => other.to_string(),
+    let bar = ProgressBar::new(file.bytes).with_position(from).with_message(address.to_string());
+    bar.set_style(
+        ProgressStyle::with_template("{msg} {bar:20} {bytes}/{total_bytes} {bytes_per_sec} {eta}")
+            .unwrap_or(ProgressStyle::default_bar()),
+    );
+    let mut have = from;
+    while have < file.bytes {
+        let bytes = match messages.recv_timeout(PAUSE) {
+            Ok(Message::Bytes(bytes)) => bytes,
+            Ok(Message::Failed(problem)) => return Err(failed(stopped(have, file, &problem))),
+            Ok(Message::From(_)) | Err(RecvTimeoutError::Disconnected) => {
+                return Err(failed(stopped(have, file, "the connection was closed")));
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                return Err(failed(stopped(have, file, "nothing came for 30 seconds")));
+            }
         };
-        return Err(failed(format!("what came is not the file that was asked for: {problem}; it was deleted")));
+        have += bytes.len() as u64;
+        (&part.file).write_all(&bytes).map_err(io)?;
+        bar.set_position(have);
     }
-    std::fs::rename(&part, target).map_err(|e| DataError::io(target, e))
+    part.file.sync_all().map_err(io)?;
+    bar.finish_and_clear();
+    Ok(Some(part))
+}
+
+/// Gives the whole `part` its name, or deletes it if it is not `file`.
+fn finish(address: &str, file: &CorpusFile, target: &Path, part: &Part) -> Result<(), DataError> {
+    let io = |e| DataError::io(&part.path, e);
+    if let Some(fault) = fault(&part.file, file).map_err(io)? {
+        std::fs::remove_file(&part.path).map_err(io)?;
+        let problem = format!("what came is not the file that was asked for: {fault}; it was deleted");
+        return Err(DataError::Download { address: address.to_string(), problem, answered: true });
+    }
+    std::fs::rename(&part.path, target).map_err(|e| DataError::io(target, e))
 }
 
 fn stopped(have: u64, file: &CorpusFile, why: &str) -> String {
@@ -233,5 +314,96 @@ mod tests {
         thread.join().expect("server");
         assert!(error.to_string().ends_with("status 404"), "{error}");
         assert_eq!(std::fs::read_dir(folder.path()).expect("folder").count(), 0);
+    }
+
+    /// Answers every request with the bytes of `content` that it asks for, a few every now and then, up to `most` of them
+    /// in the first answer; gives the ranges asked for as they come.
+    fn patient_server(content: &'static [u8], most: usize) -> (String, std::sync::mpsc::Receiver<usize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("port");
+        let address = format!("http://{}/x", listener.local_addr().expect("address"));
+        let (sender, asked) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for (number, stream) in listener.incoming().enumerate() {
+                let (mut stream, sender) = (stream.expect("client"), sender.clone());
+                std::thread::spawn(move || {
+                    let lines = BufReader::new(stream.try_clone().expect("stream")).lines();
+                    let lines: Vec<String> = lines.map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+                    let range = lines.iter().find_map(|line| {
+                        line.to_lowercase().strip_prefix("range: bytes=")?.strip_suffix('-')?.parse().ok()
+                    });
+                    let from: usize = range.unwrap_or(0);
+                    let _ = sender.send(from);
+                    let status = if range.is_some() { "206 Partial Content" } else { "200 OK" };
+                    let head = format!(
+                        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                        content.len() - from
+                    );
+                    let to = if number == 0 { most } else { content.len() };
+                    // Whoever has its file already hangs up.
+                    let _ = stream.write_all(head.as_bytes());
+                    for bytes in content[from..to].chunks(1000) {
+                        let _ = stream.write_all(bytes);
+                        std::thread::sleep(Duration::from_millis(5));
+                    }
+                });
+            }
+        });
+        (address, asked)
+    }
+
+    fn many_bytes() -> &'static [u8] {
+        (0..50_000u32).map(|i| (i % 251) as u8).collect::<Vec<u8>>().leak()
+    }
+
+    #[test]
+    fn downloads_at_once_do_not_disturb_each_other() {
+        let content = many_bytes();
+        let (address, _asked) = patient_server(content, content.len());
+        let folder = tempfile::tempdir().expect("folder");
+        let target = folder.path().join("deeper/x");
+        std::thread::scope(|scope| {
+            let all = || download(&address, &file(content), &target);
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(all)).collect();
+            for thread in threads {
+                thread.join().expect("no panic").expect("whole");
+            }
+        });
+        assert!(std::fs::read(&target).expect("whole") == content);
+        assert_eq!(std::fs::read_dir(target.parent().expect("parent")).expect("folder").count(), 1);
+    }
+
+    #[test]
+    fn who_waits_for_a_download_takes_it_or_goes_on_with_it() {
+        let content = many_bytes();
+        for most in [content.len(), 20_000] {
+            let (address, asked) = patient_server(content, most);
+            let folder = tempfile::tempdir().expect("folder");
+            let target = folder.path().join("x");
+            let part = folder.path().join("x.part");
+            std::thread::scope(|scope| {
+                let first = scope.spawn(|| download(&address, &file(content), &target));
+                while part.metadata().map_or(0, |part| part.len()) == 0 {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                download(&address, &file(content), &target).expect("whole");
+                assert_eq!(first.join().expect("no panic").is_ok(), most == content.len());
+            });
+            assert!(std::fs::read(&target).expect("whole") == content);
+            // The second asks for nothing, or for what the first left.
+            let expected = if most == content.len() { vec![0] } else { vec![0, most] };
+            assert_eq!(asked.try_iter().collect::<Vec<_>>(), expected);
+            assert_eq!(std::fs::read_dir(folder.path()).expect("folder").count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_part_that_is_too_long_starts_over() {
+        let folder = tempfile::tempdir().expect("folder");
+        let target = folder.path().join("x");
+        std::fs::write(folder.path().join("x.part"), b"0123456789 and more").expect("written");
+        let (address, thread) = server("200 OK\r\nContent-Length: 10", CONTENT);
+        download(&address, &file(CONTENT), &target).expect("whole");
+        thread.join().expect("server");
+        assert_eq!(std::fs::read(&target).expect("whole"), CONTENT);
     }
 }

@@ -1,5 +1,6 @@
 //! What can be wrong with a corpus.
 
+use crate::show;
 use std::path::{Path, PathBuf};
 
 /// Why a corpus cannot be had. Each message says what is wrong, where, and what would be right.
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum DataError {
     /// A file or folder that cannot be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", show::path(path))]
     Io {
         /// Which one.
         path: PathBuf,
@@ -15,12 +16,20 @@ pub enum DataError {
         source: std::io::Error,
     },
     /// A file or folder that is not what it should be.
-    #[error("{}: {problem}", path.display())]
+    #[error("{}: {problem}", show::path(path))]
     Content {
         /// Which one.
         path: PathBuf,
         /// What is wrong and what would be right.
         problem: String,
+    },
+    /// Rows of a table that are not what they should be. The others can be read without them.
+    #[error("{}: {problems}; mend them or leave them out", show::path(path))]
+    BadRows {
+        /// The table.
+        path: PathBuf,
+        /// How many rows are bad, of how many, and what is wrong with the first of them.
+        problems: String,
     },
     /// An address that did not answer, or not as it should. Nothing but a resumable part is left behind.
     #[error("{address}: {problem}")]
@@ -51,6 +60,6 @@ impl DataError {
     }
 
     pub(crate) fn content(path: &Path, problem: impl Into<String>) -> Self {
-        Self::Content { path: path.to_path_buf(), problem: problem.into() }
+        Self::Content { path: path.to_path_buf(), problem: show::message(&problem.into()) }
     }
 }

@@ -1,8 +1,8 @@
 //! Where a corpus comes from: a path, `$RNN_DATASETS`, the cache, the network, the built-in sample; in this order.
 
-use crate::DataError;
 use crate::download::{check, download};
 use crate::registry::{Corpus, CorpusFile};
+use crate::{DataError, show};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -58,8 +58,8 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.path {
             None => write!(f, "the built-in sample"),
-            Some(path) if path.to_string_lossy() == self.corpus => write!(f, "{}", self.corpus),
-            Some(path) => write!(f, "{} ({})", self.corpus, path.display()),
+            Some(path) if path.to_string_lossy() == self.corpus => write!(f, "{}", show::path(path)),
+            Some(path) => write!(f, "{} ({})", self.corpus, show::path(path)),
         }
     }
 }

@@ -18,10 +18,12 @@
 
 pub mod chars;
 mod download;
+mod encoding;
 mod error;
 mod find;
 pub mod registry;
 pub mod reviews;
+mod show;
 pub mod text;
 pub mod words;
 

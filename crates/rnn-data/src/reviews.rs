@@ -1,15 +1,21 @@
-//! Labelled reviews: the aclImdb archive or folder, a table (CSV, TSV, JSONL), the built-in sample.
+//! Labelled reviews: the aclImdb archive or folder, a table (CSV, TSV, JSONL), a folder of tables, the built-in sample.
 
 mod acl_imdb;
+mod delimited;
+mod folder;
+mod json_lines;
+mod labels;
+mod records;
 mod table;
 
 use crate::find::find;
-use crate::{DataError, Places, Source, registry};
-use std::path::Path;
+use crate::{DataError, Places, Source, encoding, registry, text};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
 
 const SAMPLE_POSITIVE: &str = include_str!("../../../datasets/sample/reviews_pos.txt");
 const SAMPLE_NEGATIVE: &str = include_str!("../../../datasets/sample/reviews_neg.txt");
-/// Of the sample's reviews of each class, one in so many is for the test.
+/// Of the sample's reviews of each class, every such one is for the test.
 const SAMPLE_HELD_OUT: usize = 4;
 /// The same for a table that does not say which are.
 const TABLE_HELD_OUT: usize = 5;
@@ -26,6 +32,52 @@ pub struct Review {
     pub positive: bool,
 }
 
+/// What reviews are read for: it decides about those of a table that does not say which are for the test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Purpose {
+    /// To train and to test. Of a table without a `split` column every fifth review of each class is for the test.
+    #[default]
+    TrainAndTest,
+    /// To train only. Reviews that are for the test are left out.
+    Train,
+    /// To test only: the test part, or the whole of a table without a `split` column.
+    Test,
+}
+
+/// How reviews are read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reading {
+    /// What for.
+    pub purpose: Purpose,
+    /// Whether bad rows of a table are left out; if not, they are an error.
+    pub skip_bad: bool,
+}
+
+/// Which file a table is: its path, and what is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableId {
+    /// The absolute path.
+    pub path: PathBuf,
+    /// Bytes of its text.
+    pub bytes: u64,
+    /// The CRC-32 of its text.
+    pub crc32: u32,
+}
+
+impl TableId {
+    fn of(path: &Path, text: &str) -> Self {
+        let mut crc = flate2::Crc::new();
+        crc.update(text.as_bytes());
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        Self { path, bytes: text.len() as u64, crc32: crc.sum() }
+    }
+
+    /// Whether this is the file `other`, or a copy of it.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.path == other.path || (self.bytes, self.crc32) == (other.bytes, other.crc32)
+    }
+}
+
 /// Reviews to train on and to test on, and where they came from.
 #[derive(Debug, Clone)]
 pub struct Reviews {
@@ -33,58 +85,112 @@ pub struct Reviews {
     pub source: Source,
     /// To train on.
     pub train: Vec<Review>,
-    /// To test on.
+    /// To test on. May be empty, unless the purpose is a test.
     pub test: Vec<Review>,
+    /// What was left out of them, and why.
+    pub notes: Vec<String>,
+    /// The table that the reviews to train on came from (to test on, if that is the purpose), if there is one and it does
+    /// not say itself which rows are for what.
+    pub table: Option<TableId>,
 }
 
-/// IMDb, or what `places.data` names, or the built-in sample.
+/// IMDb, or what `places.data` names, or the built-in sample, to train and to test; bad rows are an error.
 ///
 /// IMDb has its own split and comes in Keras' order before its shuffle: positive, then negative, each by file name. Of the
 /// sample every fourth review of each class is for the test; of a table without a `split` column every fifth.
 ///
 /// # Errors
-/// A path that cannot be read or holds no labelled reviews: see [`DataError`].
+/// As [`load_as`].
 pub fn load(places: &Places) -> Result<Reviews, DataError> {
-    let source = find(registry::corpus("imdb")?, places)?;
-    let (train, test) = match &source.path {
-        None => sample(),
-        Some(path) => read(path)?,
-    };
-    Ok(Reviews { source, train, test })
+    load_as(places, Reading::default())
 }
 
-type Split = (Vec<Review>, Vec<Review>);
+/// As [`load`], for a purpose, and perhaps without bad rows.
+///
+/// # Errors
+/// A path that cannot be read or holds no labelled reviews, rows that are bad, what can be read in two ways, no reviews of
+/// a class to train on, none to test on if that is the purpose: see [`DataError`].
+pub fn load_as(places: &Places, reading: Reading) -> Result<Reviews, DataError> {
+    let source = find(registry::corpus("imdb")?, places)?;
+    let parts = match &source.path {
+        None => sample(),
+        Some(path) => read(path, reading.skip_bad)?,
+    };
+    let path = source.path.clone().unwrap_or_else(|| source.corpus.clone().into());
+    parts.arrange(&path, source, reading.purpose)
+}
 
-fn read(path: &Path) -> Result<Split, DataError> {
+/// What a source holds: reviews that it says the purpose of, and those that it does not.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Parts {
+    train: Vec<Review>,
+    test: Vec<Review>,
+    /// Of a table without a `split` column.
+    whole: Vec<Review>,
+    /// How many are for validation; nothing is done with them.
+    validation: usize,
+    notes: Vec<String>,
+    /// The tables that `train` and `test`, or `whole`, came from.
+    tables: [Option<TableId>; 2],
+}
+
+fn read(path: &Path, skip_bad: bool) -> Result<Parts, DataError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    let is = |ending: &str| name.ends_with(ending);
     if path.is_dir() {
-        acl_imdb::folder(path)
-    } else if is(".tar.gz") || is(".tgz") {
+        folder::read(path, skip_bad)
+    } else if name.ends_with(".tar.gz") || name.ends_with(".tgz") {
         acl_imdb::archive(path)
-    } else if is(".csv") {
-        table::delimited(path, b',')
-    } else if is(".tsv") {
-        table::delimited(path, b'\t')
-    } else if is(".jsonl") || is(".ndjson") {
-        table::json_lines(path)
+    } else if is_table(&name) {
+        read_table(path, skip_bad)
     } else {
-        let problem = "the name says no format; give an aclImdb folder or .tar.gz, or a .csv, .tsv or .jsonl file with \
-                       a text and a label column";
+        let packed = [".gz", ".zip", ".bz2", ".xz", ".zst", ".7z"].iter().any(|ending| name.ends_with(ending));
+        let advice = match () {
+            () if name.ends_with(".json") => " (with an object in each line it is .jsonl)",
+            () if packed => " (unpack it first)",
+            () => "",
+        };
+        let problem = format!(
+            "the name says no format{advice}; give an aclImdb folder or .tar.gz, a .csv, .tsv or .jsonl file with a text \
+             and a label column, or a folder with train and test files of these"
+        );
         Err(DataError::content(path, problem))
     }
 }
 
-fn sample() -> Split {
+/// The endings of tables' names.
+const TABLES: [&str; 4] = [".csv", ".tsv", ".jsonl", ".ndjson"];
+
+/// Whether `name`, in lower case, is a table's.
+fn is_table(name: &str) -> bool {
+    TABLES.iter().any(|ending| name.ends_with(ending))
+}
+
+fn read_table(path: &Path, skip_bad: bool) -> Result<Parts, DataError> {
+    let text = text::read(path)?;
+    encoding::no_nul(path, &text)?;
+    let mut parts = match path.extension().unwrap_or_default().to_string_lossy().to_lowercase().as_str() {
+        "csv" => delimited::table(path, &text, records::Format::CSV, skip_bad)?,
+        "tsv" => delimited::table(path, &text, records::Format::TSV, skip_bad)?,
+        _ => json_lines::table(path, &text, skip_bad)?,
+    };
+    if !parts.whole.is_empty() {
+        let table = TableId::of(path, &text);
+        parts.tables = [Some(table.clone()), Some(table)];
+    }
+    Ok(parts)
+}
+
+fn sample() -> Parts {
     let reviews = |text: &'static str, positive| {
         text.lines().map(move |line| Review { text: line.to_string(), positive }).collect::<Vec<_>>()
     };
     let all = [reviews(SAMPLE_POSITIVE, true), reviews(SAMPLE_NEGATIVE, false)].concat();
-    hold_out(all, SAMPLE_HELD_OUT)
+    let (train, test) = hold_out(all, SAMPLE_HELD_OUT);
+    Parts { train, test, ..Parts::default() }
 }
 
 /// Every `one_in`-th review of each class goes to the test.
-fn hold_out(reviews: Vec<Review>, one_in: usize) -> Split {
+fn hold_out(reviews: Vec<Review>, one_in: usize) -> (Vec<Review>, Vec<Review>) {
     let mut seen = [0; 2];
     let (test, train) = reviews.into_iter().partition(|review| {
         let seen = &mut seen[usize::from(review.positive)];
@@ -94,32 +200,64 @@ fn hold_out(reviews: Vec<Review>, one_in: usize) -> Split {
     (train, test)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Positive and negative ones of `reviews`.
+fn classes(reviews: &[Review]) -> [(usize, &'static str); 2] {
+    let positive = reviews.iter().filter(|review| review.positive).count();
+    [(positive, "positive"), (reviews.len() - positive, "negative")]
+}
 
-    #[test]
-    fn the_built_in_sample_is_balanced_and_each_review_is_there_once() {
-        let reviews = load(&Places::default()).expect("built in");
-        assert!(reviews.source.is_sample());
-        for (part, least) in [(&reviews.train, 300), (&reviews.test, 100)] {
-            let positive = part.iter().filter(|review| review.positive).count();
-            assert_eq!(2 * positive, part.len());
-            assert!(part.len() >= least, "{}", part.len());
+impl Parts {
+    /// What `purpose` needs of them, of a source at `path`.
+    fn arrange(mut self, path: &Path, source: Source, purpose: Purpose) -> Result<Reviews, DataError> {
+        let wrong = |problem: String| Err(DataError::content(path, problem));
+        if self.validation > 0 {
+            self.notes.push(format!("{} validation reviews are neither trained nor tested on", self.validation));
         }
-        let mut texts: Vec<&str> = reviews.train.iter().chain(&reviews.test).map(|r| r.text.as_str()).collect();
-        texts.sort_unstable();
-        let all = texts.len();
-        texts.dedup();
-        assert_eq!(texts.len(), all);
-    }
-
-    #[test]
-    fn formats_are_known_by_name() {
-        let folder = tempfile::tempdir().expect("folder");
-        let path = folder.path().join("reviews.xls");
-        std::fs::write(&path, "x").expect("written");
-        let error = read(&path).expect_err("no format").to_string();
-        assert!(error.contains("give an aclImdb folder or .tar.gz, or a .csv, .tsv or .jsonl"), "{error}");
+        let left_out = (self.train.len(), self.validation);
+        match purpose {
+            Purpose::TrainAndTest if !self.whole.is_empty() => {
+                let all = classes(&self.whole);
+                (self.train, self.test) = hold_out(std::mem::take(&mut self.whole), TABLE_HELD_OUT);
+                if let Some((few, class)) = all.into_iter().find(|(count, _)| (1..TABLE_HELD_OUT).contains(count)) {
+                    return wrong(format!(
+                        "every {TABLE_HELD_OUT}th review of each class is for the test, but there are only {few} {class} \
+                         ones; give more, or a split column that says train or test, or other reviews to test on"
+                    ));
+                }
+            }
+            Purpose::TrainAndTest => (),
+            Purpose::Train => {
+                let own = std::mem::take(&mut self.test).len();
+                if own > 0 {
+                    self.notes.push(format!("{own} test reviews of {} are left out", crate::show::path(path)));
+                }
+                self.train.append(&mut self.whole);
+            }
+            Purpose::Test => {
+                self.train.clear();
+                self.test.append(&mut self.whole);
+            }
+        }
+        if purpose == Purpose::Test && self.test.is_empty() {
+            return wrong(format!(
+                "there is no review to test on: {} are to train on, {} for validation; without a split column every row \
+                 is tested",
+                left_out.0, left_out.1
+            ));
+        }
+        if purpose != Purpose::Test
+            && let Some((_, class)) = classes(&self.train).into_iter().find(|(count, _)| *count == 0)
+        {
+            let test = self.test.len();
+            let but =
+                if self.train.is_empty() && test > 0 { format!("; {test} are to test on") } else { String::new() };
+            return wrong(format!("there is no {class} review to train on{but}"));
+        }
+        let [train, test] = self.tables;
+        let table = if purpose == Purpose::Test { test } else { train };
+        Ok(Reviews { source, train: self.train, test: self.test, notes: self.notes, table })
     }
 }
+
+#[cfg(test)]
+mod tests;

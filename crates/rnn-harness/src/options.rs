@@ -57,7 +57,7 @@ pub fn check_size(
             options[0]
         )));
     }
-    let width = layer.d_input.saturating_add(layer.gates().saturating_mul(layer.d_output()));
+    let width = width(layer);
     let values = batch.saturating_mul(steps).saturating_mul(width).saturating_mul(layer.num_layers);
     if values > MOST_VALUES {
         return Err(Failure::input(format!(
@@ -67,6 +67,16 @@ pub fn check_size(
         )));
     }
     Ok(())
+}
+
+/// Values of one row, one step and one layer.
+fn width(layer: &AnyConfig) -> usize {
+    layer.d_input.saturating_add(layer.gates().saturating_mul(layer.d_output()))
+}
+
+/// Rows of `steps` steps that a mini-batch may have at most: as [`check_size`] counts, but at least one.
+pub fn most_rows(layer: &AnyConfig, steps: usize) -> usize {
+    (MOST_VALUES / steps.saturating_mul(width(layer)).saturating_mul(layer.num_layers).max(1)).max(1)
 }
 
 /// The options about dropout.

@@ -1,16 +1,16 @@
 //! `sentiment eval`: a trained model on test reviews.
 
-use crate::commands::train::{TEST_BATCH, verdict};
-use crate::data::{DataArgs, Encoded};
+use crate::commands::train::verdict;
+use crate::data::{DataArgs, Encoded, majority_share};
 use crate::run::Trained;
 use rnn_core::Key;
 use rnn_harness::device::DeviceArgs;
 use rnn_harness::options::RunArgs;
 use rnn_harness::progress::waiting;
-use rnn_harness::{Failure, json_line, print_line};
+use rnn_harness::{Failure, json_line, print_line, say};
 use serde::Serialize;
 
-/// Tests a trained model on the test reviews of a corpus.
+/// Tests a trained model on the test part of a corpus, or on all of a table that has no parts.
 #[derive(Debug, clap::Args)]
 pub struct EvalArgs {
     #[command(flatten)]
@@ -33,6 +33,10 @@ struct Metrics<'a> {
     test_accuracy: f64,
     test_seconds: f64,
     test_reviews: usize,
+    /// The accuracy of who always answers with the larger class.
+    majority_share: f64,
+    /// Whether the table is the one that the model was trained on.
+    trained_on_these: bool,
     run: String,
 }
 
@@ -41,14 +45,24 @@ pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
     let selected = args.device.select()?;
     let trained = Trained::load(&args.run, &selected.device)?;
     let reading = waiting("reading the reviews and their words");
-    let reviews = args.data.load()?;
+    let reviews = args.data.to_test()?;
+    let trained_on_these = match (&reviews.table, &trained.config.table) {
+        (Some(table), Some(known)) => table.is_same(known),
+        _ => false,
+    };
+    if trained_on_these {
+        say!(
+            "the model was trained on rows of this very table: the figures tell how well it knows them, not how it judges \
+             new reviews"
+        );
+    }
     print_line!("{} on {}: {} reviews", trained.config.model.cell, reviews.source, reviews.test.len());
     let model = &trained.config.model;
     let encoded = Encoded::new(&reviews.test, &trained.vocabulary, model.num_words, model.tokens)?;
-    let batches = encoded.batches(TEST_BATCH, None, Key::new(0), &selected.device);
+    let batches = encoded.batches(model.test_batch(), None, Key::new(0), &selected.device);
     drop(reading);
     let tested = trained.model.test(&batches, model.tokens)?;
-    print_line!("{}", verdict(&reviews.source, &tested, reviews.test.len()));
+    print_line!("{}", verdict(&reviews.source, &tested, &reviews.test));
     if args.json {
         json_line(&Metrics {
             corpus: &reviews.source.corpus,
@@ -58,6 +72,8 @@ pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
             test_accuracy: tested.accuracy,
             test_seconds: tested.seconds,
             test_reviews: reviews.test.len(),
+            majority_share: majority_share(&reviews.test),
+            trained_on_these,
             run: trained.path.display().to_string(),
         })?;
     }

@@ -1,10 +1,11 @@
 //! `sentiment train`: the lesson's model on IMDb, or whatever is changed of it.
 
-use crate::data::{DataArgs, Encoded};
+use crate::data::{DataArgs, Encoded, majority_share};
 use crate::model::{Model, ModelConfig, WORDS};
 use crate::run::{PROGRAM, RunConfig, begin};
 use rnn_core::{CellKind, Direction, Key};
 use rnn_data::Source;
+use rnn_data::reviews::{Review, Reviews};
 use rnn_data::words::Vocabulary;
 use rnn_harness::device::DeviceArgs;
 use rnn_harness::optim::{OptimizerArgs, OptimizerConfig, OptimizerName};
@@ -14,6 +15,7 @@ use rnn_harness::run_dir::{Config, RunDir};
 use rnn_harness::training::{EpochStats, fit};
 use rnn_harness::{Failure, json_line, print_line, whole};
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// Sets of defaults; single options change them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -32,6 +34,9 @@ pub enum Preset {
 pub struct TrainArgs {
     #[command(flatten)]
     data: DataArgs,
+    /// Reviews to test on instead of a part of --data, in any form that --data takes
+    #[arg(long, value_name = "PATH")]
+    test: Option<PathBuf>,
     /// Set of defaults for what follows
     #[arg(long, value_enum)]
     preset: Option<Preset>,
@@ -81,7 +86,8 @@ pub struct TrainArgs {
 }
 
 impl TrainArgs {
-    fn config(&self, source: &Source, dropout: DropoutConfig, optimizer: OptimizerConfig) -> RunConfig {
+    fn config(&self, reviews: &Reviews, dropout: DropoutConfig, optimizer: OptimizerConfig) -> RunConfig {
+        let source = &reviews.source;
         let default = if source.is_sample() { Preset::Sample } else { Preset::Lesson };
         let pick = |given: Option<u64>, lesson: usize, sample: usize| match (given, self.preset.unwrap_or(default)) {
             (Some(given), _) => given as usize,
@@ -100,6 +106,7 @@ impl TrainArgs {
                 dropout,
             },
             corpus: source.corpus.clone(),
+            table: reviews.table.clone(),
             seed: self.seed,
             epochs: pick(self.epochs, 1, 10),
             batch: pick(self.batch, 50, 10),
@@ -117,10 +124,16 @@ struct Metrics<'a> {
     train_loss: f64,
     train_accuracy: f64,
     train_seconds: f64,
-    test_loss: f64,
-    test_accuracy: f64,
-    test_seconds: f64,
+    /// The accuracy of who always answers with the larger class of the training reviews.
+    train_majority_share: f64,
+    /// What was tested on. The figures of a test are null where there was none.
+    test_corpus: Option<&'a str>,
+    test_loss: Option<f64>,
+    test_accuracy: Option<f64>,
+    test_seconds: Option<f64>,
     test_reviews: usize,
+    /// As of the training reviews.
+    majority_share: Option<f64>,
     epochs: &'a [EpochStats],
     run: String,
 }
@@ -131,13 +144,13 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     RunDir::check(PROGRAM, args.name.as_deref())?;
     let (dropout, optimizer) = (args.dropout.resolve(0.2)?, args.optimizer.resolve(OptimizerName::Adam)?);
     let reading = waiting("reading the reviews and their words");
-    let reviews = args.data.load()?;
+    let (reviews, tested_source) = args.data.to_train(args.test.as_ref())?;
     let source = &reviews.source;
-    let config = args.config(source, dropout, optimizer);
+    let config = args.config(&reviews, dropout, optimizer);
     let device = &selected.device;
 
     config.check()?;
-    config.model.check(config.batch.max(TEST_BATCH))?;
+    config.model.check(config.batch.min(reviews.train.len()))?;
 
     let keys = Key::new(args.seed);
     let (weights, order, dropout) = (keys.child(0), keys.child(1), keys.child(2));
@@ -146,22 +159,23 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     let ModelConfig { num_words, tokens, cell, .. } = config.model;
     let encode = |reviews: &[_]| Encoded::new(reviews, &vocabulary, num_words, tokens);
     let batches = encode(&reviews.train)?.batches(config.batch, Some(order), dropout, device);
-    let test = encode(&reviews.test)?.batches(TEST_BATCH, None, dropout, device);
+    let test = encode(&reviews.test)?.batches(config.model.test_batch(), None, dropout, device);
     drop(reading);
 
     let run = RunDir::create(PROGRAM, args.name.as_deref())?;
     begin(&run, &config, &vocabulary)?;
-    print_line!("{cell} on {source}: {} reviews to train, {} to test", reviews.train.len(), reviews.test.len());
-    let saved = run.clone();
+    let of = if args.test.is_some() { format!(" of {tested_source}") } else { String::new() };
+    print_line!("{cell} on {source}: {} reviews to train, {}{of} to test", reviews.train.len(), reviews.test.len());
+    let (saved, share) = (run.clone(), majority_share(&reviews.train));
     let after_epoch = move |model: &Model, epoch: &EpochStats| {
         saved.save_model(model)?;
         let EpochStats { epoch, loss, accuracy, seconds } = epoch;
-        println!("epoch {epoch}: training loss {loss:.4}, accuracy {accuracy:.4}, {seconds:.1} s");
+        println!("epoch {epoch}: training loss {loss:.4}, {}, {seconds:.1} s", beside(*accuracy, share));
         Ok(())
     };
     let (model, epochs) =
         fit(model, &config.optimizer, config.epochs, batches, Some(Model::LOOKUP), "reviews", after_epoch)?;
-    let tested = model.test(&test, tokens)?;
+    let tested = if reviews.test.is_empty() { None } else { Some(model.test(&test, tokens)?) };
 
     let last = epochs.last().ok_or_else(|| Failure::failed("training made no epoch"))?;
     let metrics = Metrics {
@@ -172,28 +186,39 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
         train_loss: last.loss,
         train_accuracy: last.accuracy,
         train_seconds: epochs.iter().map(|epoch| epoch.seconds).sum(),
-        test_loss: tested.loss,
-        test_accuracy: tested.accuracy,
-        test_seconds: tested.seconds,
+        train_majority_share: share,
+        test_corpus: tested.map(|_| tested_source.corpus.as_str()),
+        test_loss: tested.map(|test| test.loss),
+        test_accuracy: tested.map(|test| test.accuracy),
+        test_seconds: tested.map(|test| test.seconds),
         test_reviews: reviews.test.len(),
+        majority_share: tested.map(|_| majority_share(&reviews.test)),
         epochs: &epochs,
         run: run.path().display().to_string(),
     };
     run.write_metrics(&metrics)?;
     print_line!("model: {}", run.path().display());
-    print_line!("{}", verdict(source, &tested, reviews.test.len()));
+    match &tested {
+        Some(tested) => print_line!("{}", verdict(&tested_source, tested, &reviews.test)),
+        None => {
+            print_line!("nothing was tested: {source} has no test part; --test FILE or sentiment eval --data FILE tests")
+        }
+    }
     if args.json {
         json_line(&metrics)?;
     }
     Ok(())
 }
 
-/// Reviews in a step of a test; it changes the speed only.
-pub const TEST_BATCH: usize = 100;
+/// An accuracy, and that of who always answers with the larger class.
+fn beside(accuracy: f64, majority_share: f64) -> String {
+    format!("accuracy {accuracy:.4} (the larger class alone: {majority_share:.4})")
+}
 
-/// What came out, in one line.
-pub fn verdict(source: &Source, tested: &EpochStats, reviews: usize) -> String {
+/// What came out of a test on `reviews`, in one line.
+pub fn verdict(source: &Source, tested: &EpochStats, reviews: &[Review]) -> String {
     let EpochStats { loss, accuracy, seconds, .. } = tested;
-    let figures = format!("test loss {loss:.4}, accuracy {accuracy:.4} on {reviews} reviews, {seconds:.1} s");
+    let (accuracy, all) = (beside(*accuracy, majority_share(reviews)), reviews.len());
+    let figures = format!("test loss {loss:.4}, {accuracy} on {all} reviews, {seconds:.1} s");
     if source.is_sample() { format!("{figures}; only the built-in sample, where chance gives 0.5") } else { figures }
 }

@@ -1,15 +1,20 @@
 //! The layout of Maas et al. (2011): `{train,test}/{pos,neg}/ID_RATING.txt`, in a tar.gz or in a folder.
 
-use super::{EMPTY, Review, Split};
-use crate::DataError;
+use super::folder::is_hidden;
+use super::{EMPTY, Parts, Review};
 use crate::text::utf8;
+use crate::{DataError, encoding, show};
 use flate2::read::MultiGzDecoder;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// The four parts, in Keras' order.
 const PARTS: [&str; 4] = ["train/pos", "train/neg", "test/pos", "test/neg"];
+
+/// What all reviews of an archive may take, however small it is itself.
+const MOST_BYTES: u64 = 4 << 30;
 
 /// The file of a review; by name, as Keras orders them.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -19,81 +24,146 @@ struct ReviewFile {
     bytes: Vec<u8>,
 }
 
-type Parts = [Vec<ReviewFile>; 4];
+/// The files of the four parts.
+#[derive(Default)]
+struct Files {
+    parts: [Vec<ReviewFile>; 4],
+    /// How many other files are among them.
+    others: usize,
+}
 
 /// Reads the archive without unpacking it to disk, to the checksum at its very end, behind which there may be nothing;
 /// `unsup` and the other files are skipped.
-pub(super) fn archive(path: &Path) -> Result<Split, DataError> {
+pub(super) fn archive(path: &Path) -> Result<Parts, DataError> {
     let broken =
         |e: std::io::Error| DataError::content(path, format!("the archive is truncated or damaged ({e}); get it anew"));
     let file = File::open(path).map_err(|e| DataError::io(path, e))?;
     let mut archive = tar::Archive::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file)));
-    let mut parts = Parts::default();
+    let mut files = Files::default();
+    let (mut roots, mut all) = (BTreeSet::new(), 0u64);
     for entry in archive.entries().map_err(broken)? {
         let mut entry = entry.map_err(broken)?;
         let inside = entry.path().map_err(broken)?.to_string_lossy().into_owned();
-        if let Some((part, name)) = place(&inside) {
-            let mut bytes = Vec::new();
-            entry.read_to_end(&mut bytes).map_err(broken)?;
-            parts[part].push(ReviewFile { name: name.to_string(), path: path.join(&inside), bytes });
+        let Some((root, part, name)) = place(&inside).filter(|_| !entry.header().entry_type().is_dir()) else {
+            continue;
+        };
+        if !is_review(name) {
+            files.others += 1;
+            continue;
+        }
+        all = all.saturating_add(entry.size());
+        if all > MOST_BYTES {
+            let problem = format!("the reviews in it take more than the {MOST_BYTES} bytes that are possible here");
+            return Err(DataError::content(path, problem));
+        }
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).map_err(broken)?;
+        files.parts[part].push(ReviewFile { name: name.to_string(), path: path.join(&inside), bytes });
+        if !roots.contains(root) {
+            roots.insert(root.to_string());
         }
     }
     // The checksum comes last, behind what ends the tar: nothing above is sure before it was read.
     std::io::copy(&mut archive.into_inner(), &mut std::io::sink()).map_err(broken)?;
-    assemble(path, parts)
+    if roots.len() > 1 {
+        let problem = format!(
+            "there are reviews under {} at once; which of them are meant? Leave the others out",
+            show::list(roots.iter().map(String::as_str))
+        );
+        return Err(DataError::content(path, problem));
+    }
+    files.assemble(path)
 }
 
-/// `aclImdb/train/pos/0_9.txt` is in part 0 and named `0_9.txt`.
-fn place(inside: &str) -> Option<(usize, &str)> {
+/// `aclImdb/train/pos/0_9.txt` is under `aclImdb`, in part 0, and named `0_9.txt`. What the system put there is nowhere.
+fn place(inside: &str) -> Option<(&str, usize, &str)> {
+    let inside = inside.strip_prefix("./").unwrap_or(inside);
     let (folder, name) = inside.rsplit_once('/')?;
-    let part = PARTS.iter().position(|part| folder == *part || folder.ends_with(&format!("/{part}")))?;
-    name.ends_with(".txt").then_some((part, name))
+    let under = |part: &&str| {
+        let root = folder.strip_suffix(*part)?;
+        if root.is_empty() { Some(root) } else { root.strip_suffix('/') }
+    };
+    let (part, root) = PARTS.iter().enumerate().find_map(|(i, part)| Some((i, under(part)?)))?;
+    (!is_hidden(name) && !root.split('/').any(is_hidden)).then_some((root, part, name))
 }
 
-/// Reads an unpacked archive: the folder that holds `train` and `test`, or the one above it.
-pub(super) fn folder(path: &Path) -> Result<Split, DataError> {
-    let inner = path.join("aclImdb");
-    let root = if inner.is_dir() { inner } else { path.to_path_buf() };
-    let mut parts = Parts::default();
-    for (part, texts) in PARTS.iter().zip(&mut parts) {
+fn is_review(name: &str) -> bool {
+    name.len() > 4 && name.as_bytes()[name.len() - 4..].eq_ignore_ascii_case(b".txt")
+}
+
+/// The folders that hold `train` or `test`: `path` or the one that the archive unpacks to in it.
+pub(super) fn roots(path: &Path) -> Vec<PathBuf> {
+    let holds = |root: &PathBuf| PARTS.iter().any(|part| root.join(part).is_dir());
+    [path.to_path_buf(), path.join("aclImdb")].into_iter().filter(holds).collect()
+}
+
+/// Reads an unpacked archive: `root` holds `train` or `test`, `path` is what the person gave.
+pub(super) fn folder(path: &Path, root: &Path) -> Result<Parts, DataError> {
+    let mut files = Files::default();
+    for (part, reviews) in PARTS.iter().zip(&mut files.parts) {
         let folder = root.join(part);
         if !folder.is_dir() {
-            let problem =
-                format!("there is no folder {part} in it; give the aclImdb folder, with {}", PARTS.join(", "));
-            return Err(DataError::content(path, problem));
+            continue;
         }
         let io = |e| DataError::io(&folder, e);
         for entry in std::fs::read_dir(&folder).map_err(io)? {
             let path = entry.map_err(io)?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if name.ends_with(".txt") {
+            if is_hidden(&name) || path.is_dir() {
+                continue;
+            }
+            if is_review(&name) {
                 let bytes = std::fs::read(&path).map_err(|e| DataError::io(&path, e))?;
-                texts.push(ReviewFile { name, path, bytes });
+                reviews.push(ReviewFile { name, path, bytes });
+            } else {
+                files.others += 1;
             }
         }
     }
-    assemble(path, parts)
+    files.assemble(path)
 }
 
-fn assemble(path: &Path, parts: Parts) -> Result<Split, DataError> {
-    if let Some((part, _)) = PARTS.iter().zip(&parts).find(|(_, texts)| texts.is_empty()) {
-        let problem = format!("there is no review in {part}; it must hold {} with .txt files", PARTS.join(", "));
-        return Err(DataError::content(path, problem));
+impl Files {
+    fn assemble(self, path: &Path) -> Result<Parts, DataError> {
+        // Without reviews to train on others can still be tested, and without a test others trained on.
+        let missing = match self.parts.each_ref().map(Vec::is_empty) {
+            [true, true, true, true] => Some("any of its folders"),
+            [true, false, ..] => Some(PARTS[0]),
+            [false, true, ..] => Some(PARTS[1]),
+            _ => None,
+        };
+        if let Some(part) = missing {
+            let problem = format!("there is no review in {part}; it must hold {} with .txt files", PARTS.join(", "));
+            return Err(DataError::content(path, problem));
+        }
+        let mut parts = Parts::default();
+        match self.parts.each_ref().map(Vec::is_empty) {
+            [_, _, true, false] => parts.notes.push(format!("there is no review in {}", PARTS[2])),
+            [_, _, false, true] => parts.notes.push(format!("there is no review in {}", PARTS[3])),
+            _ => (),
+        }
+        if self.others > 0 {
+            parts.notes.push(format!("{} files among the reviews are no .txt and are left out", self.others));
+        }
+        for ((i, part), mut files) in PARTS.iter().enumerate().zip(self.parts) {
+            files.sort_unstable();
+            if let Some(twice) = files.windows(2).find(|pair| pair[0].name == pair[1].name) {
+                let problem = format!("{} is there twice in {part}; keep one of them", show::quoted(&twice[0].name));
+                return Err(DataError::content(path, problem));
+            }
+            let reviews = if i < 2 { &mut parts.train } else { &mut parts.test };
+            reviews.reserve(files.len());
+            for file in files {
+                reviews.push(review(file, i % 2 == 0)?);
+            }
+        }
+        Ok(parts)
     }
-    let [train_pos, train_neg, test_pos, test_neg] = parts.map(|mut files| {
-        files.sort_unstable();
-        files
-    });
-    let join = |pos: Vec<ReviewFile>, neg: Vec<ReviewFile>| {
-        let positive = pos.into_iter().map(|file| review(file, true));
-        let negative = neg.into_iter().map(|file| review(file, false));
-        positive.chain(negative).collect::<Result<_, _>>()
-    };
-    Ok((join(train_pos, train_neg)?, join(test_pos, test_neg)?))
 }
 
 fn review(ReviewFile { path, bytes, .. }: ReviewFile, positive: bool) -> Result<Review, DataError> {
     let text = utf8(&path, bytes)?;
+    encoding::no_nul(&path, &text)?;
     if text.trim().is_empty() {
         return Err(DataError::content(&path, EMPTY));
     }
@@ -144,11 +214,11 @@ mod tests {
         FILES.map(|(file, text)| (file, if file == name { content } else { text.as_bytes() }))
     }
 
-    fn check(split: Split) {
+    fn check(split: Parts) {
         let texts = |part: &[Review]| part.iter().map(|r| (r.text.clone(), r.positive)).collect::<Vec<_>>();
         let pair = |text: &str, positive| (text.to_string(), positive);
-        assert_eq!(texts(&split.0), [pair("great", true), pair("good", true), pair("bad", false)]);
-        assert_eq!(texts(&split.1), [pair("fine", true), pair("dull", false)]);
+        assert_eq!(texts(&split.train), [pair("great", true), pair("good", true), pair("bad", false)]);
+        assert_eq!(texts(&split.test), [pair("fine", true), pair("dull", false)]);
     }
 
     #[test]
@@ -167,11 +237,81 @@ mod tests {
             std::fs::create_dir_all(file.parent().expect("parent")).expect("made");
             std::fs::write(file, text).expect("written");
         }
-        check(super::folder(folder.path()).expect("whole"));
-        check(super::folder(&folder.path().join("aclImdb")).expect("whole"));
+        std::fs::remove_file(&path).expect("removed");
+        let read = |path: &Path| super::super::read(path, false);
+        check(read(folder.path()).expect("whole"));
+        check(read(&folder.path().join("aclImdb")).expect("whole"));
         std::fs::remove_dir_all(folder.path().join("aclImdb/train/pos")).expect("removed");
-        let error = super::folder(folder.path()).expect_err("no train/pos").to_string();
-        assert!(error.contains("there is no folder train/pos in it; give the aclImdb folder"), "{error}");
+        let error = read(folder.path()).expect_err("no train/pos").to_string();
+        assert!(error.contains("there is no review in train/pos; it must hold train/pos, train/neg"), "{error}");
+        // A folder to test on only, and one that tests one class.
+        std::fs::remove_dir_all(folder.path().join("aclImdb/train")).expect("removed");
+        let parts = read(folder.path()).expect("a test");
+        assert_eq!((parts.train.len(), parts.test.len(), parts.notes.len()), (0, 2, 0));
+        std::fs::remove_dir_all(folder.path().join("aclImdb/test/neg")).expect("removed");
+        let parts = read(folder.path()).expect("a test");
+        assert_eq!((parts.test.len(), parts.notes), (1, vec!["there is no review in test/neg".to_string()]));
+        std::fs::remove_dir_all(folder.path().join("aclImdb/test")).expect("removed");
+        let error = read(folder.path()).expect_err("nothing").to_string();
+        assert!(
+            error.contains("there are neither reviews in train/pos") && error.contains("nor files train"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_the_system_put_there_is_skipped() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("a.tar.gz");
+        let others: [(&str, &[u8]); 7] = [
+            ("__MACOSX/aclImdb/train/pos/._0_9.txt", b"\x00\x05\x16\x07\xff"),
+            ("__MACOSX/aclImdb/train/pos/1_9.txt", b"x"),
+            ("aclImdb/train/pos/._0_9.txt", b"ASCII only"),
+            ("aclImdb/train/neg/.hidden.txt", b"x"),
+            ("aclImdb/test/neg/.DS_Store", b"\0"),
+            (".backup/aclImdb/train/pos/0_9.txt", b"x"),
+            ("._aclImdb", b"x"),
+        ];
+        for prefix in ["", "./"] {
+            let all = [&with("", b"")[..], &others[..]].concat();
+            let named: Vec<(String, &[u8])> =
+                all.iter().map(|(name, text)| (format!("{prefix}{name}"), *text)).collect();
+            let named: Vec<(&str, &[u8])> = named.iter().map(|(name, text)| (name.as_str(), *text)).collect();
+            std::fs::write(&path, tar_gz(&named)).expect("written");
+            check(archive(&path).expect("whole"));
+        }
+        for (name, text) in [&with("", b"")[..], &others[..]].concat() {
+            let file = folder.path().join(name);
+            std::fs::create_dir_all(file.parent().expect("parent")).expect("made");
+            std::fs::write(file, text).expect("written");
+        }
+        check(super::super::read(folder.path(), false).expect("whole"));
+        // Files of a person's own that are no reviews are counted.
+        let more = [&with("", b"")[..], &[("aclImdb/test/pos/notes.doc", b"x")]].concat();
+        std::fs::write(&path, tar_gz(&more)).expect("written");
+        assert_eq!(archive(&path).expect("whole").notes, ["1 files among the reviews are no .txt and are left out"]);
+    }
+
+    #[test]
+    fn reviews_that_are_there_twice_are_told() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("a.tar.gz");
+        let with_another = |name: &'static str| {
+            let all = [&with("", b"")[..], &[(name, b"great")]].concat();
+            std::fs::write(&path, tar_gz(&all)).expect("written");
+            archive(&path).expect_err("twice").to_string()
+        };
+        let error = with_another("old/aclImdb/train/pos/0_9.txt");
+        assert!(error.contains("there are reviews under \"aclImdb\", \"old/aclImdb\" at once; which"), "{error}");
+        let error = with_another("aclImdb/train/pos/0_9.txt");
+        assert!(error.contains("\"0_9.txt\" is there twice in train/pos"), "{error}");
+        for (name, text) in [("train/pos/1.txt", "x"), ("aclImdb/train/pos/1.txt", "y")] {
+            let file = folder.path().join(name);
+            std::fs::create_dir_all(file.parent().expect("parent")).expect("made");
+            std::fs::write(file, text).expect("written");
+        }
+        let error = super::super::read(folder.path(), false).expect_err("two").to_string();
+        assert!(error.contains("aclImdb and in it; give one of them"), "{error}");
     }
 
     #[test]
@@ -224,7 +364,8 @@ mod tests {
             std::fs::create_dir_all(file.parent().expect("parent")).expect("made");
             std::fs::write(file, content).expect("written");
         }
-        for error in [archive(&path), super::folder(folder.path())] {
+        let read = super::super::read(&folder.path().join("aclImdb"), false);
+        for error in [archive(&path), read] {
             let error = error.expect_err("blank").to_string();
             assert!(error.contains("aclImdb/test/pos/0_8.txt: the text is empty"), "{error}");
         }

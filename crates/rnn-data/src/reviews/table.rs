@@ -1,193 +1,162 @@
-//! Tables with a text and a label column, and perhaps a `split` column that says `train` or `test`.
+//! Tables with a text and a label column, and perhaps a `split` column that says which row is for what.
 
-use super::{EMPTY, Review, Split, TABLE_HELD_OUT, hold_out};
-use crate::DataError;
-use crate::text::read;
+use super::labels::{LABELS, Label, PARTS, Part};
+use super::{Parts, Review};
+use crate::{DataError, show};
+use std::borrow::Cow;
 use std::path::Path;
 
-const TEXT: [&str; 4] = ["text", "review", "sentence", "content"];
-const LABEL: [&str; 4] = ["label", "sentiment", "class", "polarity"];
-const POSITIVE: [&str; 4] = ["1", "pos", "positive", "true"];
-const NEGATIVE: [&str; 4] = ["0", "neg", "negative", "false"];
-const TRAIN: &str = "train";
-const TEST: &str = "test";
+pub(super) const TEXT: [&str; 4] = ["text", "review", "sentence", "content"];
+pub(super) const LABEL: [&str; 4] = ["label", "sentiment", "class", "polarity"];
+pub(super) const SPLIT: [&str; 1] = ["split"];
 
-/// A row and, if the table says so, whether it is for the test.
-type Row = (Review, Option<bool>);
+/// Bad rows that are shown; the others are only counted.
+const SHOWN: usize = 3;
 
-/// Reads CSV or TSV with a header line.
-pub(super) fn delimited(path: &Path, delimiter: u8) -> Result<Split, DataError> {
-    let text = read(path)?;
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(text.as_bytes());
-    let wrong = |e: csv::Error| DataError::content(path, format!("{e}"));
-    let header = reader.headers().map_err(wrong)?.clone();
-    let find = |names: &[&str]| {
-        let named = |h: &&str| names.contains(&h.trim().to_lowercase().as_str());
-        let found: Vec<&str> = header.iter().filter(named).collect();
-        match found.len() {
-            0 | 1 => Ok(header.iter().position(|h| named(&h))),
-            _ => Err(DataError::content(path, ambiguous(&found))),
-        }
-    };
-    let (Some(text), Some(label)) = (find(&TEXT)?, find(&LABEL)?) else {
-        let columns: Vec<&str> = header.iter().collect();
-        return Err(DataError::content(path, missing(&format!("the columns are {}", columns.join(", ")))));
-    };
-    let split = find(&["split"])?;
-    let mut rows = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(wrong)?;
-        let line = record.position().map_or(0, csv::Position::line);
-        rows.push(row(path, line, &record[text], &record[label], split.map(|i| &record[i]))?);
-    }
-    assemble(path, rows)
+/// Whether a column or key is called one of `names`.
+pub(super) fn is_called(name: &str, names: &[&str]) -> bool {
+    names.iter().any(|known| name.trim().eq_ignore_ascii_case(known))
 }
 
-/// Reads one JSON object a line.
-pub(super) fn json_lines(path: &Path) -> Result<Split, DataError> {
-    let text = read(path)?;
-    let mut rows = Vec::new();
-    for (line, json) in (1u64..).zip(text.lines()).filter(|(_, json)| !json.trim().is_empty()) {
-        let wrong = |problem: String| DataError::content(path, format!("line {line}: {problem}"));
-        let object: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_str(json).map_err(|e| wrong(not_an_object(&e)))?;
-        let value = |names: &[&'static str]| {
-            let found: Vec<&str> = names.iter().copied().filter(|name| object.contains_key(*name)).collect();
-            match found[..] {
-                [] => Ok(None),
-                [name] => Ok(Some((name, &object[name]))),
-                _ => Err(wrong(ambiguous(&found))),
-            }
-        };
-        let plain = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
-        let (Some((name, text)), Some((_, label))) = (value(&TEXT)?, value(&LABEL)?) else {
-            let keys: Vec<&str> = object.keys().map(String::as_str).collect();
-            return Err(wrong(missing(&format!("the keys are {}", keys.join(", ")))));
-        };
-        let text = text.as_str().ok_or_else(|| wrong(format!("{name} is {text}; it must be a string")))?;
-        let split = value(&["split"])?.map(|(_, split)| plain(split));
-        rows.push(row(path, line, text, &plain(label), split.as_deref())?);
-    }
-    assemble(path, rows)
+/// What is said where a table has two columns for one thing.
+pub(super) fn ambiguous<'a>(found: impl ExactSizeIterator<Item = &'a str>) -> String {
+    format!("each of {} could be the one that is meant; keep one of them", show::list(found))
 }
 
-/// What `error` says, less its own line: it saw one only.
-fn not_an_object(error: &serde_json::Error) -> String {
-    format!("not a JSON object: {error}").replace(" at line 1 column ", " at column ")
-}
-
-fn ambiguous(found: &[&str]) -> String {
-    format!("{} could each be the one; keep one of them", found.join(" and "))
-}
-
-fn missing(found: &str) -> String {
+/// What is said where there is no text or no label among `found`.
+pub(super) fn missing(found: &str) -> String {
     format!("{found}; one of {} and one of {} are needed", TEXT.join("/"), LABEL.join("/"))
 }
 
-fn row(path: &Path, line: u64, text: &str, label: &str, split: Option<&str>) -> Result<Row, DataError> {
-    let wrong = |problem: String| DataError::content(path, format!("line {line}: {problem}"));
-    if text.trim().is_empty() {
-        return Err(wrong(EMPTY.into()));
-    }
-    let name = label.trim().to_lowercase();
-    let positive = match name.as_str() {
-        name if POSITIVE.contains(&name) => true,
-        name if NEGATIVE.contains(&name) => false,
-        _ => {
-            let known = [POSITIVE, NEGATIVE].concat().join(", ");
-            return Err(wrong(format!("the label {label:?} is none of {known}")));
-        }
-    };
-    let test = match split.map(str::trim) {
-        None => None,
-        Some(TRAIN) => Some(false),
-        Some(TEST) => Some(true),
-        Some(other) => return Err(wrong(format!("the split {other:?} is neither {TRAIN} nor {TEST}"))),
-    };
-    Ok((Review { text: text.to_string(), positive }, test))
+/// What is said of a column that is no `split`, but looks like it.
+pub(super) fn split_by_another_name(name: &str) -> String {
+    format!("{} says {PARTS} in every row; call it split, so that it is heeded, or leave it out", show::quoted(name))
 }
 
-fn assemble(path: &Path, rows: Vec<Row>) -> Result<Split, DataError> {
-    let (train, test) = if rows.iter().any(|(_, test)| test.is_some()) {
-        let (test, train): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|(_, test)| *test == Some(true));
-        let reviews = |rows: Vec<Row>| rows.into_iter().map(|(review, _)| review).collect();
-        (reviews(train), reviews(test))
-    } else {
-        hold_out(rows.into_iter().map(|(review, _)| review).collect(), TABLE_HELD_OUT)
-    };
-    for (name, part) in [(TRAIN, &train), (TEST, &test)] {
-        for (positive, label) in [(true, "positive"), (false, "negative")] {
-            if !part.iter().any(|review| review.positive == positive) {
-                let problem = format!(
-                    "there is no {label} review to {name} on; without a split column every {TABLE_HELD_OUT}th of each \
-                     label is for the test"
-                );
-                return Err(DataError::content(path, problem));
+struct Row {
+    line: u64,
+    review: Review,
+    label: Label,
+    part: Option<Part>,
+}
+
+/// The rows of a table, bad ones counted.
+pub(super) struct Rows<'a> {
+    path: &'a Path,
+    rows: Vec<Row>,
+    bad: usize,
+    first_bad: Vec<(u64, String)>,
+    /// The first label that is a number other than 1, 0 and -1, and its line.
+    scale: Option<(u64, String)>,
+}
+
+/// Whether a label is a number; `nan`, as missing values are written, is none.
+fn is_number(label: &str) -> bool {
+    label.trim().parse::<f64>().is_ok_and(f64::is_finite)
+}
+
+impl<'a> Rows<'a> {
+    /// No rows of `path` yet.
+    pub fn new(path: &'a Path) -> Self {
+        Self { path, rows: Vec::new(), bad: 0, first_bad: Vec::new(), scale: None }
+    }
+
+    /// Counts a row that cannot be read.
+    pub fn bad(&mut self, line: u64, problem: impl FnOnce() -> String) {
+        self.bad += 1;
+        if self.first_bad.len() < SHOWN {
+            self.first_bad.push((line, problem()));
+        }
+    }
+
+    /// Takes a row, or counts it as bad.
+    pub fn push(&mut self, line: u64, text: Cow<str>, label: &str, split: Option<&str>) {
+        if text.trim().is_empty() {
+            return self.bad(line, || "the text is empty".into());
+        }
+        let Some(known) = Label::parse(label) else {
+            if self.scale.is_none() && is_number(label) {
+                self.scale = Some((line, label.to_string()));
+            }
+            return self.bad(line, || format!("the label {} is none of {LABELS}", show::quoted(label)));
+        };
+        let part = split.map(|split| (split, Part::parse(split)));
+        if let Some((split, None)) = part {
+            return self.bad(line, || format!("the split {} is none of {PARTS}", show::quoted(split)));
+        }
+        let review = Review { text: text.into_owned(), positive: known.is_positive() };
+        self.rows.push(Row { line, review, label: known, part: part.and_then(|(_, part)| part) });
+    }
+
+    /// The reviews by what they are for.
+    ///
+    /// # Errors
+    /// No rows, bad rows unless `skip_bad`, labels that can be read in two ways.
+    pub fn finish(mut self, skip_bad: bool) -> Result<Parts, DataError> {
+        let wrong = |problem: String| Err(DataError::content(self.path, problem));
+        self.rows_without_a_split_are_bad();
+        let line = |label| self.rows.iter().find(|row| row.label == label).map(|row| row.line);
+        if let (Some(zero), Some(minus)) = (line(Label::Zero), line(Label::MinusOne)) {
+            return wrong(format!(
+                "there are labels 0 (line {zero}) and -1 (line {minus}): which of them is negative? Labels are 1 and 0, or \
+                 1 and -1"
+            ));
+        }
+        // On a scale of 1 to 5 a 1 is as bad as it gets, and of 0, 1, 2 it is the middle: leaving the others out would not help.
+        if let Some((line, label)) = &self.scale {
+            return wrong(format!(
+                "line {line}: the label is {}; with such labels 1 need not mean positive. Labels are 1 and 0, or 1 and -1, \
+                 and rows with others must go",
+                show::quoted(label)
+            ));
+        }
+        let mut parts = Parts::default();
+        if self.bad > 0 {
+            let problems = self.problems();
+            if !skip_bad || self.rows.is_empty() {
+                return Err(DataError::BadRows { path: self.path.to_path_buf(), problems });
+            }
+            parts.notes.push(format!("{}: left out: {problems}", show::path(self.path)));
+        }
+        if self.rows.is_empty() {
+            return wrong("the table has no rows".into());
+        }
+        for Row { review, part, .. } in self.rows {
+            match part {
+                None => parts.whole.push(review),
+                Some(Part::Train) => parts.train.push(review),
+                Some(Part::Test) => parts.test.push(review),
+                Some(Part::Validation) => parts.validation += 1,
             }
         }
-    }
-    Ok((train, test))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn load(name: &str, content: &str) -> Result<Split, String> {
-        let folder = tempfile::tempdir().expect("folder");
-        let path = folder.path().join(name);
-        std::fs::write(&path, content).expect("written");
-        super::super::read(&path).map_err(|e| e.to_string())
+        Ok(parts)
     }
 
-    fn texts(part: &[Review]) -> Vec<(&str, bool)> {
-        part.iter().map(|review| (review.text.as_str(), review.positive)).collect()
+    /// If any row has a split, all must have.
+    fn rows_without_a_split_are_bad(&mut self) {
+        let Some(with) = self.rows.iter().find(|row| row.part.is_some()).map(|row| row.line) else { return };
+        let (rows, without): (Vec<Row>, Vec<Row>) =
+            std::mem::take(&mut self.rows).into_iter().partition(|row| row.part.is_some());
+        self.rows = rows;
+        self.bad += without.len();
+        let problem = format!("no split, which line {with} has");
+        self.first_bad.extend(without.iter().take(SHOWN).map(|row| (row.line, problem.clone())));
+        self.first_bad.sort_by_key(|(line, _)| *line);
+        self.first_bad.truncate(SHOWN);
     }
 
-    #[test]
-    fn the_three_formats_give_the_same() {
-        let csv = "id,review,sentiment,split\n1,\"good, \"\"fine\"\"\nfilm\",positive,train\n2,bad,negative,train\n\
-                   3,nice,1,test\n4,dull,0,test\n";
-        let tsv = "Label\tText\tsplit\npos\t\"good, \"\"fine\"\"\nfilm\"\ttrain\nneg\tbad\ttrain\npos\tnice\ttest\n\
-                   neg\tdull\ttest\n";
-        let jsonl = "{\"text\":\"good, \\\"fine\\\"\\nfilm\",\"label\":1,\"split\":\"train\"}\n\n\
-                     {\"text\":\"bad\",\"label\":\"neg\",\"split\":\"train\"}\n\
-                     {\"text\":\"nice\",\"label\":true,\"split\":\"test\"}\n{\"text\":\"dull\",\"label\":0,\"split\":\"test\"}";
-        for (name, content) in [("a.csv", csv), ("a.tsv", tsv), ("a.jsonl", jsonl)] {
-            let (train, test) = load(name, content).expect(name);
-            assert_eq!(texts(&train), [("good, \"fine\"\nfilm", true), ("bad", false)], "{name}");
-            assert_eq!(texts(&test), [("nice", true), ("dull", false)], "{name}");
+    fn problems(&self) -> String {
+        let all = self.rows.len() + self.bad;
+        let is = if self.bad == 1 { "is" } else { "are" };
+        let mut shown: Vec<String> = Vec::new();
+        for group in self.first_bad.chunk_by(|(_, one), (_, next)| one == next) {
+            let lines: Vec<String> = group.iter().map(|(line, _)| line.to_string()).collect();
+            let s = if lines.len() == 1 { "" } else { "s" };
+            shown.push(format!("line{s} {}: {}", lines.join(", "), group[0].1));
         }
-    }
-
-    #[test]
-    fn without_a_split_every_fifth_of_each_label_is_for_the_test() {
-        let rows: String = (0..10).map(|i| format!("p{i},1\nn{i},0\n")).collect();
-        let (train, test) = load("a.csv", &format!("text,label\n{rows}")).expect("right");
-        assert_eq!(texts(&test), [("p4", true), ("n4", false), ("p9", true), ("n9", false)]);
-        assert_eq!(train.len(), 16);
-    }
-
-    #[test]
-    fn wrong_tables_are_told() {
-        let error = |name, content| load(name, content).expect_err("wrong");
-        assert!(error("a.csv", "a,b\n1,2\n").contains("the columns are a, b; one of text/review/sentence/content"));
-        assert!(error("a.csv", "text,label\nx,maybe\n").contains("line 2: the label \"maybe\" is none of 1, pos"));
-        assert!(error("a.csv", "text,label\n\" \",1\n").contains("line 2: the text is empty"));
-        assert!(error("a.csv", "text,Review,label\nx,y,1\n").contains("text and Review could each be the one"));
-        assert!(
-            error("a.jsonl", "{\"text\":null,\"label\":1}\n").contains("line 1: text is null; it must be a string")
-        );
-        let both = "{\"text\":\"x\",\"label\":1,\"class\":0}\n";
-        assert!(error("a.jsonl", both).contains("line 1: label and class could each be the one"));
-        assert!(error("a.csv", "text,label\nx\n").contains("record 1 (line: 2"));
-        assert!(error("a.csv", "text,label\n").contains("no positive review to train on"));
-        assert!(error("a.csv", "text,label\nx,1\ny,0\n").contains("no positive review to test on"));
-        assert!(error("a.csv", "text,label,split\nx,1,dev\n").contains("the split \"dev\" is neither train nor test"));
-        assert!(error("a.jsonl", "[1]\n").contains("line 1: not a JSON object"));
-        let half = error("a.jsonl", "\n{\"text\":\n");
-        assert!(half.ends_with("line 2: not a JSON object: EOF while parsing a value at column 8"), "{half}");
-        assert!(error("a.jsonl", "{\"text\":\"x\"}\n").contains("line 1: the keys are text; one of"));
-        assert!(error("a.tsv", "").contains("the file is empty"));
+        if self.bad > self.first_bad.len() {
+            shown.push("…".into());
+        }
+        show::message(&format!("{} of {all} rows {is} bad: {}", self.bad, shown.join("; ")))
     }
 }
