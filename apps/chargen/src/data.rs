@@ -35,13 +35,14 @@ pub enum Prepare {
     None,
 }
 
-/// Of the characters that are no white space the lesson's preparation may drop one in so many.
+/// The lesson's preparation may drop at most one in this many of the characters that are no white space.
 const DROPPED: usize = 10;
 
 impl Prepare {
-    fn text(self, text: &str) -> Result<String, Failure> {
+    /// Prepares a text and says on stderr what it loses by it.
+    fn text(self, text: String) -> Result<String, Failure> {
         if self == Self::None {
-            return Ok(text.to_string());
+            return Ok(text);
         }
         let all = text.chars().filter(|c| !c.is_whitespace()).count();
         let kept = text.chars().filter(|c| c.is_ascii() && !c.is_whitespace()).count();
@@ -52,28 +53,34 @@ impl Prepare {
                 all - kept
             )));
         }
-        if all > kept {
-            say!("{}", left_out(all - kept));
+        let lesson = text::prepare(&text);
+        if let Some(lost) = lost(lesson.joined, &lesson.dropped) {
+            say!("{lost}, as in the lesson, and capitals small letters; --prepare none keeps the text as it is");
         }
-        Ok(text::lesson(text))
-    }
-
-    /// A prime is prepared like the text, but its spaces stay. Says on stderr how much is left out.
-    pub fn prime(self, prime: &str) -> String {
-        if self == Self::None {
-            return prime.to_string();
-        }
-        let (kept, others): (String, String) = prime.chars().partition(char::is_ascii);
-        if !others.is_empty() {
-            say!("--prime: {}", left_out(others.chars().count()));
-        }
-        kept.to_ascii_lowercase()
+        Ok(lesson.text)
     }
 }
 
-fn left_out(characters: usize) -> String {
-    let (s, are) = if characters == 1 { ("", "is") } else { ("s", "are") };
-    format!("{characters} character{s} that {are} not ASCII {are} left out, as in the lesson")
+/// The dropped characters that are named.
+const NAMED: usize = 5;
+
+/// What a preparation does to a text: line ends that become spaces, and characters that it drops.
+pub fn lost(joined: usize, dropped: &[(char, usize)]) -> Option<String> {
+    let mut parts = Vec::new();
+    let all: usize = dropped.iter().map(|(_, count)| count).sum();
+    if all > 0 {
+        let (s, are) = if all == 1 { ("", "is") } else { ("s", "are") };
+        let named: Vec<String> =
+            dropped.iter().take(NAMED).map(|(c, count)| format!("{} {count}", c.escape_debug())).collect();
+        let more = if dropped.len() > NAMED { ", …" } else { "" };
+        parts.push(format!("{all} character{s} that {are} not ASCII {are} left out ({}{more})", named.join(", ")));
+    }
+    match joined {
+        0 => {}
+        1 => parts.push("1 line end becomes a space".into()),
+        n => parts.push(format!("{n} line ends become spaces")),
+    }
+    (!parts.is_empty()).then(|| parts.join(" and "))
 }
 
 impl DataArgs {
@@ -90,13 +97,13 @@ impl DataArgs {
             say!("no {}: {note}", self.corpus);
         }
         say!("text: {}", corpus.source);
-        Ok((corpus.source, self.prepare.text(&corpus.text)?))
+        Ok((corpus.source, self.prepare.text(corpus.text)?))
     }
 }
 
 /// Every window of the text and the character that comes after it, in batches.
 pub fn batches(
-    ids: Vec<u32>,
+    ids: Arc<Vec<u32>>,
     sizes: &ModelConfig,
     batch: usize,
     order: Key,
@@ -105,7 +112,6 @@ pub fn batches(
 ) -> Batches<Batch> {
     let window = sizes.window;
     let (device, windows) = (device.clone(), ids.len() - window);
-    let ids = Arc::new(ids);
     Batches::new(windows, batch, Some(order), move |indices, step| {
         let next: Vec<i32> = indices.iter().map(|&i| ids[i + window] as i32).collect();
         Batch {
@@ -122,10 +128,19 @@ mod tests {
 
     #[test]
     fn a_text_in_another_script_is_not_dropped_in_silence() {
-        let error = Prepare::Lesson.text("Москва").expect_err("no ASCII").to_string();
+        let error = Prepare::Lesson.text("Москва".into()).expect_err("no ASCII").to_string();
         assert!(error.starts_with("6 of the text's 6 characters are not ASCII"), "{error}");
-        assert_eq!(Prepare::None.text("Москва").expect("as it is"), "Москва");
-        assert_eq!(Prepare::Lesson.text("It\u{2019}s HERE\nand there").expect("ASCII"), "its here and there");
-        assert_eq!(Prepare::Lesson.prime("Alice "), "alice ");
+        assert_eq!(Prepare::None.text("Москва".into()).expect("as it is"), "Москва");
+        assert_eq!(Prepare::Lesson.text("It\u{2019}s HERE\nand there".into()).expect("ASCII"), "its here and there");
+    }
+
+    #[test]
+    fn what_is_lost_is_said_in_one_line() {
+        assert_eq!(lost(0, &[]), None);
+        assert_eq!(lost(1, &[]).as_deref(), Some("1 line end becomes a space"));
+        let dropped = [('é', 700), ('\u{301}', 3), ('à', 2), ('è', 1), ('ê', 1), ('ù', 1)];
+        let said = "708 characters that are not ASCII are left out (é 700, \\u{301} 3, à 2, è 1, ê 1, …) and 12 line ends \
+                    become spaces";
+        assert_eq!(lost(12, &dropped).as_deref(), Some(said));
     }
 }

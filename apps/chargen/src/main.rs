@@ -4,6 +4,7 @@ mod commands;
 mod data;
 mod generate;
 mod model;
+mod prime;
 mod run;
 
 use clap::{Parser, Subcommand};

@@ -88,6 +88,88 @@ fn wrong_input_is_told() {
     program.run(&["generate", "--temperature", "-1"]).told("--temperature -1 is not possible");
 }
 
+#[test]
+fn every_line_end_is_read_as_one() {
+    let program = chargen();
+    let text = "The cat sat on the mat.\nThe dog sat on the log.\n".repeat(20);
+    for prepare in ["lesson", "none"] {
+        let trained = ["\n", "\r", "\r\n"].map(|end| {
+            program.write("tale.txt", text.replace('\n', end));
+            let args = ["--data", "tale.txt", "--prepare", prepare, "--json"];
+            let json = program.run(&[&args[..], &SMALL[..]].concat()).ok().json();
+            [json["symbols"].clone(), json["windows"].clone(), json["train_loss"].clone()]
+        });
+        assert_eq!(trained[0], trained[1], "{prepare}");
+        assert_eq!(trained[0], trained[2], "{prepare}");
+        let primes = ["the cat\nthe dog", "the cat\rthe dog", "the cat\r\nthe dog"].map(|prime| {
+            let prime = if prepare == "none" { prime.replace('t', "T").replace("caT", "cat") } else { prime.into() };
+            program.run(&["generate", "--length", "20", "--prime", &prime]).ok().stdout
+        });
+        assert_eq!(primes[0], primes[1]);
+        assert_eq!(primes[0], primes[2]);
+    }
+}
+
+#[test]
+fn what_the_lessons_preparation_loses_is_said_with_a_way_to_keep_it() {
+    let program = chargen();
+    program
+        .write("fr.txt", "Le caf\u{e9} est \u{e0} c\u{f4}t\u{e9}.\nIl fait beau sur la place du village.\n".repeat(30));
+    let ran = program.run(&[&["--data", "fr.txt"], &SMALL[..]].concat()).ok();
+    let told = "120 characters that are not ASCII are left out (\u{e9} 60, \u{e0} 30, \u{f4} 30) and 59 line ends become \
+                spaces, as in the lesson, and capitals small letters; --prepare none keeps the text as it is";
+    assert!(ran.stderr.lines().any(|line| line == told), "{ran:?}");
+    let ran = program.run(&["generate", "--length", "20", "--prime", "Le\nvillage"]).ok();
+    assert!(ran.stdout.starts_with("le village"), "{ran:?}");
+    assert!(ran.stderr.contains("--prime: 1 line end becomes a space, as in the lesson"), "{ran:?}");
+    let ran = program.run(&[&["--data", "fr.txt", "--prepare", "none"], &SMALL[..]].concat()).ok();
+    assert!(!ran.stderr.contains("lesson"), "{ran:?}");
+}
+
+#[test]
+fn a_prime_is_found_in_the_other_unicode_form() {
+    let program = chargen();
+    program.write("nfd.txt", "Le cafe\u{301} est a\u{300} co\u{302}te\u{301} de la fore\u{302}t. ".repeat(20));
+    program.run(&[&["--data", "nfd.txt", "--prepare", "none"], &SMALL[..]].concat()).ok();
+    let composed = program.run(&["generate", "--length", "20", "--prime", "caf\u{e9}"]).ok();
+    let decomposed = program.run(&["generate", "--length", "20", "--prime", "cafe\u{301}"]).ok();
+    assert_eq!(composed.stdout, decomposed.stdout);
+    assert!(composed.stderr.contains("in the Unicode form (NFC or NFD) that the model's text has"), "{composed:?}");
+    assert!(!decomposed.stderr.contains("Unicode form"), "{decomposed:?}");
+    let told =
+        "--prime: the character 'ü' does not occur in the text the model was trained on; it is U+00FC; leave it out";
+    program.run(&["generate", "--prime", "u\u{308}"]).told(told);
+}
+
+#[test]
+fn what_is_no_text_is_not_learnt() {
+    let program = chargen();
+    let text = "The cat sat on the mat.\n".repeat(20);
+    program.write("utf16.txt", text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>());
+    for prepare in ["lesson", "none"] {
+        program
+            .run(&["--data", "utf16.txt", "--prepare", prepare])
+            .told("utf16.txt: byte 1 is NUL; the text seems to be UTF-16LE: convert it to UTF-8, as iconv -f UTF-16LE");
+    }
+    let file = std::fs::File::create(program.folder().join("huge.txt")).expect("made");
+    file.set_len(3_000_000_000).expect("a hole");
+    program.run(&["--data", "huge.txt"]).told("the text has 3000000000 bytes, but at most 536870912 are possible here");
+    assert!(!program.folder().join("runs").exists());
+}
+
+#[test]
+fn a_seed_without_draws_is_refused() {
+    let program = chargen();
+    let ran = program.run(&[&["--data", "sample", "--json"], &SMALL[..]].concat()).ok();
+    let most_frequent = ran.json()["most_frequent"].as_f64().expect("a number");
+    assert!((0.1..0.3).contains(&most_frequent), "{most_frequent}");
+    assert!(ran.stdout.contains(&format!(" ({most_frequent:.4} by ' ' alone), ")), "{ran:?}");
+    for args in [&["--seed", "1"][..], &["--seed", "0", "--temperature", "0"]] {
+        program.run(&[&["generate"], args].concat()).told("--seed is for draws");
+    }
+    program.run(&["generate", "--seed", "1", "--temperature", "0.5", "--length", "5"]).ok();
+}
+
 #[cfg(unix)]
 #[test]
 fn a_signal_keeps_the_last_whole_epoch_or_leaves_nothing() {

@@ -1,10 +1,11 @@
 //! Reviews as ids of one length, and batches of them.
 
 use crate::model::Batch;
+use crate::words::{Totals, encode};
 use burn::tensor::{Device, Tensor, TensorData};
 use rnn_core::Key;
 use rnn_data::reviews::{Purpose, Reading, Review, Reviews};
-use rnn_data::words::{Vocabulary, pad_front};
+use rnn_data::words::{Tokenizer, Vocabulary};
 use rnn_data::{DataError, Places, Source, reviews};
 use rnn_harness::training::Batches;
 use rnn_harness::{Failure, say};
@@ -86,9 +87,13 @@ pub fn majority_share(reviews: &[Review]) -> f64 {
     positive.max(reviews.len() - positive) as f64 / reviews.len().max(1) as f64
 }
 
-/// The ids of a text, padded and cut in front to `tokens`.
-pub fn encode(text: &str, vocabulary: &Vocabulary, num_words: usize, tokens: usize) -> Vec<u32> {
-    pad_front(&vocabulary.encode(text, num_words as u32), tokens)
+/// The vocabulary of `reviews`: Keras' of IMDb's.
+pub fn vocabulary(reviews: &[Review]) -> Vocabulary {
+    Vocabulary::build_with(Tokenizer::of(texts(reviews)), texts(reviews))
+}
+
+fn texts(reviews: &[Review]) -> impl Iterator<Item = &str> {
+    reviews.iter().map(|review| review.text.as_str())
 }
 
 /// Reviews with their labels, encoded.
@@ -96,6 +101,7 @@ pub struct Encoded {
     ids: Vec<u32>,
     labels: Vec<bool>,
     tokens: usize,
+    words: Totals,
 }
 
 /// Ids that all reviews together may have: 2 GB.
@@ -115,11 +121,19 @@ impl Encoded {
                 reviews.len()
             )));
         }
-        let mut ids = Vec::with_capacity(all);
-        for review in reviews {
-            ids.extend(encode(&review.text, vocabulary, num_words, tokens));
+        let (mut ids, mut words) = (Vec::with_capacity(all), Totals::default());
+        let tokenizer = vocabulary.tokenizer_for(texts(reviews));
+        for text in texts(reviews) {
+            let (encoded, counts) = encode(text, vocabulary, tokenizer, num_words, tokens);
+            ids.extend(encoded);
+            words.add(counts);
         }
-        Ok(Self { ids, labels: reviews.iter().map(|review| review.positive).collect(), tokens })
+        Ok(Self { ids, labels: reviews.iter().map(|review| review.positive).collect(), tokens, words })
+    }
+
+    /// How many words the model reads of the reviews, and knows.
+    pub fn words(&self) -> Totals {
+        self.words
     }
 
     /// In batches; `shuffle` and `dropout` are the keys of the order and of the masks.

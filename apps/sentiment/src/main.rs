@@ -4,6 +4,7 @@ mod commands;
 mod data;
 mod model;
 mod run;
+mod words;
 
 use clap::{Parser, Subcommand};
 use commands::{eval, predict, train};

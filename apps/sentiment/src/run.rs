@@ -4,7 +4,7 @@ use crate::model::{Model, ModelConfig};
 use burn::tensor::Device;
 use rnn_core::Key;
 use rnn_data::reviews::TableId;
-use rnn_data::words::Vocabulary;
+use rnn_data::words::{Tokenizer, Vocabulary};
 use rnn_harness::options::SIZES;
 use rnn_harness::optim::OptimizerConfig;
 use rnn_harness::options::RunArgs;
@@ -28,6 +28,9 @@ pub struct RunConfig {
     /// The table that all of it came from, if it is one that does not say which rows are for the test.
     #[serde(default)]
     pub table: Option<TableId>,
+    /// How its texts were split into words; runs that do not say it were made with Keras'.
+    #[serde(default)]
+    pub tokenizer: Tokenizer,
     /// Seed of weights, order and dropout.
     pub seed: u64,
     /// Times over all training reviews.
@@ -64,7 +67,7 @@ impl Trained {
     pub fn load(args: &RunArgs, device: &Device) -> Result<Self, Failure> {
         let run = args.open(PROGRAM)?;
         let config: RunConfig = run.read_config(CONFIG)?;
-        let vocabulary = Vocabulary::from_text(&run.read_text(WORDS)?);
+        let vocabulary = Vocabulary::from_text(&run.read_text(WORDS)?).with_tokenizer(config.tokenizer);
         let model = config.model.init(Key::new(0), device).map_err(Failure::input)?;
         let model = run.load_model(model)?;
         let path: &Path = run.path();

@@ -3,6 +3,9 @@
 use rnn_harness::testing::{Program, Ran};
 use serde_json::Value;
 
+#[path = "program/words.rs"]
+mod words;
+
 fn sentiment() -> Program {
     Program::new(env!("CARGO_BIN_EXE_sentiment"))
 }

@@ -70,13 +70,17 @@ impl Key {
             .take(count)
     }
 
-    /// A permutation of `0..count` (Fisher and Yates).
+    /// A permutation of `0..count`.
     pub fn permutation(self, count: usize) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..count).collect();
-        for (i, u) in (1..count).rev().zip(self.uniforms(count.saturating_sub(1))) {
-            order.swap(i, (u * (i + 1) as f64) as usize);
+        self.shuffled((0..count).collect())
+    }
+
+    /// `items` in another order (Fisher and Yates), which depends on how many they are.
+    pub fn shuffled<T>(self, mut items: Vec<T>) -> Vec<T> {
+        for (i, u) in (1..items.len()).rev().zip(self.uniforms(items.len().saturating_sub(1))) {
+            items.swap(i, (u * (i + 1) as f64) as usize);
         }
-        order
+        items
     }
 }
 
@@ -152,6 +156,7 @@ mod tests {
     #[test]
     fn a_permutation_holds_every_index_once() {
         let mut order = Key::new(9).permutation(1000);
+        assert_eq!(Key::new(9).shuffled((0..1000).collect()), order);
         assert_ne!(order[..10], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
         order.sort_unstable();
         assert!(order.iter().enumerate().all(|(i, &v)| i == v));

@@ -1,8 +1,9 @@
 //! Characters as numbers.
 
-use crate::DataError;
+use crate::{DataError, plain};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 /// The distinct characters of a text, in the order of their code points; a character's id is its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,8 +14,11 @@ pub struct Vocabulary {
 impl Vocabulary {
     /// The characters that occur in `text`.
     pub fn build(text: &str) -> Self {
-        let symbols: BTreeSet<char> = text.chars().collect();
-        Self { symbols: symbols.into_iter().collect() }
+        let mut occurs = vec![false; char::MAX as usize + 1];
+        for c in text.chars() {
+            occurs[c as usize] = true;
+        }
+        Self { symbols: ('\0'..=char::MAX).filter(|&c| occurs[c as usize]).collect() }
     }
 
     /// How many there are.
@@ -27,13 +31,54 @@ impl Vocabulary {
         self.symbols.is_empty()
     }
 
+    /// Whether `c` is there.
+    pub fn contains(&self, c: char) -> bool {
+        self.symbols.binary_search(&c).is_ok()
+    }
+
     /// The characters' ids.
     ///
     /// # Errors
     /// A character that is not in the vocabulary.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, DataError> {
-        let id = |c: char| self.symbols.binary_search(&c).map_err(|_| DataError::UnknownCharacter(c));
-        text.chars().map(|c| Ok(id(c)? as u32)).collect()
+        // Long texts are of many gigabytes if a vector grows by doubling.
+        let mut ids = Vec::with_capacity(text.chars().count());
+        for c in text.chars() {
+            let id = self.symbols.binary_search(&c).map_err(|_| DataError::UnknownCharacter(c))?;
+            ids.push(id as u32);
+        }
+        Ok(ids)
+    }
+
+    /// `text` in the Unicode form (NFC or NFD) whose characters are there, each letter for itself; one of which neither form
+    /// is there is given composed.
+    pub fn in_known_form(&self, text: &str) -> String {
+        let known = |text: &str| text.chars().all(|c| self.contains(c));
+        if known(text) {
+            return text.to_string();
+        }
+        let composed: String = text.nfc().collect();
+        let mut result = String::with_capacity(text.len());
+        let mut rest = composed.as_str();
+        while !rest.is_empty() {
+            // A letter and its marks.
+            let end = rest.char_indices().skip(1).find(|&(_, c)| !is_combining_mark(c)).map_or(rest.len(), |(i, _)| i);
+            let (letter, behind) = rest.split_at(end);
+            let decomposed: String = letter.nfd().collect();
+            result.push_str(if !known(letter) && known(&decomposed) { &decomposed } else { letter });
+            rest = behind;
+        }
+        result
+    }
+
+    /// The characters that are there and differ from `c` in capitals or typography alone.
+    pub fn similar(&self, c: char) -> Vec<char> {
+        let form = |c: char| plain(c.encode_utf8(&mut [0; 4]));
+        let wanted = form(c);
+        if wanted.trim().is_empty() {
+            return Vec::new();
+        }
+        self.symbols.iter().copied().filter(|&symbol| form(symbol) == wanted).collect()
     }
 
     /// The character of an id.
@@ -57,6 +102,29 @@ mod tests {
         assert_eq!(ids.iter().map(|&id| vocabulary.decode(id)).collect::<String>(), text);
         assert_eq!(vocabulary.len(), 11);
         let error = vocabulary.encode("ëx").expect_err("not there").to_string();
-        assert_eq!(error, "the character 'ë' does not occur in the text the model was trained on");
+        assert_eq!(error, "the character 'ë' does not occur in the text the model was trained on; it is U+00EB");
+    }
+
+    #[test]
+    fn a_text_is_found_in_either_form() {
+        let (composed, decomposed) = ("caf\u{e9} \u{ad6d}", "cafe\u{301} \u{1100}\u{116e}\u{11a8}");
+        for (form, other) in [(composed, decomposed), (decomposed, composed)] {
+            let vocabulary = Vocabulary::build(form);
+            assert_eq!(vocabulary.in_known_form(other), form);
+            assert_eq!(vocabulary.in_known_form(form), form);
+        }
+        // Each letter for itself: this text has one of each form.
+        let mixed = "\u{e9} o\u{302}";
+        assert_eq!(Vocabulary::build(mixed).in_known_form("e\u{301} \u{f4}"), mixed);
+        assert_eq!(Vocabulary::build("ab").in_known_form("ae\u{301}"), "a\u{e9}");
+    }
+
+    #[test]
+    fn characters_that_look_alike_are_found() {
+        let vocabulary = Vocabulary::build("It\u{2019}s \u{201c}\u{c9}t\u{c9}\u{201d}");
+        assert_eq!(vocabulary.similar('\''), ['\u{2019}']);
+        assert_eq!(vocabulary.similar('\u{e9}'), ['\u{c9}']);
+        assert_eq!(vocabulary.similar('i'), ['I']);
+        assert!(vocabulary.similar('-').is_empty());
     }
 }

@@ -21,6 +21,7 @@ mod download;
 mod encoding;
 mod error;
 mod find;
+mod plain;
 pub mod registry;
 pub mod reviews;
 mod show;
@@ -29,3 +30,4 @@ pub mod words;
 
 pub use error::DataError;
 pub use find::{Places, SAMPLE, Source, Verdict, fetch, verify};
+pub use plain::plain;

@@ -2,6 +2,10 @@
 
 use crate::find::find;
 use crate::{DataError, Places, Source, registry};
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 /// The story written for this project.
@@ -10,19 +14,22 @@ const SAMPLE_STORY: &str = include_str!("../../../datasets/sample/story.txt");
 /// The byte order mark.
 const MARK: char = '\u{feff}';
 
+/// Bytes that a text may have. A training on it takes about 8 bytes for each character: 4.3 GB.
+const MOST_BYTES: u64 = 1 << 29;
+
 /// A text and where it came from.
 #[derive(Debug, Clone)]
 pub struct TextCorpus {
     /// Where it came from.
     pub source: Source,
-    /// The text, as it is in the file, less a byte order mark.
+    /// The text as it is in the file, less a byte order mark; every line ends with a line feed.
     pub text: String,
 }
 
 /// The corpus `name` of the registry, or what `places.data` names, or the built-in story.
 ///
 /// # Errors
-/// A name that the registry does not have, a file that cannot be read, is empty or is not UTF-8.
+/// A name that the registry does not have, and what [`read`] refuses.
 pub fn load(name: &str, places: &Places) -> Result<TextCorpus, DataError> {
     let source = find(registry::corpus(name)?, places)?;
     let text = match &source.path {
@@ -32,43 +39,142 @@ pub fn load(name: &str, places: &Places) -> Result<TextCorpus, DataError> {
     Ok(TextCorpus { source, text })
 }
 
-/// Reads a UTF-8 text file.
+/// Reads a UTF-8 text file. Its lines may end with LF, CR LF or CR; all are given as LF.
 ///
 /// # Errors
-/// A file that cannot be read, is empty or is not UTF-8.
+/// A file that cannot be read, is empty, has more than 512 MiB, is not UTF-8 or has NUL bytes.
 pub fn read(path: &Path) -> Result<String, DataError> {
     if path.is_dir() {
         return Err(DataError::content(path, "this is a folder; give a UTF-8 text file"));
     }
-    let text = utf8(path, std::fs::read(path).map_err(|e| DataError::io(path, e))?)?;
+    let io = |e| DataError::io(path, e);
+    let file = File::open(path).map_err(io)?;
+    let length = file.metadata().map_err(io)?.len();
+    let too_long = |length: &str| {
+        let problem =
+            format!("the text has {length} bytes, but at most {MOST_BYTES} are possible here; give a part of it");
+        DataError::content(path, problem)
+    };
+    if length > MOST_BYTES {
+        return Err(too_long(&length.to_string()));
+    }
+    // A pipe has no length.
+    let mut bytes = Vec::with_capacity(length as usize + 1);
+    file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(too_long(&format!("more than {MOST_BYTES}")));
+    }
+    let text = utf8(path, bytes)?;
     if text.is_empty() {
         return Err(DataError::content(path, "the file is empty; give a UTF-8 text file"));
     }
-    Ok(text)
+    Ok(line_feeds(text))
+}
+
+/// `text` with a line feed for each CR LF and each CR.
+pub fn line_feeds(text: String) -> String {
+    if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text }
 }
 
 /// The text that `bytes` of `path` are, less a byte order mark.
 ///
 /// # Errors
-/// Bytes that are not UTF-8.
+/// Bytes that are not UTF-8 or NUL, with the encoding that they seem to have.
 pub fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String, DataError> {
     let mut text = String::from_utf8(bytes).map_err(|e| {
         let at = e.utf8_error().valid_up_to();
-        let problem = format!("byte {at} is not UTF-8; convert it to UTF-8, as iconv -f ENCODING -t UTF-8 does");
+        let problem = match encoding(e.as_bytes()) {
+            None => format!("byte {at} is not UTF-8; convert it to UTF-8, as iconv -f ENCODING -t UTF-8 does"),
+            Some(from) => format!(
+                "byte {at} is not UTF-8; the text seems to be {from}: convert it to UTF-8, as iconv -f {from} -t UTF-8 does"
+            ),
+        };
         DataError::content(path, problem)
     })?;
+    if let Some(at) = text.bytes().position(|byte| byte == 0) {
+        let problem = match encoding(text.as_bytes()) {
+            None => format!("byte {at} is NUL, which no text has; give a text in UTF-8"),
+            Some(from) => format!(
+                "byte {at} is NUL; the text seems to be {from}: convert it to UTF-8, as iconv -f {from} -t UTF-8 does"
+            ),
+        };
+        return Err(DataError::content(path, problem));
+    }
     if text.starts_with(MARK) {
         text.drain(..MARK.len_utf8());
     }
     Ok(text)
 }
 
+/// The wide encoding that a text seems to have, from its byte order mark or from where its NUL bytes stand: spaces and
+/// line ends have one in each of them, whatever the script.
+fn encoding(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => return Some("UTF-32"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => return Some("UTF-16"),
+        _ => {}
+    }
+    let bytes = &bytes[..bytes.len().min(1 << 16) / 4 * 4];
+    let (mut nul, mut low) = ([0; 4], [0; 2]); // by the place in four bytes, or in two
+    for (i, &byte) in bytes.iter().enumerate() {
+        nul[i % 4] += usize::from(byte == 0);
+        low[i % 2] += usize::from(byte < b' ');
+    }
+    let fours = bytes.len() / 4;
+    // The upper bytes are low in all scripts but those of the far east; there spaces and line ends have to tell.
+    let is_wide = |low, nul, other| 20 * other <= nul && (nul > 0 && low > fours || nul > 1 && 16 * nul >= fours);
+    match nul {
+        [_, _, c, d] if fours > 0 && d == fours && 2 * c > fours => Some("UTF-32LE"),
+        [a, b, _, _] if fours > 0 && a == fours && 2 * b > fours => Some("UTF-32BE"),
+        [a, b, c, d] if is_wide(low[1], b + d, a + c) => Some("UTF-16LE"),
+        [a, b, c, d] if is_wide(low[0], a + c, b + d) => Some("UTF-16BE"),
+        _ => None,
+    }
+}
+
+/// A text as the lesson prepares it, and what became of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lesson {
+    /// What is left.
+    pub text: String,
+    /// Line ends that became spaces.
+    pub joined: usize,
+    /// Characters that were dropped because they are not ASCII, and how often; the most frequent first.
+    pub dropped: Vec<(char, usize)>,
+}
+
 /// The text as the lesson prepares it ("Deep Learning with Keras", Gulli and Pal, 2017): each line stripped, lower-cased
 /// and reduced to ASCII, empty lines dropped, the rest joined with single spaces.
 pub fn lesson(text: &str) -> String {
-    let lines = text.lines().map(|line| line.trim_ascii().chars().filter(char::is_ascii).collect::<String>());
-    let lines: Vec<String> = lines.filter(|line| !line.is_empty()).map(|line| line.to_ascii_lowercase()).collect();
-    lines.join(" ")
+    prepare(text).text
+}
+
+/// As [`lesson`], with what became of the text.
+pub fn prepare(text: &str) -> Lesson {
+    let mut lesson = Lesson { text: String::with_capacity(text.len()), ..Lesson::default() };
+    let mut dropped: HashMap<char, usize> = HashMap::new();
+    for line in text.split(['\n', '\r']) {
+        let end = lesson.text.len();
+        if end > 0 {
+            lesson.text.push(' ');
+        }
+        let start = lesson.text.len();
+        for c in line.trim_ascii().chars() {
+            if c.is_ascii() {
+                lesson.text.push(c.to_ascii_lowercase());
+            } else {
+                *dropped.entry(c).or_default() += 1;
+            }
+        }
+        if lesson.text.len() == start {
+            lesson.text.truncate(end);
+        } else if end > 0 {
+            lesson.joined += 1;
+        }
+    }
+    lesson.dropped = dropped.into_iter().collect();
+    lesson.dropped.sort_unstable_by_key(|&(c, count)| (Reverse(count), c));
+    lesson
 }
 
 #[cfg(test)]
@@ -78,6 +184,67 @@ mod tests {
     #[test]
     fn the_lessons_text_is_lower_case_ascii_on_one_line() {
         assert_eq!(lesson("  ALICE\u{2019}S \r\n\n\u{201c}\u{201d}\nRabbit-Hole\n"), "alices rabbit-hole");
+        let prepared = prepare("Caf\u{e9} \u{e0} la\r\rcarte, \u{e9}t\u{e9}\r\n\u{2026}\n");
+        assert_eq!(prepared.text, "caf  la carte, t");
+        assert_eq!(prepared.joined, 1);
+        assert_eq!(prepared.dropped, [('\u{e9}', 3), ('\u{e0}', 1), ('\u{2026}', 1)]);
+    }
+
+    #[test]
+    fn every_line_end_is_a_line_feed() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("x.txt");
+        std::fs::write(&path, "a\rb\r\nc\nd\r\r\n").expect("written");
+        assert_eq!(read(&path).expect("text"), "a\nb\nc\nd\n\n");
+    }
+
+    #[test]
+    fn a_wide_encoding_is_named_and_nothing_else_taken_for_one() {
+        let said = |bytes: Vec<u8>| utf8(Path::new("x"), bytes).expect_err("no UTF-8").to_string();
+        let utf16 = |text: &str, order: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(order).collect::<Vec<u8>>();
+        let utf32 = |text: &str, order: fn(u32) -> [u8; 4]| text.chars().flat_map(|c| order(c as u32)).collect();
+        for text in [
+            "text,label\ngood film,1\n",
+            "\u{43e}\u{442}\u{43b}\u{438}\u{447}\u{43d}\u{44b}\u{439} \u{444}\u{438}\u{43b}\u{44c}\u{43c}\n",
+        ] {
+            for (bytes, name) in [
+                (utf16(text, u16::to_le_bytes), "UTF-16LE"),
+                (utf16(text, u16::to_be_bytes), "UTF-16BE"),
+                (utf32(text, u32::to_le_bytes), "UTF-32LE"),
+                (utf32(text, u32::to_be_bytes), "UTF-32BE"),
+                (utf16(&format!("\u{feff}{text}"), u16::to_le_bytes), "UTF-16"),
+                (utf32(&format!("\u{feff}{text}"), u32::to_be_bytes), "UTF-32"),
+            ] {
+                let told = said(bytes);
+                let advice =
+                    format!("the text seems to be {name}: convert it to UTF-8, as iconv -f {name} -t UTF-8 does");
+                assert!(told.ends_with(&advice), "{told}");
+            }
+        }
+        let one = utf16(
+            "\u{43e}\u{442}\u{43b}\u{438}\u{447}\u{43d}\u{44b}\u{439} \u{444}\u{438}\u{43b}\u{44c}\u{43c}",
+            u16::to_le_bytes,
+        );
+        assert!(said(one).contains("seems to be UTF-16LE"));
+        let japanese = utf16("\u{6620}\u{753b}\n\u{826f}\u{3044}\u{6620}\u{753b}\n\u{65e5}", u16::to_be_bytes);
+        assert!(said(japanese).contains("seems to be UTF-16BE"));
+        assert_eq!(said(b"one\0slip in a text".to_vec()), "x: byte 3 is NUL, which no text has; give a text in UTF-8");
+        assert!(
+            said(b"caf\xe9 \0\0\0".to_vec())
+                .ends_with("byte 3 is not UTF-8; convert it to UTF-8, as iconv -f ENCODING -t UTF-8 does")
+        );
+    }
+
+    #[test]
+    fn a_text_of_any_length_is_refused_before_it_is_read() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("x.txt");
+        let file = File::create(&path).expect("made");
+        file.set_len(MOST_BYTES + 1).expect("a hole"); // takes no room on the disk
+        let error = read(&path).expect_err("too long").to_string();
+        assert!(
+            error.ends_with("the text has 536870913 bytes, but at most 536870912 are possible here; give a part of it")
+        );
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Words as numbers, as Keras' `imdb.load_data` has them.
 
+use crate::plain::plain;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 /// The id of padding.
@@ -14,29 +16,67 @@ const OFFSET: u32 = 3;
 /// What separates words besides the space. The apostrophe is not among them.
 const SEPARATORS: &str = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n";
 
-/// The words of a text: ASCII letters lower-cased, split at spaces and at ASCII punctuation other than the apostrophe.
-/// Anything else, other white space included, is part of a word.
+/// The words of a text as Keras' IMDb has them ([`Tokenizer::Keras`]): ASCII letters lower-cased, split at spaces and at
+/// ASCII punctuation other than the apostrophe. Anything else, other white space included, is part of a word.
 pub fn tokens(text: &str) -> impl Iterator<Item = String> {
     text.split(|c: char| c == ' ' || SEPARATORS.contains(c))
         .filter(|word| !word.is_empty())
         .map(str::to_ascii_lowercase)
 }
 
+/// How a text is split into words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tokenizer {
+    /// As [`tokens`], which gives the sequences of Keras' IMDb.
+    #[default]
+    Keras,
+    /// [`tokens`] of the text's [`plain`](crate::plain()) form. On printable ASCII, tabs and line feeds it is the same.
+    Unicode,
+}
+
+/// How many reviews IMDb has to train and to test, and their bytes: what no other texts have.
+const IMDB: [(usize, usize); 2] = [(25_000, 33_132_823), (25_000, 32_350_685)];
+
+impl Tokenizer {
+    /// Keras' for the training or test reviews of IMDb, wherever they were read from; for all other texts Unicode's.
+    pub fn of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        let size = texts.into_iter().fold((0, 0), |(texts, bytes), text| (texts + 1, bytes + text.len()));
+        if IMDB.contains(&size) { Self::Keras } else { Self::Unicode }
+    }
+
+    /// The words of a text.
+    pub fn tokens(self, text: &str) -> Vec<String> {
+        match self {
+            Self::Keras => tokens(text).collect(),
+            Self::Unicode => tokens(&plain(text)).collect(),
+        }
+    }
+}
+
 /// All words of the training texts by their rank: the most frequent first, words that are equally frequent in the order
 /// of their first occurrence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vocabulary {
+    tokenizer: Tokenizer,
     words: Vec<String>,
     ranks: HashMap<String, u32>,
+    /// The ranks of words that are not plain, by their plain form, where no word is written so: of Keras' words a few.
+    by_plain_form: HashMap<String, u32>,
 }
 
 impl Vocabulary {
-    /// The vocabulary of `texts`.
+    /// The vocabulary of `texts` as Keras splits them.
     pub fn build<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::build_with(Tokenizer::Keras, texts)
+    }
+
+    /// The vocabulary of `texts`.
+    pub fn build_with<'a>(tokenizer: Tokenizer, texts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut words = Vec::new();
         let mut counts: Vec<u64> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
-        for token in texts.into_iter().flat_map(tokens) {
+        for token in texts.into_iter().flat_map(|text| tokenizer.tokens(text)) {
             match places.get(&token) {
                 Some(&place) => counts[place] += 1,
                 None => {
@@ -48,14 +88,41 @@ impl Vocabulary {
         }
         let mut order: Vec<usize> = (0..words.len()).collect();
         order.sort_by_key(|&place| std::cmp::Reverse(counts[place])); // stable
-        Self::from_ranked(order.into_iter().map(|place| std::mem::take(&mut words[place])))
+        Self::from_ranked(order.into_iter().map(|place| std::mem::take(&mut words[place]))).with_tokenizer(tokenizer)
     }
 
-    /// A vocabulary from words by rank.
+    /// A vocabulary from words by rank, of [`Tokenizer::Keras`].
     pub fn from_ranked(words: impl IntoIterator<Item = String>) -> Self {
         let words: Vec<String> = words.into_iter().collect();
-        let ranks = (1u32..).zip(&words).map(|(rank, word)| (word.clone(), rank)).collect();
-        Self { words, ranks }
+        let ranks: HashMap<_, _> = (1u32..).zip(&words).map(|(rank, word)| (word.clone(), rank)).collect();
+        let mut by_plain_form = HashMap::new();
+        for (rank, word) in (1u32..).zip(&words).filter(|(_, word)| !word.is_ascii()) {
+            let mut tokens = Tokenizer::Unicode.tokens(word).into_iter();
+            if let (Some(form), None) = (tokens.next(), tokens.next())
+                && !ranks.contains_key(&form)
+            {
+                by_plain_form.entry(form).or_insert(rank); // of several the most frequent
+            }
+        }
+        Self { tokenizer: Tokenizer::Keras, words, ranks, by_plain_form }
+    }
+
+    /// The same words, found in their texts by `tokenizer`.
+    pub fn with_tokenizer(self, tokenizer: Tokenizer) -> Self {
+        Self { tokenizer, ..self }
+    }
+
+    /// What found the words in their texts.
+    pub fn tokenizer(&self) -> Tokenizer {
+        self.tokenizer
+    }
+
+    /// How to read `texts` with this vocabulary: IMDb's reviews as Keras does if it was made so, all others by Unicode.
+    pub fn tokenizer_for<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> Tokenizer {
+        match self.tokenizer {
+            Tokenizer::Keras => Tokenizer::of(texts),
+            Tokenizer::Unicode => Tokenizer::Unicode,
+        }
     }
 
     /// The words by rank.
@@ -71,9 +138,21 @@ impl Vocabulary {
     /// The ids of a text as `imdb.load_data(num_words=num_words)` gives them: [`START`], then for each word its
     /// rank + 3, or [`OUT_OF_RANGE`] where that is `num_words` or more. Words that are not in the vocabulary are dropped.
     pub fn encode(&self, text: &str, num_words: u32) -> Vec<u32> {
-        let ranks = tokens(text).filter_map(|token| self.rank(&token));
-        let ids = ranks.map(|rank| if rank + OFFSET < num_words { rank + OFFSET } else { OUT_OF_RANGE });
-        std::iter::once(START).chain(ids).collect()
+        let ids = self.look_up(Tokenizer::Keras, text, num_words);
+        std::iter::once(START).chain(ids.into_iter().flatten()).collect()
+    }
+
+    /// The id of each word of a text, as [`encode`](Self::encode) has them; none of a word that is not in the vocabulary.
+    ///
+    /// With [`Tokenizer::Unicode`] a word of the text is the one of the vocabulary with the same plain form: in Keras'
+    /// vocabulary, where "it's" has two spellings, the typed one.
+    pub fn look_up(&self, tokenizer: Tokenizer, text: &str, num_words: u32) -> Vec<Option<u32>> {
+        let rank = |word: &String| match tokenizer {
+            Tokenizer::Keras => self.rank(word),
+            Tokenizer::Unicode => self.rank(word).or_else(|| self.by_plain_form.get(word).copied()),
+        };
+        let id = |rank| if rank + OFFSET < num_words { rank + OFFSET } else { OUT_OF_RANGE };
+        tokenizer.tokens(text).iter().map(|word| rank(word).map(id)).collect()
     }
 
     /// As a file holds it: one word a line, by rank.
@@ -81,7 +160,7 @@ impl Vocabulary {
         self.words.join("\n")
     }
 
-    /// Reads what [`to_text`](Self::to_text) gives.
+    /// Reads what [`to_text`](Self::to_text) gives, as words of [`Tokenizer::Keras`].
     pub fn from_text(text: &str) -> Self {
         Self::from_ranked(text.split('\n').filter(|word| !word.is_empty()).map(str::to_string))
     }
@@ -111,6 +190,32 @@ mod tests {
         assert_eq!(vocabulary.encode("A b x c", 6), [START, 5, 4, OUT_OF_RANGE]);
         assert_eq!(Vocabulary::from_text(&vocabulary.to_text()), vocabulary);
         assert_eq!(Vocabulary::build(["y x y x z"]).words(), ["y", "x", "z"]); // ties: the first to occur
+    }
+
+    #[test]
+    fn a_plain_text_has_the_same_words_by_either_tokenizer() {
+        let text = "It's GREAT,<br />isn't it?\t'tis\nso_so ~ 10/10";
+        assert_eq!(Tokenizer::Unicode.tokens(text), Tokenizer::Keras.tokens(text));
+        assert_eq!(Tokenizer::of([text]), Tokenizer::Unicode);
+    }
+
+    #[test]
+    fn a_word_is_found_in_its_plain_form() {
+        // As Keras splits them: the typographic spelling is a word of its own, and capitals outside ASCII stay.
+        let keras =
+            Vocabulary::build(["it's it's it\u{2019}s \u{c9}t\u{e9} \u{e9}t\u{e9} \u{e9}t\u{e9} \u{d6}l x\u{85}y"]);
+        assert_eq!(keras.words(), ["it's", "\u{e9}t\u{e9}", "it\u{2019}s", "\u{c9}t\u{e9}", "\u{d6}l", "x\u{85}y"]);
+        let ids = |text| keras.look_up(Tokenizer::Unicode, text, u32::MAX);
+        assert_eq!(ids("It\u{2019}s"), [Some(4)]);
+        assert_eq!(ids("\u{c9}T\u{c9} e\u{301}te\u{301}"), [Some(5), Some(5)]);
+        assert_eq!(ids("\u{f6}l x\u{85}y"), [Some(8), None, None]);
+        assert_eq!(
+            keras.look_up(Tokenizer::Keras, "It\u{2019}s \u{f6}l x\u{85}y", 8),
+            [Some(6), None, Some(OUT_OF_RANGE)]
+        );
+
+        let own = Vocabulary::build_with(Tokenizer::Unicode, ["it's it\u{2019}s \u{c9}t\u{e9}"]);
+        assert_eq!(own.words(), ["it's", "\u{e9}t\u{e9}"]);
     }
 
     #[test]

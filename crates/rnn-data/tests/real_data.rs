@@ -1,7 +1,7 @@
 //! Against the real corpora, where `RNN_DATASETS` says that they are; without it each test says so and ends.
 
 use npyz::{Deserialize, NpyFile};
-use rnn_data::words::{self, Vocabulary};
+use rnn_data::words::{self, Tokenizer, Vocabulary};
 use rnn_data::{Places, chars, reviews, text};
 use std::collections::HashMap;
 use std::fs::File;
@@ -93,4 +93,22 @@ fn alice_has_the_lessons_windows_and_symbols() {
     let shakespeare = text::load("tinyshakespeare", &places(&folder)).expect("Shakespeare").text;
     assert_eq!(shakespeare.len(), 1_115_394);
     assert_eq!(chars::Vocabulary::build(&shakespeare).len(), 65);
+}
+
+/// docs/words.md has these numbers.
+#[test]
+fn few_reviews_of_imdb_have_other_words_by_unicode() {
+    let Some(folder) = datasets() else { return };
+    let keras = Vocabulary::from_ranked(keras_words(&folder));
+    let reviews = reviews::load(&places(&folder)).expect("IMDb");
+    let different = [&reviews.train, &reviews.test].map(|reviews| {
+        let texts = || reviews.iter().map(|review| review.text.as_str());
+        assert_eq!(Tokenizer::of(texts()), Tokenizer::Keras);
+        assert_eq!(Tokenizer::of(texts().skip(1)), Tokenizer::Unicode);
+        let ids = |tokenizer, text| keras.look_up(tokenizer, text, 20_000).into_iter().flatten().collect::<Vec<_>>();
+        let is_plain = |text: &&str| text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\n'));
+        let others = texts().filter(|text| !is_plain(text));
+        others.filter(|text| ids(Tokenizer::Keras, text) != ids(Tokenizer::Unicode, text)).count()
+    });
+    assert_eq!(different, [971, 936]);
 }

@@ -1,6 +1,7 @@
 //! `chargen generate`: a trained model writes on.
 
 use crate::generate::{Choice, Memory, Writer, generate as write_on};
+use crate::prime;
 use crate::run::Trained;
 use rnn_core::Key;
 use rnn_harness::device::DeviceArgs;
@@ -30,9 +31,9 @@ pub struct GenerateArgs {
     /// the model may remember more than it was trained to
     #[arg(long)]
     carry_state: bool,
-    /// Seed of the draws
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
+    /// Seed of the draws, which a --temperature above 0 makes [default: 0]
+    #[arg(long)]
+    seed: Option<u64>,
     /// Print one JSON object as the last line
     #[arg(long)]
     json: bool,
@@ -60,23 +61,24 @@ pub fn generate(args: &GenerateArgs) -> Result<(), Failure> {
             "--temperature {temperature} is not possible; give 0 for the most probable character, or a number above"
         )));
     }
+    if temperature == 0.0 && args.seed.is_some() {
+        return Err(Failure::input(
+            "--seed is for draws, but without --temperature, or with 0, the most probable character is always taken; give a \
+             --temperature above 0, or no --seed",
+        ));
+    }
+    let seed = args.seed.unwrap_or(0);
     let selected = args.device.select()?;
     let trained = Trained::load(&args.run, &selected.device)?;
     let config = &trained.config;
-    let prime = match &args.prime {
-        None => config.prime.clone(),
-        Some(prime) => config.prepare.prime(prime),
+    let (prime, ids) = match &args.prime {
+        None => {
+            let ids = trained.vocabulary.encode(&config.prime);
+            (config.prime.clone(), ids.map_err(|e| Failure::input(format!("the run's own prime: {e}")))?)
+        }
+        Some(given) => prime::read(given, config.prepare, &trained.vocabulary)?,
     };
-    if prime.is_empty() && args.prime.as_ref().is_some_and(|prime| !prime.is_empty()) {
-        return Err(Failure::input(
-            "--prime has no ASCII character, and the lesson's preparation, with which the model was trained, drops all others",
-        ));
-    }
-    if prime.is_empty() {
-        return Err(Failure::input("--prime is empty; give at least one character that the model knows"));
-    }
-    let ids = trained.vocabulary.encode(&prime).map_err(|e| Failure::input(format!("--prime: {e}")))?;
-    let key = Key::new(args.seed);
+    let key = Key::new(seed);
     let choice = if temperature == 0.0 { Choice::Argmax } else { Choice::Sample { temperature, key } };
     let mut stdout = std::io::stdout().lock();
     // On a terminal one sees it write. Elsewhere a few characters are held back: a call of the system for each would take
@@ -114,7 +116,7 @@ pub fn generate(args: &GenerateArgs) -> Result<(), Failure> {
     if args.json {
         let run = trained.path.display().to_string();
         let (corpus, device) = (config.corpus.as_str(), selected.name.as_str());
-        json_line(&Generated { corpus, seed: args.seed, device, run, temperature, prime: &prime, text, seconds })?;
+        json_line(&Generated { corpus, seed, device, run, temperature, prime: &prime, text, seconds })?;
     }
     Ok(())
 }

@@ -14,6 +14,8 @@ use rnn_harness::run_dir::{Config, RunDir};
 use rnn_harness::training::{EpochStats, fit};
 use rnn_harness::{Failure, json_line, print_line, whole};
 use serde::Serialize;
+use std::cmp::Reverse;
+use std::sync::Arc;
 
 /// Sets of defaults; single options change them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -80,9 +82,30 @@ struct Metrics<'a> {
     symbols: usize,
     train_loss: f64,
     train_accuracy: f64,
+    /// What the accuracy would be if the most frequent character were always given.
+    most_frequent: f64,
     train_seconds: f64,
     epochs: &'a [EpochStats],
     run: String,
+}
+
+/// What always comes right most often: an accuracy means little that is not above its share.
+#[derive(Debug, Clone, Copy)]
+struct MostFrequent {
+    character: char,
+    share: f64,
+}
+
+impl MostFrequent {
+    /// Of `ids`, of which there must be one.
+    fn of(ids: &[u32], vocabulary: &Vocabulary) -> Self {
+        let mut counts = vec![0u64; vocabulary.len()];
+        for &id in ids {
+            counts[id as usize] += 1;
+        }
+        let most = (0..counts.len()).max_by_key(|&id| (counts[id], Reverse(id))).unwrap_or(0);
+        Self { character: vocabulary.decode(most as u32), share: counts[most] as f64 / ids.len() as f64 }
+    }
 }
 
 /// What the sample after an epoch has, as in the lesson.
@@ -97,7 +120,8 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     let (source, text) = args.data.load()?;
     let window = args.window.unwrap_or(10) as usize;
     let vocabulary = Vocabulary::build(&text);
-    let ids = vocabulary.encode(&text).map_err(Failure::failed)?;
+    let ids = Arc::new(vocabulary.encode(&text).map_err(Failure::failed)?);
+    drop(text);
     if ids.len() <= window {
         let length = ids.len();
         return Err(Failure::input(format!(
@@ -117,7 +141,8 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
         let start = shown.child(epoch).uniforms(1).sum::<f64>() * windows as f64;
         start as usize..start as usize + window
     };
-    let prime = text.chars().skip(random_window(0).start).take(window).collect();
+    let prime = ids[random_window(0)].iter().map(|&id| vocabulary.decode(id)).collect();
+    let most_frequent = MostFrequent::of(&ids[window..], &vocabulary);
     let config = RunConfig {
         model: ModelConfig {
             symbols,
@@ -150,7 +175,10 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     let after_epoch = move |model: &Model, epoch: &EpochStats| {
         saved.save_model(model)?;
         let EpochStats { epoch, loss, accuracy, seconds } = epoch;
-        println!("epoch {epoch}: training loss {loss:.4}, accuracy {accuracy:.4}, {seconds:.1} s");
+        let MostFrequent { character, share } = most_frequent;
+        println!(
+            "epoch {epoch}: training loss {loss:.4}, accuracy {accuracy:.4} ({share:.4} by {character:?} alone), {seconds:.1} s"
+        );
         let prime = &ids[random_window(*epoch as u64)];
         let mut written = String::new();
         let write = |id| {
@@ -176,6 +204,7 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
         symbols,
         train_loss: last.loss,
         train_accuracy: last.accuracy,
+        most_frequent: most_frequent.share,
         train_seconds: epochs.iter().map(|epoch| epoch.seconds).sum(),
         epochs: &epochs,
         run: run.path().display().to_string(),

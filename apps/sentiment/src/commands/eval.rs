@@ -3,6 +3,7 @@
 use crate::commands::train::verdict;
 use crate::data::{DataArgs, Encoded, majority_share};
 use crate::run::Trained;
+use crate::words::Totals;
 use rnn_core::Key;
 use rnn_harness::device::DeviceArgs;
 use rnn_harness::options::RunArgs;
@@ -37,6 +38,8 @@ struct Metrics<'a> {
     majority_share: f64,
     /// Whether the table is the one that the model was trained on.
     trained_on_these: bool,
+    #[serde(flatten)]
+    words: Totals,
     run: String,
 }
 
@@ -59,10 +62,13 @@ pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
     print_line!("{} on {}: {} reviews", trained.config.model.cell, reviews.source, reviews.test.len());
     let model = &trained.config.model;
     let encoded = Encoded::new(&reviews.test, &trained.vocabulary, model.num_words, model.tokens)?;
+    let words = encoded.words();
     let batches = encoded.batches(model.test_batch(), None, Key::new(0), &selected.device);
     drop(reading);
     let tested = trained.model.test(&batches, model.tokens)?;
     print_line!("{}", verdict(&reviews.source, &tested, &reviews.test));
+    words.say(model.tokens);
+    words.warn();
     if args.json {
         json_line(&Metrics {
             corpus: &reviews.source.corpus,
@@ -74,6 +80,7 @@ pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
             test_reviews: reviews.test.len(),
             majority_share: majority_share(&reviews.test),
             trained_on_these,
+            words,
             run: trained.path.display().to_string(),
         })?;
     }

@@ -1,12 +1,12 @@
 //! `sentiment train`: the lesson's model on IMDb, or whatever is changed of it.
 
-use crate::data::{DataArgs, Encoded, majority_share};
+use crate::data::{DataArgs, Encoded, majority_share, vocabulary};
 use crate::model::{Model, ModelConfig, WORDS};
 use crate::run::{PROGRAM, RunConfig, begin};
 use rnn_core::{CellKind, Direction, Key};
 use rnn_data::Source;
 use rnn_data::reviews::{Review, Reviews};
-use rnn_data::words::Vocabulary;
+use rnn_data::words::Tokenizer;
 use rnn_harness::device::DeviceArgs;
 use rnn_harness::optim::{OptimizerArgs, OptimizerConfig, OptimizerName};
 use rnn_harness::options::{DropoutArgs, DropoutConfig, LAYERS, cell_parser, defaults_to, size};
@@ -107,6 +107,7 @@ impl TrainArgs {
             },
             corpus: source.corpus.clone(),
             table: reviews.table.clone(),
+            tokenizer: Tokenizer::default(), // until the reviews are split
             seed: self.seed,
             epochs: pick(self.epochs, 1, 10),
             batch: pick(self.batch, 50, 10),
@@ -146,7 +147,7 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     let reading = waiting("reading the reviews and their words");
     let (reviews, tested_source) = args.data.to_train(args.test.as_ref())?;
     let source = &reviews.source;
-    let config = args.config(&reviews, dropout, optimizer);
+    let mut config = args.config(&reviews, dropout, optimizer);
     let device = &selected.device;
 
     config.check()?;
@@ -155,11 +156,14 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     let keys = Key::new(args.seed);
     let (weights, order, dropout) = (keys.child(0), keys.child(1), keys.child(2));
     let model = config.model.init(weights, &device.clone().autodiff()).map_err(Failure::input)?;
-    let vocabulary = Vocabulary::build(reviews.train.iter().map(|review| review.text.as_str()));
+    let vocabulary = vocabulary(&reviews.train);
+    config.tokenizer = vocabulary.tokenizer();
     let ModelConfig { num_words, tokens, cell, .. } = config.model;
     let encode = |reviews: &[_]| Encoded::new(reviews, &vocabulary, num_words, tokens);
     let batches = encode(&reviews.train)?.batches(config.batch, Some(order), dropout, device);
-    let test = encode(&reviews.test)?.batches(config.model.test_batch(), None, dropout, device);
+    let test = encode(&reviews.test)?;
+    test.words().warn();
+    let test = test.batches(config.model.test_batch(), None, dropout, device);
     drop(reading);
 
     let run = RunDir::create(PROGRAM, args.name.as_deref())?;

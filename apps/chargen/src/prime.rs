@@ -1,0 +1,122 @@
+//! The beginning that a person gives, in the characters of the model's text.
+
+use crate::data::{Prepare, lost};
+use rnn_data::chars::Vocabulary;
+use rnn_data::{DataError, text};
+use rnn_harness::{Failure, say};
+
+/// A prime prepared as the model's text was, and its ids. Says on stderr what became another character.
+///
+/// # Errors
+/// A prime of which nothing is left, a character that the text does not have.
+pub fn read(given: &str, prepare: Prepare, vocabulary: &Vocabulary) -> Result<(String, Vec<u32>), Failure> {
+    if given.is_empty() {
+        return Err(Failure::input("--prime is empty; give at least one character that the model knows"));
+    }
+    // Runs made before line ends were unified can know CR.
+    let prime = if vocabulary.contains('\r') { given.to_string() } else { text::line_feeds(given.to_string()) };
+    let prime = match prepare {
+        Prepare::None => prime,
+        Prepare::Lesson => lesson(&prime),
+    };
+    if prime.is_empty() {
+        return Err(Failure::input(
+            "--prime has no ASCII character, and the lesson's preparation, with which the model was trained, drops all others",
+        ));
+    }
+    let known = vocabulary.in_known_form(&prime);
+    let ids = vocabulary.encode(&known).map_err(|error| told(&error, vocabulary))?;
+    if known != prime {
+        say!("--prime: letters with accents are taken in the Unicode form (NFC or NFD) that the model's text has");
+    }
+    Ok((known, ids))
+}
+
+/// The spaces at both ends stay, as a prime may end within a line.
+fn lesson(prime: &str) -> String {
+    let last = prime.matches('\n').count();
+    let mut joined = String::with_capacity(prime.len());
+    for (i, line) in prime.split('\n').enumerate() {
+        let line = if i > 0 { line.trim_ascii_start() } else { line };
+        let line = if i < last { line.trim_ascii_end() } else { line };
+        if i > 0 && !joined.ends_with(' ') {
+            joined.push(' ');
+        }
+        joined.push_str(line);
+    }
+    if let Some(lost) = lost(last, &text::prepare(&joined).dropped) {
+        say!("--prime: {lost}, as in the lesson, with whose preparation the model was trained");
+    }
+    joined.chars().filter(char::is_ascii).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+fn told(error: &DataError, vocabulary: &Vocabulary) -> Failure {
+    let &DataError::UnknownCharacter(unknown) = error else {
+        return Failure::input(format!("--prime: {error}"));
+    };
+    let similar: Vec<String> =
+        vocabulary.similar(unknown).iter().map(|&c| format!("{c:?} (U+{:04X})", u32::from(c))).collect();
+    let advice = match (unknown, similar.is_empty()) {
+        ('\n', _) => "that text has no line ends: give the prime on one line".to_string(),
+        (_, false) => format!("that text has {} in its place", similar.join(" or ")),
+        (_, true) => "leave it out, or train on a text that has it".to_string(),
+    };
+    Failure::input(format!("--prime: {error}; {advice}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prime(given: &str, prepare: Prepare, text: &str) -> Result<String, String> {
+        let vocabulary = Vocabulary::build(text);
+        let (prime, ids) = read(given, prepare, &vocabulary).map_err(|e| e.to_string())?;
+        assert_eq!(ids.iter().map(|&id| vocabulary.decode(id)).collect::<String>(), prime);
+        Ok(prime)
+    }
+
+    #[test]
+    fn the_lessons_line_ends_are_spaces() {
+        let text = "the cat and sea of";
+        for (given, expected) in [
+            ("The\nsea", "the sea"),
+            ("the \r\n\r\n sea", "the sea"),
+            ("the\rsea\n", "the sea "),
+            ("\nsea ", " sea "),
+            (" the  sea ", " the  sea "),
+            ("thé sea", "th sea"),
+        ] {
+            assert_eq!(prime(given, Prepare::Lesson, text).as_deref(), Ok(expected), "{given:?}");
+        }
+        let nothing = prime("é", Prepare::Lesson, text).expect_err("nothing left");
+        assert!(nothing.starts_with("--prime has no ASCII character"), "{nothing}");
+        assert!(prime("", Prepare::Lesson, text).expect_err("empty").starts_with("--prime is empty"));
+    }
+
+    #[test]
+    fn as_it_is_the_text_has_its_own_characters() {
+        let plain = |given, text| prime(given, Prepare::None, text);
+        assert_eq!(plain("a\r\nb\rc", "a\nbc").as_deref(), Ok("a\nb\nc"));
+        assert_eq!(plain("a\r\nb", "a\r\nb").as_deref(), Ok("a\r\nb")); // an older run
+        assert_eq!(plain("caf\u{e9}", "cafe\u{301}").as_deref(), Ok("cafe\u{301}"));
+        assert_eq!(plain("cafe\u{301}", "caf\u{e9}").as_deref(), Ok("caf\u{e9}"));
+    }
+
+    #[test]
+    fn an_unknown_character_is_named_with_what_to_do() {
+        let told = |given, text| prime(given, Prepare::None, text).expect_err("unknown");
+        let what =
+            |c: &str| format!("--prime: the character {c} does not occur in the text the model was trained on; it is ");
+        assert_eq!(told("x", "abc"), what("'x'") + "U+0078; leave it out, or train on a text that has it");
+        assert_eq!(
+            told("it's", "it\u{2019}s"),
+            what("'\\''") + "U+0027; that text has '\u{2019}' (U+2019) in its place"
+        );
+        assert_eq!(told("A", "abc"), what("'A'") + "U+0041; that text has 'a' (U+0061) in its place");
+        assert_eq!(
+            told("a\nb", "ab"),
+            what("'\\n'") + "U+000A; that text has no line ends: give the prime on one line"
+        );
+        assert!(told("a\u{200b}", "ab").starts_with(&what("'\\u{200b}'")));
+    }
+}
