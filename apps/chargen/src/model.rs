@@ -5,7 +5,7 @@ use burn::nn::Linear;
 use burn::tensor::{Device, Int, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use rnn_core::stepper::{Dense, Stepper};
-use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Direction, Key, Preset, RnnError};
+use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Key, Preset, RnnError};
 use rnn_harness::options::{DropoutConfig, LAYERS, SIZES, check_size};
 use rnn_harness::training::StepOutput;
 use rnn_harness::{Failure, check_range};
@@ -71,7 +71,7 @@ impl Model {
     /// layer takes each symbol for its one-hot row. Dropout acts when a key is given.
     pub fn logits(&self, windows: &[u32], shape: [usize; 2], dropout: Option<Key>) -> Tensor<2> {
         match self.layer.try_forward_symbols(windows, shape, dropout) {
-            Ok((_, state)) => rnn_core::linear(&self.dense, state.hidden(Direction::Forward)),
+            Ok((_, state)) => rnn_core::linear(&self.dense, state.hidden()),
             Err(error) => unreachable!("windows are made of the model's own symbols: {error}"),
         }
     }

@@ -85,6 +85,7 @@ fn wrong_input_is_told() {
     assert!(partly.stderr.contains("--prime: 2 characters that are not ASCII are left out"), "{partly:?}");
     assert!(partly.stdout.starts_with("n alice"), "{partly:?}");
     program.run(&["generate", "--length", "0"]).told("--length 0: too small; give a whole number from 1 to 1000000000");
+    program.run(&["--data", "sample", "--dropout-masks", "shared"]).told("--dropout-masks would change nothing");
     program.run(&["generate", "--temperature", "-1"]).told("--temperature -1 is not possible");
 }
 

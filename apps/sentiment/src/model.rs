@@ -46,8 +46,6 @@ pub struct Model {
     embedding: Embedding,
     layer: AnyRecurrent,
     dense: Linear,
-    #[module(skip)]
-    direction: Direction,
 }
 
 impl ModelConfig {
@@ -90,7 +88,6 @@ impl ModelConfig {
             embedding: keras.embedding(self.num_words, self.embedding, key.child(0), device),
             layer: layer.try_init(key.child(1), device)?,
             dense: keras.linear(layer.d_output(), 1, key.child(2), device),
-            direction: self.direction,
         })
     }
 }
@@ -104,7 +101,7 @@ impl Model {
     pub fn logits(&self, ids: &[u32], tokens: usize, dropout: Option<Key>) -> Tensor<1> {
         let (table, shape) = (self.embedding.weight.val(), [ids.len() / tokens, tokens]);
         let (_, state) = self.layer.forward_embedding(table, ids, shape, dropout);
-        self.dense.forward(state.hidden(self.direction)).squeeze_dim(1)
+        self.dense.forward(state.hidden()).squeeze_dim(1)
     }
 }
 
@@ -115,7 +112,6 @@ const LARGEST_LOOK_UP: usize = 1 << 26;
 struct Evaluator {
     layer: AnyRecurrent,
     dense: Linear,
-    direction: Direction,
 }
 
 impl Model {
@@ -126,7 +122,7 @@ impl Model {
             return evaluate(self, batches, "reviews");
         }
         let layer = self.layer.over_embedding(self.embedding.weight.val()).map_err(Failure::failed)?;
-        let evaluator = Evaluator { layer, dense: self.dense.clone(), direction: self.direction };
+        let evaluator = Evaluator { layer, dense: self.dense.clone() };
         let stats = evaluate(&evaluator, batches, "reviews")?;
         Ok(EpochStats { seconds: start.elapsed().as_secs_f64(), ..stats })
     }
@@ -147,7 +143,7 @@ impl InferenceStep for Evaluator {
             Ok((_, state)) => state,
             Err(error) => panic!("{error}"),
         };
-        judged(self.dense.forward(state.hidden(self.direction)).squeeze_dim(1), batch.labels)
+        judged(self.dense.forward(state.hidden()).squeeze_dim(1), batch.labels)
     }
 }
 

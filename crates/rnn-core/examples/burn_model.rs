@@ -5,7 +5,7 @@ use burn::nn::Linear;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use rnn_core::{Direction, Key, Lstm, LstmConfig, Preset};
+use rnn_core::{Key, Lstm, LstmConfig, Preset};
 use std::f64::consts::TAU;
 
 /// Recurrent layers are modules: their parameters are trained and saved with those of the model.
@@ -34,7 +34,7 @@ impl Classifier {
     /// `[batch, time, d_input]` to `[batch, classes]`: the state after the last step says which class.
     fn forward(&self, input: Tensor<3>) -> Tensor<2> {
         let output = self.lstm.forward(input);
-        self.output.forward(output.state.hidden(Direction::Forward))
+        self.output.forward(output.state.hidden())
     }
 }
 

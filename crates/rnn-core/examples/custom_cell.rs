@@ -39,9 +39,9 @@ fn main() {
         .with_recurrent_dropout(0.2);
     let mgu = config.init(Key::new(0), &device);
     let input = Tensor::<3>::ones([3, 5, 8], &device);
-    let args = ForwardArgs::default().with_lengths(&[5, 2, 3]).with_dropout(Some(Key::new(1)));
+    let args = ForwardArgs::default().with_lengths(&[5, 2, 3]).with_dropout_key(Some(Key::new(1)));
     let output = mgu.forward_with(input, args);
-    println!("sequence {:?}, {} final states", output.sequence.dims(), output.state.0.len());
+    println!("sequence {:?}, {} final states", output.sequence.dims(), output.state.each().len());
     assert_eq!(output.sequence.dims(), [3, 5, 32]); // [batch, time, directions·d_hidden]
-    assert_eq!(output.state.0.len(), 4); // layers·directions
+    assert_eq!(output.state.each().len(), 4); // layers·directions
 }

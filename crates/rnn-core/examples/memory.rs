@@ -15,7 +15,7 @@ const D_HIDDEN: usize = 32;
 type Model = (AnyRecurrent, Linear);
 
 fn logits((layer, output): &Model, input: Tensor<3>) -> Tensor<2> {
-    output.forward(layer.forward(input, None, None).1.hidden(Direction::Forward))
+    output.forward(layer.forward(input, None, None).1.hidden())
 }
 
 /// Random symbols, one-hot, `[rows, length, SYMBOLS]`, and the first of each row.

@@ -1,7 +1,7 @@
 //! One step at a time: a signal comes in sample by sample, the state is carried on, and memory does not grow.
 
 use rnn_core::burn::tensor::{Device, Tensor};
-use rnn_core::{Direction, Key, LstmConfig};
+use rnn_core::{Key, LstmConfig};
 
 fn main() {
     let device = Device::default();
@@ -13,10 +13,10 @@ fn main() {
         let input = Tensor::<2>::from_floats([[sample]], &device); // [batch, d_input]
         state = Some(lstm.step(input, state));
     }
-    let stepwise = state.expect("the signal is not empty").hidden(Direction::Forward);
+    let stepwise = state.expect("the signal is not empty").hidden();
 
     let whole = Tensor::<1>::from_floats(signal.as_slice(), &device).reshape([1, 50, 1]);
-    let at_once = lstm.forward(whole).state.hidden(Direction::Forward);
+    let at_once = lstm.forward(whole).state.hidden();
     let difference: f32 = (stepwise - at_once).abs().max().into_scalar();
     println!("50 samples one by one and all at once differ by {difference:e}");
     assert!(difference < 1e-6);

@@ -8,7 +8,7 @@ use rnn_core::burn::module::Module;
 use rnn_core::burn::nn::Linear;
 use rnn_core::burn::optim::{AdamConfig, GradientsParams};
 use rnn_core::burn::tensor::{Device, Tensor, TensorData};
-use rnn_core::{ForwardArgs, Gru, GruConfig, HiddenState, Key, Preset, States, windows};
+use rnn_core::{ForwardArgs, Gru, GruConfig, HiddenState, Key, Preset, States};
 
 const ROWS: usize = 16;
 const TIME: usize = 320;
@@ -57,7 +57,7 @@ fn main() {
     let (mut first, mut last) = (0.0, 0.0);
     for epoch in 0..20 {
         let (mut state, mut sum) = (zero(), 0.0);
-        for (number, window) in windows(stream(Key::new(2).child(epoch), &device), WINDOW).enumerate() {
+        for (number, window) in model.gru.windows(stream(Key::new(2).child(epoch), &device), WINDOW).enumerate() {
             let ended: Vec<bool> = (0..ROWS).map(|row| begins(row, number * WINDOW)).collect();
             let (loss, after) = model.loss(window, state.reset(&ended));
             sum += loss.clone().into_scalar::<f32>();
@@ -70,8 +70,10 @@ fn main() {
         println!("epoch {epoch}: loss {last:.4}");
     }
     // The same without what was carried: only a document's first window can know its level.
-    let blank =
-        windows(stream(Key::new(3), &device), WINDOW).map(|window| model.loss(window, zero()).0.into_scalar::<f32>());
+    let blank = model
+        .gru
+        .windows(stream(Key::new(3), &device), WINDOW)
+        .map(|window| model.loss(window, zero()).0.into_scalar::<f32>());
     let blank = blank.sum::<f32>() / (TIME / WINDOW) as f32;
     println!("with a zero state in each window: loss {blank:.4}");
     assert!(last < first / 5.0 && last < blank / 5.0);

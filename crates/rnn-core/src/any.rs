@@ -4,7 +4,7 @@ use crate::cell::{Cell, GruCell, LstmCell, RnnCell};
 use crate::state::{LstmState, States};
 use crate::{
     Direction, DropoutMasks, ForwardArgs, Gru, HiddenState, Key, Lstm, Preset, Recurrent, RecurrentConfig, Rnn,
-    RnnError,
+    RnnError, Windows,
 };
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -160,17 +160,18 @@ pub enum AnyStates {
 }
 
 impl AnyStates {
-    /// The last layer's h, its `directions` side by side: `[batch, directions·d_hidden]`.
-    pub fn hidden(&self, direction: Direction) -> Tensor<2> {
+    /// The last layer's h, with both directions side by side: `[batch, directions·d_hidden]`; see [`States::hidden`].
+    pub fn hidden(&self) -> Tensor<2> {
         match self {
-            AnyStates::Rnn(s) | AnyStates::Gru(s) => s.hidden(direction),
-            AnyStates::Lstm(s) => s.hidden(direction),
+            AnyStates::Rnn(s) | AnyStates::Gru(s) => s.hidden(),
+            AnyStates::Lstm(s) => s.hidden(),
         }
     }
 }
 
 impl AnyRecurrent {
-    /// Runs over `input`, `[batch, time, d_input]`, from `state` or from zero; dropout acts when a key is given.
+    /// Runs over `input`, `[batch, time, d_input]`, from `state` or from zero. Dropout acts when `dropout_key` is given and only
+    /// then, in training too.
     /// Returns the hidden states, `[batch, time, d_hidden]`, and the final state.
     ///
     /// # Errors
@@ -179,17 +180,21 @@ impl AnyRecurrent {
         &self,
         input: Tensor<3>,
         state: Option<AnyStates>,
-        dropout: Option<Key>,
+        dropout_key: Option<Key>,
     ) -> Result<(Tensor<3>, AnyStates), RnnError> {
         match (self, state) {
-            (AnyRecurrent::Rnn(layer), None) => run(layer, input, None, dropout, AnyStates::Rnn),
-            (AnyRecurrent::Rnn(layer), Some(AnyStates::Rnn(s))) => run(layer, input, Some(s), dropout, AnyStates::Rnn),
-            (AnyRecurrent::Lstm(layer), None) => run(layer, input, None, dropout, AnyStates::Lstm),
-            (AnyRecurrent::Lstm(layer), Some(AnyStates::Lstm(s))) => {
-                run(layer, input, Some(s), dropout, AnyStates::Lstm)
+            (AnyRecurrent::Rnn(layer), None) => run(layer, input, None, dropout_key, AnyStates::Rnn),
+            (AnyRecurrent::Rnn(layer), Some(AnyStates::Rnn(s))) => {
+                run(layer, input, Some(s), dropout_key, AnyStates::Rnn)
             }
-            (AnyRecurrent::Gru(layer), None) => run(layer, input, None, dropout, AnyStates::Gru),
-            (AnyRecurrent::Gru(layer), Some(AnyStates::Gru(s))) => run(layer, input, Some(s), dropout, AnyStates::Gru),
+            (AnyRecurrent::Lstm(layer), None) => run(layer, input, None, dropout_key, AnyStates::Lstm),
+            (AnyRecurrent::Lstm(layer), Some(AnyStates::Lstm(s))) => {
+                run(layer, input, Some(s), dropout_key, AnyStates::Lstm)
+            }
+            (AnyRecurrent::Gru(layer), None) => run(layer, input, None, dropout_key, AnyStates::Gru),
+            (AnyRecurrent::Gru(layer), Some(AnyStates::Gru(s))) => {
+                run(layer, input, Some(s), dropout_key, AnyStates::Gru)
+            }
             (_, Some(_)) => Err(RnnError::StateKind),
         }
     }
@@ -198,8 +203,13 @@ impl AnyRecurrent {
     ///
     /// # Panics
     /// Where `try_forward` gives an error.
-    pub fn forward(&self, input: Tensor<3>, state: Option<AnyStates>, dropout: Option<Key>) -> (Tensor<3>, AnyStates) {
-        match self.try_forward(input, state, dropout) {
+    pub fn forward(
+        &self,
+        input: Tensor<3>,
+        state: Option<AnyStates>,
+        dropout_key: Option<Key>,
+    ) -> (Tensor<3>, AnyStates) {
+        match self.try_forward(input, state, dropout_key) {
             Ok(output) => output,
             Err(error) => panic!("{error}"),
         }
@@ -214,22 +224,23 @@ impl AnyRecurrent {
         &self,
         symbols: &[u32],
         shape: [usize; 2],
-        dropout: Option<Key>,
+        dropout_key: Option<Key>,
     ) -> Result<(Tensor<3>, AnyStates), RnnError> {
         fn run<C: Cell>(
             layer: &Recurrent<C>,
             symbols: &[u32],
             shape: [usize; 2],
-            dropout: Option<Key>,
+            dropout_key: Option<Key>,
             wrap: impl Fn(States<C::State>) -> AnyStates,
         ) -> Result<(Tensor<3>, AnyStates), RnnError> {
-            let output = layer.try_forward_symbols(symbols, shape, ForwardArgs::default().with_dropout(dropout))?;
+            let output =
+                layer.try_forward_symbols(symbols, shape, ForwardArgs::default().with_dropout_key(dropout_key))?;
             Ok((output.sequence, wrap(output.state)))
         }
         match self {
-            AnyRecurrent::Rnn(layer) => run(layer, symbols, shape, dropout, AnyStates::Rnn),
-            AnyRecurrent::Lstm(layer) => run(layer, symbols, shape, dropout, AnyStates::Lstm),
-            AnyRecurrent::Gru(layer) => run(layer, symbols, shape, dropout, AnyStates::Gru),
+            AnyRecurrent::Rnn(layer) => run(layer, symbols, shape, dropout_key, AnyStates::Rnn),
+            AnyRecurrent::Lstm(layer) => run(layer, symbols, shape, dropout_key, AnyStates::Lstm),
+            AnyRecurrent::Gru(layer) => run(layer, symbols, shape, dropout_key, AnyStates::Gru),
         }
     }
 
@@ -243,24 +254,24 @@ impl AnyRecurrent {
         table: Tensor<2>,
         ids: &[u32],
         shape: [usize; 2],
-        dropout: Option<Key>,
+        dropout_key: Option<Key>,
     ) -> Result<(Tensor<3>, AnyStates), RnnError> {
         fn run<C: Cell>(
             layer: &Recurrent<C>,
             (table, ids): (Tensor<2>, &[u32]),
             shape: [usize; 2],
-            dropout: Option<Key>,
+            dropout_key: Option<Key>,
             wrap: impl Fn(States<C::State>) -> AnyStates,
         ) -> Result<(Tensor<3>, AnyStates), RnnError> {
-            let args = ForwardArgs::default().with_dropout(dropout);
+            let args = ForwardArgs::default().with_dropout_key(dropout_key);
             let output = layer.try_forward_embedding(table, ids, shape, args)?;
             Ok((output.sequence, wrap(output.state)))
         }
         let input = (table, ids);
         match self {
-            AnyRecurrent::Rnn(layer) => run(layer, input, shape, dropout, AnyStates::Rnn),
-            AnyRecurrent::Lstm(layer) => run(layer, input, shape, dropout, AnyStates::Lstm),
-            AnyRecurrent::Gru(layer) => run(layer, input, shape, dropout, AnyStates::Gru),
+            AnyRecurrent::Rnn(layer) => run(layer, input, shape, dropout_key, AnyStates::Rnn),
+            AnyRecurrent::Lstm(layer) => run(layer, input, shape, dropout_key, AnyStates::Lstm),
+            AnyRecurrent::Gru(layer) => run(layer, input, shape, dropout_key, AnyStates::Gru),
         }
     }
 
@@ -273,9 +284,9 @@ impl AnyRecurrent {
         table: Tensor<2>,
         ids: &[u32],
         shape: [usize; 2],
-        dropout: Option<Key>,
+        dropout_key: Option<Key>,
     ) -> (Tensor<3>, AnyStates) {
-        match self.try_forward_embedding(table, ids, shape, dropout) {
+        match self.try_forward_embedding(table, ids, shape, dropout_key) {
             Ok(output) => output,
             Err(error) => panic!("{error}"),
         }
@@ -296,10 +307,43 @@ impl AnyRecurrent {
 
     /// One step: `input` is `[batch, d_input]`. No dropout.
     ///
+    /// # Errors
+    /// As [`Recurrent::try_step`], and a state of another cell.
+    pub fn try_step(&self, input: Tensor<2>, state: Option<AnyStates>) -> Result<AnyStates, RnnError> {
+        match (self, state) {
+            (AnyRecurrent::Rnn(layer), None) => layer.try_step(input, None).map(AnyStates::Rnn),
+            (AnyRecurrent::Rnn(layer), Some(AnyStates::Rnn(s))) => layer.try_step(input, Some(s)).map(AnyStates::Rnn),
+            (AnyRecurrent::Lstm(layer), None) => layer.try_step(input, None).map(AnyStates::Lstm),
+            (AnyRecurrent::Lstm(layer), Some(AnyStates::Lstm(s))) => {
+                layer.try_step(input, Some(s)).map(AnyStates::Lstm)
+            }
+            (AnyRecurrent::Gru(layer), None) => layer.try_step(input, None).map(AnyStates::Gru),
+            (AnyRecurrent::Gru(layer), Some(AnyStates::Gru(s))) => layer.try_step(input, Some(s)).map(AnyStates::Gru),
+            (_, Some(_)) => Err(RnnError::StateKind),
+        }
+    }
+
+    /// [`try_step`](Self::try_step) for arguments known to be right.
+    ///
     /// # Panics
-    /// Where `try_forward` gives an error for an input of one step.
+    /// Where `try_step` gives an error.
     pub fn step(&self, input: Tensor<2>, state: Option<AnyStates>) -> AnyStates {
-        self.forward(input.unsqueeze_dim(1), state, None).1
+        match self.try_step(input, state) {
+            Ok(state) => state,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Cuts a long sequence into windows of at most `bptt` steps.
+    ///
+    /// # Errors
+    /// As [`Recurrent::try_windows`].
+    pub fn try_windows(&self, sequence: Tensor<3>, bptt: usize) -> Result<Windows, RnnError> {
+        match self {
+            AnyRecurrent::Rnn(layer) => layer.try_windows(sequence, bptt),
+            AnyRecurrent::Lstm(layer) => layer.try_windows(sequence, bptt),
+            AnyRecurrent::Gru(layer) => layer.try_windows(sequence, bptt),
+        }
     }
 }
 
@@ -307,10 +351,10 @@ fn run<C: Cell>(
     layer: &Recurrent<C>,
     input: Tensor<3>,
     state: Option<States<C::State>>,
-    dropout: Option<Key>,
+    dropout_key: Option<Key>,
     wrap: impl Fn(States<C::State>) -> AnyStates,
 ) -> Result<(Tensor<3>, AnyStates), RnnError> {
-    let args = ForwardArgs { state, ..Default::default() }.with_dropout(dropout);
+    let args = ForwardArgs { state, ..Default::default() }.with_dropout_key(dropout_key);
     let output = layer.try_forward(input, args)?;
     Ok((output.sequence, wrap(output.state)))
 }
@@ -329,6 +373,22 @@ mod tests {
             .forward(input.clone(), None, None);
         let gru = crate::GruConfig::new(4, 5).init(Key::new(1), &device);
         assert_eq!(any.into_data(), gru.forward(input).sequence.into_data());
+    }
+
+    /// Rows and steps of a time-major layer are not mistaken for each other.
+    #[test]
+    fn a_step_is_that_of_the_layer() {
+        let device = Device::default();
+        let config = crate::LstmConfig::new(4, 5).with_time_major(true);
+        let layer = config.init(Key::new(1), &device);
+        let input = Tensor::<2>::random([3, 4], burn::tensor::Distribution::Default, &device);
+        let state = layer.step(input.clone(), None);
+        let expected = layer.step(input.clone(), Some(state)).hidden().into_data();
+        let any = AnyRecurrent::Lstm(layer);
+        let state = any.step(input.clone(), None);
+        assert_eq!(any.step(input, Some(state)).hidden().into_data(), expected);
+        let windows = any.try_windows(Tensor::zeros([7, 3, 4], &device), 3).expect("forward");
+        assert_eq!(windows.map(|window| window.dims()).collect::<Vec<_>>(), [[3, 3, 4], [3, 3, 4], [1, 3, 4]]);
     }
 
     #[test]

@@ -14,11 +14,11 @@ pub struct ForwardArgs<'a, S> {
     /// Which steps count, `[batch, time]` row by row; all of them without it. A step that does not count leaves the state
     /// as it is. This is the form for input that is padded in front (Keras' `mask_zero`); give it or `lengths`, not both.
     pub mask: Option<&'a [bool]>,
-    /// The output at steps that do not count.
+    /// The output at steps that do not count; `Previous` where all count is an error.
     pub masked_output: MaskedOutput,
-    /// Draws the masks of dropout and zoneout. They act when a key is given and only then, so pass one in training,
-    /// another at every step, and none in evaluation.
-    pub dropout: Option<Key>,
+    /// Draws the masks of dropout and zoneout. **They act when a key is given and only then**: give one in training, another
+    /// at every step, and none in evaluation. The probabilities are the configuration's; a layer without any draws nothing.
+    pub dropout_key: Option<Key>,
 }
 
 /// The output at steps that do not count.
@@ -33,7 +33,7 @@ pub enum MaskedOutput {
 
 impl<S> Default for ForwardArgs<'_, S> {
     fn default() -> Self {
-        Self { state: None, lengths: None, mask: None, masked_output: MaskedOutput::Zero, dropout: None }
+        Self { state: None, lengths: None, mask: None, masked_output: MaskedOutput::Zero, dropout_key: None }
     }
 }
 
@@ -62,9 +62,9 @@ impl<'a, S> ForwardArgs<'a, S> {
         self
     }
 
-    /// Turns dropout on (`Some`) or off (`None`).
-    pub fn with_dropout(mut self, key: Option<Key>) -> Self {
-        self.dropout = key;
+    /// Turns dropout and zoneout on (`Some`), with the probabilities of the configuration, or off (`None`).
+    pub fn with_dropout_key(mut self, key: Option<Key>) -> Self {
+        self.dropout_key = key;
         self
     }
 }

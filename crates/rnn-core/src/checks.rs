@@ -1,7 +1,7 @@
 //! Whether what a layer is given fits it.
 
 use crate::RnnError;
-use crate::args::ForwardArgs;
+use crate::args::{ForwardArgs, MaskedOutput};
 use crate::cell::Cell;
 use crate::layer::Recurrent;
 use crate::ops::Counted;
@@ -9,9 +9,10 @@ use burn::module::Param;
 use burn::tensor::{Device, Tensor};
 
 impl<C: Cell> Recurrent<C> {
-    /// The weights are public; whoever replaces some is told here if they do not fit.
+    /// Weights and configuration are public; whoever changed some is told here if they do not fit.
     pub(crate) fn check_weights(&self) -> Result<(), RnnError> {
         let config = &self.config;
+        config.check()?;
         let directions = config.direction.count();
         if self.layers.len() != directions * config.d_hidden.len() {
             return Err(RnnError::Parameters { layer: self.layers.len() });
@@ -63,6 +64,10 @@ pub(crate) fn check_counted<'a, S>(
     args: &ForwardArgs<'a, S>,
 ) -> Result<Counted<'a>, RnnError> {
     match (args.lengths, args.mask) {
+        (None, None) if args.masked_output == MaskedOutput::Previous => Err(RnnError::NoEffect {
+            option: "masked_output = Previous".into(),
+            reason: "all steps count; give lengths or a mask",
+        }),
         (None, None) => Ok(Counted::All),
         (Some(_), Some(_)) => Err(RnnError::LengthsAndMask),
         (None, Some(mask)) if mask.len() != batch * time => Err(RnnError::MaskSize { batch, time, found: mask.len() }),

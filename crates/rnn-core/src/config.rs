@@ -3,10 +3,12 @@
 use crate::cell::{Bias, Cell};
 use crate::init::{Initializer, Initializers, Preset, parameter};
 use crate::layer::{Layer, Recurrent};
+use crate::state::CellState;
 use crate::{Key, RnnError};
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Which way a layer goes over its input.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,9 +29,27 @@ impl Direction {
         if self == Self::Bidirectional { 2 } else { 1 }
     }
 
+    /// Refuses states of one way for a layer of both, and the other way round: their numbers alone need not tell.
+    pub(crate) fn check_states(self, found: Self) -> Result<(), RnnError> {
+        if self.count() == found.count() {
+            return Ok(());
+        }
+        Err(RnnError::StateDirection { expected: self, found })
+    }
+
     /// Whether the `index`-th of these directions goes backward.
     pub(crate) fn reverse(self, index: usize) -> bool {
         self == Self::Backward || index == 1
+    }
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Forward => "forward",
+            Self::Backward => "backward",
+            Self::Bidirectional => "both ways",
+        })
     }
 }
 
@@ -41,7 +61,8 @@ pub enum DropoutMasks {
     #[default]
     Shared,
     /// One a gate ("untied weights" there). Keras 2 and Keras 3 do this whenever recurrent dropout is on, which they
-    /// compute with `implementation=1`.
+    /// compute with `implementation=1`. A cell of one gate has one mask either way. Without `dropout` and
+    /// `recurrent_dropout` it is an error.
     PerGate,
 }
 
@@ -53,7 +74,7 @@ const PROJECTION: u64 = 4;
 pub struct ZoneoutConfig {
     /// Of h.
     pub hidden: f64,
-    /// Of c; cells without one ignore it.
+    /// Of c; an error for a cell without one.
     pub cell: f64,
 }
 
@@ -74,10 +95,11 @@ pub struct RecurrentConfig<C: Cell> {
     pub cell: C,
     /// None, one or two bias vectors.
     pub bias: Bias,
-    /// The probability that a feature of a layer's input is dropped for a whole sequence; in every layer.
+    /// The probability that a feature of a layer's input is dropped for a whole sequence; in every layer. Like every other
+    /// dropout it acts in those passes alone that are given a key: see [`with_dropout`](Self::with_dropout).
     pub dropout: f64,
     /// The probability that an output of a layer is dropped on its way to the next, drawn anew for each step: PyTorch's
-    /// `dropout`.
+    /// `dropout`. An error where there is one layer.
     pub layer_dropout: f64,
     /// The probability that a unit of h is dropped from the recurrent product for a whole sequence (variational
     /// dropout: Gal and Ghahramani, 2016).
@@ -90,7 +112,7 @@ pub struct RecurrentConfig<C: Cell> {
     pub zoneout: ZoneoutConfig,
     /// Whether each step's sums are normalised before the biases: `γ_ih∘norm(x·W_ih) + γ_hh∘norm(h·W_hh) + b`, over all
     /// gates of a row together, as haste does it (Ba, Kiros and Hinton, 2016, with the biases outside the norms). An LSTM
-    /// normalises c on its way to h, too.
+    /// normalises c on its way to h, too. An error for a layer of one unit, of which nothing would be left.
     pub layer_norm: bool,
     /// How the weights start.
     pub initializers: Initializers,
@@ -163,6 +185,11 @@ impl<C: Cell> RecurrentConfig<C> {
     }
 
     /// Drops features of each layer's input with probability `dropout`, one mask per sequence.
+    ///
+    /// This is only the probability. **Nothing is dropped in a pass without a key**, in training either: give each
+    /// training step a key of its own ([`ForwardArgs::with_dropout_key`](crate::ForwardArgs::with_dropout_key)).
+    /// [`Recurrent::forward`] has none. The same goes for `with_layer_dropout`, `with_recurrent_dropout` and
+    /// `with_weight_dropout`; zoneout without a key takes the mean of old and new value.
     pub fn with_dropout(mut self, dropout: f64) -> Self {
         self.dropout = dropout;
         self
@@ -228,7 +255,9 @@ impl<C: Cell> RecurrentConfig<C> {
     /// Makes the layer, its weights drawn from `key`.
     ///
     /// # Errors
-    /// A size of zero, no layer, a probability outside `[0, 1)`, an initialiser that cannot fill its parameter.
+    /// A size of zero, no layer, a probability outside `[0, 1)`, an initialiser that cannot fill its parameter. An option that
+    /// changes nothing: layer dropout of one layer, zoneout of c in a cell without c, masks per gate without dropout. Layer
+    /// normalisation of one unit.
     pub fn try_init(&self, key: Key, device: &Device) -> Result<Recurrent<C>, RnnError> {
         self.check()?;
         let mut layers = Vec::new();
@@ -293,7 +322,8 @@ impl<C: Cell> RecurrentConfig<C> {
         }
     }
 
-    fn check(&self) -> Result<(), RnnError> {
+    /// Whether such a layer can be, and each of its options does something.
+    pub(crate) fn check(&self) -> Result<(), RnnError> {
         if self.d_hidden.is_empty() {
             return Err(RnnError::NoLayers);
         }
@@ -346,6 +376,7 @@ impl<C: Cell> RecurrentConfig<C> {
         if let Some(&(name, value)) = probabilities.iter().find(|(_, value)| !(0.0..1.0).contains(value)) {
             return Err(RnnError::Probability { name, value });
         }
+        self.check_effects()?;
         if matches!(self.bias, Bias::None) {
             return Ok(());
         }
@@ -355,5 +386,32 @@ impl<C: Cell> RecurrentConfig<C> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether each option that was set does something.
+    fn check_effects(&self) -> Result<(), RnnError> {
+        let no_effect = |option: String, reason| Err(RnnError::NoEffect { option, reason });
+        if self.layer_dropout > 0.0 && self.d_hidden.len() == 1 {
+            return no_effect(
+                format!("layer_dropout = {}", self.layer_dropout),
+                "it acts between layers, and there is one; stack layers, or use dropout or recurrent_dropout",
+            );
+        }
+        if self.zoneout.cell > 0.0 && C::State::TENSORS < 2 {
+            return no_effect(
+                format!("zoneout.cell = {}", self.zoneout.cell),
+                "this cell has no c; use zoneout.hidden alone",
+            );
+        }
+        if self.dropout_masks == DropoutMasks::PerGate && self.dropout == 0.0 && self.recurrent_dropout == 0.0 {
+            return no_effect(
+                "dropout_masks = PerGate".into(),
+                "neither dropout nor recurrent_dropout is above 0; set one of them, or leave the masks shared",
+            );
+        }
+        if self.layer_norm && self.d_hidden.contains(&1) {
+            return Err(RnnError::NormOfOne);
+        }
+        Ok(())
     }
 }

@@ -124,8 +124,7 @@ impl Dropout {
             DType::F32 => TensorData::new(key.choose(n, p, choice.map(|x| x as f32)), shape),
             _ => TensorData::new(key.choose(n, p, choice), shape),
         };
-        let mask = Tensor::from_data(data, (&self.weight_hh.device().inner(), dtype));
-        // Masks are constants; they only join the graph of the weights.
-        if self.weight_hh.is_autodiff() { mask.autodiff() } else { mask }
+        // Masks are constants: outside the graph they go with any, also with one of gradient checkpointing.
+        Tensor::from_data(data, (&self.weight_hh.device().inner(), dtype))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::cell::Cell;
 use crate::checks::check_place;
-use crate::{AnyRecurrent, Recurrent, RnnError};
+use crate::{AnyRecurrent, DropoutMasks, Recurrent, RnnError};
 use burn::module::Param;
 use burn::tensor::{Int, Tensor};
 
@@ -55,11 +55,17 @@ impl<C: Cell> Recurrent<C> {
         let mut layer = self.clone();
         layer.config.d_input = n;
         layer.config.dropout = 0.0;
+        if layer.config.recurrent_dropout == 0.0 {
+            layer.config.dropout_masks = DropoutMasks::Shared;
+        }
         for weights in layer.layers.iter_mut().take(self.config.direction.count()) {
             let weight = weights.weight_ih.val();
             check_place("the table", &table, &weight)?;
             let products = untracked(&table).matmul(untracked(&weight));
-            let products = if weight.is_autodiff() { Tensor::from_inner(products) } else { products };
+            let products = match weight.gradient_checkpointing_strategy() {
+                Some(strategy) => Tensor::from_inner(products).with_gradient_checkpointing_strategy(strategy),
+                None => products,
+            };
             weights.weight_ih = Param::from_tensor(products).set_require_grad(false);
         }
         Ok(layer)
@@ -142,6 +148,11 @@ mod tests {
         let folded = layer.over_embedding(table.clone()).expect("as wide");
         let found = folded.forward_symbols(&ids, [2, 4], Default::default()).sequence.into_data();
         found.assert_approx_eq::<f32>(&expected, burn::tensor::Tolerance::absolute(1e-6));
+        // Input dropout goes, and with it the choice of its masks.
+        let mut dropped = layer.clone();
+        (dropped.config.dropout, dropped.config.dropout_masks) = (0.2, DropoutMasks::PerGate);
+        let dropped = dropped.over_embedding(table.clone()).expect("as wide");
+        assert_eq!(dropped.forward_symbols(&ids, [2, 4], Default::default()).sequence.into_data(), found);
         let error = layer.over_embedding(Tensor::zeros([7, 4], &device)).expect_err("too narrow");
         assert_eq!(error, RnnError::TableWidth { expected: 5, found: 4 });
         let error = layer.over_embedding(Tensor::zeros([0, 5], &device)).expect_err("no rows");
@@ -166,6 +177,13 @@ mod tests {
         assert!(table.grad(&grads).is_none());
         assert!(folded.layers[0].weight_ih.val().grad(&grads).is_none());
         assert!(folded.layers[0].weight_hh.val().grad(&grads).is_some());
+        // Nor does it matter how the graph is kept.
+        let device = Device::default().autodiff().gradient_checkpointing();
+        let kept = RecurrentConfig::<LstmCell>::new(5, 6).init(Key::new(4), &device);
+        let table_there = Tensor::<2>::ones([7, 5], &device).require_grad();
+        let folded = kept.over_embedding(table_there).expect("as wide");
+        let sum = folded.forward_symbols(&[3, 6], [1, 2], Default::default()).sequence.sum();
+        assert!(folded.layers[0].weight_hh.val().grad(&sum.backward()).is_some());
         // A table that trains does not make a plain layer one that does.
         let plain = RecurrentConfig::<LstmCell>::new(5, 6).init(Key::new(4), &Device::default());
         let folded = plain.over_embedding(table).expect("as wide");

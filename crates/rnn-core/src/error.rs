@@ -1,5 +1,7 @@
 //! What can be wrong with a configuration or an input, with the values in the message.
 
+use crate::Direction;
+
 /// Errors of configuration and of input shapes.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -50,9 +52,31 @@ pub enum RnnError {
         /// The smallest layer's.
         d_hidden: usize,
     },
-    /// A clip that leaves nothing.
-    #[error("clip is {0}; it must be more than 0")]
+    /// A clip that leaves nothing, or everything.
+    #[error("clip is {0}; it must be finite and more than 0")]
     Clip(f64),
+    /// An option was set where it changes nothing.
+    #[error("{option} would change nothing: {reason}")]
+    NoEffect {
+        /// The option and its value.
+        option: String,
+        /// Why, and what to do.
+        reason: &'static str,
+    },
+    /// The norm of one value is 0, whatever the value.
+    #[error("layer_norm leaves nothing of a layer of 1 unit; give each layer at least 2, or turn layer_norm off")]
+    NormOfOne,
+    /// A layer is asked for what only one that goes forward can do.
+    #[error(
+        "{what} is for layers that go forward; this one goes {direction}, and its first output depends on the last input: \
+         give `forward` the whole sequence"
+    )]
+    NotForward {
+        /// What was asked for.
+        what: &'static str,
+        /// Which way the layer goes.
+        direction: Direction,
+    },
     /// A probability is outside `[0, 1)`.
     #[error("{name} is {value}; it must be at least 0 and less than 1")]
     Probability {
@@ -170,6 +194,14 @@ pub enum RnnError {
         expected: usize,
         /// States given.
         found: usize,
+    },
+    /// The states are of a layer that goes both ways and the layer goes one way, or the other way round.
+    #[error("the initial states are of a layer that goes {found}, but this one goes {expected}")]
+    StateDirection {
+        /// Which way the layer goes.
+        expected: Direction,
+        /// Which way the layer of the states goes.
+        found: Direction,
     },
     /// A state has the wrong shape.
     #[error("{tensor} of initial state {state} is {found:?}, expected [batch, width] = {expected:?}")]

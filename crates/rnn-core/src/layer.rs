@@ -8,7 +8,7 @@ use crate::config::RecurrentConfig;
 use crate::dropout::Dropout;
 #[cfg(feature = "kernels")]
 use crate::ops::cpu;
-use crate::ops::{Input, Pass, reference};
+use crate::ops::{Counted, Input, Pass, reference};
 use crate::probe;
 use crate::state::{CellState, States};
 use burn::module::{Module, Param};
@@ -57,7 +57,10 @@ pub struct Recurrent<C: Cell> {
 }
 
 impl<C: Cell> Recurrent<C> {
-    /// Runs over `input`, `[batch, time, d_input]`, from a zero state, without dropout.
+    /// Runs over `input`, `[batch, time, d_input]`, from a zero state.
+    ///
+    /// **Without dropout, whatever the configuration says**: dropout needs a key. To train with dropout take
+    /// [`forward_with`](Self::forward_with) and [`ForwardArgs::with_dropout_key`].
     ///
     /// To evaluate a layer that was made on an autodiff device, take Burn's `layer.valid()`: with the graph on, Burn keeps what
     /// a backward pass would need until there is one.
@@ -87,8 +90,10 @@ impl<C: Cell> Recurrent<C> {
     ///
     /// # Errors
     /// An input without rows or steps or with other than `d_input` features; lengths that are not one a row or longer
-    /// than the input; a mask that has not one value a row and step; states of another number or shape; tensors on
-    /// different devices or of different dtypes.
+    /// than the input; a mask that has not one value a row and step; states of another number, shape or direction; tensors on
+    /// different devices or of different dtypes; weights, or a changed configuration, that do not fit.
+    ///
+    /// What stands in steps that do not count, NaN too, reaches neither outputs nor states nor gradients.
     pub fn try_forward(&self, input: Tensor<3>, args: ForwardArgs<C::State>) -> Result<Output<C::State>, RnnError> {
         let ([batch, time], [_, _, d_input]) = (self.sizes(&input), input.dims());
         if batch == 0 || time == 0 {
@@ -226,7 +231,7 @@ impl<C: Cell> Recurrent<C> {
         for (number, weights) in self.layers.chunks_exact(directions).enumerate() {
             let mut outputs = Vec::with_capacity(directions);
             for (direction, (weights, state)) in weights.iter().zip(states.by_ref()).enumerate() {
-                let dropout = Dropout::new(&self.config, args.dropout, number, direction, &weights.weight_hh);
+                let dropout = Dropout::new(&self.config, args.dropout_key, number, direction, &weights.weight_hh);
                 let reverse = self.config.direction.reverse(direction);
                 let d_hidden = self.config.d_hidden[number];
                 let pass = Pass {
@@ -258,22 +263,37 @@ impl<C: Cell> Recurrent<C> {
             let mut sequence = if directions == 1 { outputs.remove(0) } else { Tensor::cat(outputs, 2) };
             if number + 1 < self.config.d_hidden.len() {
                 let weight_hh = &weights[0].weight_hh;
-                sequence = Dropout::new(&self.config, args.dropout, number, 0, weight_hh).between(sequence);
+                sequence = Dropout::new(&self.config, args.dropout_key, number, 0, weight_hh).between(sequence);
             }
             input = Input::Dense(sequence);
         }
-        Ok(Output { sequence: self.swap_unless_time_major(self.dense(input)), state: States(last) })
+        Ok(Output {
+            sequence: self.swap_unless_time_major(self.dense(input)),
+            state: States::new(self.config.direction, last),
+        })
     }
 
     /// One step, for generation and loops of one's own: `input` is `[batch, d_input]`; the output is the new state's
     /// [`hidden`](CellState::hidden). Without a state it starts from zero. No dropout.
     ///
-    /// # Panics
-    /// Where `try_forward` gives an error for an input of one step.
-    pub fn step(&self, input: Tensor<2>, state: Option<States<C::State>>) -> States<C::State> {
+    /// # Errors
+    /// A layer that goes backward or both ways: it begins at the last step. Otherwise as
+    /// [`try_forward`](Self::try_forward) for an input of one step.
+    pub fn try_step(&self, input: Tensor<2>, state: Option<States<C::State>>) -> Result<States<C::State>, RnnError> {
+        self.check_forward("`step`")?;
         let args = ForwardArgs { state, ..Default::default() };
-        let time = if self.config.time_major { 0 } else { 1 };
-        self.forward_with(input.unsqueeze_dim(time), args).state
+        Ok(self.try_forward(input.unsqueeze_dim(self.time_dim()), args)?.state)
+    }
+
+    /// [`try_step`](Self::try_step) for arguments known to be right.
+    ///
+    /// # Panics
+    /// Where `try_step` gives an error.
+    pub fn step(&self, input: Tensor<2>, state: Option<States<C::State>>) -> States<C::State> {
+        match self.try_step(input, state) {
+            Ok(state) => state,
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// One layer and direction over `input`: on a fused kernel where there is one for the
@@ -293,8 +313,11 @@ impl<C: Cell> Recurrent<C> {
             return output;
         }
         let inputs = match input {
-            Input::Dense(rows) | Input::Rows { rows, .. } => input_products(weights, rows.clone(), input_masks),
-            Input::Symbols { symbols, batch } => symbol_products(weights, symbols, *batch),
+            // Zero before the product: in its gradient NaN·0 would be NaN.
+            Input::Dense(rows) | Input::Rows { rows, .. } => {
+                input_products(weights, pass.counted.zeroed(rows.clone()), input_masks)
+            }
+            Input::Symbols { symbols, batch } => symbol_products(weights, symbols, *batch, pass.counted),
         };
         reference::sequence(cell, inputs, recurrence, state, pass)
     }
@@ -315,8 +338,13 @@ impl<C: Cell> Recurrent<C> {
         }
     }
 
+    /// The dimension of an input that is time.
+    pub(crate) fn time_dim(&self) -> usize {
+        if self.config.time_major { 0 } else { 1 }
+    }
+
     /// Rows and steps of an input.
-    fn sizes(&self, input: &Tensor<3>) -> [usize; 2] {
+    pub(crate) fn sizes(&self, input: &Tensor<3>) -> [usize; 2] {
         let [a, b, _] = input.dims();
         if self.config.time_major { [b, a] } else { [a, b] }
     }
@@ -328,13 +356,15 @@ impl<C: Cell> Recurrent<C> {
     fn initial_states(&self, given: Option<States<C::State>>, batch: usize) -> Result<Vec<C::State>, RnnError> {
         let gates = self.config.cell.gates();
         let weights = || self.layers.iter().map(|layer| (layer.weight_hh.val(), layer.d_hidden(gates)));
-        let Some(States(states)) = given else {
+        let Some(given) = given else {
             let zeros = weights().map(|(weight, d_hidden)| {
                 let zeros = C::State::zeros(batch, d_hidden, weight.dims()[0], &weight.device());
                 zeros.map(|t| t.cast(weight.dtype()))
             });
             return Ok(zeros.collect());
         };
+        self.config.direction.check_states(given.direction())?;
+        let states = given.into_vec();
         if states.len() != self.layers.len() {
             return Err(RnnError::StateCount { expected: self.layers.len(), found: states.len() });
         }
@@ -372,15 +402,16 @@ fn input_products(weights: &Layer, input: Tensor<3>, masks: &[Tensor<2>]) -> Ten
     products.reshape([time, batch, width])
 }
 
-/// The rows of `W_ih` of these symbols, and `b_ih`, normalised where the layer asks for it.
-fn symbol_products(weights: &Layer, symbols: &[u32], batch: usize) -> Tensor<3> {
+/// The rows of `W_ih` of these symbols, zero at steps that do not count, and `b_ih`; normalised where the layer asks for it.
+fn symbol_products(weights: &Layer, symbols: &[u32], batch: usize, counted: Counted) -> Tensor<3> {
     let weight = weights.weight_ih.val();
     let time = symbols.len() / batch;
     let by_time = (0..time).flat_map(|t| (0..batch).map(move |row| i64::from(symbols[row * time + t])));
     let indices = TensorData::new(by_time.collect::<Vec<i64>>(), [symbols.len()]);
     let products = weight.clone().select(0, Tensor::<1, Int>::from_data(indices, &weight.device().inner()));
+    let [_, width] = products.dims();
+    let products = counted.zeroed(products.reshape([time, batch, width])).reshape([symbols.len(), width]);
     let vector = |param: &Option<Param<Tensor<1>>>| param.as_ref().map(Param::val);
     let products = finish(products, vector(&weights.norm_ih), vector(&weights.bias_ih));
-    let [_, width] = products.dims();
     products.reshape([time, batch, width])
 }

@@ -43,7 +43,7 @@ pub mod weights;
 
 pub use any::{AnyConfig, AnyRecurrent, AnyStates, CellKind};
 pub use args::{ForwardArgs, MaskedOutput, Output};
-pub use bptt::windows;
+pub use bptt::Windows;
 pub use burn;
 pub use cell::{Activation, Bias, GruCell, LstmCell, RnnCell};
 pub use config::{Direction, DropoutMasks, RecurrentConfig, ZoneoutConfig};

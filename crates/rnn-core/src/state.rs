@@ -85,26 +85,62 @@ impl CellState for LstmState {
 }
 
 /// The states of a whole [`Recurrent`](crate::Recurrent), one per layer and direction: index
-/// `layer · directions + direction`, as in PyTorch.
+/// `layer · directions + direction`, as in PyTorch. They know which way their layer goes.
 #[derive(Debug, Clone)]
-pub struct States<S>(pub Vec<S>);
+pub struct States<S> {
+    each: Vec<S>,
+    direction: Direction,
+}
 
-impl<S: CellState> States<S> {
-    /// The state of the last layer, of the last of its directions.
-    ///
-    /// # Panics
-    /// If there is none; those that a layer returns hold at least one.
-    pub fn last(&self) -> &S {
-        &self.0[self.0.len() - 1]
+impl<S> States<S> {
+    /// The states `each`, first layer first, of a layer that goes `direction`; with both directions the forward one of a layer
+    /// comes before its backward one.
+    pub fn new(direction: Direction, each: Vec<S>) -> Self {
+        Self { each, direction }
     }
 
-    /// The last layer's h, its directions side by side: `[batch, directions·d_hidden]`.
+    /// Which way their layer goes.
+    pub fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// Each of them: index `layer · directions + direction`.
+    pub fn each(&self) -> &[S] {
+        &self.each
+    }
+
+    /// Each of them: index `layer · directions + direction`.
+    pub fn into_vec(self) -> Vec<S> {
+        self.each
+    }
+
+    /// Those of the last layer: one, or with both directions the forward one and the backward one.
+    pub fn last_layer(&self) -> &[S] {
+        &self.each[self.each.len().saturating_sub(self.direction.count())..]
+    }
+}
+
+impl<S: CellState> States<S> {
+    /// The state of the last layer, of a layer that goes one way.
     ///
     /// # Panics
-    /// If there are fewer states than directions; those that a layer returns are enough.
-    pub fn hidden(&self, direction: Direction) -> Tensor<2> {
-        let last = &self.0[self.0.len() - direction.count()..];
-        match last {
+    /// If the layer goes both ways, because it has two: see [`last_layer`](Self::last_layer) and [`hidden`](Self::hidden).
+    /// If there is no state; those that a layer returns hold at least one.
+    pub fn last(&self) -> &S {
+        assert!(
+            self.direction != Direction::Bidirectional,
+            "a layer that goes both ways has two last states; take `last_layer()`, or `hidden()` for both h side by side"
+        );
+        &self.each[self.each.len() - 1]
+    }
+
+    /// The last layer's h after each row's own last step, and with both directions beside it the backward one's after the
+    /// row's first step: `[batch, directions·d_hidden]`.
+    ///
+    /// # Panics
+    /// If there is no state; those that a layer returns hold at least one.
+    pub fn hidden(&self) -> Tensor<2> {
+        match self.last_layer() {
             [one] => one.hidden().clone(),
             both => Tensor::cat(both.iter().map(|state| state.hidden().clone()).collect(), 1),
         }
@@ -112,7 +148,7 @@ impl<S: CellState> States<S> {
 
     /// The same values without their history, to carry over from one window of a long sequence to the next.
     pub fn detach(self) -> Self {
-        Self(self.0.into_iter().map(S::detach).collect())
+        self.map(S::detach)
     }
 
     /// The same with zero in the rows that are `true`: those whose document ended, when a batch goes on with others.
@@ -128,12 +164,17 @@ impl<S: CellState> States<S> {
             let rows = rows.expand(tensor.dims());
             tensor.mask_fill(rows, 0.0)
         };
-        Self(self.0.into_iter().map(|state| state.map(zero)).collect())
+        self.map(|state| state.map(zero))
+    }
+
+    fn map(self, f: impl FnMut(S) -> S) -> Self {
+        Self { each: self.each.into_iter().map(f).collect(), ..self }
     }
 }
 
+/// The state of one layer that goes one way.
 impl<S: CellState> From<S> for States<S> {
     fn from(state: S) -> Self {
-        Self(vec![state])
+        Self::new(Direction::Forward, vec![state])
     }
 }

@@ -25,7 +25,7 @@
 //! ```
 
 use crate::cell::Cell;
-use crate::{Direction, Recurrent, RnnError};
+use crate::{Recurrent, RnnError};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 use rnn_kernels::{self as kernels, Level};
@@ -48,16 +48,16 @@ impl Stepper {
     /// act as in evaluation: dropout not at all.
     ///
     /// # Errors
-    /// A layer that goes backward, has zoneout, or has options for which there is no fused kernel.
+    /// A layer that goes backward or both ways, has zoneout, or has options for which there is no fused kernel; weights that
+    /// are not those that the configuration says.
     pub fn new<C: Cell>(layer: &Recurrent<C>) -> Result<Self, RnnError> {
         let config = &layer.config;
         let refuse = |what| Err(RnnError::NoStepper(what));
-        if config.direction != Direction::Forward {
-            return refuse("a layer that goes backward");
-        }
+        layer.check_forward("a stepper")?;
         if config.zoneout.hidden > 0.0 || config.zoneout.cell > 0.0 {
             return refuse("zoneout");
         }
+        layer.check_weights()?;
         let Some(kernel) = config.cell.kernel().filter(|_| !config.layer_norm) else {
             return refuse("these options of the cell");
         };
@@ -145,7 +145,7 @@ impl Dense {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ForwardArgs, GruConfig, Key, LstmConfig, RnnConfig};
+    use crate::{Direction, ForwardArgs, GruConfig, Key, LstmConfig, RnnConfig};
     use burn::nn::LinearConfig;
     use burn::tensor::Device;
 
@@ -190,13 +190,19 @@ mod tests {
             Stepper::new(&config.init(Key::new(0), &Device::default())).expect_err("none").to_string()
         };
         let config = || LstmConfig::new(2, 3);
-        let backward = told(config().with_direction(Direction::Backward));
-        assert_eq!(
-            backward,
-            "there is no stepper for a layer that goes backward; step through it with `Recurrent::step`"
-        );
+        for (direction, way) in [(Direction::Backward, "backward"), (Direction::Bidirectional, "both ways")] {
+            let expected = format!(
+                "a stepper is for layers that go forward; this one goes {way}, and its first output depends on the last \
+                 input: give `forward` the whole sequence"
+            );
+            assert_eq!(told(config().with_direction(direction)), expected);
+        }
         assert!(told(config().with_zoneout(0.1, 0.0)).contains("zoneout"));
         assert!(told(config().with_peepholes(true)).contains("these options of the cell"));
         assert!(told(config().with_layer_norm(true)).contains("these options of the cell"));
+        let mut layer = config().init(Key::new(0), &Device::default());
+        layer.layers[0].weight_hh = burn::module::Param::from_tensor(Tensor::zeros([4, 12], &Device::default()));
+        let error = Stepper::new(&layer).expect_err("other weights").to_string();
+        assert_eq!(error, "weight_hh of layer 0 is [4, 12], but its configuration says [3, 12]");
     }
 }

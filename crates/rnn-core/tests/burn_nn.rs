@@ -76,7 +76,7 @@ impl Given {
 impl<S: CellState> From<Output<S>> for Given {
     fn from(output: Output<S>) -> Self {
         let mut states: Vec<Vec<Tensor<2>>> = vec![Vec::new(); S::TENSORS];
-        for state in output.state.0 {
+        for state in output.state.into_vec() {
             let mut number = 0;
             let _ = state.map(|tensor| {
                 states[number].push(tensor.clone());
@@ -92,7 +92,7 @@ impl<S: CellState> From<Output<S>> for Given {
 }
 
 /// A start state per direction: h, and c for the cells that have it.
-fn start<S: CellState>(directions: usize) -> States<S> {
+fn start<S: CellState>(direction: Direction) -> States<S> {
     let state = |direction| {
         let mut number = 0;
         S::zeros(BATCH, D_HIDDEN, D_HIDDEN, &device()).map(|zeros| {
@@ -100,7 +100,7 @@ fn start<S: CellState>(directions: usize) -> States<S> {
             wave(zeros.dims(), 0.3 * direction as f64 + 0.1 * f64::from(number))
         })
     };
-    States((0..directions).map(state).collect())
+    States::new(direction, (0..direction.count()).map(state).collect())
 }
 
 fn compare<'a, C: BurnCell>(
@@ -113,7 +113,7 @@ fn compare<'a, C: BurnCell>(
     let input = || wave(shape, 1.0).require_grad();
     let (x, their_x) = (input(), input());
     // Step by step, as burn-nn computes; the fused kernels are held against these steps in tests/numbers and fused.rs.
-    let args = ForwardArgs::default().with_state(start::<C::State>(layer.layers.len()));
+    let args = ForwardArgs::default().with_state(start::<C::State>(layer.config.direction));
     let ours: Given = probe::record(|| layer.forward_with(x.clone(), args)).0.into();
     let theirs = run(their_x.clone());
     same(what, ours.sequence.clone(), theirs.sequence.clone());
@@ -180,7 +180,7 @@ fn rnns_are_the_same_both_ways() {
         let layer = Rnn::from_burn(&theirs).expect("the same layer");
         let check = |theirs: &nn::Rnn| {
             compare("rnn", &layer, &[vec![&theirs.gate]], |x| {
-                let state = nn::RnnState::new(start::<rnn_core::HiddenState>(1).last().hidden.clone());
+                let state = nn::RnnState::new(start::<rnn_core::HiddenState>(Direction::Forward).last().hidden.clone());
                 let (sequence, state) = theirs.forward(x, Some(state));
                 Given { sequence, states: vec![state.hidden.unsqueeze()] }
             });
@@ -208,7 +208,7 @@ fn lstms_are_the_same_both_ways() {
         let layer = Lstm::from_burn(&theirs).expect("the same layer");
         let check = |theirs: &nn::Lstm| {
             compare("lstm", &layer, &[gates_of_lstm(theirs)], |x| {
-                let start = start::<rnn_core::LstmState>(1).last().clone();
+                let start = start::<rnn_core::LstmState>(Direction::Forward).last().clone();
                 let (sequence, state) = theirs.forward(x, Some(nn::LstmState::new(start.cell, start.hidden)));
                 Given { sequence, states: vec![state.hidden.unsqueeze(), state.cell.unsqueeze()] }
             });
@@ -230,7 +230,7 @@ fn grus_are_the_same_both_ways() {
         let layer = Gru::from_burn(&theirs).expect("the same layer");
         let check = |theirs: &nn::Gru| {
             compare("gru", &layer, &[gates_of_gru(theirs)], |x| {
-                let state = start::<rnn_core::HiddenState>(1).last().hidden.clone();
+                let state = start::<rnn_core::HiddenState>(Direction::Forward).last().hidden.clone();
                 let sequence = theirs.forward(x, Some(state));
                 let last = sequence.clone().slice_dim(1, TIME - 1..TIME).swap_dims(0, 1);
                 Given { sequence, states: vec![last] }
@@ -253,7 +253,11 @@ fn both_directions_are_the_same_both_ways() {
         let layer = Rnn::from_burn_bidirectional(&theirs).expect("the same layer");
         for theirs in [theirs, layer.to_burn_bidirectional().expect("the same layer")] {
             compare("birnn", &layer, &[vec![&theirs.forward.gate], vec![&theirs.reverse.gate]], |x| {
-                let states = start::<rnn_core::HiddenState>(2).0.into_iter().map(|state| state.hidden).collect();
+                let states = start::<rnn_core::HiddenState>(Direction::Bidirectional)
+                    .into_vec()
+                    .into_iter()
+                    .map(|state| state.hidden)
+                    .collect();
                 let (sequence, state) = theirs.forward(x, Some(nn::RnnState::new(Tensor::stack(states, 0))));
                 Given { sequence, states: vec![state.hidden] }
             });
@@ -263,7 +267,7 @@ fn both_directions_are_the_same_both_ways() {
         let layer = Lstm::from_burn_bidirectional(&theirs).expect("the same layer");
         for theirs in [theirs, layer.to_burn_bidirectional().expect("the same layer")] {
             compare("bilstm", &layer, &[gates_of_lstm(&theirs.forward), gates_of_lstm(&theirs.reverse)], |x| {
-                let states = start::<rnn_core::LstmState>(2).0;
+                let states = start::<rnn_core::LstmState>(Direction::Bidirectional).into_vec();
                 let stack = |of: fn(&rnn_core::LstmState) -> &Tensor<2>| -> Tensor<3> {
                     Tensor::stack(states.iter().map(|state| of(state).clone()).collect(), 0)
                 };
@@ -277,7 +281,11 @@ fn both_directions_are_the_same_both_ways() {
         let layer = Gru::from_burn_bidirectional(&theirs).expect("the same layer");
         for theirs in [theirs, layer.to_burn_bidirectional().expect("the same layer")] {
             compare("bigru", &layer, &[gates_of_gru(&theirs.forward), gates_of_gru(&theirs.reverse)], |x| {
-                let states = start::<rnn_core::HiddenState>(2).0.into_iter().map(|state| state.hidden).collect();
+                let states = start::<rnn_core::HiddenState>(Direction::Bidirectional)
+                    .into_vec()
+                    .into_iter()
+                    .map(|state| state.hidden)
+                    .collect();
                 let (sequence, state) = theirs.forward(x, Some(Tensor::stack(states, 0)));
                 Given { sequence, states: vec![state] }
             });
@@ -313,7 +321,10 @@ fn what_cannot_be_converted_is_told() {
     let config = || nn::LstmConfig::new(D_INPUT, D_HIDDEN, true);
     let no = "rnn-core has no layer with";
     let gelu = || ActivationConfig::GeluApproximate;
-    assert_eq!(lstm(config().with_clip(Some(-1.0))), format!("{no} a clip that is not above zero"));
+    assert_eq!(
+        lstm(config().with_clip(Some(f64::INFINITY))),
+        format!("{no} a clip that is not a finite number above zero")
+    );
     for config in [
         config().with_gate_activation(gelu()),
         config().with_cell_activation(gelu()),

@@ -3,8 +3,8 @@
 use burn::module::Param;
 use burn::tensor::{DType, Device, Tensor};
 use rnn_core::{
-    Activation, Bias, CellKind, ForwardArgs, GruConfig, HiddenState, Initializer, Initializers, Key, LstmConfig,
-    LstmState, RnnConfig, RnnError, States,
+    Activation, AnyConfig, AnyRecurrent, Bias, CellKind, CellState, Direction, DropoutMasks, ForwardArgs, GruConfig,
+    HiddenState, Initializer, Initializers, Key, LstmConfig, LstmState, MaskedOutput, RnnConfig, RnnError, States,
 };
 
 fn layer() -> rnn_core::Rnn {
@@ -42,8 +42,8 @@ fn configurations_are_checked() {
     for (name, config, value) in probabilities {
         assert_eq!(error(config), format!("{name} is {value}; {range}"));
     }
-    for clip in [0.0, -1.0, f64::NAN] {
-        let told = format!("clip is {clip}; it must be more than 0");
+    for clip in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let told = format!("clip is {clip}; it must be finite and more than 0");
         assert_eq!(error(LstmConfig::new(3, 3).with_clip(Some(clip))), told);
         assert_eq!(
             GruConfig::new(3, 3).with_clip(Some(clip)).try_init(Key::new(0), &device).unwrap_err().to_string(),
@@ -54,6 +54,35 @@ fn configurations_are_checked() {
             told
         );
     }
+    let no_effect = [
+        (
+            error(LstmConfig::new(3, 3).with_layer_dropout(0.5)),
+            "layer_dropout = 0.5 would change nothing: it acts between layers, and there is one; stack layers, or use \
+             dropout or recurrent_dropout",
+        ),
+        (
+            error(LstmConfig::new(3, 3).with_dropout_masks(DropoutMasks::PerGate)),
+            "dropout_masks = PerGate would change nothing: neither dropout nor recurrent_dropout is above 0; set one of \
+             them, or leave the masks shared",
+        ),
+        (
+            GruConfig::new(3, 3).with_zoneout(0.1, 0.5).try_init(Key::new(0), &device).unwrap_err().to_string(),
+            "zoneout.cell = 0.5 would change nothing: this cell has no c; use zoneout.hidden alone",
+        ),
+        (
+            RnnConfig::new(3, 3).with_zoneout(0.0, 0.5).try_init(Key::new(0), &device).unwrap_err().to_string(),
+            "zoneout.cell = 0.5 would change nothing: this cell has no c; use zoneout.hidden alone",
+        ),
+    ];
+    for (told, expected) in no_effect {
+        assert_eq!(told, expected);
+    }
+    let any = AnyConfig { dropout_masks: DropoutMasks::PerGate, ..AnyConfig::new(CellKind::Gru, 3, 3) };
+    assert!(matches!(any.try_init(Key::new(0), &device), Err(RnnError::NoEffect { .. })));
+    assert_eq!(
+        error(LstmConfig::new(3, 3).with_d_hidden([3, 1]).with_layer_norm(true)),
+        "layer_norm leaves nothing of a layer of 1 unit; give each layer at least 2, or turn layer_norm off"
+    );
     for proj_size in [0, 2, 3] {
         assert_eq!(
             error(LstmConfig::new(3, 3).with_d_hidden([4, 2]).with_proj_size(Some(proj_size))),
@@ -104,13 +133,13 @@ fn inputs_are_checked() {
         message([2, 4, 2], ForwardArgs::default().with_state(state([2, 4]))),
         "h of initial state 0 is [2, 4], expected [batch, width] = [2, 3]"
     );
-    let two = States(vec![state([2, 3]), state([2, 3])]);
+    let two = States::new(Direction::Forward, vec![state([2, 3]), state([2, 3])]);
     assert_eq!(
         message([2, 4, 2], ForwardArgs::default().with_state(two)),
         "2 initial states were given for 1 layers and directions"
     );
     assert_eq!(
-        message([2, 4, 2], ForwardArgs::default().with_state(States(vec![]))),
+        message([2, 4, 2], ForwardArgs::default().with_state(States::new(Direction::Forward, vec![]))),
         "0 initial states were given for 1 layers and directions"
     );
     let lstm = LstmConfig::new(2, 4).with_proj_size(Some(3)).init(Key::new(0), &device);
@@ -155,9 +184,87 @@ fn inputs_are_checked() {
     );
     let both = ForwardArgs::default().with_mask(&[true; 8]).with_lengths(&[4, 4]);
     assert_eq!(message([2, 4, 2], both), "both lengths and a mask were given; give one of them");
+    let previous = ForwardArgs::default().with_masked_output(MaskedOutput::Previous);
+    assert_eq!(
+        message([2, 4, 2], previous),
+        "masked_output = Previous would change nothing: all steps count; give lengths or a mask"
+    );
     let half = Tensor::<3>::zeros([2, 4, 2], (&device, DType::F64));
     let error = layer().try_forward(half, ForwardArgs::default()).unwrap_err();
     assert_eq!(error.to_string(), "input is F64, but the layer's weights are F32");
+}
+
+#[test]
+fn a_layer_that_goes_backward_has_no_steps_and_no_windows() {
+    let device = Device::default();
+    for (direction, way) in [(Direction::Backward, "backward"), (Direction::Bidirectional, "both ways")] {
+        let rest = format!(
+            "is for layers that go forward; this one goes {way}, and its first output depends on the last input: give \
+             `forward` the whole sequence"
+        );
+        let layer = LstmConfig::new(2, 3).with_direction(direction).init(Key::new(0), &device);
+        let any = AnyRecurrent::Lstm(layer.clone());
+        let (input, whole) = (Tensor::<2>::ones([1, 2], &device), Tensor::<3>::ones([1, 8, 2], &device));
+        for error in [layer.try_step(input.clone(), None).err(), any.try_step(input, None).err()] {
+            assert_eq!(error.map(|e| e.to_string()), Some(format!("`step` {rest}")));
+        }
+        for error in [layer.try_windows(whole.clone(), 5).err(), any.try_windows(whole, 5).err()] {
+            assert_eq!(error.map(|e| e.to_string()), Some(format!("`windows` {rest}")));
+        }
+    }
+    let told = |shape: [usize; 3], bptt| layer().try_windows(Tensor::zeros(shape, &device), bptt).unwrap_err();
+    assert_eq!(told([1, 8, 2], 0).to_string(), "bptt is 0; it must be at least 1");
+    assert_eq!(told([1, 0, 2], 5).to_string(), "input is [batch 1, time 0]; both must be at least 1");
+}
+
+/// Each of the two final states of a layer that goes both ways, and of a stack of two layers that goes one way.
+#[test]
+fn states_know_which_way_their_layer_goes() {
+    let device = Device::default();
+    let input = Tensor::<3>::random([3, 5, 2], burn::tensor::Distribution::Default, &device);
+    let at = |sequence: &Tensor<3>, step: usize, units: std::ops::Range<usize>| {
+        let found = sequence.clone().slice_dim(1, step..step + 1).slice_dim(2, units);
+        found.squeeze_dim::<2>(1).into_data()
+    };
+    let config = || GruConfig::new(2, 4).with_num_layers(2);
+    let forward = config().init(Key::new(0), &device).forward(input.clone());
+    assert_eq!(forward.state.hidden().into_data(), at(&forward.sequence, 4, 0..4));
+    assert_eq!(forward.state.last().hidden.clone().into_data(), at(&forward.sequence, 4, 0..4));
+    let layer = config().with_direction(Direction::Backward).init(Key::new(0), &device);
+    let backward = layer.forward(input.clone());
+    assert_eq!(backward.state.hidden().into_data(), at(&backward.sequence, 0, 0..4));
+    let layer = config().with_direction(Direction::Bidirectional).init(Key::new(0), &device);
+    let both = layer.forward(input.clone());
+    let halves = [at(&both.sequence, 4, 0..4), at(&both.sequence, 0, 4..8)];
+    let found = both.state.last_layer().iter().map(|state| state.hidden().clone().into_data());
+    assert!(found.eq(halves.clone()));
+    let hidden = both.state.hidden();
+    assert_eq!([0..4, 4..8].map(|units| hidden.clone().slice_dim(1, units).into_data()), halves);
+    let any = AnyRecurrent::Gru(layer.clone()).forward(input.clone(), None, None).1;
+    assert_eq!(any.hidden().into_data(), hidden.into_data());
+    // What they are carried into.
+    let reset = both.state.clone().detach().reset(&[true, false, false]);
+    assert_eq!(reset.direction(), Direction::Bidirectional);
+    assert!(layer.try_forward(input.clone(), ForwardArgs::default().with_state(reset)).is_ok());
+    let other = GruConfig::new(2, 4).with_num_layers(4).init(Key::new(0), &device);
+    let error = other.try_forward(input, ForwardArgs::default().with_state(both.state)).unwrap_err();
+    assert_eq!(error.to_string(), "the initial states are of a layer that goes both ways, but this one goes forward");
+}
+
+#[test]
+#[should_panic(expected = "a layer that goes both ways has two last states")]
+fn a_layer_that_goes_both_ways_has_no_last_state() {
+    let layer = GruConfig::new(2, 4).with_direction(Direction::Bidirectional).init(Key::new(0), &Device::default());
+    layer.forward(Tensor::ones([1, 3, 2], &Device::default())).state.last();
+}
+
+#[test]
+fn a_configuration_that_was_changed_is_checked() {
+    let mut layer = layer();
+    layer.config.dropout = 1.0;
+    let input = Tensor::zeros([2, 4, 2], &Device::default());
+    let told = layer.try_forward(input, ForwardArgs::default()).unwrap_err().to_string();
+    assert_eq!(told, "dropout is 1; it must be at least 0 and less than 1");
 }
 
 #[test]

@@ -117,10 +117,15 @@ impl DropoutArgs {
     /// The person's choice, or `default` for both kinds of dropout.
     ///
     /// # Errors
-    /// A rate that is not in `[0, 1)`.
+    /// A rate that is not in `[0, 1)`; a choice of masks where nothing is dropped.
     pub fn resolve(&self, default: f64) -> Result<DropoutConfig, Failure> {
         let input = self.dropout.unwrap_or(default);
         let recurrent = self.recurrent_dropout.unwrap_or(default);
+        if self.dropout_masks.is_some() && input == 0.0 && recurrent == 0.0 {
+            return Err(Failure::input(
+                "--dropout-masks would change nothing: there is no dropout; add --dropout P or --recurrent-dropout P",
+            ));
+        }
         let masks = match self.dropout_masks {
             Some(Masks::Shared) => DropoutMasks::Shared,
             Some(Masks::PerGate) => DropoutMasks::PerGate,
@@ -187,6 +192,15 @@ mod tests {
         assert_eq!(masks(Some(0.0), None), DropoutMasks::Shared);
         assert_eq!(masks(Some(0.0), Some(Masks::PerGate)), DropoutMasks::PerGate);
         assert_eq!(masks(None, Some(Masks::Shared)), DropoutMasks::Shared);
+    }
+
+    #[test]
+    fn masks_without_dropout_are_refused() {
+        for masks in [Masks::Shared, Masks::PerGate] {
+            let args = DropoutArgs { dropout_masks: Some(masks), ..DropoutArgs::default() };
+            let told = args.resolve(0.0).expect_err("no dropout").to_string();
+            assert!(told.starts_with("--dropout-masks would change nothing: there is no dropout"), "{told}");
+        }
     }
 
     #[test]

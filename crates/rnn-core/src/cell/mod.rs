@@ -182,7 +182,7 @@ pub(crate) fn clip(clip: Option<f64>, x: Tensor<2>) -> Tensor<2> {
 /// A clip must be a number above 0.
 pub(crate) fn checked_clip(clip: Option<f64>) -> Result<(), RnnError> {
     match clip {
-        Some(clip) if clip.is_nan() || clip <= 0.0 => Err(RnnError::Clip(clip)),
+        Some(clip) if !clip.is_finite() || clip <= 0.0 => Err(RnnError::Clip(clip)),
         _ => Ok(()),
     }
 }

@@ -8,7 +8,7 @@ pub(crate) mod cpu;
 pub mod reference;
 
 use crate::MaskedOutput;
-use burn::tensor::Tensor;
+use burn::tensor::{Bool, Tensor, TensorData};
 use std::sync::Arc;
 
 /// What a layer reads.
@@ -57,6 +57,20 @@ pub enum Counted<'a> {
 }
 
 impl Counted<'_> {
+    /// `rows`, `[time, batch, width]`, with zero at the steps that do not count, and in their gradient too.
+    pub(crate) fn zeroed(&self, rows: Tensor<3>) -> Tensor<3> {
+        let [time, batch, width] = rows.dims();
+        let none = || vec![false; batch];
+        let resting: Vec<Option<Vec<bool>>> = (0..time).map(|t| self.resting(t, batch)).collect();
+        if resting.iter().all(Option::is_none) {
+            return rows;
+        }
+        let resting: Vec<bool> = resting.into_iter().flat_map(|step| step.unwrap_or_else(none)).collect();
+        let resting = TensorData::new(resting, [time, batch, 1]);
+        let resting: Tensor<3, Bool> = Tensor::from_data(resting, &rows.device().inner());
+        rows.mask_fill(resting.expand([time, batch, width]), 0.0)
+    }
+
     /// The rows that rest at step `t`; `None` when none does.
     pub fn resting(&self, t: usize, batch: usize) -> Option<Vec<bool>> {
         let resting: Vec<bool> = match self {

@@ -28,22 +28,30 @@ pub fn sequence<C: Cell>(
     }
     let mut outputs: Vec<Tensor<2>> = Vec::with_capacity(steps.len());
     for (t, input) in steps {
-        let mut next = cell.step(input, state.clone(), recurrence);
+        let resting = pass.counted.resting(t, batch).map(|rows| {
+            let rows = TensorData::new(rows, [batch, 1]);
+            Tensor::<2, Bool>::from_data(rows, &device)
+        });
+        let from = match &resting {
+            // A row that rests makes its step from zero, like its input: no value of its own, which may be NaN, is in it.
+            Some(rows) => state.clone().map(|t| t.clone().mask_fill(rows.clone().expand(t.dims()), 0.0)),
+            None => state.clone(),
+        };
+        let mut next = cell.step(input, from.clone(), recurrence);
         if !pass.zoneout.is_empty() {
             let mut zoneout = pass.zoneout.iter();
-            next = next.zip(state.clone(), |new, old| match zoneout.next() {
+            next = next.zip(from, |new, old| match zoneout.next() {
                 Some(zoneout) => stay(zoneout, t, new, old),
                 None => new,
             });
         }
         next = see_hidden(next);
         let output = next.hidden().clone();
-        let Some(resting) = pass.counted.resting(t, batch) else {
+        let Some(resting) = resting else {
             outputs.push(output);
             state = next;
             continue;
         };
-        let resting: Tensor<2, Bool> = Tensor::from_data(TensorData::new(resting, [batch, 1]), &device);
         let resting = |shape: [usize; 2]| resting.clone().expand(shape);
         let shape = output.dims();
         outputs.push(match (pass.masked_output, outputs.last()) {

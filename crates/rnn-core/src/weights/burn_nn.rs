@@ -161,7 +161,7 @@ fn from_parts<C: BurnCell>(parts: Vec<Parts<'_, C>>, direction: Direction) -> Re
         .with_time_major(first.time_major)
         .with_bias(bias);
     config.cell = first.cell.clone();
-    config.cell.check().map_err(|_| unlike_ours("a clip that is not above zero"))?;
+    config.cell.check().map_err(|_| unlike_ours("a clip that is not a finite number above zero"))?;
     let layers = parts.iter().map(|parts| pack(&parts.gates, [d_input, d_hidden], bias)).collect::<Result<_, _>>()?;
     Ok(Recurrent { layers, config })
 }

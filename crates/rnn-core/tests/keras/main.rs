@@ -157,9 +157,11 @@ fn run<C: KerasCell>(case: &Case, mask: Option<Vec<bool>>, config: RecurrentConf
             start
         })
     });
-    let states = States(states.collect());
+    let states = States::new(direction, states.collect());
     let mut args = ForwardArgs { mask: mask.as_deref(), ..Default::default() };
-    args.masked_output = if case.zero { MaskedOutput::Zero } else { MaskedOutput::Previous };
+    if mask.is_some() && !case.zero {
+        args.masked_output = MaskedOutput::Previous;
+    }
     args.state = case.state.then_some(states);
     let out = layer.forward_with(x.clone(), args);
 
@@ -169,7 +171,7 @@ fn run<C: KerasCell>(case: &Case, mask: Option<Vec<bool>>, config: RecurrentConf
     comparison.check("y", to_vec(sequence.clone()));
     let mut loss = (sequence * wave(shape, 0.4)).sum();
     let mut ends = Vec::new();
-    for state in out.state.0 {
+    for state in out.state.into_vec() {
         let _ = state.map(|tensor| {
             ends.push(tensor.clone());
             tensor

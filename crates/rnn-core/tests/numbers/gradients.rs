@@ -5,7 +5,7 @@ use super::*;
 /// A scalar that depends on every output and every final state with weights of its own.
 fn loss<C: Cell>(layer: &Recurrent<C>, x: Tensor<3>, s: States<C::State>) -> Tensor<1> {
     let lengths = [5, 2, 4];
-    let args = ForwardArgs::default().with_state(s).with_lengths(&lengths).with_dropout(Some(Key::new(3)));
+    let args = ForwardArgs::default().with_state(s).with_lengths(&lengths).with_dropout_key(Some(Key::new(3)));
     let out = layer.forward_with(x, args);
     let weigh = |number: usize, n: usize| values(Key::new(21 + number as u64), n);
     let shape = out.sequence.dims();

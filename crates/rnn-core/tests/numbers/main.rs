@@ -13,7 +13,7 @@ use rnn_core::cell::Cell;
 use rnn_core::{
     Activation, Bias, CellState, Direction, DropoutMasks, ForwardArgs, GruCell, GruConfig, HiddenState, Key, Layer,
     LstmCell, LstmConfig, LstmState, MaskedOutput, Preset, Recurrent, RecurrentConfig, RnnCell, RnnConfig, States,
-    probe, windows,
+    probe,
 };
 use std::sync::Once;
 
@@ -57,15 +57,17 @@ fn largest(values: impl Iterator<Item = f64>) -> f64 {
 /// All options that change the numbers, for one cell.
 fn each_layer<C: Cell>(make: impl Fn(Bias) -> RecurrentConfig<C>, f: impl FnMut(Recurrent<C>)) {
     let mut configs = Vec::new();
+    let of_cell = |zoneout| if C::State::TENSORS > 1 { zoneout } else { 0.0 };
     for bias in [Bias::None, Bias::One, Bias::Two] {
         for masks in [DropoutMasks::Shared, DropoutMasks::PerGate] {
             configs.push(make(bias).with_dropout(0.3).with_recurrent_dropout(0.4).with_dropout_masks(masks));
         }
     }
-    configs.push(make(Bias::One).with_direction(Direction::Backward).with_num_layers(2).with_zoneout(0.3, 0.2));
+    configs
+        .push(make(Bias::One).with_direction(Direction::Backward).with_num_layers(2).with_zoneout(0.3, of_cell(0.2)));
     let all = make(Bias::Two).with_direction(Direction::Bidirectional).with_d_hidden([2, 3, 1]);
     let all = all.with_dropout(0.2).with_recurrent_dropout(0.2).with_dropout_masks(DropoutMasks::PerGate);
-    let all = all.with_layer_dropout(0.3).with_weight_dropout(0.3).with_zoneout(0.2, 0.3);
+    let all = all.with_layer_dropout(0.3).with_weight_dropout(0.3).with_zoneout(0.2, of_cell(0.3));
     configs.push(all.clone());
     configs.push(make(Bias::Two).with_layer_norm(true));
     // Of one or two sums there is nothing left but signs.
@@ -174,13 +176,13 @@ fn states<C: Cell>(layer: &Recurrent<C>, base: &[f64]) -> States<C::State> {
             tensor(part, shape).require_grad()
         })
     });
-    States(all.collect())
+    States::new(layer.config.direction, all.collect())
 }
 
 /// Every tensor of every state.
 fn tensors<S: CellState>(states: &States<S>) -> Vec<Tensor<2>> {
     let mut all = Vec::new();
-    for state in &states.0 {
+    for state in states.each() {
         let _ = state.clone().map(|t| {
             all.push(t.clone());
             t
@@ -202,7 +204,7 @@ fn check_forward<C: Cell + Naive>(layer: Recurrent<C>) {
     let s = values(Key::new(2), state_size(&layer));
     let check = |args: ForwardArgs<C::State>, counted: &[bool]| {
         for key in [None, Some(Key::new(3))] {
-            let args = args.clone().with_state(states(&layer, &s)).with_dropout(key);
+            let args = args.clone().with_state(states(&layer, &s)).with_dropout_key(key);
             let run = || layer.forward_with(tensor(&x, [BATCH, TIME, INPUT]), args.clone());
             let (sequence, last) = naive::run(&layer, &x, &s, counted, BATCH, key);
             // As it comes, on a fused kernel if there is one, and step by step, which a probe asks for.

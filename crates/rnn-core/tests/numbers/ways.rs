@@ -29,8 +29,11 @@ fn two_windows_with_carried_state_equal_the_whole() {
     let together = Tensor::cat(vec![first.sequence, second.sequence], 1);
     assert_eq!(to_vec(together), to_vec(whole.sequence));
     assert_eq!(state_values(&second.state), state_values(&whole.state));
-    let lengths: Vec<usize> = windows(x.clone(), 2).map(|window| window.dims()[1]).collect();
+    let lengths: Vec<usize> = layer.windows(x.clone(), 2).map(|window| window.dims()[1]).collect();
     assert_eq!(lengths, [2, 2, 1]);
+    let time_major = gru(true)(Bias::Two).with_time_major(true).init(Key::new(5), &device());
+    let windows = time_major.windows(x.clone().swap_dims(0, 1), 2).map(|window| window.dims());
+    assert_eq!(windows.collect::<Vec<_>>(), [[2, BATCH, INPUT], [2, BATCH, INPUT], [1, BATCH, INPUT]]);
     // A row whose document ended starts anew.
     let reset = first.state.reset(&[false, true, false]);
     let expected = tensors(&layer.forward(x.slice_dim(1, 0..2)).state);
@@ -206,11 +209,11 @@ fn ids_are_rows_of_the_table() {
         let layer = config.init(Key::new(5), &device());
         let table = tensor(&values(Key::new(8), 7 * INPUT), [7, INPUT]).require_grad();
         for lengths in [None, Some(&lengths[..])] {
-            let args = || ForwardArgs { lengths, ..ForwardArgs::default() }.with_dropout(Some(Key::new(3)));
+            let args = || ForwardArgs { lengths, ..ForwardArgs::default() }.with_dropout_key(Some(Key::new(3)));
             let loss = |out: &rnn_core::Output<LstmState>| {
                 let shape = out.sequence.dims();
                 let factor = tensor(&values(Key::new(7), shape.iter().product()), shape);
-                (out.sequence.clone() * factor).sum() + out.state.last().cell.clone().sum()
+                (out.sequence.clone() * factor).sum() + out.state.last_layer()[0].cell.clone().sum()
             };
             let named =
                 Tensor::<1, Int>::from_ints(&ids.iter().map(|&id| id as i32).collect::<Vec<_>>()[..], &device());
@@ -246,7 +249,7 @@ fn symbols_are_one_hot_rows() {
     // Input dropout and normalisation are those of the one-hot rows.
     for config in [plain.clone(), plain.clone().with_dropout(0.3), plain.with_layer_norm(true)] {
         let layer = config.init(Key::new(5), &device());
-        let args = || ForwardArgs::default().with_lengths(&lengths).with_dropout(Some(Key::new(3)));
+        let args = || ForwardArgs::default().with_lengths(&lengths).with_dropout_key(Some(Key::new(3)));
         let loss = |out: &rnn_core::Output<LstmState>| {
             let shape = out.sequence.dims();
             (out.sequence.clone() * tensor(&values(Key::new(7), shape.iter().product()), shape)).sum()

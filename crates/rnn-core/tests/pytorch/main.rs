@@ -129,12 +129,12 @@ fn run<C: Cell>(case: &Case, config: RecurrentConfig<C>, comparison: &mut Compar
         let zeros = C::State::zeros(case.batch, case.hidden, case.hidden, &device());
         zeros.map(|_| of_state.next().expect("one a tensor").clone().slice_dim(0, i..i + 1).squeeze_dim(0))
     });
-    let mut args = ForwardArgs::default().with_state(States(start.collect()));
+    let mut args = ForwardArgs::default().with_state(States::new(direction, start.collect()));
     args.lengths = case.lengths.as_deref();
     let out = layer.forward_with(x.clone(), args);
 
     let mut end: Vec<Vec<Tensor<2>>> = vec![Vec::new(); C::State::TENSORS];
-    for state in out.state.0 {
+    for state in out.state.into_vec() {
         let mut number = 0;
         let _ = state.map(|t| {
             end[number].push(t.clone());
