@@ -1,12 +1,18 @@
 //! Keras' weights.
 
+mod archive;
+mod cells;
+mod config;
 mod h5;
 mod npz;
 
-use super::{WeightError, guarded, replace};
-use crate::cell::{Cell, GruCell, LstmCell, RnnCell};
+pub use cells::KerasCell;
+
+use super::{WeightError, check_folder, file, guarded, listed, replace, shown};
 use crate::{Bias, Direction, Recurrent};
+use archive::Archive;
 use burn::tensor::{Tensor, TensorData};
+use config::{Config, Expected};
 use std::path::Path;
 
 const KERAS: &str = "Keras";
@@ -14,57 +20,17 @@ const KERAS: &str = "Keras";
 /// What Keras calls a layer's arrays, in its order.
 const ARRAYS: [&str; 3] = ["kernel", "recurrent_kernel", "bias"];
 
-/// A cell that Keras has too.
-pub trait KerasCell: Cell {
-    /// Where each of this cell's gates lies among Keras' gates.
-    const KERAS_GATES: &'static [usize];
+/// The arrays of a file. A shape is looked at before the values are read, so that a file cannot ask for more than the
+/// layer has.
+trait Source {
+    /// Their names.
+    fn names(&self) -> Vec<String>;
 
-    /// What Keras has no layer for, if that is so.
-    fn unlike_keras(&self) -> Option<&'static str>;
-}
+    /// The shape of the `index`-th.
+    fn shape(&mut self, index: usize) -> Result<Vec<usize>, WeightError>;
 
-impl KerasCell for RnnCell {
-    const KERAS_GATES: &'static [usize] = &[0];
-
-    fn unlike_keras(&self) -> Option<&'static str> {
-        self.clip.map(|_| "clipping")
-    }
-}
-
-impl KerasCell for LstmCell {
-    const KERAS_GATES: &'static [usize] = &[0, 1, 2, 3];
-
-    fn unlike_keras(&self) -> Option<&'static str> {
-        if self.peepholes {
-            Some("peepholes")
-        } else if self.coupled {
-            Some("coupled gates")
-        } else if self.proj_size.is_some() {
-            Some("a projection")
-        } else if self.clip.is_some() {
-            Some("clipping")
-        } else if self.cell_activation != self.hidden_activation {
-            Some("different activations of candidate and output")
-        } else {
-            None
-        }
-    }
-}
-
-/// Keras packs `z r h`, which are z, r and n here.
-impl KerasCell for GruCell {
-    const KERAS_GATES: &'static [usize] = &[1, 0, 2];
-
-    fn unlike_keras(&self) -> Option<&'static str> {
-        self.clip.map(|_| "clipping")
-    }
-}
-
-/// An array of a file, row by row.
-struct Array {
-    name: String,
-    shape: Vec<usize>,
-    values: Vec<f64>,
+    /// The values of the `index`-th, row by row; as many as its shape says.
+    fn values(&mut self, index: usize) -> Result<Vec<f64>, WeightError>;
 }
 
 impl<C: KerasCell> Recurrent<C> {
@@ -78,49 +44,87 @@ impl<C: KerasCell> Recurrent<C> {
     /// From an `.npz` file, which holds `arr_0`, `arr_1`, … in the order of `get_weights()`, `names` is empty. Values are
     /// converted to the layer's dtype.
     ///
+    /// Only a `.keras` archive holds the layers' options; they are compared. `.weights.h5` and `.npz` files hold arrays
+    /// alone: whether activations, direction and the like are the same is for the caller to know.
+    ///
     /// # Errors
-    /// A file that cannot be read, has no such layer or two of that name, lacks an array, has one more, or has one of
-    /// another shape; a layer that Keras does not have.
+    /// A file that cannot be read, has no such layer or two of that name, lacks an array, has one more, has one of another
+    /// shape or one that is not of floats; a layer that Keras does not have. From a `.keras` archive also a layer with
+    /// another class, `units`, `activation`, `recurrent_activation`, `use_bias`, `reset_after`, `go_backwards` or
+    /// `merge_mode`, and one that the archive's `config.json` does not describe.
     pub fn load_keras(mut self, path: impl AsRef<Path>, names: &[&str]) -> Result<Self, WeightError> {
         let path = path.as_ref();
         self.check_keras()?;
-        let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-        let (directions, layers) = (self.config.direction.count(), self.config.d_hidden.len());
         // A missing file is told in the system's words.
         let bytes = std::fs::read(path).map_err(|e| file(path, e))?;
-        let (places, found) = guarded(path, || match extension.as_str() {
-            "npz" => npz::read(path, bytes, names),
-            "keras" => h5::read(path, npz::entry(path, bytes, "model.weights.h5")?, names, layers),
-            "h5" | "hdf5" => h5::read(path, bytes, names, layers),
+        guarded(path, || self.fill_from_keras(path, bytes, names))?;
+        Ok(self)
+    }
+
+    fn fill_from_keras(&mut self, path: &Path, bytes: Vec<u8>, names: &[&str]) -> Result<(), WeightError> {
+        let layers = self.config.d_hidden.len();
+        let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        match extension.as_str() {
+            "npz" => self.fill(path, None, &mut npz::Arrays::open(path, bytes, names)?),
+            "keras" => {
+                let mut archive = Archive::open(path, bytes)?;
+                let weights = archive.weights("model.weights.h5")?;
+                let config = Config::parse(path, &archive.json("config.json")?)?;
+                drop(archive);
+                let mut all = h5::Layers::open(path, weights)?;
+                all.take_names(&config);
+                let found = all.find(names, layers)?;
+                for (place, units) in found.iter().zip(&self.config.d_hidden) {
+                    let cell = &self.config.cell;
+                    config.check(path, place, &Expected::new(cell, self.config.direction, self.config.bias, *units))?;
+                }
+                let places: Vec<String> = found.into_iter().map(|layer| layer.path.clone()).collect();
+                self.fill(path, Some(&places), &mut all.arrays(&places)?)
+            }
+            "h5" | "hdf5" => {
+                let all = h5::Layers::open(path, bytes)?;
+                let places: Vec<String> =
+                    all.find(names, layers)?.into_iter().map(|layer| layer.path.clone()).collect();
+                self.fill(path, Some(&places), &mut all.arrays(&places)?)
+            }
             _ => Err(format(path, ".weights.h5, .keras or .npz")),
-        })?;
-        let known = match found.is_empty() {
-            true => "no array of a recurrent layer".to_string(),
-            false => found.iter().map(|array| array.name.as_str()).collect::<Vec<_>>().join(", "),
-        };
-        let mut found: Vec<Option<Array>> = found.into_iter().map(Some).collect();
+        }
+    }
+
+    /// Takes every parameter from `source`, where the layers lie at `places`, if it has such.
+    fn fill(&mut self, path: &Path, places: Option<&[String]>, source: &mut dyn Source) -> Result<(), WeightError> {
+        let found = source.names();
+        let mut used = vec![false; found.len()];
+        let directions = self.config.direction.count();
         let per_direction = if self.config.bias == Bias::None { 2 } else { 3 };
-        for (index, layer) in self.layers.iter_mut().enumerate() {
+        for (number, layer) in self.layers.iter_mut().enumerate() {
             let mut take = |which: usize, expected: Vec<usize>| {
-                let name = match &places {
-                    None => format!("arr_{}", index * per_direction + which),
-                    Some(layers) => {
-                        let both = ["forward_layer/", "backward_layer/"][index % directions];
+                let name = match places {
+                    None => format!("arr_{}", number * per_direction + which),
+                    Some(places) => {
+                        let both = ["forward_layer/", "backward_layer/"][number % directions];
                         let both = if directions == 2 { both } else { "" };
-                        format!("{}/{both}cell/vars/{which}", layers[index / directions])
+                        format!("{}/{both}cell/vars/{which}", places[number / directions])
                     }
                 };
-                let array = found.iter_mut().find(|a| a.as_ref().is_some_and(|a| a.name == name));
+                let index =
+                    found.iter().enumerate().position(|(index, n)| *n == name && !(used[index] && places.is_none()));
                 let name = format!("{name} ({})", ARRAYS[which]);
-                let Some(array) = array.and_then(Option::take) else {
-                    return Err(WeightError::Missing { path: path.into(), name, known: known.clone() });
+                let Some(index) = index else {
+                    let known = if found.is_empty() { "no array of a recurrent layer".into() } else { listed(&found) };
+                    return Err(WeightError::Missing { path: path.into(), name, known });
                 };
-                if array.shape != expected {
-                    let (path, found) = (path.into(), array.shape);
-                    return Err(WeightError::Shape { path, name, expected, found, library: KERAS });
+                used[index] = true;
+                let shape = source.shape(index)?;
+                if shape != expected {
+                    return Err(WeightError::Shape { path: path.into(), name, expected, found: shape, library: KERAS });
+                }
+                let values = source.values(index)?;
+                if values.len() != expected.iter().product::<usize>() {
+                    return Err(file(path, format!("{name}: it has {} values for the shape {shape:?}", values.len())));
                 }
                 let [rows, columns] = rows_and_columns(&expected);
-                Ok(reorder(array.values, rows, columns / C::KERAS_GATES.len(), C::KERAS_GATES))
+                Ok(reorder(values, rows, columns / C::KERAS_GATES.len(), C::KERAS_GATES))
             };
             for (which, param) in [&mut layer.weight_ih, &mut layer.weight_hh].into_iter().enumerate() {
                 let shape = param.val().dims();
@@ -138,9 +142,9 @@ impl<C: KerasCell> Recurrent<C> {
                 replace(input, TensorData::new(values, [width]), |bias| bias);
             }
         }
-        match found.into_iter().flatten().next() {
-            Some(array) => Err(WeightError::Unused { path: path.into(), name: array.name }),
-            None => Ok(self),
+        match found.into_iter().zip(used).find(|(_, used)| !used) {
+            Some((name, _)) => Err(WeightError::Unused { path: path.into(), name: shown(&name) }),
+            None => Ok(()),
         }
     }
 
@@ -156,6 +160,7 @@ impl<C: KerasCell> Recurrent<C> {
         if path.extension().is_none_or(|extension| extension != "npz") {
             return Err(format(path, ".npz"));
         }
+        check_folder(path)?;
         let mut gates = vec![0; C::KERAS_GATES.len()];
         C::KERAS_GATES.iter().enumerate().for_each(|(ours, &keras)| gates[keras] = ours);
         let values = |data: TensorData| data.iter::<f64>().collect::<Vec<f64>>();
@@ -164,7 +169,7 @@ impl<C: KerasCell> Recurrent<C> {
             let mut put = |shape: Vec<usize>, values: Vec<f64>| {
                 let [rows, columns] = rows_and_columns(&shape);
                 let values = reorder(values, rows, columns / C::KERAS_GATES.len(), &gates);
-                arrays.push(Array { name: format!("arr_{}", arrays.len()), shape, values });
+                arrays.push((shape, values));
             };
             for weight in [&layer.weight_ih, &layer.weight_hh] {
                 put(weight.val().dims().to_vec(), values(weight.val().into_data()));
@@ -185,17 +190,17 @@ impl<C: KerasCell> Recurrent<C> {
 
     fn check_keras(&self) -> Result<(), WeightError> {
         let config = &self.config;
-        let what = match config.bias {
+        // The cell first: no other option makes a layer that Keras has of one that it has not.
+        let what = config.cell.unlike_keras().or(match config.bias {
             Bias::None => None,
             bias if bias == config.cell.keras_bias() => None,
             Bias::One => Some("one bias; make the layer with Preset::Keras"),
             Bias::Two => Some("two biases; make the layer with Preset::Keras"),
-        };
+        });
         // Keras' second layer would get the outputs of the first in the order in which they were made.
         let backward = config.direction == Direction::Backward && config.d_hidden.len() > 1;
         let what = what.or(backward.then_some("a stack of backward layers"));
         let what = what.or(config.layer_norm.then_some("layer normalisation inside the cell"));
-        let what = what.or(config.cell.unlike_keras());
         what.map_or(Ok(()), |what| Err(WeightError::Unlike { library: KERAS, what }))
     }
 }
@@ -212,10 +217,6 @@ fn reorder(values: Vec<f64>, rows: usize, width: usize, gates: &[usize]) -> Vec<
     let row = gates.len() * width;
     let blocks = (0..rows).flat_map(|r| gates.iter().map(move |gate| r * row + gate * width));
     blocks.flat_map(|start| values[start..start + width].iter().copied()).collect()
-}
-
-fn file(path: &Path, problem: impl ToString) -> WeightError {
-    WeightError::File { path: path.into(), problem: problem.to_string() }
 }
 
 fn format(path: &Path, formats: &'static str) -> WeightError {

@@ -12,6 +12,9 @@
 //! | `nn.LSTM(3, 4, num_layers=2, bidirectional=True)` | `LstmConfig::new(3, 4).with_num_layers(2).with_direction(Direction::Bidirectional).with_preset(Preset::Pytorch)` |
 //! | `nn.GRU(3, 4, bias=False)` | `GruConfig::new(3, 4).with_bias(Bias::None)` |
 //!
+//! Names stay as the file has them: where `nn.Sequential` or `nn.ModuleList` leave gaps, `layers.4` is `layers.4`. A
+//! `state_dict` holds no options: the activation of an `nn.RNN` is for the caller to know.
+//!
 //! # Keras
 //! `SimpleRNN`, `LSTM`, `GRU` and `Bidirectional` of Keras 3, behind the feature `keras`, which is off by default.
 //!
@@ -41,8 +44,12 @@
 //! | `GRU(4, reset_after=False)` | `GruConfig::new(3, 4).with_reset_after(false)` |
 //! | `LSTM(4, use_bias=False)` | `LstmConfig::new(3, 4).with_bias(Bias::None)` |
 //!
-//! The files hold arrays and no options: make the layer with those of Keras' layer, its activations among them. Keras 2's files
-//! lie otherwise and are not read.
+//! A `.keras` archive also holds the layers' options. A layer whose class, `units`, `activation`, `recurrent_activation`,
+//! `use_bias`, `reset_after`, `go_backwards` or `merge_mode` (which must be `concat`) differs gives an error with both values,
+//! because its numbers would differ. Options of training (dropout, initialisers, regularisers) are not compared, nor are
+//! `return_sequences` and `stateful`, which say what the caller does with a layer. `.weights.h5` and `.npz` files hold
+//! arrays and no options: there it is for the caller to make the layer with those of Keras' layer. Keras 2's files have
+//! another layout and are not read.
 //!
 //! Keras packs the GRU's gates as `z r h`, which are reordered, and keeps its two biases in one array `[2, 3·units]`.
 //!
@@ -150,6 +157,30 @@ pub enum WeightError {
         /// Whose file it is.
         library: &'static str,
     },
+    /// A parameter is not of floating-point numbers.
+    #[error("{}: {name} holds {found} numbers; only floats of 16, 32 and 64 bits are read", path.display())]
+    Numbers {
+        /// The file.
+        path: PathBuf,
+        /// The parameter, by the other library's name.
+        name: String,
+        /// What it holds.
+        found: String,
+    },
+    /// A layer has another option in the file, and would give other numbers.
+    #[error("{}: {layer} has {option} {found}, but the layer here has {expected}; make it with the file's {option}", path.display())]
+    Option {
+        /// The file.
+        path: PathBuf,
+        /// The layer, by its name in the file.
+        layer: String,
+        /// The option, by the other library's name.
+        option: String,
+        /// The file's value.
+        found: String,
+        /// The layer's value, in the other library's words.
+        expected: String,
+    },
     /// The other library has no such layer.
     #[error("{library} has no layer with {what}")]
     Unlike {
@@ -173,8 +204,55 @@ pub(crate) fn replace<const D: usize>(
     *param = Param::initialized(param.id, new);
 }
 
+/// The most names that an error lists.
+const LISTED: usize = 12;
+
+/// `names` for an error: the first of them, and how many more there are. What a terminal would obey is escaped.
+fn listed<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> String {
+    let mut names = names.into_iter();
+    let mut text: Vec<String> = names.by_ref().take(LISTED).map(|name| shown(name.as_ref())).collect();
+    match names.count() {
+        0 => {}
+        more => text.push(format!("and {more} more")),
+    }
+    text.join(", ")
+}
+
+/// A file's own word for an error.
+fn shown(name: &str) -> String {
+    bounded(name, 120)
+}
+
+/// The first `longest` characters; what a terminal would obey is escaped.
+fn bounded(text: &str, longest: usize) -> String {
+    let mut line = String::new();
+    for character in text.chars().take(longest) {
+        match character.is_control() {
+            true => line.extend(character.escape_default()),
+            false => line.push(character),
+        }
+    }
+    if text.chars().nth(longest).is_some() {
+        line.push('…');
+    }
+    line
+}
+
+/// What was wrong with a file. Readers quote it, so the problem can be as long as the file.
+fn file(path: &Path, problem: impl ToString) -> WeightError {
+    WeightError::File { path: path.into(), problem: bounded(&problem.to_string(), 600) }
+}
+
+/// Whether there is a folder to write `path` in; the writers themselves would name a temporary file in it.
+fn check_folder(path: &Path) -> Result<(), WeightError> {
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => folder.metadata().map(drop).map_err(|e| file(path, e)),
+        None => Ok(()),
+    }
+}
+
 /// Reads `path` with `read`; a damaged file, which can make the readers of the formats panic, is an error too.
 fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, WeightError>) -> Result<T, WeightError> {
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
-    caught.unwrap_or_else(|_| Err(WeightError::File { path: path.into(), problem: "it is damaged".into() }))
+    caught.unwrap_or_else(|_| Err(file(path, "it is damaged")))
 }

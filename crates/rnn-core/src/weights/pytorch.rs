@@ -1,14 +1,16 @@
 //! PyTorch's `state_dict`s.
 
-use super::{WeightError, guarded, replace};
+mod pickle;
+
+use super::{WeightError, check_folder, file, guarded, listed, replace, shown};
 use crate::cell::Cell;
 use crate::{Bias, Direction, Recurrent};
 use burn::store::{
-    ModuleAdapter, ModuleContext, ModuleSnapshot, ModuleStore, PytorchStore, SafetensorsStore, bridge,
+    ModuleAdapter, ModuleContext, ModuleSnapshot, ModuleStore, SafetensorsStore, bridge,
     burn_pack::Tensor as PackTensor,
 };
 use burn::tensor::{Tensor, TensorData};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 const PYTORCH: &str = "PyTorch";
@@ -19,31 +21,52 @@ const NAMES: [&str; 5] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh", "weigh
 impl<C: Cell> Recurrent<C> {
     /// Loads the weights of an `nn.RNN`, `nn.LSTM` or `nn.GRU` from a `.safetensors`, `.pt` or `.pth` file that holds a
     /// `state_dict`. `prefix` is the layer's name in the model, such as `encoder.lstm`; empty where the file is the layer's
-    /// own. Everything else in the file is left alone. Values are converted to the layer's dtype.
+    /// own. Everything else in the file is left alone. Names are taken as the file has them, numbers with gaps among them.
+    /// Values are converted to the layer's dtype.
+    ///
+    /// A `state_dict` holds no options: give an `nn.RNN(nonlinearity="relu")` the same activation here.
     ///
     /// # Errors
-    /// A file that cannot be read, lacks a parameter, has one more, or has one of another shape; a layer that PyTorch
-    /// does not have.
+    /// A file that cannot be read, lacks a parameter, has one more, has one of another shape or one that is not of floats;
+    /// a layer that PyTorch does not have. Where nothing lies under `prefix`, the error names the prefixes that the file has.
     pub fn load_pytorch(mut self, path: impl AsRef<Path>, prefix: &str) -> Result<Self, WeightError> {
-        let (path, prefix) = (path.as_ref(), dotted(prefix));
+        let path = path.as_ref();
         self.check_pytorch()?;
-        let mut found = read(path, &prefix)?;
-        let known = match found.is_empty() {
-            true => format!("nothing of a recurrent layer under {prefix:?}"),
-            false => found.keys().cloned().collect::<Vec<_>>().join(", "),
+        // A missing file is told in the system's words.
+        std::fs::File::open(path).map_err(|e| file(path, e))?;
+        guarded(path, || self.fill_from_pytorch(path, &dotted(prefix)))?;
+        Ok(self)
+    }
+
+    fn fill_from_pytorch(&mut self, path: &Path, prefix: &str) -> Result<(), WeightError> {
+        let Found { mut tensors, prefixes } = read(path, prefix)?;
+        let known = match tensors.is_empty() {
+            true => nothing(path, prefix, &prefixes),
+            false => listed(tensors.keys()),
         };
         let directions = self.config.direction.count();
         for (index, layer) in self.layers.iter_mut().enumerate() {
+            // Data is read only where the shape is right, so that a file cannot ask for more than the layer has.
             let mut take = |which: usize, expected: Vec<usize>| {
                 let name = format!("{prefix}{}", name(which, index, directions));
-                let Some(data) = found.remove(&name) else {
+                let Some(tensor) = tensors.remove(&name) else {
                     return Err(WeightError::Missing { path: path.into(), name, known: known.clone() });
                 };
-                let shape: Vec<usize> = data.shape().iter().copied().collect();
-                if shape == expected {
-                    return Ok(data);
+                let shape: Vec<usize> = tensor.shape.iter().copied().collect();
+                if shape != expected {
+                    return Err(WeightError::Shape {
+                        path: path.into(),
+                        name,
+                        expected,
+                        found: shape,
+                        library: PYTORCH,
+                    });
                 }
-                Err(WeightError::Shape { path: path.into(), name, expected, found: shape, library: PYTORCH })
+                if !tensor.dtype.is_float() {
+                    let found = format!("{:?}", tensor.dtype);
+                    return Err(WeightError::Numbers { path: path.into(), name, found });
+                }
+                bridge::into_data(tensor).map_err(|e| file(path, e))
             };
             let mut matrices = vec![(0, &mut layer.weight_ih), (1, &mut layer.weight_hh)];
             matrices.extend(layer.weight_hr.as_mut().map(|weight_hr| (4, weight_hr)));
@@ -59,9 +82,9 @@ impl<C: Cell> Recurrent<C> {
                 }
             }
         }
-        match found.into_keys().next() {
-            Some(name) => Err(WeightError::Unused { path: path.into(), name }),
-            None => Ok(self),
+        match tensors.into_keys().next() {
+            Some(name) => Err(WeightError::Unused { path: path.into(), name: shown(&name) }),
+            None => Ok(()),
         }
     }
 
@@ -76,16 +99,19 @@ impl<C: Cell> Recurrent<C> {
         if path.extension().is_none_or(|extension| extension != "safetensors") {
             return Err(WeightError::Format { path: path.into(), formats: ".safetensors" });
         }
-        let file = |problem: String| WeightError::File { path: path.into(), problem };
+        check_folder(path)?;
         let adapter = ToPytorch { prefix: dotted(prefix), directions: self.config.direction.count() };
         let mut store = SafetensorsStore::from_file(path).overwrite(true).skip_enum_variants(true);
         store = store.with_to_adapter(adapter);
-        self.save_into(&mut store).map_err(|e| file(e.to_string()))
+        self.save_into(&mut store).map_err(|e| file(path, e))
     }
 
     fn check_pytorch(&self) -> Result<(), WeightError> {
         let config = &self.config;
-        if config.direction == Direction::Backward {
+        // The cell first: no other option makes a layer that PyTorch has of one that it has not.
+        if let Some(what) = config.cell.unlike_pytorch() {
+            Err(unlike(what))
+        } else if config.direction == Direction::Backward {
             Err(unlike("the backward direction alone"))
         } else if config.bias == Bias::One {
             Err(unlike("one bias; make the layer with Bias::Two or Preset::Pytorch"))
@@ -94,7 +120,7 @@ impl<C: Cell> Recurrent<C> {
         } else if config.layer_norm {
             Err(unlike("layer normalisation inside the cell"))
         } else {
-            config.cell.unlike_pytorch().map_or(Ok(()), |what| Err(unlike(what)))
+            Ok(())
         }
     }
 }
@@ -117,30 +143,50 @@ fn dotted(prefix: &str) -> String {
     if prefix.is_empty() || prefix.ends_with('.') { prefix.to_string() } else { format!("{prefix}.") }
 }
 
-/// The file's parameters of a recurrent layer directly under `prefix`.
-fn read(path: &Path, prefix: &str) -> Result<BTreeMap<String, TensorData>, WeightError> {
-    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    let file = |problem: String| WeightError::File { path: path.into(), problem };
-    // A missing file is told in the system's words.
-    std::fs::File::open(path).map_err(|e| file(e.to_string()))?;
-    guarded(path, || match extension.as_str() {
-        "safetensors" => collect(SafetensorsStore::from_file(path), prefix).map_err(file),
-        "pt" | "pth" => collect(PytorchStore::from_file(path), prefix).map_err(file),
-        _ => Err(format(path)),
-    })
+/// The recurrent layers of a file.
+struct Found {
+    /// The parameters of the layer under the prefix, by their names; their data is not read yet.
+    tensors: BTreeMap<String, PackTensor>,
+    /// Every prefix under which there are such parameters.
+    prefixes: BTreeSet<String>,
 }
 
-fn collect<S: ModuleStore>(mut store: S, prefix: &str) -> Result<BTreeMap<String, TensorData>, String> {
-    let all = store.get_all_tensors().map_err(|e| e.to_string())?;
-    let ours = all.iter().filter(|(name, _)| {
-        let name = name.strip_prefix(prefix).unwrap_or_default();
-        name.starts_with("weight_ih_l")
-            || name.starts_with("weight_hh_l")
-            || name.starts_with("weight_hr_l")
-            || name.starts_with("bias_ih_l")
-            || name.starts_with("bias_hh_l")
-    });
-    ours.map(|(name, tensor)| Ok((name.clone(), bridge::to_data(tensor).map_err(|e| e.to_string())?))).collect()
+fn read(path: &Path, prefix: &str) -> Result<Found, WeightError> {
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let tensors = match extension.as_str() {
+        "safetensors" => {
+            let mut store = SafetensorsStore::from_file(path).map_indices_contiguous(false);
+            store.get_all_tensors().map_err(|e| file(path, e))?.values().cloned().collect()
+        }
+        "pt" | "pth" => pickle::read(path).map_err(|problem| file(path, problem))?,
+        _ => return Err(format(path)),
+    };
+    let mut found = Found { tensors: BTreeMap::new(), prefixes: BTreeSet::new() };
+    for tensor in tensors {
+        let name = tensor.name.clone();
+        let (before, own) = name.rsplit_once('.').unwrap_or(("", &name));
+        if NAMES.iter().any(|start| own.strip_prefix(start).is_some_and(|rest| rest.starts_with("_l"))) {
+            found.prefixes.insert(before.to_string());
+            if dotted(before) == prefix {
+                found.tensors.insert(name, tensor);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// What to say of a file that has nothing under `prefix`.
+fn nothing(path: &Path, prefix: &str, prefixes: &BTreeSet<String>) -> String {
+    let asked = prefix.strip_suffix('.').unwrap_or(prefix);
+    let nothing = format!("nothing of a recurrent layer under {asked:?}");
+    let others = match prefixes.is_empty() {
+        true => ", nor under another prefix".to_string(),
+        false => format!(", but under {}", listed(prefixes.iter().map(|prefix| format!("{prefix:?}")))),
+    };
+    match pickle::is_module(path) {
+        true => format!("{nothing}{others}; {}", pickle::SAVE_STATE_DICT),
+        false => format!("{nothing}{others}"),
+    }
 }
 
 /// Renames and transposes parameters on their way out.

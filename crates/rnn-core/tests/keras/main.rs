@@ -1,6 +1,8 @@
 //! Against Keras: outputs, final states and every gradient, in f32. `generate.py` beside this file made the fixtures.
 
 mod files;
+mod hostile;
+mod options;
 
 use burn::store::{ModuleStore, SafetensorsStore, bridge};
 use burn::tensor::{Device, Tensor, TensorData};

@@ -1,5 +1,7 @@
 //! Against PyTorch: outputs, final states and every gradient, in f32. `generate.py` beside this file made the fixtures.
 
+mod files;
+
 use burn::module::Param;
 use burn::store::{ModuleStore, SafetensorsStore, bridge};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
