@@ -11,7 +11,7 @@ use rnn_harness::{Failure, check_range};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
-/// What the bits of a sum may be: the check of all pairs takes 2^(2·bits−2) of them.
+/// What the bits of a sum may be.
 pub const BITS: RangeInclusive<u64> = 2..=24;
 /// What the units of the layer may be.
 pub const UNITS: RangeInclusive<u64> = 1..=4096;

@@ -55,7 +55,7 @@ impl Prepare {
         }
         let lesson = text::prepare(&text);
         if let Some(lost) = lost(lesson.joined, &lesson.dropped) {
-            say!("{lost}, as in the lesson, and capitals small letters; --prepare none keeps the text as it is");
+            say!("{lost}, and capitals small letters, as in the lesson; --prepare none keeps the text as it is");
         }
         Ok(lesson.text)
     }

@@ -118,7 +118,7 @@ fn what_the_lessons_preparation_loses_is_said_with_a_way_to_keep_it() {
         .write("fr.txt", "Le caf\u{e9} est \u{e0} c\u{f4}t\u{e9}.\nIl fait beau sur la place du village.\n".repeat(30));
     let ran = program.run(&[&["--data", "fr.txt"], &SMALL[..]].concat()).ok();
     let told = "120 characters that are not ASCII are left out (\u{e9} 60, \u{e0} 30, \u{f4} 30) and 59 line ends become \
-                spaces, as in the lesson, and capitals small letters; --prepare none keeps the text as it is";
+                spaces, and capitals small letters, as in the lesson; --prepare none keeps the text as it is";
     assert!(ran.stderr.lines().any(|line| line == told), "{ran:?}");
     let ran = program.run(&["generate", "--length", "20", "--prime", "Le\nvillage"]).ok();
     assert!(ran.stdout.starts_with("le village"), "{ran:?}");
@@ -154,7 +154,9 @@ fn what_is_no_text_is_not_learnt() {
     }
     let file = std::fs::File::create(program.folder().join("huge.txt")).expect("made");
     file.set_len(3_000_000_000).expect("a hole");
-    program.run(&["--data", "huge.txt"]).told("the text has 3000000000 bytes, but at most 536870912 are possible here");
+    program
+        .run(&["--data", "huge.txt"])
+        .told("the text has 3000000000 bytes, more than the 536870912 bytes that are possible here");
     assert!(!program.folder().join("runs").exists());
 }
 

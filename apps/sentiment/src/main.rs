@@ -23,7 +23,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Train a model and test it (the default)
-    Train(train::TrainArgs),
+    Train(Box<train::TrainArgs>),
     /// Test a trained model
     Eval(eval::EvalArgs),
     /// Say of reviews whether they are positive: sentiment predict "What a film!"
@@ -32,7 +32,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli: Cli = rnn_harness::parse();
-    rnn_harness::run_program(|| match cli.command.unwrap_or(Command::Train(cli.train)) {
+    rnn_harness::run_program(|| match cli.command.unwrap_or(Command::Train(Box::new(cli.train))) {
         Command::Train(args) => train::train(&args),
         Command::Eval(args) => eval::eval(&args),
         Command::Predict(args) => predict::predict(&args),

@@ -224,6 +224,14 @@ mod tests {
         (reviews, vocabulary)
     }
 
+    #[test]
+    fn long_reviews_are_tested_in_small_batches() {
+        let batch = |tokens| ModelConfig { tokens, ..config(20, CellKind::Lstm, 1, Direction::Forward) }.test_batch();
+        assert_eq!(batch(80), TEST_BATCH);
+        assert!(batch(100_000) < TEST_BATCH && batch(100_000) > 1);
+        assert_eq!(batch(1_000_000_000), 1);
+    }
+
     /// A step on the rows that a batch names is the step on the whole table.
     #[cfg(feature = "flex")]
     #[test]

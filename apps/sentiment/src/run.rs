@@ -5,9 +5,9 @@ use burn::tensor::Device;
 use rnn_core::Key;
 use rnn_data::reviews::TableId;
 use rnn_data::words::{Tokenizer, Vocabulary};
-use rnn_harness::options::SIZES;
 use rnn_harness::optim::OptimizerConfig;
 use rnn_harness::options::RunArgs;
+use rnn_harness::options::SIZES;
 use rnn_harness::run_dir::{Config, RunDir};
 use rnn_harness::{Failure, check_range, say};
 use serde::{Deserialize, Serialize};
@@ -80,4 +80,22 @@ impl Trained {
 pub fn begin(run: &RunDir, config: &RunConfig, vocabulary: &Vocabulary) -> Result<(), Failure> {
     run.write_json(CONFIG, config)?;
     run.write_bytes(WORDS, vocabulary.to_text().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run of before there was a choice.
+    #[test]
+    fn a_run_that_says_no_tokenizer_is_keras() {
+        let json = r#"{
+            "model": {"num_words": 20000, "tokens": 80, "embedding": 8, "cell": "lstm", "layers": 1,
+                "direction": "forward", "hidden": 8, "dropout": {"input": 0.2, "recurrent": 0.2, "masks": "per-gate"}},
+            "corpus": "sample", "seed": 0, "epochs": 2, "batch": 10,
+            "optimizer": {"name": "adam", "learning_rate": 0.001, "momentum": 0.0, "clip_norm": null}
+        }"#;
+        let config: RunConfig = serde_json::from_str(json).expect("a config");
+        assert_eq!(config.tokenizer, Tokenizer::Keras);
+    }
 }

@@ -133,11 +133,15 @@ fn wrong_input_is_told() {
     let program = sentiment();
     program.run(&["predict", "x"]).told("no trained model under runs/sentiment");
     program.run(&["--data", "nowhere"]).told("nowhere: there is no such file or folder");
-    program.run(&["--data", "sample", "--words", "3"]).told("--words 3: too small; give a whole number from 4 to 1000000");
+    program
+        .run(&["--data", "sample", "--words", "3"])
+        .told("--words 3: too small; give a whole number from 4 to 1000000");
     program.run(&["--data", "sample", "--hidden", "1000000"]).told("more than the 268435456 that are possible here");
     program.run(&["--data", "sample", "--tokens", "1000000"]).told("lower --tokens, --batch or --hidden");
     program.run(&["--data", "sample", "--dropout", "1"]).told("dropout is 1; it must be");
-    program.run(&["--data", "sample", "--threads", "0"]).told("--threads 0: too small; give a whole number from 1 to 1024");
+    program
+        .run(&["--data", "sample", "--threads", "0"])
+        .told("--threads 0: too small; give a whole number from 1 to 1024");
     program.run(&["--data", "sample", "--momentum", "0.5"]).told("--momentum is for --optimizer sgd and rmsprop");
     let folder = program.folder().as_os_str();
     assert!(!program.folder().join("runs").exists());

@@ -122,7 +122,7 @@ fn validation_rows_neither_train_nor_test() {
 #[test]
 fn unequal_classes_are_said() {
     let program = sentiment();
-    let row = |i: usize| format!("alpha beta {},{}\n", i % 7, u8::from(i % 20 != 0));
+    let row = |i: usize| format!("alpha beta {},{}\n", i % 7, u8::from(!i.is_multiple_of(20)));
     program.write("skew.csv", format!("text,label\n{}", (0..200).map(row).collect::<String>()));
     let ran = train(&program, &["--data", "skew.csv"]).ok();
     let json = ran.json();

@@ -6,7 +6,7 @@ use rnn_core::burn::module::Module;
 use rnn_core::burn::nn::{Linear, loss::CrossEntropyLossConfig};
 use rnn_core::burn::optim::{AdamConfig, GradientsParams};
 use rnn_core::burn::tensor::{Device, Int, Tensor, TensorData};
-use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Direction, Key, Preset};
+use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Key, Preset};
 
 const SYMBOLS: usize = 8;
 const D_HIDDEN: usize = 32;

@@ -1,10 +1,34 @@
-//! Truncated backpropagation through time.
+//! A long sequence in parts that carry the state on: single steps, and windows for truncated backpropagation through time.
 
 use crate::cell::Cell;
-use crate::{Direction, Recurrent, RnnError};
+use crate::state::States;
+use crate::{AnyRecurrent, AnyStates, Direction, ForwardArgs, Recurrent, RnnError};
 use burn::tensor::Tensor;
 
 impl<C: Cell> Recurrent<C> {
+    /// One step, for generation and loops of one's own: `input` is `[batch, d_input]`; the output is the new state's
+    /// [`hidden`](crate::CellState::hidden). Without a state it starts from zero. No dropout.
+    ///
+    /// # Errors
+    /// A layer that goes backward or both ways: it begins at the last step. Otherwise as
+    /// [`try_forward`](Self::try_forward) for an input of one step.
+    pub fn try_step(&self, input: Tensor<2>, state: Option<States<C::State>>) -> Result<States<C::State>, RnnError> {
+        self.check_forward("`step`")?;
+        let args = ForwardArgs { state, ..Default::default() };
+        Ok(self.try_forward(input.unsqueeze_dim(self.time_dim()), args)?.state)
+    }
+
+    /// [`try_step`](Self::try_step) for arguments known to be right.
+    ///
+    /// # Panics
+    /// Where `try_step` gives an error.
+    pub fn step(&self, input: Tensor<2>, state: Option<States<C::State>>) -> States<C::State> {
+        match self.try_step(input, state) {
+            Ok(state) => state,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
     /// Cuts a long sequence, `[batch, time, features]` (`[time, batch, features]` for a time-major layer), into windows of at
     /// most `bptt` steps. The last one is shorter where it does not come out even. Carry the state from each window to the
     /// next without its history ([`States::detach`](crate::States::detach)), so that gradients reach back one window at most:
@@ -56,6 +80,49 @@ impl<C: Cell> Recurrent<C> {
         match self.config.direction {
             Direction::Forward => Ok(()),
             direction => Err(RnnError::NotForward { what, direction }),
+        }
+    }
+}
+
+impl AnyRecurrent {
+    /// One step: `input` is `[batch, d_input]`. No dropout.
+    ///
+    /// # Errors
+    /// As [`Recurrent::try_step`], and a state of another cell.
+    pub fn try_step(&self, input: Tensor<2>, state: Option<AnyStates>) -> Result<AnyStates, RnnError> {
+        match (self, state) {
+            (AnyRecurrent::Rnn(layer), None) => layer.try_step(input, None).map(AnyStates::Rnn),
+            (AnyRecurrent::Rnn(layer), Some(AnyStates::Rnn(s))) => layer.try_step(input, Some(s)).map(AnyStates::Rnn),
+            (AnyRecurrent::Lstm(layer), None) => layer.try_step(input, None).map(AnyStates::Lstm),
+            (AnyRecurrent::Lstm(layer), Some(AnyStates::Lstm(s))) => {
+                layer.try_step(input, Some(s)).map(AnyStates::Lstm)
+            }
+            (AnyRecurrent::Gru(layer), None) => layer.try_step(input, None).map(AnyStates::Gru),
+            (AnyRecurrent::Gru(layer), Some(AnyStates::Gru(s))) => layer.try_step(input, Some(s)).map(AnyStates::Gru),
+            (_, Some(_)) => Err(RnnError::StateKind),
+        }
+    }
+
+    /// [`try_step`](Self::try_step) for arguments known to be right.
+    ///
+    /// # Panics
+    /// Where `try_step` gives an error.
+    pub fn step(&self, input: Tensor<2>, state: Option<AnyStates>) -> AnyStates {
+        match self.try_step(input, state) {
+            Ok(state) => state,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Cuts a long sequence into windows of at most `bptt` steps.
+    ///
+    /// # Errors
+    /// As [`Recurrent::try_windows`].
+    pub fn try_windows(&self, sequence: Tensor<3>, bptt: usize) -> Result<Windows, RnnError> {
+        match self {
+            AnyRecurrent::Rnn(layer) => layer.try_windows(sequence, bptt),
+            AnyRecurrent::Lstm(layer) => layer.try_windows(sequence, bptt),
+            AnyRecurrent::Gru(layer) => layer.try_windows(sequence, bptt),
         }
     }
 }

@@ -1,12 +1,110 @@
-//! Whether what a layer is given fits it.
+//! Whether a configuration can be, and whether what a layer is given fits it.
 
-use crate::RnnError;
 use crate::args::{ForwardArgs, MaskedOutput};
-use crate::cell::Cell;
+use crate::cell::{Bias, Cell};
+use crate::config::{DropoutMasks, RecurrentConfig};
+use crate::init::Initializer;
 use crate::layer::Recurrent;
 use crate::ops::Counted;
+use crate::state::CellState;
+use crate::{Key, RnnError};
 use burn::module::Param;
 use burn::tensor::{Device, Tensor};
+
+impl<C: Cell> RecurrentConfig<C> {
+    /// Whether such a layer can be, and each of its options does something.
+    pub(crate) fn check(&self) -> Result<(), RnnError> {
+        if self.d_hidden.is_empty() {
+            return Err(RnnError::NoLayers);
+        }
+        if self.d_input == 0 {
+            return Err(RnnError::ZeroSize { name: "d_input" });
+        }
+        if self.d_hidden.contains(&0) {
+            return Err(RnnError::ZeroSize { name: "d_hidden" });
+        }
+        let smallest = self.d_hidden.iter().copied().min().unwrap_or_default();
+        if let Some(proj_size) = self.cell.proj_size().filter(|&size| size == 0 || size >= smallest) {
+            return Err(RnnError::ProjectionSize { proj_size, d_hidden: smallest });
+        }
+        self.cell.check()?;
+        let mut d_input = self.d_input;
+        for &d_hidden in &self.d_hidden {
+            let width = self.cell.proj_size().unwrap_or(d_hidden);
+            let rows = d_input.checked_add(width);
+            let columns = self.cell.gates().checked_mul(d_hidden);
+            // In f64, as they are drawn.
+            let bytes = rows.zip(columns).and_then(|(r, c)| r.checked_mul(c)).and_then(|n| n.checked_mul(8));
+            if bytes.is_none_or(|bytes| bytes > isize::MAX as usize) {
+                return Err(RnnError::TooLarge { d_input, d_hidden });
+            }
+            d_input = self.direction.count().saturating_mul(width);
+        }
+        let of = &self.initializers;
+        for (parameter, initializer) in [("input", of.input), ("recurrent", of.recurrent), ("bias", of.bias)] {
+            let right = match initializer {
+                Initializer::Constant(value) | Initializer::Identity(value) => value.is_finite(),
+                Initializer::Uniform(limit) => limit.is_finite() && limit >= 0.0,
+                _ => true,
+            };
+            if !right {
+                return Err(RnnError::Initializer {
+                    initializer: format!("{initializer:?}"),
+                    parameter,
+                    reason: "its number must be finite, and a limit not below 0".into(),
+                });
+            }
+        }
+        let probabilities = [
+            ("dropout", self.dropout),
+            ("layer_dropout", self.layer_dropout),
+            ("recurrent_dropout", self.recurrent_dropout),
+            ("weight_dropout", self.weight_dropout),
+            ("zoneout.hidden", self.zoneout.hidden),
+            ("zoneout.cell", self.zoneout.cell),
+        ];
+        if let Some(&(name, value)) = probabilities.iter().find(|(_, value)| !(0.0..1.0).contains(value)) {
+            return Err(RnnError::Probability { name, value });
+        }
+        self.check_effects()?;
+        if matches!(self.bias, Bias::None) {
+            return Ok(());
+        }
+        match self.initializers.bias {
+            Initializer::GlorotUniform | Initializer::Orthogonal | Initializer::Identity(_) => {
+                self.initializers.bias.vector(1, 1, Key::new(0)).map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether each option that was set does something.
+    fn check_effects(&self) -> Result<(), RnnError> {
+        let no_effect = |option: String, reason| Err(RnnError::NoEffect { option, reason });
+        if self.layer_dropout > 0.0 && self.d_hidden.len() == 1 {
+            return no_effect(
+                format!("layer_dropout = {}", self.layer_dropout),
+                "it acts between layers, and there is one; stack layers, or use dropout or recurrent_dropout",
+            );
+        }
+        if self.zoneout.cell > 0.0 && C::State::TENSORS < 2 {
+            return no_effect(
+                format!("zoneout.cell = {}", self.zoneout.cell),
+                "this cell has no c; use zoneout.hidden alone",
+            );
+        }
+        if self.dropout_masks == DropoutMasks::PerGate && self.dropout == 0.0 && self.recurrent_dropout == 0.0 {
+            return no_effect(
+                "dropout_masks = PerGate".into(),
+                "neither dropout nor recurrent_dropout is above 0; set one of them, or leave the masks shared",
+            );
+        }
+        if self.layer_norm && self.d_hidden.contains(&1) {
+            return Err(RnnError::NormOfOne);
+        }
+        Ok(())
+    }
+}
 
 impl<C: Cell> Recurrent<C> {
     /// Weights and configuration are public; whoever changed some is told here if they do not fit.

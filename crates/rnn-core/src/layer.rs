@@ -273,29 +273,6 @@ impl<C: Cell> Recurrent<C> {
         })
     }
 
-    /// One step, for generation and loops of one's own: `input` is `[batch, d_input]`; the output is the new state's
-    /// [`hidden`](CellState::hidden). Without a state it starts from zero. No dropout.
-    ///
-    /// # Errors
-    /// A layer that goes backward or both ways: it begins at the last step. Otherwise as
-    /// [`try_forward`](Self::try_forward) for an input of one step.
-    pub fn try_step(&self, input: Tensor<2>, state: Option<States<C::State>>) -> Result<States<C::State>, RnnError> {
-        self.check_forward("`step`")?;
-        let args = ForwardArgs { state, ..Default::default() };
-        Ok(self.try_forward(input.unsqueeze_dim(self.time_dim()), args)?.state)
-    }
-
-    /// [`try_step`](Self::try_step) for arguments known to be right.
-    ///
-    /// # Panics
-    /// Where `try_step` gives an error.
-    pub fn step(&self, input: Tensor<2>, state: Option<States<C::State>>) -> States<C::State> {
-        match self.try_step(input, state) {
-            Ok(state) => state,
-            Err(error) => panic!("{error}"),
-        }
-    }
-
     /// One layer and direction over `input`: on a fused kernel where there is one for the
     /// options and the device, else step by step.
     fn sequence(

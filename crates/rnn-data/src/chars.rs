@@ -4,6 +4,7 @@ use crate::{DataError, plain};
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 /// The distinct characters of a text, in the order of their code points; a character's id is its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,12 +74,8 @@ impl Vocabulary {
 
     /// The characters that are there and differ from `c` in capitals or typography alone.
     pub fn similar(&self, c: char) -> Vec<char> {
-        let form = |c: char| plain(c.encode_utf8(&mut [0; 4]));
-        let wanted = form(c);
-        if wanted.trim().is_empty() {
-            return Vec::new();
-        }
-        self.symbols.iter().copied().filter(|&symbol| form(symbol) == wanted).collect()
+        let wanted = typed(c);
+        self.symbols.iter().copied().filter(|&symbol| typed(symbol) == wanted).collect()
     }
 
     /// The character of an id.
@@ -87,6 +84,19 @@ impl Vocabulary {
     /// If there is none: ids come from [`encode`](Self::encode) or are below [`len`](Self::len).
     pub fn decode(&self, id: u32) -> char {
         self.symbols[id as usize]
+    }
+}
+
+/// How a character is typed on a plain keyboard, in small letters.
+fn typed(c: char) -> String {
+    match c {
+        '"' | '«' | '»' | '\u{201c}'..='\u{201f}' => "\"".into(),
+        _ if c.is_whitespace() && c != '\n' => " ".into(),
+        _ if c.general_category() == GeneralCategory::DashPunctuation => "-".into(),
+        _ => match plain(c.encode_utf8(&mut [0; 4])) {
+            form if form.trim().is_empty() => c.into(),
+            form => form,
+        },
     }
 }
 
@@ -125,6 +135,9 @@ mod tests {
         assert_eq!(vocabulary.similar('\''), ['\u{2019}']);
         assert_eq!(vocabulary.similar('\u{e9}'), ['\u{c9}']);
         assert_eq!(vocabulary.similar('i'), ['I']);
+        assert_eq!(vocabulary.similar('"'), ['\u{201c}', '\u{201d}']);
+        assert_eq!(vocabulary.similar('\u{a0}'), [' ']);
         assert!(vocabulary.similar('-').is_empty());
+        assert_eq!(Vocabulary::build("a\u{2014}b").similar('-'), ['\u{2014}']);
     }
 }

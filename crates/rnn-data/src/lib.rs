@@ -18,7 +18,6 @@
 
 pub mod chars;
 mod download;
-mod encoding;
 mod error;
 mod find;
 mod plain;

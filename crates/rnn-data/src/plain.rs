@@ -11,6 +11,7 @@ const APOSTROPHES: &str = "\u{91}\u{92}\u{b4}\u{2b9}\u{2bb}\u{2bc}\u{2bd}\u{55a}
 /// and ASCII punctuation between them.
 ///
 /// - Letters are small, by Unicode's case mapping of each character: `ß` is `ss`, `ς` is `σ`; `I`, `İ` and `ı` are all `i`.
+///   Greek letters lose their accents and breathings, as their capitals do.
 /// - Compatibility forms are taken for what they stand for, and composed (NFKC): full-width letters, ligatures, `é` as
 ///   one character or two.
 /// - An apostrophe of any kind is `'`. Other punctuation outside ASCII, signs, white space and control characters become
@@ -24,7 +25,7 @@ pub fn plain(text: &str) -> String {
         return text.chars().map(|c| if c.is_control() { ' ' } else { c.to_ascii_lowercase() }).collect();
     }
     let composed: String = marked_off(text.nfc()).nfkc().flat_map(small).collect();
-    let composed: String = composed.replace("i\u{307}", "i").nfc().collect(); // İ is i and a dot above
+    let composed: String = without_marks_that_capitals_lack(&composed).nfc().collect();
     // Again: a compatibility form can hold punctuation, ½ is 1⁄2.
     marked_off(composed.chars())
 }
@@ -32,6 +33,23 @@ pub fn plain(text: &str) -> String {
 /// By way of the capitals, so that small letters with the same capital become one.
 fn small(c: char) -> impl Iterator<Item = char> {
     c.to_lowercase().flat_map(char::to_uppercase).flat_map(char::to_lowercase)
+}
+
+/// `text`, decomposed, without the dot of `İ`, which is `i` and a dot, and without the accents of Greek letters.
+fn without_marks_that_capitals_lack(text: &str) -> String {
+    let mut letter = ' '; // the one that the marks stand on
+    let is_kept = |c: &char| {
+        let is_mark = matches!(c, '\u{300}' | '\u{301}' | '\u{307}' | '\u{308}' | '\u{313}' | '\u{314}' | '\u{342}');
+        if !is_mark {
+            letter = *c;
+        }
+        match c {
+            '\u{307}' => letter != 'i',
+            '\u{308}' => true, // capitals keep the diaeresis
+            _ => !is_mark || !matches!(letter, '\u{370}'..='\u{3ff}'),
+        }
+    };
+    text.nfd().filter(is_kept).collect()
 }
 
 /// `text` with apostrophes in ASCII, spaces for what separates words outside ASCII, and nothing for what is not seen.
@@ -128,7 +146,8 @@ mod tests {
         for same in [
             &["отличный", "Отличный", "ОТЛИЧНЫЙ"][..],
             &["οδος", "οδοσ", "ΟΔΟΣ", "Οδος"],
-            &["οδός", "ΟΔΌΣ", "οδο\u{301}ς"],
+            &["οδός", "ΟΔΌΣ", "οδο\u{301}ς", "ΟΔΟΣ", "ὁδός"],
+            &["προϊόν", "ΠΡΟΪΟΝ", "Προϊόν"],
             &["straße", "STRASSE", "STRAẞE", "Strasse"],
             &["istanbul", "İstanbul", "I\u{307}stanbul", "ISTANBUL", "ıstanbul", "i\u{307}stanbul"],
             &["café", "CAFÉ", "cafe\u{301}", "CAFE\u{301}", "ｃａｆé"],
@@ -143,7 +162,10 @@ mod tests {
                 assert_eq!(words(word).len(), 1, "{word}");
             }
         }
-        assert_ne!(plain("café"), plain("cafe")); // an accent is no typography
+        // An accent is no typography, and other capitals than Greek ones have it.
+        for (word, other) in [("café", "cafe"), ("йод", "иод"), ("χαϊ", "χαι")] {
+            assert_ne!(plain(word), plain(other));
+        }
     }
 
     /// Of every character but rare ideographs: its capital and small form, composed or not, are the same word; what is plain stays so.

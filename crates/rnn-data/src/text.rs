@@ -51,18 +51,17 @@ pub fn read(path: &Path) -> Result<String, DataError> {
     let file = File::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
     let too_long = |length: &str| {
-        let problem =
-            format!("the text has {length} bytes, but at most {MOST_BYTES} are possible here; give a part of it");
+        let problem = format!("the text has {length} the {MOST_BYTES} bytes that are possible here; give a part of it");
         DataError::content(path, problem)
     };
     if length > MOST_BYTES {
-        return Err(too_long(&length.to_string()));
+        return Err(too_long(&format!("{length} bytes, more than")));
     }
     // A pipe has no length.
     let mut bytes = Vec::with_capacity(length as usize + 1);
     file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(io)?;
     if bytes.len() as u64 > MOST_BYTES {
-        return Err(too_long(&format!("more than {MOST_BYTES}")));
+        return Err(too_long("more than"));
     }
     let text = utf8(path, bytes)?;
     if text.is_empty() {
@@ -91,14 +90,23 @@ pub fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String, DataError> {
         };
         DataError::content(path, problem)
     })?;
-    if let Some(at) = text.bytes().position(|byte| byte == 0) {
-        let problem = match encoding(text.as_bytes()) {
-            None => format!("byte {at} is NUL, which no text has; give a text in UTF-8"),
-            Some(from) => format!(
-                "byte {at} is NUL; the text seems to be {from}: convert it to UTF-8, as iconv -f {from} -t UTF-8 does"
-            ),
-        };
-        return Err(DataError::content(path, problem));
+    // U+0001 to U+0008 are rare in a text, and the upper bytes of UTF-16 in many scripts.
+    if let Some(at) = text.bytes().position(|byte| byte <= 8) {
+        match encoding(text.as_bytes()) {
+            Some(from) => {
+                let problem = format!(
+                    "byte {at} is {}; the text seems to be {from}: convert it to UTF-8, as iconv -f {from} -t UTF-8 does",
+                    if text.as_bytes()[at] == 0 { "NUL" } else { "a control character" }
+                );
+                return Err(DataError::content(path, problem));
+            }
+            None => {
+                if let Some(at) = text.bytes().position(|byte| byte == 0) {
+                    let problem = format!("byte {at} is NUL, which no text has; give a text in UTF-8");
+                    return Err(DataError::content(path, problem));
+                }
+            }
+        }
     }
     if text.starts_with(MARK) {
         text.drain(..MARK.len_utf8());
@@ -118,11 +126,11 @@ fn encoding(bytes: &[u8]) -> Option<&'static str> {
     let (mut nul, mut low) = ([0; 4], [0; 2]); // by the place in four bytes, or in two
     for (i, &byte) in bytes.iter().enumerate() {
         nul[i % 4] += usize::from(byte == 0);
-        low[i % 2] += usize::from(byte < b' ');
+        low[i % 2] += usize::from(byte < b' ' && !byte.is_ascii_whitespace());
     }
     let fours = bytes.len() / 4;
     // The upper bytes are low in all scripts but those of the far east; there spaces and line ends have to tell.
-    let is_wide = |low, nul, other| 20 * other <= nul && (nul > 0 && low > fours || nul > 1 && 16 * nul >= fours);
+    let is_wide = |low, nul, other| 20 * other <= nul && (low > fours || nul > 1 && 16 * nul >= fours);
     match nul {
         [_, _, c, d] if fours > 0 && d == fours && 2 * c > fours => Some("UTF-32LE"),
         [a, b, _, _] if fours > 0 && a == fours && 2 * b > fours => Some("UTF-32BE"),
@@ -226,6 +234,9 @@ mod tests {
             u16::to_le_bytes,
         );
         assert!(said(one).contains("seems to be UTF-16LE"));
+        let word = utf16("отличный", u16::to_le_bytes);
+        assert!(said(word).starts_with("x: byte 1 is a control character; the text seems to be UTF-16LE"));
+        assert!(utf8(Path::new("x"), b"a slip\x08 of the\x10 keys".to_vec()).is_ok());
         let japanese = utf16("\u{6620}\u{753b}\n\u{826f}\u{3044}\u{6620}\u{753b}\n\u{65e5}", u16::to_be_bytes);
         assert!(said(japanese).contains("seems to be UTF-16BE"));
         assert_eq!(said(b"one\0slip in a text".to_vec()), "x: byte 3 is NUL, which no text has; give a text in UTF-8");
@@ -242,9 +253,9 @@ mod tests {
         let file = File::create(&path).expect("made");
         file.set_len(MOST_BYTES + 1).expect("a hole"); // takes no room on the disk
         let error = read(&path).expect_err("too long").to_string();
-        assert!(
-            error.ends_with("the text has 536870913 bytes, but at most 536870912 are possible here; give a part of it")
-        );
+        assert!(error.ends_with(
+            "the text has 536870913 bytes, more than the 536870912 bytes that are possible here; give a part of it"
+        ));
     }
 
     #[test]

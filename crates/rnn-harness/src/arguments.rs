@@ -112,6 +112,8 @@ fn out_of_range(words: &str) -> Option<String> {
 
 /// What was wrong with the arguments `given` to `command`.
 fn problem(command: &Command, given: &[String], error: &clap::Error) -> String {
+    let command = &mut command.clone();
+    command.build(); // else its arguments cannot be written
     let context = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
     let arg = context(ContextKind::InvalidArg);
     let option = arg.split(" <").next().unwrap_or_default();
@@ -188,6 +190,7 @@ fn unknown(command: &Command, given: &[String], arg: &str, suggested: &str) -> S
     let Some(long) = arg.strip_prefix("--") else {
         return match here {
             None if !arg.starts_with('-') => no_subcommand(command, arg, ""),
+            _ if arg.starts_with('-') => format!("there is no option {arg}"),
             _ => format!("there is no place for the argument {}", quoted(arg)),
         };
     };
@@ -313,6 +316,7 @@ mod tests {
         assert!(said(&["ask"]).starts_with("missing: <A>; write program ask"), "{}", said(&["ask"]));
         assert!(said(&["ask"]).ends_with("(The first number)"), "{}", said(&["ask"]));
         assert_eq!(said(&["ask", "1", "2"]), "there is no place for the argument 2");
+        assert_eq!(said(&["-x"]), "there is no option -x");
         assert_eq!(said(&["--json=yes"]), "--json takes no value, but yes was given");
         assert_eq!(said(&["--hidden", "1", "--hidden", "2"]), "--hidden is given more than once");
         let together = "--file and --run <RUN> cannot be given together; leave one out";

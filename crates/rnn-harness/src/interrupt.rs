@@ -45,15 +45,15 @@ pub fn stopped() -> bool {
 }
 
 /// The signals that the process ignores.
-struct Ignored(Option<u64>);
+pub(crate) struct Ignored(Option<u64>);
 
 impl Ignored {
-    fn now() -> Self {
+    pub(crate) fn now() -> Self {
         // Asking the system itself takes `unsafe`; Linux writes it down too.
         Self(std::fs::read_to_string("/proc/self/status").ok().and_then(|status| mask(&status)))
     }
 
-    fn has(&self, signal: i32) -> bool {
+    pub(crate) fn has(&self, signal: i32) -> bool {
         match self.0 {
             Some(mask) => mask >> (signal - 1) & 1 == 1,
             None => self.is_left_alone(signal),

@@ -20,9 +20,9 @@ pub mod training;
 
 pub use arguments::{check_range, parse, whole};
 pub use failure::{Failure, run_program};
+pub use shown::printable_text;
 #[doc(hidden)]
 pub use shown::say_line;
-pub use shown::{one_line, printable, printable_text};
 
 /// Burn allocates a fresh buffer for every result. With glibc's allocator each large one is new pages from the kernel;
 /// mimalloc hands the same pages out again (a layer that takes 24 ms takes 33 without it).

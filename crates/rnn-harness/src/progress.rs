@@ -133,10 +133,10 @@ impl Progress {
 
     /// The columns that a line may take; asked each time, as a window changes its size.
     fn columns(&self) -> usize {
-        match self.output {
-            Output::Terminal { .. } => line::columns_of_stderr(),
+        line::columns_of_stderr().unwrap_or(match self.output {
+            Output::Terminal { .. } => line::USUAL_COLUMNS,
             Output::Lines => usize::MAX,
-        }
+        })
     }
 
     fn write(&mut self, line: &str) {

@@ -315,9 +315,9 @@ fn parse<T: DeserializeOwned>(path: &Path, json: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(json).map_err(|e| {
         Failure::input(match json.is_empty() {
             true => format!("{path} is empty, as after a power cut or on a full disk; copy it again, or train again"),
-            false => format!(
-                "{path} is not what this program writes ({e}); is it a run of another program or version?"
-            ),
+            false => {
+                format!("{path} is not what this program writes ({e}); is it a run of another program or version?")
+            }
         })
     })
 }

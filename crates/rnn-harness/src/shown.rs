@@ -9,7 +9,7 @@ use std::io::Write;
 const LONGEST: usize = 640;
 
 /// `text` with every control character written as an escape such as `\u{1b}` or `\t`.
-pub fn printable(text: &str) -> Cow<'_, str> {
+fn printable(text: &str) -> Cow<'_, str> {
     escaped(text, |_| false)
 }
 
@@ -34,7 +34,7 @@ fn is_control(c: char) -> bool {
 
 /// `message` as one printable line. The middle of a long one is left out: what is wrong stands in front, what would be right
 /// at the end.
-pub fn one_line(message: &str) -> String {
+fn one_line(message: &str) -> String {
     // Before anything is copied more than once: a message may quote a file of many MB.
     let message = shortened(message, 2 * LONGEST);
     let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();

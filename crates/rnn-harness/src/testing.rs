@@ -120,6 +120,12 @@ impl Program {
     }
 }
 
+/// Whether the tests, and so what they start, ignore SIGHUP: they may run under `nohup`.
+#[cfg(unix)]
+pub fn ignores_hangup() -> bool {
+    crate::interrupt::Ignored::now().has(signal_hook::consts::SIGHUP)
+}
+
 /// A program that runs.
 #[cfg(unix)]
 #[derive(Debug)]

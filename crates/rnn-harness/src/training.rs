@@ -87,6 +87,7 @@ where
 {
     let start = Instant::now();
     let mut progress = Progress::new(unit, 1, batches.steps() as u64);
+    progress.begin_epoch(1);
     let mut totals = Totals::default();
     for batch in batches.in_order() {
         let output = model.step(batch);

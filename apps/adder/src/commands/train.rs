@@ -112,13 +112,13 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     let run = RunDir::create("adder", args.name.as_deref())?;
     run.write_json("config.json", &config)?;
 
+    let mut progress = Progress::new("additions", 1, args.steps).may_end_sooner();
+    progress.begin_epoch(1);
     let seed = Key::new(args.seed);
     let (weights, batches) = (seed.child(0), seed.child(1));
     let pairs = check_pairs(args.bits, seed.child(2));
     let mut model = config.model.init(weights, &device).map_err(Failure::input)?;
     let mut optimizer = config.optimizer.init();
-    let mut progress = Progress::new("additions", 1, args.steps).may_end_sooner();
-    progress.begin_epoch(1);
     let start = Instant::now();
     let (mut train_loss, mut wrong, mut step) = (f64::NAN, pairs.len(), 0);
     while step < args.steps && wrong > 0 && !stopped() {

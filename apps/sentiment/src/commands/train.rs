@@ -205,7 +205,9 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     match &tested {
         Some(tested) => print_line!("{}", verdict(&tested_source, tested, &reviews.test)),
         None => {
-            print_line!("nothing was tested: {source} has no test part; --test FILE or sentiment eval --data FILE tests")
+            print_line!(
+                "nothing was tested: {source} has no test part; --test FILE or sentiment eval --data FILE tests"
+            )
         }
     }
     if args.json {

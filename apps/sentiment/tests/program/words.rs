@@ -4,7 +4,7 @@ use super::{SMALL, sentiment};
 use rnn_harness::testing::{Program, Ran};
 use serde_json::Value;
 
-/// Trains on a table of `rows`, with the seed's own model for the same rows.
+/// Trains on a table.
 fn train(program: &Program, name: &str, csv: &str, epochs: &str) {
     program.write(name, csv);
     let args = ["--data", name, "--batch", "4", "--epochs", epochs];
@@ -134,26 +134,6 @@ fn a_test_in_another_language_is_told_before_training() {
     assert!(warned.is_some_and(|at| at < ran.stderr.find("epoch 1/").expect("progress")), "{ran:?}");
     program.write("films.csv", csv.replace("电影", "film "));
     assert!(!program.run(&args).ok().stderr.contains("warning"));
-}
-
-#[test]
-fn a_run_that_says_no_tokenizer_is_keras() {
-    let program = sentiment();
-    let row = |i: usize| format!("good film {i},1\nbad film {i},0\n");
-    train(&program, "films.csv", &table(row), "1");
-    let run =
-        std::fs::read_dir(program.folder().join("runs/sentiment")).expect("runs").next().expect("one").expect("it");
-    let path = run.path().join("config.json");
-    let mut config: Value = serde_json::from_slice(&std::fs::read(&path).expect("there")).expect("JSON");
-    let removed = config.as_object_mut().expect("an object").remove("tokenizer");
-    assert_eq!(removed, Some("unicode".into()));
-    std::fs::write(&path, config.to_string()).expect("written");
-    // Words as such a run has them.
-    std::fs::write(run.path().join("words.txt"), "film\nÉTÉ\nit\u{2019}s").expect("written");
-    let reviews = ["FILM it's été", "film it\u{2019}s E\u{301}te\u{301}"];
-    let found = predictions(&program.run(&[&["predict", "--json"], &reviews[..]].concat()).ok());
-    assert_eq!(found[0]["known_words"], 3);
-    assert_eq!(judged(&found[0]), judged(&found[1]));
 }
 
 /// `script`, of util-linux, gives the program a terminal.

@@ -3,7 +3,7 @@
 use super::folder::is_hidden;
 use super::{EMPTY, Parts, Review};
 use crate::text::utf8;
-use crate::{DataError, encoding, show};
+use crate::{DataError, show};
 use flate2::read::MultiGzDecoder;
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -143,7 +143,7 @@ impl Files {
             _ => (),
         }
         if self.others > 0 {
-            parts.notes.push(format!("{} files among the reviews are no .txt and are left out", self.others));
+            parts.notes.push(format!("left out, because their names do not end in .txt: {} of the files", self.others));
         }
         for ((i, part), mut files) in PARTS.iter().enumerate().zip(self.parts) {
             files.sort_unstable();
@@ -163,7 +163,6 @@ impl Files {
 
 fn review(ReviewFile { path, bytes, .. }: ReviewFile, positive: bool) -> Result<Review, DataError> {
     let text = utf8(&path, bytes)?;
-    encoding::no_nul(&path, &text)?;
     if text.trim().is_empty() {
         return Err(DataError::content(&path, EMPTY));
     }
@@ -289,7 +288,10 @@ mod tests {
         // Files of a person's own that are no reviews are counted.
         let more = [&with("", b"")[..], &[("aclImdb/test/pos/notes.doc", b"x")]].concat();
         std::fs::write(&path, tar_gz(&more)).expect("written");
-        assert_eq!(archive(&path).expect("whole").notes, ["1 files among the reviews are no .txt and are left out"]);
+        assert_eq!(
+            archive(&path).expect("whole").notes,
+            ["left out, because their names do not end in .txt: 1 of the files"]
+        );
     }
 
     #[test]

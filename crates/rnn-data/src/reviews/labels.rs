@@ -33,9 +33,9 @@ impl Label {
             _ => (),
         }
         let is = |name: &&str| text.eq_ignore_ascii_case(name);
-        if ["pos", "positive", "true"].iter().any(|name| is(&name)) {
+        if ["pos", "positive", "true"].iter().any(is) {
             Some(Self::Positive)
-        } else if ["neg", "negative", "false"].iter().any(|name| is(&name)) {
+        } else if ["neg", "negative", "false"].iter().any(is) {
             Some(Self::Negative)
         } else {
             match text.parse::<f64>() {

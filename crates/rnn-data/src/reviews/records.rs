@@ -195,7 +195,10 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
 mod tests {
     use super::*;
 
-    fn read(text: &str, format: Format) -> Result<Vec<(u64, Vec<String>)>, (u64, String)> {
+    /// The line and the fields of each record.
+    type All = Vec<(u64, Vec<String>)>;
+
+    fn read(text: &str, format: Format) -> Result<All, (u64, String)> {
         let mut records = Records::new(text, 1, format);
         let (mut record, mut all) = (Record::default(), Vec::new());
         while records.read(&mut record).map_err(|fault| (fault.line, fault.problem))? {
@@ -204,7 +207,7 @@ mod tests {
         Ok(all)
     }
 
-    fn fields(records: &[(u64, &[&str])]) -> Vec<(u64, Vec<String>)> {
+    fn fields(records: &[(u64, &[&str])]) -> All {
         records.iter().map(|(line, fields)| (*line, fields.iter().map(|field| field.to_string()).collect())).collect()
     }
 

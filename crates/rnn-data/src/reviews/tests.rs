@@ -82,8 +82,8 @@ fn without_a_split_every_fifth_of_each_label_is_for_the_test() {
     assert_eq!((train.train.len(), train.test.len()), (20, 0));
     assert!(train.table.expect("a table").is_same(&test.table.expect("a table")));
     let few = format!("text,label\n{}last,1\n", rows(4));
-    assert!(error("a.csv", &few).contains("there are only 4 negative ones"));
-    assert!(error("a.csv", "text,label\nx,1\n").contains("there are only 1 positive ones"));
+    assert!(error("a.csv", &few).contains("of the negative ones there are 4"));
+    assert!(error("a.csv", "text,label\nx,1\n").contains("of the positive ones there are 1"));
 }
 
 #[test]
@@ -216,8 +216,9 @@ fn rows_without_the_split_that_others_have_are_bad() {
 
 #[test]
 fn no_quote_swallows_rows() {
+    type Row<'a> = &'a dyn Fn(usize, bool) -> String;
     // 50,000 rows, the one in the middle with a quote.
-    let table = |header: &str, row: &dyn Fn(usize, bool) -> String, quote: &str| {
+    let table = |header: &str, row: Row, quote: &str| {
         let rows: String =
             (0..50_000).map(|i| if i == 24_000 { format!("{quote}\n") } else { row(i, i % 2 == 0) }).collect();
         format!("{header}\n{rows}")
@@ -229,7 +230,7 @@ fn no_quote_swallows_rows() {
         |i: usize, positive: bool| format!("film {i}{},{}\n", if i == 24_999 { "\"" } else { "" }, u8::from(positive));
     let numbered = |i: usize, positive: bool| format!("{i},film {i},{}\n", u8::from(positive));
     let inch_last = |i: usize, positive: bool| label_first(i, positive).replace("24999", "24999\"");
-    let cases: [(&str, &dyn Fn(usize, bool) -> String, &str, &str); 7] = [
+    let cases: [(&str, Row, &str, &str); 7] = [
         ("text,label", &text_first, "\"Great film,1", "line 24002: the quote opened here is not closed"),
         ("label,text", &label_first, "1,\"Great film", "line 24002: the quote opened here is not closed"),
         ("text,label", &quoted, "\"Great film,1", "line 24002: text behind the closing quote"),

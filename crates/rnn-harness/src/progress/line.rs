@@ -3,7 +3,7 @@
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// What a terminal is taken for that does not say how wide it is.
-const USUAL_COLUMNS: usize = 80;
+pub(super) const USUAL_COLUMNS: usize = 80;
 /// What separates the parts.
 const GAP: &str = "  ";
 
@@ -20,12 +20,10 @@ impl Part {
     }
 }
 
-/// The columns of the terminal that stderr is.
-pub(super) fn columns_of_stderr() -> usize {
-    match terminal_size::terminal_size_of(std::io::stderr()) {
-        Some((terminal_size::Width(columns), _)) if columns > 0 => columns.into(),
-        _ => USUAL_COLUMNS,
-    }
+/// The columns of the terminal that stderr is, if it is one and says them.
+pub(super) fn columns_of_stderr() -> Option<usize> {
+    let (terminal_size::Width(columns), _) = terminal_size::terminal_size_of(std::io::stderr())?;
+    (columns > 0).then_some(columns.into())
 }
 
 /// As many of `parts` as `columns` have room for. The last column stays empty: behind it some terminals wrap.

@@ -134,7 +134,10 @@ mod tests {
             }
         }
         let names = if names_are_kept { names } else { kept };
-        names.into_iter().map(|(path, file)| (path, if contents[file].1 { contents[file].0.into() } else { vec![] })).collect()
+        names
+            .into_iter()
+            .map(|(path, file)| (path, if contents[file].1 { contents[file].0.into() } else { vec![] }))
+            .collect()
     }
 
     #[test]

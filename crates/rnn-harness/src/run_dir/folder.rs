@@ -96,7 +96,10 @@ pub(super) fn take(path: &Path, folders: Folders) -> Result<Place, Failure> {
             return Ok(Place::Taken); // it came while we waited
         }
         if !new {
-            say!("{} is there without a model, as a training leaves it that is killed; it is used again", path.display());
+            say!(
+                "{} is there without a model, as a training leaves it that is killed; it is used again",
+                path.display()
+            );
             clear(path).map_err(|e| cannot_make(path, &e))?;
         }
         let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
