@@ -2,8 +2,8 @@
 
 use crate::data;
 use burn::module::Module;
-use burn::nn::Linear;
 use burn::nn::loss::BinaryCrossEntropyLossConfig;
+use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
 use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Key, Preset, RnnError};
 use rnn_harness::options::check_size;
@@ -53,6 +53,12 @@ impl ModelConfig {
             layer: self.layer().try_init(key.child(0), device)?,
             dense: Preset::Keras.linear(self.hidden, 1, key.child(1), device),
         })
+    }
+
+    /// A model of zeros, to load weights into: drawing takes long where there are many.
+    pub fn zeros(&self, device: &Device) -> Result<Model, RnnError> {
+        let dense = LinearConfig::new(self.hidden, 1).with_initializer(Initializer::Zeros);
+        Ok(Model { layer: self.layer().try_init_zeros(device)?, dense: dense.init(device) })
     }
 }
 

@@ -139,8 +139,8 @@ mod tests {
         assert_eq!(lost(0, &[]), None);
         assert_eq!(lost(1, &[]).as_deref(), Some("1 line end becomes a space"));
         let dropped = [('é', 700), ('\u{301}', 3), ('à', 2), ('è', 1), ('ê', 1), ('ù', 1)];
-        let said = "708 characters that are not ASCII are left out (é 700, \\u{301} 3, à 2, è 1, ê 1, …) and 12 line ends \
-                    become spaces";
+        let said = "708 characters that are not ASCII are left out (é 700, \\u{301} 3, à 2, è 1, ê 1, …) and 12 line \
+                    ends become spaces";
         assert_eq!(lost(12, &dropped).as_deref(), Some(said));
     }
 }

@@ -1,7 +1,7 @@
 //! The lesson's model: one-hot → recurrent layer → Dense over the symbols.
 
 use burn::module::Module;
-use burn::nn::Linear;
+use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use rnn_core::stepper::{Dense, Stepper};
@@ -63,6 +63,12 @@ impl ModelConfig {
             layer: self.layer().try_init(key.child(0), device)?,
             dense: Preset::Keras.linear(self.hidden, self.symbols, key.child(1), device),
         })
+    }
+
+    /// A model of zeros, to load weights into: drawing takes long where there are many.
+    pub fn zeros(&self, device: &Device) -> Result<Model, RnnError> {
+        let dense = LinearConfig::new(self.hidden, self.symbols).with_initializer(Initializer::Zeros);
+        Ok(Model { layer: self.layer().try_init_zeros(device)?, dense: dense.init(device) })
     }
 }
 

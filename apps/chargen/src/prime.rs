@@ -21,7 +21,8 @@ pub fn read(given: &str, prepare: Prepare, vocabulary: &Vocabulary) -> Result<(S
     };
     if prime.is_empty() {
         return Err(Failure::input(
-            "--prime has no ASCII character, and the lesson's preparation, with which the model was trained, drops all others",
+            "--prime has no ASCII character, and the lesson's preparation, with which the model was trained, drops all \
+             others",
         ));
     }
     let known = vocabulary.in_known_form(&prime);

@@ -3,7 +3,6 @@
 use crate::data::Prepare;
 use crate::model::{Model, ModelConfig};
 use burn::tensor::Device;
-use rnn_core::Key;
 use rnn_data::chars::Vocabulary;
 use rnn_harness::optim::OptimizerConfig;
 use rnn_harness::options::RunArgs;
@@ -72,7 +71,7 @@ impl Trained {
             let (found, expected) = (vocabulary.len(), config.model.symbols);
             return Err(Failure::input(format!("{path}/{SYMBOLS} has {found} symbols, but {CONFIG} says {expected}")));
         }
-        let model = config.model.init(Key::new(0), device).map_err(Failure::input)?;
+        let model = config.model.zeros(device).map_err(Failure::input)?;
         let model = run.load_model(model)?;
         say!("model: {}, trained on {}{}", run.path().display(), config.corpus, run.unfinished());
         Ok(Trained { path: run.path().to_path_buf(), config, vocabulary, model })

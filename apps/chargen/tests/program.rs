@@ -102,10 +102,8 @@ fn every_line_end_is_read_as_one() {
         });
         assert_eq!(trained[0], trained[1], "{prepare}");
         assert_eq!(trained[0], trained[2], "{prepare}");
-        let primes = ["the cat\nthe dog", "the cat\rthe dog", "the cat\r\nthe dog"].map(|prime| {
-            let prime = if prepare == "none" { prime.replace('t', "T").replace("caT", "cat") } else { prime.into() };
-            program.run(&["generate", "--length", "20", "--prime", &prime]).ok().stdout
-        });
+        let primes = ["The cat\nThe dog", "The cat\rThe dog", "The cat\r\nThe dog"]
+            .map(|prime| program.run(&["generate", "--length", "20", "--prime", prime]).ok().stdout);
         assert_eq!(primes[0], primes[1]);
         assert_eq!(primes[0], primes[2]);
     }
@@ -117,8 +115,8 @@ fn what_the_lessons_preparation_loses_is_said_with_a_way_to_keep_it() {
     program
         .write("fr.txt", "Le caf\u{e9} est \u{e0} c\u{f4}t\u{e9}.\nIl fait beau sur la place du village.\n".repeat(30));
     let ran = program.run(&[&["--data", "fr.txt"], &SMALL[..]].concat()).ok();
-    let told = "120 characters that are not ASCII are left out (\u{e9} 60, \u{e0} 30, \u{f4} 30) and 59 line ends become \
-                spaces, and capitals small letters, as in the lesson; --prepare none keeps the text as it is";
+    let told = "120 characters that are not ASCII are left out (\u{e9} 60, \u{e0} 30, \u{f4} 30) and 59 line ends \
+                become spaces, and capitals small letters, as in the lesson; --prepare none keeps the text as it is";
     assert!(ran.stderr.lines().any(|line| line == told), "{ran:?}");
     let ran = program.run(&["generate", "--length", "20", "--prime", "Le\nvillage"]).ok();
     assert!(ran.stdout.starts_with("le village"), "{ran:?}");

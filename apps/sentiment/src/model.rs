@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::nn::loss::BinaryCrossEntropyLossConfig;
-use burn::nn::{Embedding, Linear};
+use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Direction, Key, Preset, RnnError};
@@ -88,6 +88,17 @@ impl ModelConfig {
             embedding: keras.embedding(self.num_words, self.embedding, key.child(0), device),
             layer: layer.try_init(key.child(1), device)?,
             dense: keras.linear(layer.d_output(), 1, key.child(2), device),
+        })
+    }
+
+    /// A model of zeros, to load weights into: drawing takes long where there are many.
+    pub fn zeros(&self, device: &Device) -> Result<Model, RnnError> {
+        let (layer, zeros) = (self.layer(), Initializer::Zeros);
+        let embedding = EmbeddingConfig::new(self.num_words, self.embedding).with_initializer(zeros.clone());
+        Ok(Model {
+            embedding: embedding.init(device),
+            layer: layer.try_init_zeros(device)?,
+            dense: LinearConfig::new(layer.d_output(), 1).with_initializer(zeros).init(device),
         })
     }
 }

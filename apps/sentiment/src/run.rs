@@ -2,7 +2,6 @@
 
 use crate::model::{Model, ModelConfig};
 use burn::tensor::Device;
-use rnn_core::Key;
 use rnn_data::reviews::TableId;
 use rnn_data::words::{Tokenizer, Vocabulary};
 use rnn_harness::optim::OptimizerConfig;
@@ -68,7 +67,7 @@ impl Trained {
         let run = args.open(PROGRAM)?;
         let config: RunConfig = run.read_config(CONFIG)?;
         let vocabulary = Vocabulary::from_text(&run.read_text(WORDS)?).with_tokenizer(config.tokenizer);
-        let model = config.model.init(Key::new(0), device).map_err(Failure::input)?;
+        let model = config.model.zeros(device).map_err(Failure::input)?;
         let model = run.load_model(model)?;
         let path: &Path = run.path();
         say!("model: {}, trained on {}{}", path.display(), config.corpus, run.unfinished());

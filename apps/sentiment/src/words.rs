@@ -119,8 +119,8 @@ impl Totals {
         let known = self.texts - self.unknown_texts;
         if self.texts > 0 && known * HARDLY < self.texts {
             say!(
-                "warning: only {known} of {} test reviews have a word that the model can know: are they in the language of \
-                 the training reviews, and are their words separated by spaces?",
+                "warning: only {known} of {} test reviews have a word that the model can know: are they in the language \
+                 of the training reviews, and are their words separated by spaces?",
                 self.texts
             );
         }

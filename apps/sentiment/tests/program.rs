@@ -157,8 +157,8 @@ fn wrong_input_is_told() {
     let model = program.folder().join("runs/sentiment/a/model.bpk");
     let bytes = std::fs::read(&model).expect("there");
     std::fs::write(&model, &bytes[..bytes.len() / 2]).expect("written");
-    program.run(&["predict", "x"]).told("model.bpk is damaged or was edited");
-    program.run(&["predict", " "]).told("model.bpk is damaged or was edited");
+    program.run(&["predict", "x"]).told("model.bpk is damaged or of another run");
+    program.run(&["predict", " "]).told("model.bpk is damaged or of another run");
     std::fs::write(program.folder().join("runs/sentiment/a/config.json"), "{").expect("written");
     program.run(&["predict", "x"]).told("config.json is damaged or was edited");
 }

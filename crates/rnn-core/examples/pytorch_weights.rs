@@ -3,7 +3,7 @@
 
 use rnn_core::burn::tensor::{Device, Tensor};
 use rnn_core::weights::WeightError;
-use rnn_core::{Direction, Key, LstmConfig, Preset};
+use rnn_core::{Direction, LstmConfig, Preset};
 
 fn main() -> Result<(), WeightError> {
     let mut args = std::env::args().skip(1);
@@ -13,7 +13,7 @@ fn main() -> Result<(), WeightError> {
     let device = Device::default();
     let config =
         LstmConfig::new(2, 3).with_num_layers(3).with_direction(Direction::Bidirectional).with_preset(Preset::Pytorch);
-    let lstm = config.init(Key::new(0), &device).load_pytorch(source, "model")?;
+    let lstm = config.init_zeros(&device).load_pytorch(source, "model")?;
     let output = lstm.forward(Tensor::ones([1, 4, 2], &device));
     println!("{}", output.sequence);
     if let Some(target) = args.next() {

@@ -126,6 +126,18 @@ impl AnyConfig {
         })
     }
 
+    /// Makes the layer with zeros for all weights and biases, to load those of another into it.
+    ///
+    /// # Errors
+    /// As [`RecurrentConfig::try_init_zeros`].
+    pub fn try_init_zeros(&self, device: &Device) -> Result<AnyRecurrent, RnnError> {
+        Ok(match self.cell {
+            CellKind::Rnn => AnyRecurrent::Rnn(self.of::<RnnCell>().try_init_zeros(device)?),
+            CellKind::Lstm => AnyRecurrent::Lstm(self.of::<LstmCell>().try_init_zeros(device)?),
+            CellKind::Gru => AnyRecurrent::Gru(self.of::<GruCell>().try_init_zeros(device)?),
+        })
+    }
+
     fn of<C: Cell + Default>(&self) -> RecurrentConfig<C> {
         RecurrentConfig::new(self.d_input, self.d_hidden)
             .with_num_layers(self.num_layers)

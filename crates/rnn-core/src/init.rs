@@ -18,7 +18,8 @@ pub enum Initializer {
     Uniform(f64),
     /// Uniform in ±√(6 / (rows + columns)) of the whole matrix (Glorot and Bengio, 2010; Keras' `glorot_uniform`).
     GlorotUniform,
-    /// Orthonormal rows or columns, whichever are fewer, of the whole matrix (Saxe et al., 2014; Keras' `orthogonal`).
+    /// Orthonormal rows or columns, whichever are fewer, of the whole matrix (Saxe et al., 2014; Keras' `orthogonal`). More than
+    /// 512 of them are made in blocks, whose sums round otherwise than one after the other.
     Orthogonal,
     /// Uniform in ±1/√d_hidden (PyTorch's recurrent layers).
     UniformHidden,
@@ -148,28 +149,103 @@ fn uniform(n: usize, limit: f64, key: Key) -> impl Iterator<Item = f64> {
 }
 
 /// Q of the QR decomposition of a normal matrix, with R's diagonal positive, which makes it uniform over the
-/// orthogonal matrices (Mezzadri, 2007). By modified Gram-Schmidt, twice, in f64.
+/// orthogonal matrices (Mezzadri, 2007). In f64; the same numbers on every machine.
 fn orthogonal(rows: usize, columns: usize, key: Key) -> Vec<f64> {
     let (count, length) = (rows.min(columns), rows.max(columns));
-    let mut vectors: Vec<Vec<f64>> = Vec::with_capacity(count);
-    let mut normals = key.normals(count * length);
-    for _ in 0..count {
-        let mut v: Vec<f64> = normals.by_ref().take(length).collect();
+    let mut vectors = vec![0.0; count * length];
+    key.fill_normals(&mut vectors);
+    match count {
+        0 => {}
+        1..=ONE_BY_ONE => one_by_one(&mut vectors, length),
+        _ => by_halves(&mut vectors, length),
+    }
+    if rows <= columns {
+        vectors
+    } else {
+        (0..length).flat_map(|i| vectors.iter().skip(i).step_by(length).copied()).collect()
+    }
+}
+
+/// The most rows that are made orthonormal one by one. It stays as it is: more by blocks would change the weights of models that
+/// people have the seeds of.
+const ONE_BY_ONE: usize = 512;
+
+/// Modified Gram-Schmidt, twice.
+fn one_by_one(vectors: &mut [f64], length: usize) {
+    for k in 0..vectors.len() / length {
+        let (before, v) = vectors[..(k + 1) * length].split_at_mut(k * length);
         for _ in 0..2 {
-            for u in &vectors {
-                let along = dot(u, &v);
+            for u in before.chunks_exact(length) {
+                let along = dot(u, v);
                 v.iter_mut().zip(u).for_each(|(v, u)| *v -= along * u);
             }
         }
-        let norm = dot(&v, &v).sqrt();
+        let norm = dot(v, v).sqrt();
         v.iter_mut().for_each(|x| *x /= norm);
-        vectors.push(v);
     }
-    if rows <= columns {
-        vectors.concat()
-    } else {
-        (0..length).flat_map(|i| vectors.iter().map(move |v| v[i])).collect()
+}
+
+/// Gram-Schmidt, the first half of the rows before the second, until no row loses much of its length to the others: where it does,
+/// rounding leaves it at an angle to them, and once more takes that away.
+fn by_halves(vectors: &mut [f64], length: usize) {
+    for _ in 0..3 {
+        let norms: Vec<f64> = vectors.chunks_exact(length).map(|v| dot(v, v).sqrt()).collect();
+        let mut left = vec![0.0; norms.len()];
+        halves(vectors, length, &mut left);
+        if norms.iter().zip(&left).all(|(norm, left)| *left >= norm / 2.0) {
+            return;
+        }
     }
+}
+
+/// Once; `left` becomes the rows' lengths without what they had along those before them.
+fn halves(vectors: &mut [f64], length: usize, left: &mut [f64]) {
+    const FEW: usize = 8;
+    if left.len() > FEW {
+        let half = left.len() / 2;
+        let (first, second) = vectors.split_at_mut(half * length);
+        halves(first, length, &mut left[..half]);
+        project_out(length, first, second);
+        halves(second, length, &mut left[half..]);
+        return;
+    }
+    for (k, left) in left.iter_mut().enumerate() {
+        let (before, v) = vectors[..(k + 1) * length].split_at_mut(k * length);
+        for u in before.chunks_exact(length) {
+            let along = dot(u, v);
+            v.iter_mut().zip(u).for_each(|(v, u)| *v -= along * u);
+        }
+        *left = dot(v, v).sqrt();
+        v.iter_mut().for_each(|x| *x /= *left);
+    }
+}
+
+/// Takes from each of `rows` its projections on those of `basis`.
+#[cfg(feature = "kernels")]
+fn project_out(length: usize, basis: &[f64], rows: &mut [f64]) {
+    rnn_kernels::project_out(rnn_kernels::Machine::default(), length, basis, rows);
+}
+
+/// The same, to the bit, by plain loops.
+#[cfg(not(feature = "kernels"))]
+fn project_out(length: usize, basis: &[f64], rows: &mut [f64]) {
+    const PIECE: usize = 512;
+    for v in rows.chunks_exact_mut(length) {
+        let product = |u: &[f64]| u.chunks(PIECE).zip(v.chunks(PIECE)).fold(0.0, |sum, (u, v)| sum + eight_sums(u, v));
+        let along: Vec<f64> = basis.chunks_exact(length).map(product).collect();
+        for (along, u) in along.iter().zip(basis.chunks_exact(length)) {
+            v.iter_mut().zip(u).for_each(|(v, u)| *v -= along * u);
+        }
+    }
+}
+
+#[cfg(not(feature = "kernels"))]
+fn eight_sums(a: &[f64], b: &[f64]) -> f64 {
+    let mut sums = [0.0; 8];
+    for (a, b) in a.chunks(8).zip(b.chunks(8)) {
+        sums.iter_mut().zip(a.iter().zip(b)).for_each(|(sum, (a, b))| *sum += a * b);
+    }
+    sums.into_iter().reduce(|a, b| a + b).unwrap_or_default()
 }
 
 /// Eight running sums, which the compiler can keep in one vector register.
@@ -189,23 +265,85 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 mod tests {
     use super::*;
 
+    /// The largest element of `M·Mᵀ − 1`, or `Mᵀ·M − 1`, whichever is smaller.
+    fn off(m: &[f64], rows: usize, columns: usize) -> f64 {
+        let vectors: Vec<Vec<f64>> = match rows <= columns {
+            true => m.chunks_exact(columns).map(<[f64]>::to_vec).collect(),
+            false => (0..columns).map(|c| (0..rows).map(|r| m[r * columns + c]).collect()).collect(),
+        };
+        let pairs = (0..vectors.len()).flat_map(|i| (0..=i).map(move |j| (i, j)));
+        pairs.fold(0.0, |worst: f64, (i, j)| {
+            worst.max((dot(&vectors[i], &vectors[j]) - f64::from(u8::from(i == j))).abs())
+        })
+    }
+
     #[test]
     fn orthogonal_matrices_are_orthonormal_both_ways_up() {
-        for (rows, columns) in [(5, 20), (20, 5), (7, 7), (1, 3)] {
+        for (rows, columns) in [(5, 20), (20, 5), (7, 7), (1, 3), (513, 700), (600, 513), (520, 520)] {
             let m = Initializer::Orthogonal.matrix(rows, columns, 0, Key::new(4));
-            let at = |r: usize, c: usize| m[r * columns + c];
-            let n = rows.min(columns);
-            for i in 0..n {
-                for j in 0..n {
-                    let product: f64 = if rows <= columns {
-                        (0..columns).map(|c| at(i, c) * at(j, c)).sum()
-                    } else {
-                        (0..rows).map(|r| at(r, i) * at(r, j)).sum()
-                    };
-                    let expected = if i == j { 1.0 } else { 0.0 };
-                    assert!((product - expected).abs() < 1e-12, "{rows}x{columns} {i},{j}");
-                }
-            }
+            assert_eq!(m.len(), rows * columns);
+            let off = off(&m, rows, columns);
+            assert!(off < 1e-12, "{rows}x{columns}: {off:e}");
+        }
+        assert!(Initializer::Orthogonal.matrix(0, 3, 0, Key::new(4)).is_empty());
+    }
+
+    /// Blocks round otherwise, but make the same matrix: that of the one decomposition whose R has a positive diagonal.
+    #[test]
+    fn blocks_make_the_same_matrix() {
+        for (count, length) in [(1, 1), (8, 8), (9, 40), (100, 100), (130, 520)] {
+            let normals: Vec<f64> = Key::new(5).normals(count * length).collect();
+            let (mut blocks, mut singly) = (normals.clone(), normals);
+            by_halves(&mut blocks, length);
+            one_by_one(&mut singly, length);
+            let worst = blocks.iter().zip(&singly).fold(0.0, |worst: f64, (a, b)| worst.max((a - b).abs()));
+            assert!(worst < 1e-11, "{count}x{length}: {worst:e}");
+            assert!(off(&blocks, count, length) < 1e-14);
+        }
+    }
+
+    /// Rows that are nearly the same, of which little is left but rounding.
+    #[test]
+    fn blocks_of_rows_that_lie_together_are_orthonormal() {
+        let (count, length) = (40, 60);
+        let mut vectors: Vec<f64> = Key::new(6).normals(count * length).collect();
+        for k in 1..count {
+            let (first, v) = vectors[..(k + 1) * length].split_at_mut(k * length);
+            v.iter_mut().zip(&first[..length]).for_each(|(v, first)| *v = first + 1e-7 * *v);
+        }
+        by_halves(&mut vectors, length);
+        assert!(off(&vectors, count, length) < 1e-14);
+    }
+
+    /// Elements of a row of a uniform orthogonal matrix have mean 0 and variance 1/length, and are normal for a large length.
+    #[test]
+    fn orthogonal_matrices_are_uniform() {
+        for (rows, columns) in [(100, 400), (513, 1026)] {
+            let m = Initializer::Orthogonal.matrix(rows, columns, 0, Key::new(7));
+            let moment =
+                |power| m.iter().map(|x| (x * (columns as f64).sqrt()).powi(power)).sum::<f64>() / m.len() as f64;
+            let error = 5.0 / (m.len() as f64).sqrt();
+            assert!(moment(1).abs() < error, "{}", moment(1));
+            assert!((moment(2) - 1.0).abs() < 1e-12); // as the rows have length 1
+            assert!((moment(4) - 3.0).abs() < 0.1, "{}", moment(4));
+            // And the signs of the diagonal are even: R's is positive whatever Q's.
+            let positive = (0..rows).filter(|i| m[i * columns + i] > 0.0).count() as f64 / rows as f64;
+            assert!((0.35..0.65).contains(&positive), "{positive}");
+        }
+    }
+
+    /// The weights of a seed: one by one, and in blocks. Their last digits are those of the system's logarithm and cosine.
+    #[test]
+    fn the_matrices_of_a_seed_stay_the_same() {
+        for (rows, columns, expected) in [
+            (16, 64, [-0.1132030762703468, 0.09509991460351465, 0.061233673084546664, 0.047799647106442945]),
+            (513, 600, [-0.03627171393071222, 0.030471229325041, -0.017417268086158243, 0.011013396754654087]),
+        ] {
+            let n = rows * columns;
+            let m = Initializer::Orthogonal.matrix(rows, columns, 0, Key::new(8));
+            let found = [m[0], m[1], m[n / 2], m[n - 1]];
+            let near = found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9);
+            assert!(near, "{rows}x{columns}: {found:?}");
         }
     }
 

@@ -30,6 +30,7 @@ mod error;
 mod head;
 mod init;
 mod layer;
+mod memory;
 mod ops;
 #[cfg(feature = "optim")]
 pub mod optim;
@@ -52,6 +53,7 @@ pub use error::RnnError;
 pub use head::{cross_entropy, linear};
 pub use init::{Initializer, Initializers, Preset};
 pub use layer::{Layer, Recurrent};
+pub use memory::{kept_memory, release_memory};
 pub use rng::Key;
 pub use state::{CellState, HiddenState, LstmState, States};
 

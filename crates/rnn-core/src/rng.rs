@@ -4,6 +4,10 @@
 //! of a [`Key`] and a position: Philox4x32-10 of Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as
 //! 1, 2, 3" (SC 2011).
 
+use std::num::NonZero;
+use std::sync::{Mutex, PoisonError};
+use std::thread::{Builder, available_parallelism};
+
 /// Names one stream of random numbers: a seed and the path of children below it.
 ///
 /// The same key gives the same numbers whenever and wherever it is used, so give each use a child of its own:
@@ -58,7 +62,33 @@ impl Key {
 
     /// `count` numbers of the standard normal distribution (Box and Muller, 1958).
     pub fn normals(self, count: usize) -> impl Iterator<Item = f64> {
-        let blocks = (0..count.div_ceil(2) as u64)
+        self.normals_from(0, count)
+    }
+
+    /// Fills `to` with them, on as many threads as there are cores.
+    pub(crate) fn fill_normals(self, to: &mut [f64]) {
+        const PAIRS: usize = 1 << 15;
+        let threads = to.len().div_ceil(2 * PAIRS).min(available_parallelism().map_or(1, NonZero::get));
+        let parts = Mutex::new(to.chunks_mut(2 * PAIRS).enumerate());
+        let work = || {
+            let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).next();
+            while let Some((part, to)) = next() {
+                let normals = self.normals_from((part * PAIRS) as u64, to.len());
+                to.iter_mut().zip(normals).for_each(|(to, x)| *to = x);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..threads {
+                // Where the system has no more threads, fewer do it.
+                let _ = Builder::new().spawn_scoped(scope, work);
+            }
+            work();
+        });
+    }
+
+    /// Those from pair `first` on.
+    fn normals_from(self, first: u64, count: usize) -> impl Iterator<Item = f64> {
+        let blocks = (first..first + count.div_ceil(2) as u64)
             .map(move |block| philox4x32([block as u32, (block >> 32) as u32, 0, 0], self.0));
         blocks
             .flat_map(|[a, b, c, d]| {
@@ -140,6 +170,15 @@ mod tests {
         let squares: Vec<f64> = normal.iter().map(|x| x * x).collect();
         assert!(mean(&normal).abs() < 0.01);
         assert!((mean(&squares) - 1.0).abs() < 0.02);
+    }
+
+    #[test]
+    fn threads_draw_the_same_normals() {
+        for count in [0, 1, 2, 7, 200_001] {
+            let mut filled = vec![f64::NAN; count];
+            Key::new(6).fill_normals(&mut filled);
+            assert_eq!(filled, Key::new(6).normals(count).collect::<Vec<_>>());
+        }
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl Vocabulary {
     /// # Errors
     /// A character that is not in the vocabulary.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, DataError> {
-        // Long texts are of many gigabytes if a vector grows by doubling.
+        // A vector that grows by doubling would take twice the memory of a long text.
         let mut ids = Vec::with_capacity(text.chars().count());
         for c in text.chars() {
             let id = self.symbols.binary_search(&c).map_err(|_| DataError::UnknownCharacter(c))?;
@@ -51,8 +51,8 @@ impl Vocabulary {
         Ok(ids)
     }
 
-    /// `text` in the Unicode form (NFC or NFD) whose characters are there, each letter for itself; one of which neither form
-    /// is there is given composed.
+    /// `text` in the Unicode form (NFC or NFD) whose characters are there, each letter for itself. A letter that is there
+    /// in neither form is given composed.
     pub fn in_known_form(&self, text: &str) -> String {
         let known = |text: &str| text.chars().all(|c| self.contains(c));
         if known(text) {

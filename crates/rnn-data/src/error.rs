@@ -50,7 +50,10 @@ pub enum DataError {
         known: String,
     },
     /// A character that a vocabulary does not have.
-    #[error("the character {0:?} does not occur in the text the model was trained on; it is U+{code:04X}", code = u32::from(*.0))]
+    #[error(
+        "the character {0:?} does not occur in the text the model was trained on; it is U+{code:04X}",
+        code = u32::from(*.0)
+    )]
     UnknownCharacter(char),
 }
 

@@ -5,17 +5,18 @@ use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 /// What people and word processors write for the apostrophe. U+0091 and U+0092 are the quotation marks of Windows-1252
 /// that were read as Latin-1.
-const APOSTROPHES: &str = "\u{91}\u{92}\u{b4}\u{2b9}\u{2bb}\u{2bc}\u{2bd}\u{55a}\u{5f3}\u{2018}\u{2019}\u{201a}\u{201b}\u{2032}\u{2035}\u{ff07}";
+const APOSTROPHES: &str = "\u{91}\u{92}\u{b4}\u{2b9}\u{2bb}\u{2bc}\u{2bd}\u{55a}\u{5f3}\
+                           \u{2018}\u{2019}\u{201a}\u{201b}\u{2032}\u{2035}\u{ff07}";
 
-/// The plain form of a text: words in one spelling, whatever capitals, Unicode form or typography they have, with spaces
-/// and ASCII punctuation between them.
+/// The plain form of a text: words in one spelling, whatever capitals, Unicode form or typography they have, with
+/// spaces and ASCII punctuation between them.
 ///
-/// - Letters are small, by Unicode's case mapping of each character: `ß` is `ss`, `ς` is `σ`; `I`, `İ` and `ı` are all `i`.
+/// - Letters are small, by Unicode's case mapping of each character: `ß` is `ss`, `ς` is `σ`; `I`, `İ`, `ı` are `i`.
 ///   Greek letters lose their accents and breathings, as their capitals do.
 /// - Compatibility forms are taken for what they stand for, and composed (NFKC): full-width letters, ligatures, `é` as
 ///   one character or two.
-/// - An apostrophe of any kind is `'`. Other punctuation outside ASCII, signs, white space and control characters become
-///   spaces. A symbol such as `★`, an emoji, `½` or `²` stands by itself.
+/// - An apostrophe of any kind is `'`. Other punctuation outside ASCII, signs, white space and control characters
+///   become spaces. A symbol such as `★`, an emoji, `½` or `²` stands by itself.
 /// - Characters that are not seen (soft hyphen, U+FEFF, joiners, marks of direction) are dropped. U+200B is a space in
 ///   Thai, Lao, Myanmar and Khmer, which have no other, and dropped elsewhere.
 ///
@@ -168,7 +169,8 @@ mod tests {
         }
     }
 
-    /// Of every character but rare ideographs: its capital and small form, composed or not, are the same word; what is plain stays so.
+    /// Of every character but rare ideographs: its capital and small form, composed or not, are the same word; what is
+    /// plain stays so.
     #[test]
     fn every_character_has_one_plain_form() {
         let forms = |c: char| -> [String; 5] {

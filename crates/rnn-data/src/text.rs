@@ -85,7 +85,8 @@ pub fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String, DataError> {
         let problem = match encoding(e.as_bytes()) {
             None => format!("byte {at} is not UTF-8; convert it to UTF-8, as iconv -f ENCODING -t UTF-8 does"),
             Some(from) => format!(
-                "byte {at} is not UTF-8; the text seems to be {from}: convert it to UTF-8, as iconv -f {from} -t UTF-8 does"
+                "byte {at} is not UTF-8; the text seems to be {from}: convert it to UTF-8, as iconv -f {from} -t UTF-8 \
+                 does"
             ),
         };
         DataError::content(path, problem)
@@ -95,7 +96,8 @@ pub fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String, DataError> {
         match encoding(text.as_bytes()) {
             Some(from) => {
                 let problem = format!(
-                    "byte {at} is {}; the text seems to be {from}: convert it to UTF-8, as iconv -f {from} -t UTF-8 does",
+                    "byte {at} is {}; the text seems to be {from}: convert it to UTF-8, as iconv -f {from} -t UTF-8 \
+                     does",
                     if text.as_bytes()[at] == 0 { "NUL" } else { "a control character" }
                 );
                 return Err(DataError::content(path, problem));

@@ -16,8 +16,8 @@ const OFFSET: u32 = 3;
 /// What separates words besides the space. The apostrophe is not among them.
 const SEPARATORS: &str = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n";
 
-/// The words of a text as Keras' IMDb has them ([`Tokenizer::Keras`]): ASCII letters lower-cased, split at spaces and at
-/// ASCII punctuation other than the apostrophe. Anything else, other white space included, is part of a word.
+/// The words of a text as Keras' IMDb has them ([`Tokenizer::Keras`]): ASCII letters lower-cased, split at spaces and
+/// at ASCII punctuation other than the apostrophe. Anything else, other white space included, is part of a word.
 pub fn tokens(text: &str) -> impl Iterator<Item = String> {
     text.split(|c: char| c == ' ' || SEPARATORS.contains(c))
         .filter(|word| !word.is_empty())
@@ -142,7 +142,7 @@ impl Vocabulary {
         std::iter::once(START).chain(ids.into_iter().flatten()).collect()
     }
 
-    /// The id of each word of a text, as [`encode`](Self::encode) has them; none of a word that is not in the vocabulary.
+    /// The id of each word of a text, as [`encode`](Self::encode) has them; none of a word that is not there.
     ///
     /// With [`Tokenizer::Unicode`] a word of the text is the one of the vocabulary with the same plain form: in Keras'
     /// vocabulary, where "it's" has two spellings, the typed one.

@@ -13,7 +13,7 @@ fn printable(text: &str) -> Cow<'_, str> {
     escaped(text, |_| false)
 }
 
-/// As [`printable`], but line ends and tabs stay: for a text of several lines.
+/// `text` with every control character written as an escape; line ends and tabs stay, for a text of several lines.
 pub fn printable_text(text: &str) -> Cow<'_, str> {
     escaped(text, |c| matches!(c, '\n' | '\t'))
 }

@@ -9,6 +9,7 @@
 //! - [`embed`] and [`embed_backward`]: rows of a table, and the table's gradient.
 //! - [`linear`], [`linear_backward`] and [`cross_entropy`]: what stands behind the layer.
 //! - [`choose`]: dropout masks.
+//! - [`project_out`]: Gram-Schmidt by blocks, for orthogonal weights.
 //! - [`math`]: exponential, sigmoid and tanh on vectors, with stated errors.
 //!
 //! All of it is generic over `f32` and `f64` and runs at the best instruction set that the machine has, chosen at run
@@ -66,6 +67,7 @@ mod pack;
 mod peak;
 mod plan;
 mod pool;
+mod project;
 mod random;
 mod repeats;
 mod simd;
@@ -87,6 +89,7 @@ pub use forward::{Saved, forward, forward_saving};
 pub use linear::{linear, linear_backward};
 pub use peak::fma_peak;
 pub use pool::{kept_memory, release_memory};
+pub use project::project_out;
 pub use random::choose;
 pub use simd::Level;
 pub use stepper::{Dense, Stepper};

@@ -119,11 +119,13 @@ pub(crate) struct Step<T> {
 unsafe fn stay<S: Simd>(keep: Keep<S::T>, at: usize, n: usize, new: S::V, old: S::V) -> S::V {
     // SAFETY: as for the caller.
     unsafe {
-        match keep {
-            Keep::Nothing => new,
-            Keep::Mean(p) => S::fma(S::splat(p), S::sub(old, new), new),
-            Keep::Drawn(mask) => S::fma(S::load_up_to(mask.add(at), n), S::sub(old, new), new),
-        }
+        let kept = match keep {
+            Keep::Nothing => return new,
+            Keep::Mean(p) => S::splat(p),
+            Keep::Drawn(mask) => S::load_up_to(mask.add(at), n),
+        };
+        // Not `new + kept·(old − new)`: that rounds what is kept, and has NaN for an infinite value.
+        S::fma(kept, old, S::mul(S::sub(S::splat(S::T::ONE), kept), new))
     }
 }
 

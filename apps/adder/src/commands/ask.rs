@@ -3,7 +3,6 @@
 use crate::commands::train::RunConfig;
 use crate::data::{operand_limit, written};
 use crate::model::BITS;
-use rnn_core::Key;
 use rnn_harness::device::DeviceArgs;
 use rnn_harness::options::RunArgs;
 use rnn_harness::{Failure, json_line, say, whole};
@@ -53,7 +52,7 @@ pub fn ask(args: &AskArgs) -> Result<(), Failure> {
         }
     }
     let selected = args.device.select()?;
-    let model = config.model.init(Key::new(0), &selected.device).map_err(Failure::input)?;
+    let model = config.model.zeros(&selected.device).map_err(Failure::input)?;
     let model = run.load_model(model)?;
     say!("model: {}{}", run.path().display(), run.unfinished());
     let answer = model.add(&[(args.a, args.b)], bits, &selected.device)[0];

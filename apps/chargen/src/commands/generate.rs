@@ -63,8 +63,8 @@ pub fn generate(args: &GenerateArgs) -> Result<(), Failure> {
     }
     if temperature == 0.0 && args.seed.is_some() {
         return Err(Failure::input(
-            "--seed is for draws, but without --temperature, or with 0, the most probable character is always taken; give a \
-             --temperature above 0, or no --seed",
+            "--seed is for draws, but without --temperature, or with 0, the most probable character is always taken; give \
+             a --temperature above 0, or no --seed",
         ));
     }
     let seed = args.seed.unwrap_or(0);

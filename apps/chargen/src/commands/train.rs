@@ -116,7 +116,7 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     let selected = args.device.select()?;
     RunDir::check(PROGRAM, args.name.as_deref())?;
     let (masks, optimizer) = (args.dropout.resolve(0.0)?, args.optimizer.resolve(OptimizerName::Rmsprop)?);
-    let reading = waiting("reading the text");
+    let reading = waiting("reading the text and making the model");
     let (source, text) = args.data.load()?;
     let window = args.window.unwrap_or(10) as usize;
     let vocabulary = Vocabulary::build(&text);
@@ -177,7 +177,8 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
         let EpochStats { epoch, loss, accuracy, seconds } = epoch;
         let MostFrequent { character, share } = most_frequent;
         println!(
-            "epoch {epoch}: training loss {loss:.4}, accuracy {accuracy:.4} ({share:.4} by {character:?} alone), {seconds:.1} s"
+            "epoch {epoch}: training loss {loss:.4}, accuracy {accuracy:.4} ({share:.4} by {character:?} alone), \
+             {seconds:.1} s"
         );
         let prime = &ids[random_window(*epoch as u64)];
         let mut written = String::new();

@@ -132,8 +132,8 @@ fn lines(reader: impl Read + 'static, name: String) -> impl Iterator<Item = Resu
     })
 }
 
-/// The next line without its end, `None` after the last. A line that ends with CR is given at once: the LF that may follow
-/// is skipped when the next is read.
+/// The next line without its end, `None` after the last. A line that ends with CR is given at once: the LF that may
+/// follow is skipped when the next is read.
 fn next_line(reader: &mut impl BufRead, after_cr: &mut bool) -> std::io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     loop {

@@ -144,7 +144,7 @@ pub fn train(args: &TrainArgs) -> Result<(), Failure> {
     let selected = args.device.select()?;
     RunDir::check(PROGRAM, args.name.as_deref())?;
     let (dropout, optimizer) = (args.dropout.resolve(0.2)?, args.optimizer.resolve(OptimizerName::Adam)?);
-    let reading = waiting("reading the reviews and their words");
+    let reading = waiting("reading the reviews and making the model");
     let (reviews, tested_source) = args.data.to_train(args.test.as_ref())?;
     let source = &reviews.source;
     let mut config = args.config(&reviews, dropout, optimizer);

@@ -69,7 +69,7 @@ fn white_space_of_any_kind_separates_words_in_tables() {
     let row = |space: &str, i| format!("good{space}film{space}{i},1\nbad{space}film{space}{i},0\n");
     train(&program, "plain.csv", &table(|i| row(" ", i)), "5");
     let plain = eval("plain.csv", table(|i| row(" ", i)));
-    assert_eq!(plain.1, 32); // of 16 reviews, whose numbers are in no other
+    assert_eq!(plain.1, 64 * 3 + 16 * 2); // the numbers of the 16 that were for the test are in no other review
     for space in ["\u{a0}", "\u{3000}", "\u{2028}", "\u{85}", "\u{202f}\u{feff}"] {
         assert_eq!(eval("other.csv", table(|i| row(space, i))), plain, "{space:?}");
     }
@@ -116,9 +116,10 @@ fn what_the_model_does_not_know_or_read_is_said() {
     program.write("more.csv", table(|i| format!("{}{i},1\nbad xyzzy,0\n", "good film ".repeat(20))));
     let ran = program.run(&["eval", "--data", "more.csv", "--json"]).ok();
     let json = ran.json();
-    assert_eq!(counts(&json), [8 * 41 + 16, 8 * 31 + 16, 8 * 30 + 8, 16].map(Some), "{json}");
-    assert_eq!((&json["cut_texts"], &json["unknown_texts"]), (&8.into(), &0.into()));
-    assert!(ran.stderr.contains("8 of 16 reviews are longer than the 30 words"), "{ran:?}");
+    // All 80 rows; the model knows the numbers of 32 of the 40 long ones.
+    assert_eq!(counts(&json), [40 * 41 + 80, 32 * 30 + 8 * 31 + 80, 40 * 30 + 40, 8 + 40].map(Some), "{json}");
+    assert_eq!((&json["cut_texts"], &json["unknown_texts"]), (&40.into(), &0.into()));
+    assert!(ran.stderr.contains("40 of 80 reviews are longer than the 30 words"), "{ran:?}");
 }
 
 #[test]

@@ -22,8 +22,8 @@
 //! names, one Keras layer a layer:
 //!
 //! ```no_run
-//! # use rnn_core::{Key, LstmConfig, burn::tensor::Device};
-//! let lstm = LstmConfig::new(8, 32).with_num_layers(2).init(Key::new(0), &Device::default());
+//! # use rnn_core::{LstmConfig, burn::tensor::Device};
+//! let lstm = LstmConfig::new(8, 32).with_num_layers(2).init_zeros(&Device::default());
 //! let lstm = lstm.load_keras("w.weights.h5", &["lstm", "lstm_1"])?; // model.summary() shows these names
 //! # Ok::<(), rnn_core::weights::WeightError>(())
 //! ```
@@ -199,7 +199,10 @@ pub(crate) fn replace<const D: usize>(
 ) {
     let old = param.val();
     let new = f(Tensor::from_data(data.convert_dtype(old.dtype()), (&old.device().inner(), old.dtype())));
-    let new = if old.is_autodiff() { new.autodiff() } else { new };
+    let new = match old.gradient_checkpointing_strategy() {
+        Some(strategy) => Tensor::from_inner(new).with_gradient_checkpointing_strategy(strategy),
+        None => new,
+    };
     let new = if old.is_require_grad() { new.require_grad() } else { new };
     *param = Param::initialized(param.id, new);
 }

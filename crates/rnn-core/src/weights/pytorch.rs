@@ -151,6 +151,10 @@ struct Found {
     prefixes: BTreeSet<String>,
 }
 
+fn is_safetensors(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors"))
+}
+
 fn read(path: &Path, prefix: &str) -> Result<Found, WeightError> {
     let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let tensors = match extension.as_str() {
@@ -183,7 +187,7 @@ fn nothing(path: &Path, prefix: &str, prefixes: &BTreeSet<String>) -> String {
         true => ", nor under another prefix".to_string(),
         false => format!(", but under {}", listed(prefixes.iter().map(|prefix| format!("{prefix:?}")))),
     };
-    match pickle::is_module(path) {
+    match !is_safetensors(path) && pickle::is_module(path) {
         true => format!("{nothing}{others}; {}", pickle::SAVE_STATE_DICT),
         false => format!("{nothing}{others}"),
     }

@@ -33,7 +33,7 @@ impl RunDir {
             return Ok(config);
         }
         Err(Failure::input(format!(
-            "{}: its sizes give {weights} weights or more, but {MODEL} has only {bytes} bytes; is it the file of another run?",
+            "{}: its sizes give {weights} weights or more, but {MODEL} has only {bytes} bytes; {MODEL} is damaged or of another run",
             path.display()
         )))
     }

@@ -58,14 +58,20 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                             c_step: WIDTH * S::LANES,
                         });
                         for m in 0..end - from {
-                            let (b, to) = place(distinct.map_or(from + m, |distinct| distinct[from + m]));
+                            let q = distinct.map_or(from + m, |distinct| distinct[from + m]);
+                            let (b, to) = place(q);
                             let to = self.d_input.add(to + first);
+                            let rests = self.rests(steps.start * batch + q);
                             for v in 0..width {
                                 let (at, n) = (v * S::LANES, d_input - first - v * S::LANES);
                                 let mut sum = S::load(scratch.tile.as_ptr().add(m * WIDTH * S::LANES + at));
                                 if let Some(mask) = part.mask {
                                     let mask = self.sequence.input_masks[mask].as_ptr().add(b * d_input + first + at);
                                     sum = S::mul(sum, S::load_up_to(mask, n));
+                                }
+                                // Its zeros may have met an infinite weight or mask.
+                                if rests {
+                                    sum = S::zero();
                                 }
                                 if i > 0 {
                                     sum = S::add(sum, S::load_up_to(to.add(at), n));

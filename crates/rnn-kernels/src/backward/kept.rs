@@ -54,10 +54,15 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                     };
                     multiply_masked::<S>(&tile, &factors[..parts.len()], d_input - first);
                     for m in 0..end - from {
+                        let rests = self.rests((steps.start + from + m) * batch + b);
                         let t = self.sequence.step(steps.start + from + m);
                         let to = self.d_input.add(self.d_input_strides.at(self.part.start + b, t) + first);
                         for v in 0..width {
-                            let sum = S::load(scratch.tile.as_ptr().add((m * WIDTH + v) * S::LANES));
+                            // The zeros of a row that rests may have met an infinite weight.
+                            let sum = match rests {
+                                true => S::zero(),
+                                false => S::load(scratch.tile.as_ptr().add((m * WIDTH + v) * S::LANES)),
+                            };
                             S::store_up_to(to.add(v * S::LANES), sum, d_input - first - v * S::LANES);
                         }
                     }

@@ -20,6 +20,7 @@ use crate::plan::Plan;
 use crate::pool::{Buffer, take};
 use crate::repeats::Chunk;
 use crate::simd::{Op, Simd, run};
+use crate::step::Row;
 use crate::threads::{Shared, each};
 use crate::tile::{MAX_ROWS, WIDTH};
 use packed::{copy_elements, packs};
@@ -286,6 +287,12 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                 to[..d_hidden].copy_from_slice(&given[b * d_hidden..][..d_hidden]);
             }
         }
+    }
+
+    /// Whether row `q` of all steps' rows, `[step][row]`, rests.
+    #[inline(always)]
+    fn rests(&self, q: usize) -> bool {
+        self.saved.rows.get(q).is_some_and(|&row| row != Row::Counts)
     }
 
     fn last(&self, to: *mut T, from: &[T]) {

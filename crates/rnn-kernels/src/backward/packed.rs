@@ -1,5 +1,6 @@
 //! Left factors of the weights' gradients, copied so that what a tile needs lies together.
 
+use crate::forward::mask_of_row;
 use crate::simd::Simd;
 use crate::tile::{Cut, WIDTH, max_rows};
 
@@ -39,13 +40,13 @@ pub(super) unsafe fn pack_rows<S: Simd>(
     mask: *const S::T,
     n: usize,
     to: *mut S::T,
-    row_of: impl Fn(usize) -> usize,
+    row_of: impl Fn(usize) -> Option<usize>,
     cut: Cut,
 ) -> usize {
     let longest = cut.longest();
     let stride = packed_stride::<S>(rows.len(), cut);
     for (q, row) in rows.iter().enumerate() {
-        let mask = mask.wrapping_add(if mask.is_null() { 0 } else { row_of(q) * n });
+        let mask = mask_of_row(mask, n, || row_of(q));
         let mut to = to.wrapping_add(q * longest);
         let mut from = 0;
         // The tiles whose one vector is in the row as a whole: the longer ones, then the others.

@@ -47,6 +47,8 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
             // SAFETY: as for `run`.
             unsafe { K::backward::<S>(&step, p, 0, batch) };
         }
+        // SAFETY: as for `run`.
+        unsafe { self.clear_rest::<S>(&step) };
         for (i, part) in plan.products.h.iter().enumerate().filter(|(_, part)| part.reset) {
             // SAFETY: as for `run`.
             unsafe {
@@ -54,6 +56,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                 for p in 0..plan.panels {
                     K::backward_reset::<S>(&step, p, 0, batch);
                 }
+                self.clear_rest::<S>(&step);
             }
         }
         if s == 0 && self.d_h0.is_null() {
@@ -62,6 +65,28 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         for (i, part) in plan.products.h.iter().enumerate().filter(|(_, part)| !part.reset) {
             // SAFETY: as for `run`.
             unsafe { self.recurrent_gradient::<S>(scratch, &step, part, &self.h_parts[i], mask_of(part), step.d_h) };
+        }
+    }
+
+    /// Zeros in the lanes that fill up the last vector of units. Their weights are zero, but NaN comes of these with an infinite
+    /// value, and the products that follow add up over all lanes.
+    #[inline(always)]
+    unsafe fn clear_rest<S: Simd<T = T>>(&self, step: &BackStep<T>) {
+        let (blocks, d_hidden) = (self.plan.products.blocks, self.layer.d_hidden);
+        let n = d_hidden % S::LANES;
+        if n == 0 {
+            return;
+        }
+        // The vector is in the last panel.
+        let first = (self.plan.panels - 1) * step.panel + d_hidden / S::LANES % blocks * S::LANES;
+        for row in (0..self.part.len()).map(|row| first + row * self.plan.row()) {
+            for vector in (0..self.plan.products.vectors).step_by(blocks) {
+                // SAFETY: each slot's vector in a row of the last panel.
+                unsafe {
+                    let at = step.d_panels.add(row + vector * S::LANES);
+                    S::store(at, S::load_first(at, n));
+                }
+            }
         }
     }
 
@@ -90,6 +115,12 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                 unsafe {
                     let to = to.add(from * step.width + first);
                     let whole = mask.is_null();
+                    let tile = scratch.tile.as_mut_ptr();
+                    // The zeros of a row that rests make NaN with an infinite weight, so it gets back what it had.
+                    let keeps = whole && !step.rows.is_null();
+                    if keeps {
+                        self.exchange::<S>(step, from..end, width, to, tile, false);
+                    }
                     multiply::<S>(&Tile {
                         rows: end - from,
                         width,
@@ -104,17 +135,20 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                         b_step: width * S::LANES,
                         c0: if whole { to } else { scratch.zeros.as_ptr() },
                         c0_step: if whole { step.width } else { 0 },
-                        c: if whole { to } else { scratch.tile.as_mut_ptr() },
+                        c: if whole { to } else { tile },
                         c_step: if whole { step.width } else { WIDTH * S::LANES },
                     });
+                    if keeps {
+                        self.exchange::<S>(step, from..end, width, to, tile, true);
+                    }
                     if whole {
                         continue;
                     }
                     let mask = mask.add(from * d_hidden + first);
-                    let tile = scratch.tile.as_ptr();
+                    let counting = (0..end - from).filter(|m| step.row(from + m) == Row::Counts);
                     match width {
                         WIDTH if first + WIDTH * S::LANES <= d_hidden => {
-                            for m in 0..end - from {
+                            for m in counting {
                                 for at in (0..WIDTH).map(|v| v * S::LANES) {
                                     let sum = S::load(tile.add(m * WIDTH * S::LANES + at));
                                     let to = to.add(m * step.width + at);
@@ -123,7 +157,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                             }
                         }
                         _ => {
-                            for (m, at) in (0..end - from).flat_map(|m| (0..width).map(move |v| (m, v * S::LANES))) {
+                            for (m, at) in counting.flat_map(|m| (0..width).map(move |v| (m, v * S::LANES))) {
                                 let sum = S::load(tile.add(m * WIDTH * S::LANES + at));
                                 let mask = S::load_up_to(mask.add(m * d_hidden + at), d_hidden - first - at);
                                 let to = to.add(m * step.width + at);
@@ -131,6 +165,29 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                             }
                         }
                     }
+                }
+            }
+        }
+    }
+
+    /// Copies what rows `rows` have at `to` to a tile, if they rest, or `back`.
+    #[inline(always)]
+    unsafe fn exchange<S: Simd<T = T>>(
+        &self,
+        step: &BackStep<T>,
+        rows: Range<usize>,
+        width: usize,
+        to: *mut T,
+        tile: *mut T,
+        back: bool,
+    ) {
+        // SAFETY: `width` vectors of each row and of each row of a tile.
+        unsafe {
+            for m in (0..rows.len()).filter(|m| step.row(rows.start + m) != Row::Counts) {
+                for v in 0..width {
+                    let (row, kept) = (to.add(m * step.width + v * S::LANES), tile.add((m * WIDTH + v) * S::LANES));
+                    let (from, to) = if back { (kept, row) } else { (row, kept) };
+                    S::store(to, S::load(from));
                 }
             }
         }

@@ -10,7 +10,6 @@ use crate::forward::{copy_rows, input_rows, keep_rows};
 use crate::plan::Plan;
 use crate::pool::{Buffer, take};
 use crate::simd::Simd;
-use crate::step::Row;
 use crate::tile::{Cut, Tile, WIDTH, max_rows, multiply};
 use std::ops::Range;
 
@@ -161,11 +160,12 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         let (batch, row) = (self.part.len(), n.next_multiple_of(S::LANES));
         let mask = part.mask.map_or(std::ptr::null(), |mask| masks.given[mask][self.part.start * n..].as_ptr());
         let at = |i: usize| distinct.map_or(i, |distinct| distinct[i]);
-        let row_of = |i: usize| at(i) % batch;
-        if let Some(kinds) = self.saved.rows.get(first_step * batch..).filter(|kinds| !kinds.is_empty()) {
-            for (_, row) in rows.iter_mut().enumerate().filter(|(i, _)| kinds[at(*i)] != Row::Counts) {
-                *row = scratch.zeros.as_ptr();
-            }
+        let rests = |i: usize| self.rests(first_step * batch + at(i));
+        // The zeros of a row that rests take no mask, which may be infinite.
+        let row_of = |i: usize| (!rests(i)).then(|| at(i) % batch);
+        let some_rest = !self.saved.rows.is_empty();
+        if some_rest {
+            rows.iter_mut().enumerate().filter(|(i, _)| rests(*i)).for_each(|(_, row)| *row = scratch.zeros.as_ptr());
         }
         let to = scratch.copies.as_mut_ptr();
         // SAFETY: rows and masks of n elements; the buffers have room for all.
@@ -180,7 +180,13 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                             pack_rows::<S>(rows, std::ptr::null(), n, packed, row_of, cut);
                         }
                         let mask = masks.packed.add(mask * cut.tiles * packed_stride::<S>(batch, cut));
-                        multiply_packed::<S>(packed, mask, to, rows.len(), batch, cut)
+                        let stride = multiply_packed::<S>(packed, mask, to, rows.len(), batch, cut);
+                        for i in (0..if some_rest { rows.len() } else { 0 }).filter(|i| rests(*i)) {
+                            for tile in 0..cut.tiles {
+                                to.add(tile * stride + i * cut.longest()).write_bytes(0, cut.longest());
+                            }
+                        }
+                        stride
                     }
                     _ => pack_rows::<S>(rows, mask, n, to, row_of, cut),
                 };
@@ -210,7 +216,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         for (mask, to) in masks.iter().zip(packed.chunks_exact_mut(each)) {
             let rows: Vec<_> = self.part.clone().map(|b| mask[b * n..].as_ptr()).collect();
             // SAFETY: masks of n elements a row; the buffer has room for all.
-            unsafe { pack_rows::<S>(&rows, std::ptr::null(), n, to.as_mut_ptr(), |row| row, cut) };
+            unsafe { pack_rows::<S>(&rows, std::ptr::null(), n, to.as_mut_ptr(), Some, cut) };
         }
         packed
     }

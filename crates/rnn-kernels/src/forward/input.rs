@@ -31,7 +31,7 @@ pub(crate) fn keep_rows<T>(rows: &mut Vec<*const T>, kept: &[usize]) {
 }
 
 /// Copies of rows of `n` elements side by side, filled up to whole vectors, times the mask of their row of the batch, which
-/// `row_of` tells, unless it is null; `rows` is replaced by where the copies lie.
+/// `row_of` tells, unless it is null or the row has none; `rows` is replaced by where the copies lie.
 ///
 /// # Safety
 /// The rows, the mask, `[batch, n]`, and room for the copies must be there.
@@ -41,12 +41,12 @@ pub(crate) unsafe fn copy_rows<S: Simd>(
     mask: *const S::T,
     n: usize,
     to: *mut S::T,
-    row_of: impl Fn(usize) -> usize,
+    row_of: impl Fn(usize) -> Option<usize>,
 ) {
     let width = n.next_multiple_of(S::LANES);
     for (q, row) in rows.iter_mut().enumerate() {
         let to = to.wrapping_add(q * width);
-        let mask = mask.wrapping_add(if mask.is_null() { 0 } else { row_of(q) * n });
+        let mask = mask_of_row(mask, n, || row_of(q));
         let mut i = 0;
         while i < n {
             // SAFETY: the row, its mask and the buffer have n elements, the last one up to a whole vector.
@@ -60,6 +60,15 @@ pub(crate) unsafe fn copy_rows<S: Simd>(
             i += S::LANES;
         }
         *row = to;
+    }
+}
+
+/// Where the mask of a row of the batch begins; null if there is none.
+#[inline(always)]
+pub(crate) fn mask_of_row<T>(mask: *const T, n: usize, row: impl Fn() -> Option<usize>) -> *const T {
+    match mask.is_null() {
+        true => mask,
+        false => row().map_or(std::ptr::null(), |row| mask.wrapping_add(row * n)),
     }
 }
 
@@ -113,7 +122,7 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
                     self.sequence.input_masks[mask][self.part.start * d_input..].as_ptr()
                 });
                 find_rows(x_rows);
-                let row_of = |i: usize| distinct.map_or(i, |distinct| distinct[i]) % batch;
+                let row_of = |i: usize| Some(distinct.map_or(i, |distinct| distinct[i]) % batch);
                 // SAFETY: rows and masks of d_input elements; the buffer has room for all.
                 unsafe { copy_rows::<S>(x_rows, mask, d_input, masked_x, row_of) };
             }

@@ -6,7 +6,7 @@ mod kept;
 mod recurrence;
 
 use ahead::Ahead;
-pub(crate) use input::{copy_rows, input_rows, keep_rows};
+pub(crate) use input::{copy_rows, input_rows, keep_rows, mask_of_row};
 use kept::Kept;
 pub(crate) use recurrence::advance;
 

@@ -61,7 +61,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
     unsafe fn at_least(x: Self::V, bound: Self::V) -> Self::V;
     /// `x` where it is below `bound` or NaN, else `bound`.
     unsafe fn at_most(x: Self::V, bound: Self::V) -> Self::V;
-    /// `a` where `x > 0`, else (also where `x` is NaN) zero.
+    /// `a` where `x > 0` or `x` is NaN, else zero.
     unsafe fn where_positive(x: Self::V, a: Self::V) -> Self::V;
     /// `|x|`.
     unsafe fn abs(x: Self::V) -> Self::V;

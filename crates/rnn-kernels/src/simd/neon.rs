@@ -10,8 +10,8 @@ pub struct Neon<T>(PhantomData<T>);
 
 macro_rules! neon {
     ($t:ty, $v:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident,
-     $div:ident, $sqrt:ident, $fma:ident, $fms:ident, $abs:ident, $gt:ident, $lt:ident, $select:ident, $shift:ident, $iadd:ident,
-     $isplat:ident, $to_bits:ident, $from_bits:ident) => {
+     $div:ident, $sqrt:ident, $fma:ident, $fms:ident, $abs:ident, $gt:ident, $lt:ident, $le:ident, $select:ident, $shift:ident,
+     $iadd:ident, $isplat:ident, $to_bits:ident, $from_bits:ident) => {
         impl Simd for Neon<$t> {
             type T = $t;
             type V = $v;
@@ -107,7 +107,7 @@ macro_rules! neon {
                 // SAFETY: NEON is part of the target.
                 unsafe {
                     let zero = $splat(0.0);
-                    $select($gt(x, zero), a, zero)
+                    $select($le(x, zero), zero, a)
                 }
             }
             #[inline(always)]
@@ -149,6 +149,7 @@ neon!(
     vabsq_f32,
     vcgtq_f32,
     vcltq_f32,
+    vcleq_f32,
     vbslq_f32,
     vshlq_n_u32,
     vaddq_u32,
@@ -173,6 +174,7 @@ neon!(
     vabsq_f64,
     vcgtq_f64,
     vcltq_f64,
+    vcleq_f64,
     vbslq_f64,
     vshlq_n_u64,
     vaddq_u64,

@@ -86,7 +86,7 @@ macro_rules! portable {
             }
             #[inline(always)]
             unsafe fn where_positive(x: Self::V, a: Self::V) -> Self::V {
-                std::array::from_fn(|i| if x[i] > 0.0 { a[i] } else { 0.0 })
+                std::array::from_fn(|i| if x[i] <= 0.0 { 0.0 } else { a[i] })
             }
             #[inline(always)]
             unsafe fn abs(x: Self::V) -> Self::V {

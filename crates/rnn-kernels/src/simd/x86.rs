@@ -209,7 +209,7 @@ impl Simd for Avx512<f32> {
     #[inline(always)]
     unsafe fn where_positive(x: __m512, a: __m512) -> __m512 {
         // SAFETY: the level is there.
-        unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(x, _mm512_setzero_ps()), a) }
+        unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(x, _mm512_setzero_ps()), a) }
     }
     exponent!(
         _mm512_abs_ps,
@@ -267,7 +267,7 @@ impl Simd for Avx512<f64> {
     #[inline(always)]
     unsafe fn where_positive(x: __m512d, a: __m512d) -> __m512d {
         // SAFETY: the level is there.
-        unsafe { _mm512_maskz_mov_pd(_mm512_cmp_pd_mask::<_CMP_GT_OQ>(x, _mm512_setzero_pd()), a) }
+        unsafe { _mm512_maskz_mov_pd(_mm512_cmp_pd_mask::<_CMP_NLE_UQ>(x, _mm512_setzero_pd()), a) }
     }
     exponent!(
         _mm512_abs_pd,
@@ -331,7 +331,7 @@ impl Simd for Avx2<f32> {
     #[inline(always)]
     unsafe fn where_positive(x: __m256, a: __m256) -> __m256 {
         // SAFETY: the level is there.
-        unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(x, _mm256_setzero_ps()), a) }
+        unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(x, _mm256_setzero_ps()), a) }
     }
     exponent_bits!(
         _mm256_andnot_ps,
@@ -398,7 +398,7 @@ impl Simd for Avx2<f64> {
     #[inline(always)]
     unsafe fn where_positive(x: __m256d, a: __m256d) -> __m256d {
         // SAFETY: the level is there.
-        unsafe { _mm256_and_pd(_mm256_cmp_pd::<_CMP_GT_OQ>(x, _mm256_setzero_pd()), a) }
+        unsafe { _mm256_and_pd(_mm256_cmp_pd::<_CMP_NLE_UQ>(x, _mm256_setzero_pd()), a) }
     }
     exponent_bits!(
         _mm256_andnot_pd,

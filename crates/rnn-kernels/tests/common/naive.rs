@@ -144,10 +144,14 @@ fn masked(tape: &Tape, masks: &[Vec<f64>], gate: usize, place: usize, x: Var) ->
 
 fn stay(tape: &Tape, zoneout: &Zoneout, place: usize, new: &[Var], old: &[Var]) -> Vec<Var> {
     let keep = |j: usize| match zoneout {
-        Zoneout::Off => 0.0,
         Zoneout::Mean(p) => *p,
         Zoneout::Drawn(keep) => keep[place + j],
+        Zoneout::Off => 0.0,
     };
-    let mix = |(j, (&new, &old))| tape.add(tape.scale(new, 1.0 - keep(j)), tape.scale(old, keep(j)));
+    let mix = |(j, (&new, &old))| match zoneout {
+        // A product with 0 would be NaN of an infinite value.
+        Zoneout::Off => new,
+        _ => tape.add(tape.scale(new, 1.0 - keep(j)), tape.scale(old, keep(j))),
+    };
     new.iter().zip(old).enumerate().map(mix).collect()
 }

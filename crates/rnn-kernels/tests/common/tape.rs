@@ -69,9 +69,10 @@ impl Tape {
         self.push(y, [(a, 1.0 - y * y)])
     }
 
+    /// NaN goes through, both ways, as in PyTorch.
     pub fn relu(&self, a: Var) -> Var {
         let x = self.value(a);
-        self.push(x.max(0.0), [(a, f64::from(u8::from(x > 0.0)))])
+        if x <= 0.0 { self.push(0.0, []) } else { self.push(x, [(a, 1.0)]) }
     }
 
     /// The gradients of all numbers, given those of some; and the sums of the absolute values of their terms.

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 const DEPTH: usize = 32;
 
 /// How many groups and arrays are looked at. Groups can hold each other in a circle; large models have some thousands.
-const VISITS: usize = 100_000;
+const VISITS: usize = 30_000;
 
 /// Where a recurrent layer's arrays can lie in its group.
 const PARTS: [&str; 3] = ["cell", "forward_layer/cell", "backward_layer/cell"];
