@@ -1,8 +1,9 @@
-//! Developer commands: `cargo xtask bench|data|parity|profile|reproduce|ci`.
+//! Developer commands: `cargo xtask bench|data|fuzz|parity|profile|reproduce|ci`.
 
 #[cfg(feature = "bench")]
 mod bench;
 mod data;
+mod fuzz;
 mod parity;
 mod profile;
 mod reproduce;
@@ -38,6 +39,8 @@ enum Task {
     },
     /// List, fetch or verify the corpora.
     Data(data::DataArgs),
+    /// Fuzz everything that reads files of other people; `cargo xtask fuzz h5 --seconds 3600`.
+    Fuzz(fuzz::FuzzArgs),
     /// Hold the layers against PyTorch and Keras, and print the worst error of every configuration.
     Parity(parity::ParityArgs),
     /// Train once under perf and print which parts of a step take how much of its time.
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         #[cfg(not(feature = "bench"))]
         Task::Bench { args } => return bench_with_burn(&args),
         Task::Data(args) => data::run(args),
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::Parity(args) => match parity::run(&args) {
             Ok(code) => return code,
             Err(message) => Err(message),
