@@ -51,6 +51,15 @@ impl std::fmt::Debug for LazyTable {
     }
 }
 
+/// What a [`LazyTable`] remembers besides its weights; saved in a checkpoint.
+#[derive(Debug, Clone)]
+pub struct Moments {
+    /// Steps made.
+    pub time: usize,
+    /// The optimizer's tensors, `[n, d]` each: none before the first step, at most two.
+    pub tensors: Vec<Tensor<2>>,
+}
+
 /// The rows of a [`LazyTable`] that one step is about.
 #[derive(Debug, Clone)]
 pub struct Rows {
@@ -94,6 +103,39 @@ impl LazyTable {
         let rows = LazyRows::new(weights.into_data().try_into_vec::<f32>().ok()?, d, R::START);
         let at = Box::new(move |rate, time| optimizer.at(rate, time));
         Some(LazyTable { rows, shape, device, at, time: 0, places: vec![NONE; n] })
+    }
+
+    /// What the optimizer remembers after all steps; with [`weights`](Self::weights) it is the whole table.
+    pub fn moments(&mut self) -> Moments {
+        let device = self.device.clone().inner();
+        let (time, shape) = (self.time, self.shape);
+        let moments = self.rows.moments(Machine::default()).into_iter().filter(|tensor| !tensor.is_empty());
+        let tensors =
+            moments.map(|tensor| Tensor::from_data(TensorData::new(tensor.to_vec(), shape), &device)).collect();
+        Moments { time, tensors }
+    }
+
+    /// The table that goes on from `weights` and `moments` as another one gave them, to the same bits. `None` as for
+    /// [`new`](Self::new), and where the moments are not f32 tensors of the table's shape or more than two.
+    ///
+    /// # Panics
+    /// On an optimizer's settings that make no sense.
+    #[expect(private_bounds, reason = "the optimizers of this module")]
+    pub fn restore<const S: usize, R: Rule<S>>(optimizer: R, weights: &Tensor<2>, moments: Moments) -> Option<Self> {
+        let mut table = Self::new(optimizer, weights)?;
+        let Moments { time, tensors } = moments;
+        let fits = |tensor: &Tensor<2>| tensor.dims() == table.shape && tensor.dtype() == DType::F32;
+        if tensors.len() > 2 || !tensors.iter().all(fits) {
+            return None;
+        }
+        let mut own = [Vec::new(), Vec::new()];
+        for (own, tensor) in own.iter_mut().zip(tensors) {
+            *own = tensor.into_data().try_into_vec::<f32>().ok()?;
+        }
+        let weights = table.rows.table(Machine::default()).to_vec();
+        table.rows = LazyRows::restore(weights, table.shape[1], R::START, own);
+        table.time = time;
+        Some(table)
     }
 
     /// The rows `ids`, in which some may stand several times, after all steps.
@@ -175,6 +217,11 @@ mod tests {
             let inner;
             (inner, state) = rule.step(0.01, whole.inner(), leaf.grad(&grads).expect("a gradient"), state);
             whole = Tensor::from_inner(inner);
+            // Saved and restored now and then, while rows wait for updates.
+            if time_step % 7 == 3 {
+                let moments = table.moments();
+                table = LazyTable::restore(rule.clone(), &table.weights(), moments).expect("its own state");
+            }
         }
         assert_eq!(table.weights().into_data(), whole.into_data());
     }

@@ -23,7 +23,7 @@ mod update;
 
 pub use clip::clip_grad_norm;
 #[cfg(feature = "kernels")]
-pub use lazy::{LazyTable, Rows};
+pub use lazy::{LazyTable, Moments, Rows};
 pub use rules::{Adagrad, Adam, RmsProp, Sgd};
 
 use burn::optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource};

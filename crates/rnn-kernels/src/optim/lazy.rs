@@ -108,6 +108,29 @@ impl<T: Float> LazyRows<T> {
         &self.w
     }
 
+    /// The optimizer's own tensors after all steps, `[n, d]` each; those that no step has needed are empty.
+    pub fn moments(&mut self, machine: Machine) -> [&[T]; 2] {
+        self.table(machine);
+        [&self.own[0], &self.own[1]]
+    }
+
+    /// Over `table` and the optimizer's own tensors as [`table`](Self::table) and [`moments`](Self::moments) gave them.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new), and if a tensor of the optimizer is neither empty nor as large as the table.
+    pub fn restore(table: Vec<T>, d: usize, start: f64, moments: [Vec<T>; 2]) -> Self {
+        let mut rows = Self::new(table, d, start);
+        for own in &moments {
+            let fits = own.is_empty() || own.len() == rows.w.len();
+            assert!(fits, "{} elements of the optimizer for {} of the table", own.len(), rows.w.len());
+            for (row, values) in rows.rows.iter_mut().zip(own.chunks_exact(d)) {
+                row.moving |= values.iter().any(|&x| x != T::ZERO);
+            }
+        }
+        rows.own = moments;
+        rows
+    }
+
     /// Has these rows make all steps.
     fn catch_up(&mut self, machine: Machine, ids: impl Iterator<Item = usize>) {
         let mut jobs = Vec::new();

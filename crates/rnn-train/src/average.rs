@@ -1,0 +1,60 @@
+//! Passes over the parameters of a module: an exponential average of the weights, and gradients times a number.
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+
+/// `average ← decay·average + (1−decay)·weights`, for two models of one structure with the same parameters' ids
+/// (Polyak and Juditsky, 1992, with a moving window).
+pub(crate) fn average<M: Module>(average: M, weights: &M, decay: f64) -> M {
+    let mut now = Weights(GradientsParams::new());
+    weights.visit(&mut now);
+    average.map(&mut Average { weights: now.0, decay })
+}
+
+/// All weights by their parameters' ids, without autodiff.
+struct Weights(GradientsParams);
+
+impl ModuleVisitor for Weights {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0.register(param.id, inner(param.val()));
+    }
+}
+
+struct Average {
+    weights: GradientsParams,
+    decay: f64,
+}
+
+impl ModuleMapper for Average {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(weight) = self.weights.get::<D>(param.id) else { return param };
+        let decay = self.decay;
+        param.map(|average| inner(average) * decay + weight * (1.0 - decay))
+    }
+}
+
+fn inner<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+    if tensor.is_autodiff() { tensor.inner() } else { tensor }
+}
+
+/// The gradients of `module`, times `factor`.
+pub(crate) fn scaled<M: Module>(module: &M, grads: GradientsParams, factor: f64) -> GradientsParams {
+    let mut scaled = Scaled { from: grads, to: GradientsParams::new(), factor };
+    module.visit(&mut scaled);
+    scaled.to
+}
+
+struct Scaled {
+    from: GradientsParams,
+    to: GradientsParams,
+    factor: f64,
+}
+
+impl ModuleVisitor for Scaled {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(grad) = self.from.remove::<D>(param.id) {
+            self.to.register(param.id, grad * self.factor);
+        }
+    }
+}

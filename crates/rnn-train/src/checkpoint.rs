@@ -1,0 +1,223 @@
+//! A checkpoint: all of a [`TrainState`] in one folder, made under another name and renamed.
+//!
+//! ```text
+//! checkpoints/00000500/   after 500 mini-batches; the highest number is the newest
+//!     state.json          place in the training, figures, SHA-256 of the other files
+//!     model.bpk           the weights, the table of embeddings with all its updates
+//!     optimizer.bpk       what the optimizer remembers
+//!     moments.bpk         the same of the table of embeddings, if its rows wait for updates
+//!     average.bpk         the average of the weights, if there is one
+//!     best.bpk            the model with the lowest validation loss, if there is a validation set
+//! ```
+
+use crate::figures::{Totals, TotalsRead};
+use crate::optim::OptimizerConfig;
+use crate::state::{Best, EpochRecord, TrainState};
+use crate::task::Task;
+use crate::{TrainError, durable};
+use burn::module::{Module, Param};
+use burn::optim::OptimizerRecord;
+use burn::store::ModuleRecord;
+use burn::tensor::{Bytes, Tensor};
+use rnn_core::optim::Moments;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The version of this layout.
+const FORMAT: u32 = 1;
+const STATE: &str = "state.json";
+const MODEL: &str = "model.bpk";
+const OPTIMIZER: &str = "optimizer.bpk";
+const MOMENTS: &str = "moments.bpk";
+const AVERAGE: &str = "average.bpk";
+const BEST: &str = "best.bpk";
+
+#[derive(Serialize, Deserialize)]
+struct State {
+    format: u32,
+    /// Mini-batches behind it.
+    step: u64,
+    totals: TotalsRead,
+    #[serde(with = "crate::exact")]
+    seconds: f64,
+    history: Vec<EpochRecord>,
+    best: Option<BestEpoch>,
+    /// Updates of the table of embeddings.
+    table_updates: Option<usize>,
+    /// The SHA-256 of every other file.
+    sha256: BTreeMap<String, String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct BestEpoch {
+    epoch: usize,
+    #[serde(with = "crate::exact")]
+    loss: f64,
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Writes `state` into `folder`, and deletes the checkpoint before it.
+///
+/// # Errors
+/// If the file system says so.
+pub(crate) fn save<M: Task>(folder: &Path, state: &mut TrainState<M>) -> Result<(), TrainError> {
+    let path = folder.join(format!("{:08}", state.step));
+    if path.exists() {
+        return Ok(()); // the same state
+    }
+    state.merge();
+    let cannot =
+        |what: &str, e: &dyn std::fmt::Display| TrainError::checkpoint(folder, format!("cannot write {what}: {e}"));
+    let record = |what: &'static str, model: M| match model.into_record().into_bytes() {
+        Ok(bytes) => Ok((what, bytes)),
+        Err(e) => Err(cannot(what, &e)),
+    };
+    let optimizer = state.optimizer.to_record().into_bytes().map_err(|e| cannot(OPTIMIZER, &e))?;
+    let mut files = vec![record(MODEL, state.model.clone())?, (OPTIMIZER, optimizer)];
+    let mut table_updates = None;
+    if let Some((_, table)) = &mut state.table {
+        let Moments { time, tensors } = table.moments();
+        let tensors: Vec<Param<Tensor<2>>> = tensors.into_iter().map(Param::from_tensor).collect();
+        files.push((MOMENTS, tensors.into_record().into_bytes().map_err(|e| cannot(MOMENTS, &e))?));
+        table_updates = Some(time);
+    }
+    if let Some(average) = &state.average {
+        files.push(record(AVERAGE, average.clone())?);
+    }
+    if let Some(best) = &state.best {
+        files.push(record(BEST, best.model.clone())?);
+    }
+    let json = State {
+        format: FORMAT,
+        step: state.step,
+        totals: state.totals.read_all().clone(),
+        seconds: state.seconds,
+        history: state.history.clone(),
+        best: state.best.as_ref().map(|best| BestEpoch { epoch: best.epoch, loss: best.loss }),
+        table_updates,
+        sha256: files.iter().map(|(name, bytes)| (name.to_string(), sha256(bytes))).collect(),
+    };
+    let json = serde_json::to_vec_pretty(&json).map_err(|e| cannot(STATE, &e))?;
+    let mut contents: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (*name, &bytes[..])).collect();
+    contents.push((STATE, &json));
+    std::fs::create_dir_all(folder).map_err(|e| TrainError::io(folder, e))?;
+    durable::write_folder(&path, &contents).map_err(|e| TrainError::io(&path, e))?;
+    for (step, old) in checkpoints(folder)? {
+        if step != state.step {
+            let _ = std::fs::remove_dir_all(&old); // another one is newer; what cannot be deleted does no harm
+        }
+    }
+    Ok(())
+}
+
+/// The checkpoints in `folder` by their steps.
+fn checkpoints(folder: &Path) -> Result<Vec<(u64, PathBuf)>, TrainError> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(|e| TrainError::io(folder, e))?,
+    };
+    let numbered = |entry: std::io::Result<std::fs::DirEntry>| {
+        let path = entry.ok()?.path();
+        let name = path.file_name()?.to_str()?;
+        let digits = name.bytes().all(|byte| byte.is_ascii_digit());
+        Some((name.parse().ok().filter(|_| digits)?, path))
+    };
+    Ok(entries.filter_map(numbered).collect())
+}
+
+/// Whether `folder` has a checkpoint.
+pub fn exists(folder: &Path) -> bool {
+    checkpoints(folder).is_ok_and(|checkpoints| !checkpoints.is_empty())
+}
+
+/// The newest checkpoint in `folder`. `model` is one of the same structure on an autodiff device, whose weights are replaced.
+///
+/// # Errors
+/// No checkpoint; one of another version, of another model, damaged or edited.
+pub(crate) fn load<M: Task>(folder: &Path, model: M, optimizer: &OptimizerConfig) -> Result<TrainState<M>, TrainError> {
+    let Some((_, path)) = checkpoints(folder)?.into_iter().max() else {
+        return Err(TrainError::checkpoint(folder, "there is no checkpoint to resume from"));
+    };
+    let read = |name: &str| {
+        let path = path.join(name);
+        std::fs::read(&path).map_err(|e| TrainError::io(&path, e))
+    };
+    let wrong = |name: &str, e: &dyn std::fmt::Display| {
+        TrainError::checkpoint(&path.join(name), format!("it is damaged or of another model ({e}); start a new run"))
+    };
+    let json = read(STATE)?;
+    let format = serde_json::from_slice::<serde_json::Value>(&json).ok().and_then(|json| json.get("format")?.as_u64());
+    if format != Some(FORMAT.into()) {
+        return Err(TrainError::checkpoint(
+            &path,
+            format!("it is not of this version of the program, which writes format {FORMAT}; start a new run"),
+        ));
+    }
+    let saved: State = serde_json::from_slice(&json).map_err(|e| wrong(STATE, &e))?;
+    let checked = |name: &str| -> Result<Bytes, TrainError> {
+        let bytes = read(name)?;
+        match saved.sha256.get(name) {
+            Some(written) if *written == sha256(&bytes) => Ok(Bytes::from_bytes_vec(bytes)),
+            _ => Err(wrong(name, &"its SHA-256 is another one than in state.json")),
+        }
+    };
+    let weights = |name: &str, model: M| -> Result<M, TrainError> {
+        let bytes = checked(name)?;
+        guarded(|| {
+            model
+                .try_load_record(ModuleRecord::from_bytes(bytes).map_err(|e| e.to_string())?)
+                .map_err(|e| e.to_string())
+        })
+        .map_err(|e| wrong(name, &e))
+    };
+    let has = |name: &str| saved.sha256.contains_key(name);
+    let average = if has(AVERAGE) { Some(weights(AVERAGE, model.clone())?) } else { None };
+    let best = match &saved.best {
+        Some(BestEpoch { epoch, loss }) => {
+            Some(Best { epoch: *epoch, loss: *loss, model: weights(BEST, model.clone())?.valid() })
+        }
+        None => None,
+    };
+    let mut state = TrainState::new(weights(MODEL, model)?, optimizer);
+    let bytes = checked(OPTIMIZER)?;
+    state.optimizer =
+        guarded(|| Ok(state.optimizer.load_record(OptimizerRecord::from_bytes(bytes).map_err(|e| e.to_string())?)))
+            .map_err(|e| wrong(OPTIMIZER, &e))?;
+    if let (Some(time), Some(lookup)) = (saved.table_updates, M::LOOKUP) {
+        let bytes = checked(MOMENTS)?;
+        let record =
+            guarded(|| ModuleRecord::from_bytes(bytes).map_err(|e| e.to_string())).map_err(|e| wrong(MOMENTS, &e))?;
+        let table = (lookup.table)(&mut state.model).val();
+        let blank = || Param::from_tensor(Tensor::zeros(table.dims(), &table.device().inner()));
+        let blank: Vec<Param<Tensor<2>>> = (0..record.len()).map(|_| blank()).collect();
+        let tensors =
+            guarded(|| blank.try_load_record(record).map_err(|e| e.to_string())).map_err(|e| wrong(MOMENTS, &e))?;
+        let tensors = tensors.into_iter().map(|param| param.into_value()).collect();
+        match optimizer.lazy_from(&table, Moments { time, tensors }) {
+            Some(table) => state.table = Some((lookup, table)),
+            None => {
+                return Err(TrainError::checkpoint(
+                    &path,
+                    "it was made on a CPU device; resume it on the device it was made on",
+                ));
+            }
+        }
+    }
+    state.average = average;
+    state.best = best;
+    state.step = saved.step;
+    state.totals = Totals::restore(saved.totals);
+    state.seconds = saved.seconds;
+    state.history = saved.history;
+    Ok(state)
+}
+
+/// The formats' readers can panic on a damaged file.
+fn guarded<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(|_| Err("it cannot be read".into()))
+}

@@ -1,0 +1,73 @@
+//! Why a training stops before its end.
+
+use std::path::{Path, PathBuf};
+
+/// What went wrong. Each message says what, where, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// A loss that is NaN or infinite.
+    #[error(
+        "the loss became {loss} at epoch {epoch}, step {step}, with the learning rate {rate}: training has diverged; try a \
+         smaller learning rate or clip the norm of the gradients"
+    )]
+    Diverged {
+        /// The mean loss at that point.
+        loss: f64,
+        /// The epoch, counted from 1.
+        epoch: usize,
+        /// The step of the epoch, counted from 1.
+        step: usize,
+        /// The learning rate of that step.
+        rate: f64,
+    },
+    /// Weights that are not finite.
+    #[error(
+        "the weights became NaN or infinite at step {step}: training has diverged; try a smaller learning rate or clip the \
+         norm of the gradients"
+    )]
+    Weights {
+        /// Mini-batches made.
+        step: u64,
+    },
+    /// A setting that cannot be used.
+    #[error("{0}")]
+    Setting(String),
+    /// A checkpoint that cannot be used.
+    #[error("{}: {problem}", path.display())]
+    Checkpoint {
+        /// Its folder or file.
+        path: PathBuf,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
+    /// A file that cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// What burn-train reports.
+    #[error("{0}")]
+    Burn(String),
+    /// What a hook reports.
+    #[error(transparent)]
+    Hook(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl TrainError {
+    /// An error of a hook.
+    pub fn hook(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Hook(error.into())
+    }
+
+    pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
+        Self::Io { path: path.to_path_buf(), source }
+    }
+
+    pub(crate) fn checkpoint(path: &Path, problem: impl Into<String>) -> Self {
+        Self::Checkpoint { path: path.to_path_buf(), problem: problem.into() }
+    }
+}

@@ -1,0 +1,37 @@
+//! The training loop of all programs, on burn-train: epochs, figures by name, validation, early stopping, learning rates,
+//! checkpoints that resume to the same bits. It knows no terminal; a [`MetricsRenderer`](burn::train::renderer::MetricsRenderer)
+//! shows how it goes.
+//!
+//! A model that implements [`Task`], mini-batches that are a function of seed, epoch and step ([`Batches`]), and a [`Plan`]
+//! make a [`Training`]; what it has at any moment is its [`TrainState`].
+
+#![warn(missing_docs)]
+#![forbid(unsafe_code)]
+
+mod average;
+mod batches;
+mod checkpoint;
+pub mod durable;
+mod error;
+mod evaluate;
+mod events;
+mod exact;
+mod figures;
+mod metric;
+pub mod optim;
+mod schedule;
+mod state;
+mod strategy;
+mod task;
+mod training;
+
+pub use batches::Batches;
+pub use checkpoint::exists as has_checkpoint;
+pub use error::TrainError;
+pub use evaluate::{Seen, evaluate};
+pub use figures::{Figure, Figures, LOSS, StepOutput, Sums, Totals};
+pub use schedule::{Schedule, Shape};
+pub use state::{Best, EpochRecord, TrainState};
+pub use strategy::Ended;
+pub use task::{Batch, Lookup, Task};
+pub use training::{Flow, Hooks, Outcome, Plan, Training};

@@ -1,0 +1,149 @@
+//! The learning rate over a training: Burn's schedulers, put together.
+
+use crate::TrainError;
+use burn::lr_scheduler::LrSchedulerConfig;
+use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+use burn::lr_scheduler::linear::LinearLrSchedulerConfig;
+use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::lr_scheduler::sequential::SequentialLrSchedulerConfig;
+use serde::{Deserialize, Serialize};
+
+/// How the learning rate goes after the warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shape {
+    /// It stays.
+    #[default]
+    Constant,
+    /// In a straight line to 0.
+    Linear,
+    /// Along half a cosine to 0 (Loshchilov and Hutter, 2017).
+    Cosine,
+    /// From a 25th up to the rate over the first 30 % of all steps, then along half a cosine to 0 (Smith and Topin, 2019).
+    OneCycle,
+}
+
+impl Shape {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Constant, Self::Linear, Self::Cosine, Self::OneCycle];
+
+    /// Its name: `constant`, `linear`, `cosine`, `one-cycle`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Constant => "constant",
+            Self::Linear => "linear",
+            Self::Cosine => "cosine",
+            Self::OneCycle => "one-cycle",
+        }
+    }
+}
+
+/// The learning rate over a training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Schedule {
+    /// How it goes after the warm-up.
+    pub shape: Shape,
+    /// Steps over which it first rises in a straight line to the learning rate. One-cycle has a rise of its own.
+    pub warm_up: u64,
+}
+
+/// One-cycle starts from the rate divided by this.
+const ONE_CYCLE_START: f64 = 25.0;
+/// The share of all steps in which one-cycle rises.
+const ONE_CYCLE_RISE: f64 = 0.3;
+
+impl Schedule {
+    /// Burn's scheduler for a training of `steps` steps, `done` of which are behind it.
+    ///
+    /// # Errors
+    /// A warm-up as long as the training or beside one-cycle's own; a rate above 1 that is not constant, which Burn's
+    /// schedulers do not take.
+    pub fn scheduler(&self, rate: f64, steps: u64, done: u64) -> Result<ModuleLrScheduler, TrainError> {
+        let Self { shape, warm_up } = *self;
+        let setting = |message: String| Err(TrainError::Setting(message));
+        if shape == Shape::OneCycle && warm_up > 0 {
+            return setting("one-cycle has a warm-up of its own; leave out the other one".into());
+        }
+        if warm_up >= steps && warm_up > 0 {
+            return setting(format!("a warm-up of {warm_up} steps is longer than the training of {steps}; take fewer"));
+        }
+        if shape == Shape::Constant && warm_up == 0 {
+            return Ok(ModuleLrScheduler::from(rate));
+        }
+        if rate > 1.0 {
+            return setting(format!("a learning rate of {rate} can only be constant; schedules take at most 1"));
+        }
+        let (start, rise) = match shape {
+            Shape::OneCycle => (rate / ONE_CYCLE_START, (steps as f64 * ONE_CYCLE_RISE) as u64),
+            _ => (rate / (warm_up + 1) as f64, warm_up),
+        };
+        let fall = (steps - rise).max(1) as usize;
+        let then = match shape {
+            Shape::Constant => LrSchedulerConfig::Constant(rate),
+            Shape::Linear => LrSchedulerConfig::Linear(LinearLrSchedulerConfig::new(rate, 0.0, fall)),
+            Shape::Cosine | Shape::OneCycle => {
+                LrSchedulerConfig::Cosine(CosineAnnealingLrSchedulerConfig::new(rate, fall))
+            }
+        };
+        let parts = match rise {
+            0 => (vec![then], vec![]),
+            rise => {
+                let first = LrSchedulerConfig::Linear(LinearLrSchedulerConfig::new(start, rate, rise as usize));
+                (vec![first, then], vec![rise as usize])
+            }
+        };
+        let scheduler = SequentialLrSchedulerConfig::new(parts.0, parts.1).init();
+        let mut scheduler = scheduler.map_err(TrainError::Setting)?;
+        // A scheduler is a function of the steps behind it.
+        (0..done).for_each(|_| drop(scheduler.step()));
+        Ok(scheduler)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rates(shape: Shape, warm_up: u64, steps: u64) -> Vec<f64> {
+        let mut scheduler = Schedule { shape, warm_up }.scheduler(0.1, steps, 0).expect("possible");
+        (0..steps).map(|_| scheduler.step().base()).collect()
+    }
+
+    fn near(found: &[f64], want: &[f64]) {
+        assert_eq!(found.len(), want.len());
+        assert!(found.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-9), "{found:?} {want:?}");
+    }
+
+    #[test]
+    fn rates_go_as_their_shape_says() {
+        near(&rates(Shape::Constant, 0, 3), &[0.1, 0.1, 0.1]);
+        near(&rates(Shape::Constant, 2, 4), &[0.1 / 3.0, 0.2 / 3.0, 0.1, 0.1]);
+        near(&rates(Shape::Linear, 0, 4), &[0.1, 0.075, 0.05, 0.025]);
+        near(&rates(Shape::Cosine, 0, 4), &[0.1, 0.085_355_339_059, 0.05, 0.014_644_660_940]);
+        let cycle = rates(Shape::OneCycle, 0, 10);
+        near(&cycle[..4], &[0.004, 0.036, 0.068, 0.1]);
+        assert!(cycle[3..].is_sorted_by(|a, b| a > b) && cycle[9] < 0.01, "{cycle:?}");
+    }
+
+    #[test]
+    fn a_resumed_schedule_is_where_it_was() {
+        for shape in Shape::ALL {
+            let schedule = Schedule { shape, warm_up: if shape == Shape::OneCycle { 0 } else { 3 } };
+            let mut whole = schedule.scheduler(0.1, 12, 0).expect("possible");
+            (0..7).for_each(|_| drop(whole.step()));
+            let mut resumed = schedule.scheduler(0.1, 12, 7).expect("possible");
+            for _ in 7..12 {
+                assert_eq!(whole.step().base().to_bits(), resumed.step().base().to_bits());
+            }
+        }
+    }
+
+    #[test]
+    fn impossible_schedules_are_refused() {
+        let error = |shape, warm_up, rate| Schedule { shape, warm_up }.scheduler(rate, 5, 0).unwrap_err().to_string();
+        assert!(error(Shape::OneCycle, 1, 0.1).contains("a warm-up of its own"));
+        assert!(error(Shape::Linear, 5, 0.1).contains("a warm-up of 5 steps is longer than the training of 5"));
+        assert!(error(Shape::Cosine, 0, 1.5).contains("can only be constant"));
+    }
+}

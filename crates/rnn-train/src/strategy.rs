@@ -1,0 +1,269 @@
+//! The loop itself, as burn-train's learning strategy. Its events are what metrics, early stopping and dashboards see.
+//!
+//! burn-train's own strategies have no place for a hook or a checkpoint within an epoch, and their `Learner` keeps the old
+//! weights while it makes the new ones, so that each step copies all of them. Here the model and the optimizer are those of
+//! the [`TrainState`]; the learner is where they come from.
+
+use crate::TrainError;
+use crate::average::scaled;
+use crate::batches::Batches;
+use crate::checkpoint;
+use crate::events::{Events, Part};
+use crate::figures::Figures;
+use crate::state::{Best, EpochRecord, TrainState};
+use crate::task::{Batch, Task};
+use crate::training::{Flow, Hooks, Plan};
+use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::module::Module;
+use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::train::{
+    Learner, SupervisedLearningStrategy, SupervisedTrainingEventProcessor, TrainLoader, TrainStep, TrainingComponents,
+    ValidLoader,
+};
+use rnn_core::optim::clip_grad_norm;
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// Why a training ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The plan was carried out.
+    Complete,
+    /// The validation loss had not been lower for as many epochs as the patience says.
+    EarlyStopped,
+    /// A hook said so.
+    Stopped,
+    /// Somebody asked for it; the checkpoint is of the last step.
+    Interrupted,
+}
+
+/// Between two reports of a step's figures to burn-train.
+const REPORT_EVERY: Duration = Duration::from_millis(100);
+
+/// All of a training that is not its state.
+pub(crate) struct Loop<M: Task> {
+    pub plan: Plan,
+    pub total_steps: u64,
+    pub train: Batches<Batch<M>>,
+    pub validation: Option<Batches<Batch<M>>>,
+    pub checkpoints: Option<PathBuf>,
+    pub checkpoint_every: Option<u64>,
+    pub unit: &'static str,
+    pub stopped: Box<dyn Fn() -> bool>,
+    pub scheduler: ModuleLrScheduler,
+    pub hooks: Box<dyn Hooks<M>>,
+}
+
+type Slot<M> = Rc<RefCell<Option<(TrainState<M>, Result<Ended, TrainError>)>>>;
+
+/// The loop with the state that it starts from, and where it leaves the one at its end.
+pub(crate) struct Strategy<M: Task> {
+    start: RefCell<Option<(Loop<M>, TrainState<M>)>>,
+    end: Slot<M>,
+}
+
+impl<M: Task> Strategy<M> {
+    pub fn new(inner: Loop<M>, state: TrainState<M>, end: Slot<M>) -> Self {
+        Self { start: RefCell::new(Some((inner, state))), end }
+    }
+}
+
+impl<M: Task> SupervisedLearningStrategy<M> for Strategy<M> {
+    fn fit(
+        &self,
+        components: TrainingComponents<M>,
+        learner: Learner<M>,
+        _: TrainLoader<M>,
+        _: ValidLoader<M>,
+        _: usize,
+    ) -> (M, SupervisedTrainingEventProcessor<M>) {
+        // Another handle on the weights would have each step copy them.
+        let model = learner.model();
+        drop(learner);
+        let Some((mut inner, state)) = self.start.borrow_mut().take() else {
+            return (model, components.event_processor);
+        };
+        drop(model);
+        let mut burn = Events { components, unit: inner.unit };
+        let (state, ended) = inner.epochs(state, &mut burn);
+        let model = state.model.clone();
+        *self.end.borrow_mut() = Some((state, ended));
+        (model, burn.components.event_processor)
+    }
+}
+
+impl<M: Task> Loop<M> {
+    /// All epochs that the state has not made.
+    fn epochs(
+        &mut self,
+        mut state: TrainState<M>,
+        events: &mut Events<M>,
+    ) -> (TrainState<M>, Result<Ended, TrainError>) {
+        let items = [self.train.items(), self.validation.as_ref().map_or(0, Batches::items)];
+        if events.replay(&state.history, items) {
+            return (state, Ok(Ended::EarlyStopped));
+        }
+        let epochs = self.total_steps.div_ceil(self.train.steps().max(1) as u64) as usize;
+        while state.history.len() < epochs {
+            let steps;
+            (state, steps) = self.steps(state, events);
+            let ended = match steps {
+                Ok(None) => self.end_of_epoch(&mut state, events),
+                ended => ended,
+            };
+            match ended {
+                Ok(None) => {}
+                Ok(Some(ended)) => return (state, Ok(ended)),
+                Err(error) => return (state, Err(error)),
+            }
+        }
+        (state, Ok(Ended::Complete))
+    }
+
+    /// The steps that are left of an epoch; why they ended, if that was not the end of the epoch.
+    fn steps(
+        &mut self,
+        mut state: TrainState<M>,
+        events: &mut Events<M>,
+    ) -> (TrainState<M>, Result<Option<Ended>, TrainError>) {
+        let epoch = state.history.len();
+        let first = epoch as u64 * self.train.steps() as u64;
+        let from = (state.step - first) as usize;
+        let steps = (self.total_steps - first).min(self.train.steps() as u64) as usize;
+        let of = self.train.items_in(steps);
+        events.start(Part::Train, epoch + 1, of);
+        let (start, before) = (Instant::now(), state.seconds);
+        let mut reported = state.totals.read_all().clone();
+        let mut last_report: Option<Instant> = None;
+        let mut group = Group::new(self.plan.accumulate);
+        let train = self.train.clone();
+        for (step, mut batch) in (from + 1..=steps).zip(train.epoch(epoch, from)) {
+            let (view, named) = state.view(&mut batch);
+            let output = TrainStep::step(&view, batch);
+            let items = output.item.items;
+            state.totals.add(output.item);
+            state.step += 1;
+            let rate = self.scheduler.step();
+            let Some(mut grads) = group.add(&view, output.grads, items, step == steps) else { continue };
+            if let Some(norm) = self.plan.optimizer.clip_norm {
+                grads = clip_grad_norm(&view, grads, norm).0;
+            }
+            drop(view);
+            state = state.update(rate.base(), grads, named, self.plan.average);
+            state.seconds = before + start.elapsed().as_secs_f64();
+
+            if step == steps || last_report.is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
+                last_report = Some(Instant::now());
+                if let Some(loss) = state.totals.means().first().copied().filter(|loss| !loss.is_finite()) {
+                    let error = TrainError::Diverged { loss, epoch: epoch + 1, step, rate: rate.base() };
+                    return (state, Err(error));
+                }
+                events.report(Part::Train, &mut reported, state.totals.read_all(), of, Some((step, rate)));
+            }
+            match self.hooks.after_step(&mut state) {
+                Ok(Flow::Continue) => {}
+                Ok(Flow::Stop) => return (state, Ok(Some(Ended::Stopped))),
+                Err(error) => return (state, Err(error)),
+            }
+            let stopped = events.stopped(&*self.stopped);
+            let due = self.checkpoint_every.is_some_and(|every| state.step.is_multiple_of(every.max(1)));
+            if (stopped || due)
+                && let Err(error) = self.save(&mut state)
+            {
+                return (state, Err(error));
+            }
+            if stopped && state.step < self.total_steps {
+                return (state, Ok(Some(Ended::Interrupted)));
+            }
+        }
+        events.end(Part::Train, epoch + 1);
+        (state, Ok(None))
+    }
+
+    /// Validation, the record of the epoch, the hook, the checkpoint; why the training ended, if it did.
+    fn end_of_epoch(&mut self, state: &mut TrainState<M>, events: &mut Events<M>) -> Result<Option<Ended>, TrainError> {
+        let epoch = state.history.len() + 1;
+        let validation = match &self.validation {
+            None => None,
+            Some(batches) => match events.validate(&state.model(), batches, epoch, &*self.stopped) {
+                Some(figures) => Some(figures),
+                None => {
+                    self.save(state)?;
+                    return Ok(Some(Ended::Interrupted));
+                }
+            },
+        };
+        let record = EpochRecord {
+            epoch,
+            train: Figures::of(&mut state.totals),
+            validation,
+            learning_rate: self.scheduler_rate(state.step),
+            seconds: state.seconds,
+        };
+        let lowest = state.best.as_ref().map_or(f64::INFINITY, |best| best.loss);
+        let is_best = record.validation.as_ref().is_none_or(|figures| figures.loss < lowest);
+        if let (Some(figures), true) = (&record.validation, is_best) {
+            state.best = Some(Best { epoch, loss: figures.loss, model: state.model() });
+        }
+        events.end_of_epoch(epoch);
+        state.totals = Default::default();
+        state.seconds = 0.0;
+        state.history.push(record.clone());
+        let flow = self.hooks.after_epoch(state, &record, is_best)?;
+        self.save(state)?;
+        Ok(match flow {
+            Flow::Stop => Some(Ended::Stopped),
+            _ if events.stops_early(epoch) => Some(Ended::EarlyStopped),
+            _ if state.step < self.total_steps && events.stopped(&*self.stopped) => Some(Ended::Interrupted),
+            _ => None,
+        })
+    }
+
+    /// The learning rate of the last of `steps` steps.
+    fn scheduler_rate(&self, steps: u64) -> f64 {
+        let rate = self.plan.optimizer.learning_rate;
+        let scheduler = self.plan.schedule.scheduler(rate, self.total_steps, steps.saturating_sub(1));
+        scheduler.map_or(rate, |mut scheduler| scheduler.step().base())
+    }
+
+    /// A checkpoint, if its folder was given.
+    fn save(&self, state: &mut TrainState<M>) -> Result<(), TrainError> {
+        let Some(folder) = &self.checkpoints else { return Ok(()) };
+        if !state.is_finite() {
+            return Err(TrainError::Weights { step: state.step });
+        }
+        checkpoint::save(folder, state)
+    }
+}
+
+/// Gradients of several mini-batches that make one update: their mean over all items.
+struct Group<M> {
+    of: usize,
+    gradients: GradientsAccumulator<M>,
+    batches: usize,
+    items: usize,
+}
+
+impl<M: Module> Group<M> {
+    fn new(of: usize) -> Self {
+        Self { of, gradients: GradientsAccumulator::new(), batches: 0, items: 0 }
+    }
+
+    /// The gradients of an update, once there are enough mini-batches or this is the last one.
+    fn add(&mut self, model: &M, grads: GradientsParams, items: usize, is_last: bool) -> Option<GradientsParams> {
+        if self.of <= 1 {
+            return Some(grads);
+        }
+        self.gradients.accumulate(model, scaled(model, grads, items as f64));
+        self.batches += 1;
+        self.items += items;
+        if self.batches < self.of && !is_last {
+            return None;
+        }
+        let grads = scaled(model, self.gradients.grads(), 1.0 / self.items as f64);
+        (self.batches, self.items) = (0, 0);
+        Some(grads)
+    }
+}

@@ -1,0 +1,279 @@
+//! A training: the plan, and how burn-train runs it.
+
+use crate::TrainError;
+use crate::batches::{Batches, Loader};
+use crate::checkpoint;
+use crate::figures::LOSS;
+use crate::metric::Mean;
+use crate::optim::OptimizerConfig;
+use crate::schedule::Schedule;
+use crate::state::{EpochRecord, TrainState};
+use crate::strategy::{Ended, Loop, Strategy};
+use crate::task::{Batch, Task};
+use burn::train::logger::InMemoryMetricLogger;
+use burn::train::metric::store::{Aggregate, Direction, Split};
+use burn::train::renderer::MetricsRenderer;
+use burn::train::{
+    Interrupter, Learner, MetricEarlyStoppingStrategy, StoppingCondition, SupervisedTraining, TrainingStrategy,
+};
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// How a model is trained. With the data and the first weights it fixes what comes out; saved with a run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Times over all items.
+    pub epochs: usize,
+    /// Mini-batches at most; the last epoch may be cut short by it.
+    #[serde(default)]
+    pub max_steps: Option<u64>,
+    /// What updates the weights.
+    pub optimizer: OptimizerConfig,
+    /// The learning rate over the training.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// Mini-batches whose gradients make one update.
+    #[serde(default = "one")]
+    pub accumulate: usize,
+    /// The decay of an exponential average of the weights, which is then what is validated and saved.
+    #[serde(default)]
+    pub average: Option<f64>,
+    /// Stop after so many epochs without a lower validation loss.
+    #[serde(default)]
+    pub patience: Option<usize>,
+}
+
+fn one() -> usize {
+    1
+}
+
+impl Plan {
+    /// `epochs` epochs with a constant learning rate.
+    pub fn new(epochs: usize, optimizer: OptimizerConfig) -> Self {
+        let schedule = Schedule::default();
+        Self { epochs, max_steps: None, optimizer, schedule, accumulate: 1, average: None, patience: None }
+    }
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// A setting outside its range.
+    pub fn check(&self) -> Result<(), TrainError> {
+        self.optimizer.check()?;
+        let refuse = |message: String| Err(TrainError::Setting(message));
+        if self.epochs == 0 || self.max_steps == Some(0) {
+            return refuse("there are no steps to make; give 1 or more".into());
+        }
+        if self.accumulate == 0 {
+            return refuse("gradients of 0 mini-batches make no update; give 1 or more".into());
+        }
+        if let Some(decay) = self.average.filter(|decay| !(0.0..1.0).contains(decay)) {
+            return refuse(format!("the decay {decay} of the average is not possible; give 0 or more and less than 1"));
+        }
+        if self.patience == Some(0) {
+            return refuse("a patience of 0 epochs would stop before the first; give 1 or more".into());
+        }
+        Ok(())
+    }
+
+    /// Mini-batches of the whole training.
+    pub fn total_steps(&self, steps_per_epoch: usize) -> u64 {
+        let all = self.epochs as u64 * steps_per_epoch as u64;
+        self.max_steps.map_or(all, |most| all.min(most))
+    }
+}
+
+/// Whether a training goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// It does.
+    Continue,
+    /// It is at its end.
+    Stop,
+}
+
+/// What is done between steps and epochs: the place to print, to save a model, to look at it.
+pub trait Hooks<M: Task> {
+    /// After each update of the weights.
+    ///
+    /// # Errors
+    /// Whatever ends the training.
+    fn after_step(&mut self, state: &mut TrainState<M>) -> Result<Flow, TrainError> {
+        let _ = state;
+        Ok(Flow::Continue)
+    }
+
+    /// After each epoch and its validation, before the checkpoint. `is_best` if its validation loss is the lowest so far, or
+    /// there is none.
+    ///
+    /// # Errors
+    /// Whatever ends the training.
+    fn after_epoch(
+        &mut self,
+        state: &mut TrainState<M>,
+        record: &EpochRecord,
+        is_best: bool,
+    ) -> Result<Flow, TrainError>;
+}
+
+/// A training that is put together piece by piece, then [`run`](Self::run).
+pub struct Training<M: Task> {
+    plan: Plan,
+    train: Batches<Batch<M>>,
+    validation: Option<Batches<Batch<M>>>,
+    checkpoints: Option<PathBuf>,
+    checkpoint_every: Option<u64>,
+    unit: &'static str,
+    interrupter: Interrupter,
+    stopped: Box<dyn Fn() -> bool>,
+}
+
+/// How a training ended.
+#[derive(Debug)]
+pub struct Outcome<M: Task> {
+    /// All that it has.
+    pub state: TrainState<M>,
+    /// Why it ended.
+    pub ended: Ended,
+}
+
+impl<M: Task> Training<M> {
+    /// Over `train`.
+    pub fn new(plan: Plan, train: Batches<Batch<M>>) -> Self {
+        Self {
+            plan,
+            train,
+            validation: None,
+            checkpoints: None,
+            checkpoint_every: None,
+            unit: "items",
+            interrupter: Interrupter::new(),
+            stopped: Box::new(|| false),
+        }
+    }
+
+    /// Measures the model on this after each epoch.
+    pub fn with_validation(mut self, validation: Option<Batches<Batch<M>>>) -> Self {
+        self.validation = validation;
+        self
+    }
+
+    /// Writes checkpoints into `folder`: after each epoch, when it is interrupted, and every so many mini-batches.
+    pub fn with_checkpoints(mut self, folder: PathBuf, every: Option<u64>) -> Self {
+        self.checkpoints = Some(folder);
+        self.checkpoint_every = every;
+        self
+    }
+
+    /// What an item is called: `reviews`.
+    pub fn with_unit(mut self, unit: &'static str) -> Self {
+        self.unit = unit;
+        self
+    }
+
+    /// The handle by which a dashboard stops the training, and a question asked after each step that does the same.
+    pub fn with_interrupter(mut self, interrupter: Interrupter, stopped: impl Fn() -> bool + 'static) -> Self {
+        self.interrupter = interrupter;
+        self.stopped = Box::new(stopped);
+        self
+    }
+
+    /// The state before the first step, or that of the newest checkpoint.
+    ///
+    /// # Errors
+    /// Settings outside their range; with `resume`, a checkpoint that cannot be used.
+    pub fn state(&self, model: M, resume: bool) -> Result<TrainState<M>, TrainError> {
+        self.plan.check()?;
+        let mut state = match &self.checkpoints {
+            Some(folder) if resume => checkpoint::load(folder, model, &self.plan.optimizer)?,
+            _ => TrainState::new(model, &self.plan.optimizer),
+        };
+        if self.plan.average.is_some() && state.average.is_none() {
+            state.average = Some(state.model.clone());
+        }
+        // An average, or gradients of several mini-batches, need the whole table at each step.
+        let whole = self.plan.average.is_some() || self.plan.accumulate > 1;
+        if let (Some(lookup), None, false) = (M::LOOKUP, &state.table, whole) {
+            state.begin_lookup(lookup, |table| self.plan.optimizer.lazy(table));
+        }
+        Ok(state)
+    }
+
+    /// Trains until the plan's end, an early stop or an interruption. `renderer` shows how it goes.
+    ///
+    /// # Errors
+    /// A loss or weights that are not finite, a checkpoint that cannot be written, an error of a hook.
+    pub fn run(
+        self,
+        state: TrainState<M>,
+        renderer: Box<dyn MetricsRenderer>,
+        hooks: impl Hooks<M> + 'static,
+    ) -> Result<Outcome<M>, TrainError> {
+        let steps = self.plan.total_steps(self.train.steps());
+        let scheduler = self.plan.schedule.scheduler(self.plan.optimizer.learning_rate, steps, state.step)?;
+        let epochs = steps.div_ceil(self.train.steps().max(1) as u64) as usize;
+        let done = state.history.len();
+        let learner = Learner::new(state.model.clone(), state.optimizer.clone(), scheduler.clone());
+        let valid = self.validation.clone().unwrap_or_else(|| self.train.none());
+        let mut training = SupervisedTraining::<M>::new(
+            ".",
+            Arc::new(Loader::new(self.train.clone(), done)),
+            Arc::new(Loader::new(valid, 0)),
+        )
+        .num_epochs(epochs)
+        .with_application_logger(None)
+        .with_metric_logger(InMemoryMetricLogger::new())
+        .with_interrupter(self.interrupter.clone())
+        .renderer(renderer);
+        for (place, figure) in std::iter::once(LOSS).chain(M::FIGURES.iter().copied()).enumerate() {
+            let mean = Mean::new(figure, place);
+            training = training.metric_train_numeric(mean.clone()).metric_valid_numeric(mean);
+        }
+        if let (Some(n_epochs), true) = (self.plan.patience, self.validation.is_some()) {
+            training = training.early_stopping(MetricEarlyStoppingStrategy::new(
+                &Mean::new(LOSS, 0),
+                Aggregate::Mean,
+                Direction::Lowest,
+                Split::Valid,
+                StoppingCondition::NoImprovementSince { n_epochs },
+            ));
+        }
+        let inner = Loop {
+            plan: self.plan,
+            total_steps: steps,
+            train: self.train,
+            validation: self.validation,
+            checkpoints: self.checkpoints,
+            checkpoint_every: self.checkpoint_every,
+            unit: self.unit,
+            stopped: self.stopped,
+            scheduler,
+            hooks: Box::new(hooks),
+        };
+        let slot = Rc::new(RefCell::new(None));
+        let strategy = Strategy::new(inner, state, slot.clone());
+        #[expect(clippy::arc_with_non_send_sync, reason = "burn-train takes an Arc; the training stays on this thread")]
+        let strategy = TrainingStrategy::Custom(Arc::new(strategy));
+        let result = training.with_training_strategy(strategy).launch(learner);
+        if let Some(error) = result.error {
+            return Err(TrainError::Burn(error.to_string()));
+        }
+        let outcome = slot.borrow_mut().take();
+        let (state, ended) = outcome.ok_or_else(|| TrainError::Burn("burn-train did not run the strategy".into()))?;
+        Ok(Outcome { state, ended: ended? })
+    }
+}
+
+/// The model that a training leaves: the one with the lowest validation loss, or without a validation set the last one.
+impl<M: Task> Outcome<M> {
+    /// Without autodiff.
+    pub fn model(&mut self) -> M {
+        match &self.state.best {
+            Some(best) => best.model.clone(),
+            None => self.state.model(),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Training, interrupting, resuming, stopping early.
+
+mod common;
+
+use burn::train::Interrupter;
+use common::{Model, Notes, Watch, batches, bytes, model, no_hooks, plan};
+use rnn_train::{Ended, EpochRecord, Flow, Outcome, Plan, Schedule, Shape, TrainState, Training, evaluate};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+/// 50 sequences in mini-batches of 8: 7 steps an epoch.
+const STEPS: u64 = 7;
+
+fn training(plan: Plan) -> Training<Model> {
+    Training::new(plan, batches(50, 8, 1)).with_validation(Some(batches(20, 8, 5)))
+}
+
+fn run(training: Training<Model>, resume: bool) -> Outcome<Model> {
+    let state = training.state(model(3), resume).expect("a state");
+    training.run(state, Box::new(Notes::default()), no_hooks()).expect("trained")
+}
+
+fn figures(state: &TrainState<Model>) -> Vec<(usize, u64, u64, u64)> {
+    let bits = |record: &EpochRecord| {
+        let validation = record.validation.as_ref().expect("validated");
+        (record.epoch, record.train.loss.to_bits(), validation.loss.to_bits(), validation.others[0].to_bits())
+    };
+    state.history().iter().map(bits).collect()
+}
+
+/// Stopped after each of all its steps in turn, and resumed from its checkpoint in a new training.
+#[test]
+fn a_training_that_was_stopped_anywhere_ends_in_the_same_bits() {
+    let shapes = [
+        plan(3),
+        Plan { schedule: Schedule { shape: Shape::Cosine, warm_up: 4 }, ..plan(3) },
+        Plan { average: Some(0.9), ..plan(3) },
+        Plan { accumulate: 3, ..plan(3) },
+        Plan { max_steps: Some(17), ..plan(3) },
+    ];
+    for plan in shapes {
+        let mut whole = run(training(plan), false);
+        assert_eq!(whole.ended, Ended::Complete);
+        let expected = (bytes(&whole.state.model()), bytes(&whole.model()), figures(&whole.state));
+        for stop in [1, 3, STEPS, STEPS + 1, 2 * STEPS, 3 * STEPS - 5] {
+            let folder = tempfile::tempdir().expect("folder");
+            let begun = || training(plan).with_checkpoints(folder.path().join("checkpoints"), Some(2));
+            let steps = Rc::new(Cell::new(0));
+            let asked = {
+                let steps = steps.clone();
+                move || {
+                    steps.set(steps.get() + 1);
+                    steps.get() >= stop
+                }
+            };
+            let stopped = run(begun().with_interrupter(Interrupter::new(), asked), false);
+            assert_eq!(stopped.ended, Ended::Interrupted, "{stop}");
+            let mut resumed = run(begun(), true);
+            assert_eq!(resumed.ended, Ended::Complete);
+            let found = (bytes(&resumed.state.model()), bytes(&resumed.model()), figures(&resumed.state));
+            assert!(found == expected, "{plan:?} stopped after {stop}");
+            assert_eq!(resumed.state.step(), whole.state.step());
+        }
+    }
+}
+
+/// A hook within an epoch sees the table that a training without waiting rows has.
+#[test]
+fn a_hook_sees_the_whole_table() {
+    let tables = |plan: Plan| {
+        let seen = Rc::new(RefCell::new(Vec::new()));
+        let kept = seen.clone();
+        let watch = Watch {
+            step: move |state: &mut TrainState<Model>| {
+                if state.step() % 3 == 2 {
+                    kept.borrow_mut().push(bytes(&state.model()));
+                }
+                Flow::Continue
+            },
+            epoch: |_: &mut _, _: &_, _| Flow::Continue,
+        };
+        let training = training(plan);
+        let state = training.state(model(3), false).expect("a state");
+        training.run(state, Box::new(Notes::default()), watch).expect("trained");
+        seen.take()
+    };
+    // An average that is all weight of the present: the same numbers by way of the whole table.
+    let whole = tables(Plan { average: Some(0.0), ..plan(2) });
+    let lazy = tables(plan(2));
+    assert_eq!(lazy.len(), 5);
+    assert!(lazy == whole);
+}
+
+#[test]
+fn gradients_of_small_mini_batches_make_the_update_of_a_large_one() {
+    let losses = |batch, accumulate| {
+        // Without a last mini-batch that is smaller, and with the order of the items.
+        let train = Training::new(Plan { accumulate, ..plan(2) }, batches(48, batch, 1));
+        let outcome = run(train.with_validation(Some(batches(20, 20, 5))), false);
+        outcome
+            .state
+            .history()
+            .iter()
+            .map(|record| record.validation.as_ref().expect("figures").loss)
+            .collect::<Vec<_>>()
+    };
+    // Dropout's masks differ from one size of mini-batch to another: only roughly the same.
+    for (small, large) in losses(4, 4).into_iter().zip(losses(16, 1)) {
+        assert!((small - large).abs() < 0.02, "{small} {large}");
+    }
+}
+
+#[test]
+fn patience_ends_a_training_and_the_best_model_is_kept() {
+    let plan = Plan { patience: Some(2), ..plan(60) };
+    let mut outcome = run(training(plan), false);
+    assert_eq!(outcome.ended, Ended::EarlyStopped);
+    let epochs = outcome.state.history().len();
+    let best = outcome.state.best().expect("validated").epoch;
+    assert_eq!(epochs, best + 2);
+    let losses: Vec<f64> =
+        outcome.state.history().iter().map(|r| r.validation.as_ref().expect("figures").loss).collect();
+    assert!(losses.iter().all(|loss| *loss >= losses[best - 1]));
+    let measured = evaluate(&outcome.model(), &batches(20, 8, 5), |_| true).expect("measured");
+    assert!((measured.loss - losses[best - 1]).abs() < 1e-6);
+    // Resumed, it is still at its end; with more patience it goes on.
+    let folder = tempfile::tempdir().expect("folder");
+    let begun = |plan| training(plan).with_checkpoints(folder.path().into(), None);
+    run(begun(plan), false);
+    let again = run(begun(plan), true);
+    assert_eq!((again.ended, again.state.history().len()), (Ended::EarlyStopped, epochs));
+    let more = run(begun(Plan { patience: Some(3), epochs: epochs + 1, ..plan }), true);
+    assert_eq!(more.state.history().len(), epochs + 1);
+}
+
+#[test]
+fn burn_train_sees_every_epoch_and_the_last_figures() {
+    let notes = Notes::default();
+    let training = training(plan(2));
+    let state = training.state(model(3), false).expect("a state");
+    training.run(state, Box::new(notes.clone()), no_hooks()).expect("trained");
+    let seen = notes.take();
+    let all = seen.join("\n");
+    assert_eq!(seen[0], "start 2 from 1");
+    for part in ["start train 50", "start valid 20", "items 50", "items 20", "epoch 1", "epoch 2", "end of training"] {
+        assert!(all.contains(part), "{part}: {all}");
+    }
+    assert!(all.contains("train ") && all.contains("valid "), "{all}");
+}
+
+#[test]
+fn a_loss_that_is_not_finite_ends_the_training_and_keeps_the_last_checkpoint() {
+    let folder = tempfile::tempdir().expect("folder");
+    let begun = |plan| training(plan).with_checkpoints(folder.path().into(), None);
+    run(begun(plan(1)), false);
+    let mut bad = plan(3);
+    bad.optimizer.learning_rate = 1e38;
+    let training = begun(bad);
+    let state = training.state(model(3), true).expect("a state");
+    let error = training.run(state, Box::new(Notes::default()), no_hooks()).expect_err("diverged").to_string();
+    assert!(error.contains("training has diverged; try a smaller learning rate"), "{error}");
+    let kept = run(begun(plan(2)), true);
+    assert_eq!(kept.ended, Ended::Complete);
+}
+
+#[test]
+fn checkpoints_that_cannot_be_used_are_named() {
+    let folder = tempfile::tempdir().expect("folder");
+    let begun = || training(plan(1)).with_checkpoints(folder.path().into(), None);
+    let error = || begun().state(model(3), true).expect_err("unusable").to_string();
+    assert!(error().contains("there is no checkpoint to resume from"));
+    run(begun(), false);
+    let checkpoint = folder.path().join(format!("{STEPS:08}"));
+    let damage = |name: &str, from: &str, to: &str| {
+        let path = checkpoint.join(name);
+        let before = std::fs::read(&path).expect("there");
+        let changed = match String::from_utf8(before.clone()) {
+            Ok(text) => text.replace(from, to).into_bytes(),
+            Err(_) => before.iter().map(|byte| byte ^ 1).collect(),
+        };
+        std::fs::write(&path, changed).expect("written");
+        let error = error();
+        std::fs::write(&path, before).expect("written");
+        error
+    };
+    assert!(damage("state.json", "\"format\": 1", "\"format\": 7").contains("not of this version of the program"));
+    assert!(damage("model.bpk", "", "").contains("model.bpk: it is damaged or of another model"));
+    assert!(damage("optimizer.bpk", "", "").contains("optimizer.bpk: it is damaged"));
+    assert!(begun().state(model(3), true).is_ok());
+}
