@@ -228,3 +228,37 @@ fn a_symbol_that_is_too_large() {
     case.indices = vec![0, 3];
     kernel::run::<f32>(&case, Level::Portable);
 }
+
+/// Layers of many sizes on many threads, which share the pool, while another thread empties it: the same bits as alone.
+#[test]
+fn memory_may_be_released_at_any_time() {
+    let mut random = Rng::with_seed(10);
+    let sizes = if cfg!(miri) { 1 } else { 6 };
+    let cases: Vec<Case> = (0..sizes)
+        .map(|i| Case::plain(&mut random, CELLS[i % 5], [1 + 3 * i, 5 + 20 * i, 1 + i, 1 + 13 * i]))
+        .collect();
+    let level = Level::best();
+    let bits = |case: &Case| -> Vec<u64> {
+        kernel::run::<f32>(case, level).iter().flat_map(|(_, values)| values).map(|x| x.to_bits()).collect()
+    };
+    let alone: Vec<Vec<u64>> = cases.iter().map(bits).collect();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let emptying = scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                rnn_kernels::release_memory();
+                std::thread::yield_now();
+            }
+        });
+        let workers: Vec<_> = (0..cases.len())
+            .map(|i| {
+                let (case, alone, bits) = (&cases[i], &alone[i], &bits);
+                scope.spawn(move || (0..10).filter(|_| bits(case) != *alone).count())
+            })
+            .collect();
+        let wrong: Vec<usize> = workers.into_iter().map(|worker| worker.join().expect("no panic")).collect();
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        emptying.join().expect("no panic");
+        assert_eq!(wrong, vec![0; cases.len()]);
+    });
+}
