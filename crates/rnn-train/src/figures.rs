@@ -27,8 +27,8 @@ pub struct StepOutput {
 
 #[derive(Debug)]
 enum Values {
-    /// The mean loss, and each figure's sum over the items: one value each, still on the device.
-    Device { loss: Tensor<1>, figures: Vec<Tensor<1>> },
+    /// The mean loss, then each figure's sum over the items: one value each, still on the device.
+    Device(Vec<Tensor<1>>),
     /// The sums over the items, the loss first.
     Sums(Vec<f64>),
 }
@@ -37,7 +37,7 @@ impl StepOutput {
     /// The mean loss of `items` items and the sums over them of the task's figures, in the order of
     /// [`Task::FIGURES`](crate::Task::FIGURES). Each tensor has one value. They are read off the device when they are shown.
     pub fn new(items: usize, loss: Tensor<1>, figures: impl IntoIterator<Item = Tensor<1>>) -> Self {
-        Self { items, values: Values::Device { loss, figures: figures.into_iter().collect() } }
+        Self { items, values: Values::Device(std::iter::once(loss).chain(figures).collect()) }
     }
 
     /// From sums that were read before.
@@ -50,9 +50,10 @@ impl StepOutput {
         let items = self.items as f64;
         match self.values {
             Values::Sums(sums) => sums,
-            Values::Device { loss, figures } => {
-                let read = |tensor: Tensor<1>| f64::from(tensor.into_scalar::<f32>());
-                std::iter::once(read(loss) * items).chain(figures.into_iter().map(read)).collect()
+            Values::Device(tensors) => {
+                // The loss is a mean.
+                let factors = std::iter::once(items).chain(std::iter::repeat(1.0));
+                tensors.into_iter().zip(factors).map(|(x, factor)| f64::from(x.into_scalar::<f32>()) * factor).collect()
             }
         }
     }
@@ -66,7 +67,7 @@ impl ItemLazy for StepOutput {
     }
 }
 
-/// What [`Mean`](crate::metric::Mean) is made of: the sums over the items of a step, and how many items there are.
+/// What burn-train's metrics are given: the sums over the items of a step, and how many items there are.
 #[derive(Debug, Clone)]
 pub struct Sums {
     pub(crate) items: usize,
@@ -78,7 +79,7 @@ impl Adaptor<Sums> for StepOutput {
         match &self.values {
             Values::Sums(sums) => Sums { items: self.items, sums: sums.clone() },
             // burn-train adapts what `sync` gave.
-            Values::Device { .. } => Sums { items: 0, sums: Vec::new() },
+            Values::Device(_) => Sums { items: 0, sums: Vec::new() },
         }
     }
 }

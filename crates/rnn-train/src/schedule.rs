@@ -141,7 +141,9 @@ mod tests {
 
     #[test]
     fn impossible_schedules_are_refused() {
-        let error = |shape, warm_up, rate| Schedule { shape, warm_up }.scheduler(rate, 5, 0).unwrap_err().to_string();
+        let error = |shape, warm_up, rate| {
+            Schedule { shape, warm_up }.scheduler(rate, 5, 0).err().expect("refused").to_string()
+        };
         assert!(error(Shape::OneCycle, 1, 0.1).contains("a warm-up of its own"));
         assert!(error(Shape::Linear, 5, 0.1).contains("a warm-up of 5 steps is longer than the training of 5"));
         assert!(error(Shape::Cosine, 0, 1.5).contains("can only be constant"));

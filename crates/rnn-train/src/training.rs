@@ -255,7 +255,6 @@ impl<M: Task> Training<M> {
         };
         let slot = Rc::new(RefCell::new(None));
         let strategy = Strategy::new(inner, state, slot.clone());
-        #[expect(clippy::arc_with_non_send_sync, reason = "burn-train takes an Arc; the training stays on this thread")]
         let strategy = TrainingStrategy::Custom(Arc::new(strategy));
         let result = training.with_training_strategy(strategy).launch(learner);
         if let Some(error) = result.error {
