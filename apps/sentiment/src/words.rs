@@ -12,9 +12,9 @@ pub struct WordCounts {
     pub words: usize,
     /// Those that the model reads, the last ones: it sees a number of known or rare words, and what lies between.
     pub words_read: usize,
-    /// Of the words read, those that the model can tell apart.
+    /// Words read that the model knows.
     pub known_words: usize,
-    /// Of the words read, those that it cannot: rare ones, and such as are in no training text.
+    /// Words read that the model does not know: rare ones, and words of no training text.
     pub unknown_words: usize,
 }
 

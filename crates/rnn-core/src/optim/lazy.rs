@@ -51,7 +51,7 @@ impl std::fmt::Debug for LazyTable {
     }
 }
 
-/// What a [`LazyTable`] remembers besides its weights; saved in a checkpoint.
+/// The optimizer's state of a [`LazyTable`]; saved in a checkpoint.
 #[derive(Debug, Clone)]
 pub struct Moments {
     /// Steps made.
