@@ -47,9 +47,9 @@ const PARTS: [(&str, &[&str]); 8] = [
 const REST: &str = "the rest";
 
 /// Only stacks with this function are of the training.
-const TRAINING: &str = "rnn_harness::training";
+const TRAINING: &str = "rnn_train::strategy";
 /// But none with this one.
-const TEST: &str = "rnn_harness::training::evaluate";
+const TEST: &str = "rnn_train::evaluate::evaluate";
 
 /// Trains once under perf and prints what share of its samples each part has.
 pub fn run(args: &ProfileArgs) -> Result<(), String> {
@@ -154,12 +154,12 @@ mod tests {
 
     #[test]
     fn a_sample_counts_for_its_innermost_known_function() {
-        let step = "1 rnn_harness::training::Strategy<M,H>::epoch\n 1 main";
+        let step = "1 rnn_train::strategy::Loop<M>::steps\n 1 main";
         let script = format!(
             "sentiment \n 1 rnn_kernels::simd::x86::run_avx2\n 1 rnn_kernels::forward::start\n 1 rnn_core::layer\n {step}\n\n\
              sentiment \n 1 memset\n 1 rnn_core::layer::Recurrent::forward\n {step}\n\n\
              sentiment \n 1 memset\n {step}\n\n\
-             sentiment \n 1 rnn_kernels::forward::start\n 1 rnn_harness::training::evaluate\n 1 main\n\n\
+             sentiment \n 1 rnn_kernels::forward::start\n 1 rnn_train::evaluate::evaluate\n 1 main\n\n\
              sentiment \n 1 read\n 1 main\n\n\
              cargo \n 1 rnn_kernels::forward::start\n {step}\n"
         );

@@ -1,6 +1,7 @@
 //! A plain RNN learns to add binary numbers.
 
 mod commands;
+mod config;
 mod data;
 mod model;
 mod numpy_random;
@@ -8,6 +9,7 @@ mod scratch;
 
 use clap::{Parser, Subcommand};
 use commands::{ask, scratch as scratch_command, train};
+use config::TrainArgs;
 use std::process::ExitCode;
 
 #[derive(Debug, Parser)]
@@ -17,13 +19,13 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    train: train::TrainArgs,
+    train: TrainArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Train with rnn-core, then check every pair of operands (the default)
-    Train(train::TrainArgs),
+    Train(Box<TrainArgs>),
     /// Train the lesson's from-scratch network and print its reports
     Scratch(scratch_command::ScratchArgs),
     /// Add two numbers with a trained model: adder ask 57 66
@@ -32,8 +34,8 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli: Cli = rnn_harness::parse();
-    rnn_harness::run_program(|| match cli.command.unwrap_or(Command::Train(cli.train)) {
-        Command::Train(args) => train::train(&args),
+    rnn_harness::run_program(|| match cli.command.unwrap_or(Command::Train(Box::new(cli.train))) {
+        Command::Train(args) => train::command(&args),
         Command::Scratch(args) => scratch_command::scratch(&args),
         Command::Ask(args) => ask::ask(&args),
     })

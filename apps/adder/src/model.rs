@@ -5,9 +5,11 @@ use burn::module::Module;
 use burn::nn::loss::BinaryCrossEntropyLossConfig;
 use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
+use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Key, Preset, RnnError};
 use rnn_harness::options::check_size;
 use rnn_harness::{Failure, check_range};
+use rnn_train::{Figure, StepOutput, Task};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
@@ -83,4 +85,52 @@ impl Model {
 /// The mean binary cross-entropy of all bits: `logits` and `targets` are `[batch, bits]`.
 pub fn loss(logits: Tensor<2>, targets: Tensor<2, Int>) -> Tensor<1> {
     BinaryCrossEntropyLossConfig::new().with_logits(true).init(&logits.device()).forward(logits, targets)
+}
+
+/// Additions as the model takes them.
+pub struct Batch {
+    /// `[batch, bits, 2]`.
+    input: Tensor<3>,
+    /// The bits of the sums, `[batch, bits]`.
+    sums: Tensor<2, Int>,
+}
+
+impl Batch {
+    /// The additions of these pairs.
+    pub fn new(pairs: &[(u32, u32)], bits: u32, device: &Device) -> Self {
+        Self { input: data::inputs(pairs, bits, device), sums: data::targets(pairs, bits, device) }
+    }
+}
+
+impl Task for Model {
+    /// The share of sums without a wrong bit.
+    const FIGURES: &'static [Figure] = &[Figure { name: "accuracy", higher_is_better: true }];
+}
+
+impl TrainStep for Model {
+    type Input = Batch;
+    type Output = StepOutput;
+
+    fn step(&self, batch: Batch) -> TrainOutput<StepOutput> {
+        let logits = self.logits(batch.input);
+        let loss = loss(logits.clone(), batch.sums.clone());
+        let grads = loss.backward();
+        TrainOutput::new(self, grads, output(loss.inner(), logits.inner(), batch.sums))
+    }
+}
+
+impl InferenceStep for Model {
+    type Input = Batch;
+    type Output = StepOutput;
+
+    fn step(&self, batch: Batch) -> StepOutput {
+        let logits = self.logits(batch.input);
+        output(loss(logits.clone(), batch.sums.clone()), logits, batch.sums)
+    }
+}
+
+fn output(loss: Tensor<1>, logits: Tensor<2>, sums: Tensor<2, Int>) -> StepOutput {
+    let items = sums.dims()[0];
+    let right = logits.greater_elem(0.0).int().equal(sums).all_dim(1).float().sum();
+    StepOutput::new(items, loss, [right])
 }

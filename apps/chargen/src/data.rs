@@ -3,10 +3,13 @@
 use crate::model::{Batch, ModelConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use rnn_core::Key;
+use rnn_data::chars::Vocabulary;
 use rnn_data::{Places, Source, text};
-use rnn_harness::training::Batches;
+use rnn_harness::options::TrainConfig;
 use rnn_harness::{Failure, say};
+use rnn_train::{Batches, Keys};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -83,43 +86,165 @@ pub fn lost(joined: usize, dropped: &[(char, usize)]) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(" and "))
 }
 
-impl DataArgs {
-    /// The chosen preparation.
-    pub fn prepare(&self) -> Prepare {
-        self.prepare
+/// What a model was trained on; saved with a run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DataConfig {
+    /// What to call it.
+    pub corpus: String,
+    /// As `--data`.
+    data: Option<PathBuf>,
+    /// As `--corpus`.
+    name: String,
+    /// How the text was prepared.
+    pub prepare: Prepare,
+    /// SHA-256 of the prepared text.
+    fingerprint: String,
+}
+
+/// A text as it was read.
+pub struct Data {
+    /// Where it comes from.
+    pub source: Source,
+    /// Its symbols.
+    pub vocabulary: Vocabulary,
+    /// The text, symbol by symbol.
+    pub ids: Arc<Vec<u32>>,
+}
+
+impl DataConfig {
+    /// What was asked for; the rest is known when it is loaded.
+    pub fn new(args: &DataArgs) -> Self {
+        Self {
+            data: args.data.clone(),
+            name: args.corpus.clone(),
+            prepare: args.prepare,
+            corpus: String::new(),
+            fingerprint: String::new(),
+        }
     }
 
     /// Loads the text, says on stderr where it comes from, and prepares it.
-    pub fn load(&self) -> Result<(Source, String), Failure> {
-        let places = Places::from_env(self.data.clone());
-        let corpus = text::load(&self.corpus, &places).map_err(Failure::input)?;
+    ///
+    /// # Errors
+    /// A text that cannot be read or prepared.
+    pub fn load(&mut self) -> Result<Data, Failure> {
+        let corpus = text::load(&self.name, &Places::from_env(self.data.clone())).map_err(Failure::input)?;
         if let Some(note) = &corpus.source.note {
-            say!("no {}: {note}", self.corpus);
+            say!("no {}: {note}", self.name);
         }
         say!("text: {}", corpus.source);
-        Ok((corpus.source, self.prepare.text(corpus.text)?))
+        let text = self.prepare.text(corpus.text)?;
+        self.corpus = corpus.source.corpus.clone();
+        self.fingerprint = rnn_data::fingerprint([text.as_bytes()]);
+        let vocabulary = Vocabulary::build(&text);
+        let ids = Arc::new(vocabulary.encode(&text).map_err(Failure::failed)?);
+        Ok(Data { source: corpus.source, vocabulary, ids })
+    }
+
+    /// The same with a path that holds in any folder, since a run may be resumed from another one.
+    pub fn with_absolute_paths(mut self) -> Self {
+        self.data = self.data.map(rnn_data::absolute);
+        self
+    }
+
+    /// Loads the text that a run began with.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); a text that has changed.
+    pub fn load_again(&self) -> Result<Data, Failure> {
+        let mut now = self.clone();
+        let data = now.load()?;
+        if now.fingerprint != self.fingerprint {
+            return Err(Failure::input(format!(
+                "the text {} is another one than that which the training began with; restore it, or start a new run",
+                self.corpus
+            )));
+        }
+        Ok(data)
     }
 }
 
-/// Every window of the text and the character that comes after it, in batches.
-pub fn batches(
-    ids: Arc<Vec<u32>>,
-    sizes: &ModelConfig,
-    batch: usize,
-    order: Key,
-    dropout: Key,
-    device: &Device,
-) -> Batches<Batch> {
-    let window = sizes.window;
-    let (device, windows) = (device.clone(), ids.len() - window);
-    Batches::new(windows, batch, Some(order), move |indices, step| {
-        let next: Vec<i32> = indices.iter().map(|&i| ids[i + window] as i32).collect();
-        Batch {
-            windows: indices.iter().flat_map(|&i| &ids[i..i + window]).copied().collect(),
-            next: Tensor::from_data(TensorData::new(next, [indices.len()]), &device),
-            dropout: dropout.child(step),
+impl Data {
+    /// The text's windows: those to train on, and at its end those to validate on.
+    ///
+    /// # Errors
+    /// A text that is too short.
+    pub fn windows(&self, sizes: &ModelConfig, training: &TrainConfig) -> Result<Windows, Failure> {
+        let (window, length) = (sizes.window, self.ids.len());
+        let all = length.saturating_sub(window);
+        let validation = training.validation_items(all);
+        if all <= validation {
+            let part = if validation > 0 { " beside the part to validate on" } else { "" };
+            return Err(Failure::input(format!(
+                "the text has {length} characters, too few for --window {window} and the character after it{part}; give a \
+                 smaller window or a longer text"
+            )));
         }
-    })
+        Ok(Windows { window, train: all - validation, validation })
+    }
+
+    /// These symbols as text.
+    pub fn decode(&self, ids: &[u32]) -> String {
+        ids.iter().map(|&id| self.vocabulary.decode(id)).collect()
+    }
+}
+
+/// The windows of a text, each with the character after it.
+#[derive(Debug, Clone, Copy)]
+pub struct Windows {
+    /// Characters of one.
+    window: usize,
+    /// How many are to train on, from the first.
+    pub train: usize,
+    /// How many are to validate on, after those.
+    pub validation: usize,
+}
+
+impl Windows {
+    /// A window to train on, drawn for `epoch`.
+    pub fn random(&self, keys: Keys, epoch: u64) -> Range<usize> {
+        let start = (keys.samples.child(epoch).uniforms(1).sum::<f64>() * self.train as f64) as usize;
+        start..start + self.window
+    }
+
+    /// The characters after the windows to train on.
+    pub fn targets(&self) -> Range<usize> {
+        self.window..self.window + self.train
+    }
+
+    /// Mini-batches to train on, in an order of their own each epoch.
+    pub fn train(&self, ids: &Arc<Vec<u32>>, batch: usize, keys: Keys, device: &Device) -> Batches<Batch> {
+        self.batches(ids, 0, self.train, batch, Some(keys.order), keys, device)
+    }
+
+    /// Mini-batches to validate on, in order.
+    pub fn validation(&self, ids: &Arc<Vec<u32>>, batch: usize, keys: Keys, device: &Device) -> Option<Batches<Batch>> {
+        let batches = || self.batches(ids, self.train, self.validation, batch, None, keys, device);
+        (self.validation > 0).then(batches)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "private")]
+    fn batches(
+        &self,
+        ids: &Arc<Vec<u32>>,
+        first: usize,
+        count: usize,
+        batch: usize,
+        order: Option<Key>,
+        keys: Keys,
+        device: &Device,
+    ) -> Batches<Batch> {
+        let (ids, window, device) = (ids.clone(), self.window, device.clone());
+        Batches::new(count, batch, order, move |indices, step| {
+            let starts = || indices.iter().map(|&i| first + i);
+            let next: Vec<i32> = starts().map(|i| ids[i + window] as i32).collect();
+            Batch {
+                windows: starts().flat_map(|i| &ids[i..i + window]).copied().collect(),
+                next: Tensor::from_data(TensorData::new(next, [indices.len()]), &device),
+                dropout: keys.dropout.child(step),
+            }
+        })
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Learns a text character by character and writes on.
 
 mod commands;
+mod config;
 mod data;
 mod generate;
 mod model;
@@ -8,6 +9,7 @@ mod prime;
 mod run;
 
 use clap::{Parser, Subcommand};
+use config::TrainArgs;
 use std::process::ExitCode;
 
 #[derive(Debug, Parser)]
@@ -17,21 +19,21 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    train: commands::train::TrainArgs,
+    train: TrainArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Train a model on a text (the default)
-    Train(commands::train::TrainArgs),
+    Train(Box<TrainArgs>),
     /// Let a trained model write: chargen generate --prime "alice was "
     Generate(commands::generate::GenerateArgs),
 }
 
 fn main() -> ExitCode {
     let cli: Cli = rnn_harness::parse();
-    rnn_harness::run_program(|| match cli.command.unwrap_or(Command::Train(cli.train)) {
-        Command::Train(args) => commands::train::train(&args),
+    rnn_harness::run_program(|| match cli.command.unwrap_or(Command::Train(Box::new(cli.train))) {
+        Command::Train(args) => commands::train::command(&args),
         Command::Generate(args) => commands::generate::generate(&args),
     })
 }

@@ -7,8 +7,8 @@ use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use rnn_core::stepper::{Dense, Stepper};
 use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Key, Preset, RnnError};
 use rnn_harness::options::{DropoutConfig, LAYERS, SIZES, check_size};
-use rnn_harness::training::StepOutput;
 use rnn_harness::{Failure, check_range};
+use rnn_train::{Figure, StepOutput, Task};
 use serde::{Deserialize, Serialize};
 
 /// Every size of the model; saved with a run.
@@ -20,7 +20,7 @@ pub struct ModelConfig {
     pub window: usize,
     /// rnn, lstm or gru.
     pub cell: CellKind,
-    /// Recurrent layers upon each other.
+    /// Stacked recurrent layers.
     pub layers: usize,
     /// Units of each.
     pub hidden: usize,
@@ -70,6 +70,11 @@ impl ModelConfig {
         let dense = LinearConfig::new(self.hidden, self.symbols).with_initializer(Initializer::Zeros);
         Ok(Model { layer: self.layer().try_init_zeros(device)?, dense: dense.init(device) })
     }
+}
+
+impl Task for Model {
+    /// The share of characters that are guessed right.
+    const FIGURES: &'static [Figure] = &[Figure { name: "accuracy", higher_is_better: true }];
 }
 
 impl Model {
@@ -165,5 +170,5 @@ impl InferenceStep for Model {
 fn output(loss: Tensor<1>, logits: Tensor<2>, next: Tensor<1, Int>) -> StepOutput {
     let items = next.dims()[0];
     let correct = logits.argmax(1).squeeze_dim::<1>(1).equal(next).float().sum();
-    StepOutput { loss, correct, items }
+    StepOutput::new(items, loss, [correct])
 }

@@ -173,15 +173,52 @@ fn a_seed_without_draws_is_refused() {
 
 #[cfg(unix)]
 #[test]
-fn a_signal_keeps_the_last_whole_epoch_or_leaves_nothing() {
+fn a_signal_leaves_a_checkpoint_and_the_model() {
     let program = chargen();
-    for (name, when, kept) in [("none", "epoch 1/1000", false), ("some", "epoch 2/1000", true)] {
-        let args = ["--data", "sample", "--epochs", "1000", "--hidden", "128", "--name", name];
-        let ran = program.run_signalled(&args, when, "TERM");
-        assert_eq!(ran.code, Some(130), "{ran:?}");
-        let run = program.folder().join("runs/chargen").join(name);
-        assert_eq!((run.exists(), run.join("model.bpk").exists()), (kept, kept), "{ran:?}");
-    }
+    let args = ["--data", "sample", "--epochs", "1000", "--hidden", "64", "--name", "a"];
+    let ran = program.run_signalled(&args, "epoch 1/1000  step 1", "TERM");
+    assert_eq!(ran.code, Some(130), "{ran:?}");
+    assert!(ran.stderr.contains("resume it with --resume runs/chargen/a"), "{ran:?}");
+    let generated = program.run(&["generate", "--length", "5"]).ok();
+    assert!(generated.stderr.contains("its training did not come to its end"), "{generated:?}");
+    program.run(&args).told("choose another --name, or resume it: --resume runs/chargen/a");
+    let mut running = program.start(&["train", "--resume", "runs/chargen/a"]);
+    running.until("epoch 1/1000");
+    program.run(&["--resume", "runs/chargen/a"]).told("another process is training in runs/chargen/a now");
+    running.signal("INT");
+    assert_eq!(running.end().code, Some(130));
+    // What fixes the results is the run's.
+    program
+        .run(&["--resume", "runs/chargen/a", "--seed", "1"])
+        .told("--resume takes all settings from the run; leave out --seed");
+    program.run(&["--resume", "runs"]).told("--resume runs holds no config.json");
+    program.write("tale.txt", "The cat sat on the mat. The dog sat on the log.\n".repeat(40));
+    let long = ["--data", "tale.txt", "--epochs", "100000", "--hidden", "8", "--name", "b"];
+    assert_eq!(program.run_signalled(&long, "epoch 1/100000", "TERM").code, Some(130));
+    program.write("tale.txt", "The cow sat on the mat. The dog sat on the log.\n".repeat(40));
+    program.run(&["--resume", "runs/chargen/b"]).told("is another one than that which the training began with");
+}
+
+/// With validation, a schedule and dropout; checkpoints within the epochs.
+#[cfg(unix)]
+#[test]
+fn a_killed_training_is_resumed_to_the_same_bits() {
+    let args = [
+        "--data",
+        "sample",
+        "--device",
+        "flex",
+        "--hidden",
+        "48",
+        "--layers",
+        "2",
+        "--dropout",
+        "0.2",
+        "--epochs",
+        "3",
+    ];
+    let more = ["--validation", "0.1", "--schedule", "cosine", "--warm-up", "5", "--checkpoint-every", "37"];
+    chargen().kill_and_resume(&[&args[..], &more].concat(), 16, 2);
 }
 
 #[test]

@@ -4,13 +4,14 @@ use crate::model::Batch;
 use crate::words::{Totals, encode};
 use burn::tensor::{Device, Tensor, TensorData};
 use rnn_core::Key;
-use rnn_data::reviews::{Purpose, Reading, Review, Reviews};
+use rnn_data::reviews::{Purpose, Reading, Review, Reviews, TableId};
 use rnn_data::words::{Tokenizer, Vocabulary};
 use rnn_data::{DataError, Places, Source, reviews};
-use rnn_harness::training::Batches;
 use rnn_harness::{Failure, say};
+use rnn_train::Batches;
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Where the reviews come from.
@@ -26,16 +27,64 @@ pub struct DataArgs {
     skip_bad: bool,
 }
 
-impl DataArgs {
-    /// Loads the reviews to train on, and those to test on: of `test`, if it is given, else their own. Says on stderr where
-    /// they come from and what was left out.
-    pub fn to_train(&self, test: Option<&PathBuf>) -> Result<(Reviews, Source), Failure> {
-        let purpose = if test.is_some() { Purpose::Train } else { Purpose::TrainAndTest };
-        let mut reviews = self.load(self.data.clone(), purpose)?;
+/// What a model was trained on; saved with a run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DataConfig {
+    /// What to call it.
+    pub corpus: String,
+    /// As `--data`.
+    data: Option<PathBuf>,
+    /// As `--test`.
+    test: Option<PathBuf>,
+    /// As `--skip-bad`.
+    skip_bad: bool,
+    /// The table that all of it came from, if it is one that does not say which rows are for the test.
+    pub table: Option<TableId>,
+    /// How its texts are split into words.
+    pub tokenizer: Tokenizer,
+    /// SHA-256 of the reviews and their labels.
+    fingerprint: String,
+}
+
+/// Reviews as they were read.
+pub struct Data {
+    /// To train on.
+    pub train: Vec<Review>,
+    /// To test on.
+    pub test: Vec<Review>,
+    /// Where those to train on come from.
+    pub source: Source,
+    /// Where those to test on come from.
+    pub tested: Source,
+    /// Whether they come from another file than those to train on.
+    pub has_own_test: bool,
+}
+
+impl DataConfig {
+    /// What was asked for; the rest is known when it is loaded.
+    pub fn new(args: &DataArgs, test: Option<&Path>) -> Self {
+        Self {
+            data: args.data.clone(),
+            test: test.map(Path::to_path_buf),
+            skip_bad: args.skip_bad,
+            corpus: String::new(),
+            table: None,
+            tokenizer: Tokenizer::default(),
+            fingerprint: String::new(),
+        }
+    }
+
+    /// Loads the reviews and says on stderr where they come from and what was left out.
+    ///
+    /// # Errors
+    /// Reviews that cannot be read.
+    pub fn load(&mut self) -> Result<Data, Failure> {
+        let purpose = if self.test.is_some() { Purpose::Train } else { Purpose::TrainAndTest };
+        let mut reviews = load(self.data.clone(), self.skip_bad, purpose)?;
         let mut tested = reviews.source.clone();
         let mut of = String::new();
-        if let Some(path) = test {
-            let other = self.load(Some(path.clone()), Purpose::Test)?;
+        if let Some(path) = &self.test {
+            let other = load(Some(path.clone()), self.skip_bad, Purpose::Test)?;
             (reviews.test, tested) = (other.test, other.source);
             of = format!(" of {tested}");
         }
@@ -46,34 +95,77 @@ impl DataArgs {
             if known > 0 {
                 let all = reviews.test.len();
                 say!(
-                    "{known} of the {all} test texts are also trained on: of these the figures tell how well they are known"
+                    "{known} of the {all} test texts are also trained on: for these the figures show how well the model knows them"
                 );
             }
         }
-        Ok((reviews, tested))
+        let all = reviews.train.iter().chain(&reviews.test);
+        let parts = all.flat_map(|review| [review.text.as_bytes(), if review.positive { b"1" } else { b"0" }]);
+        self.fingerprint = rnn_data::fingerprint(parts);
+        self.corpus = reviews.source.corpus.clone();
+        self.tokenizer = Tokenizer::of(texts(&reviews.train));
+        self.table = reviews.table;
+        let (train, test, source) = (reviews.train, reviews.test, reviews.source);
+        Ok(Data { train, test, source, tested, has_own_test: self.test.is_some() })
     }
 
+    /// The same with paths that hold in any folder, since a run may be resumed from another one.
+    pub fn with_absolute_paths(mut self) -> Self {
+        self.data = self.data.map(rnn_data::absolute);
+        self.test = self.test.map(rnn_data::absolute);
+        self
+    }
+
+    /// Loads the reviews that a run began with.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); reviews that have changed.
+    pub fn load_again(&self) -> Result<Data, Failure> {
+        let mut now = self.clone();
+        let data = now.load()?;
+        if now.fingerprint != self.fingerprint {
+            return Err(Failure::input(format!(
+                "the reviews of {} are others than those that the training began with; restore them, or start a new run",
+                self.corpus
+            )));
+        }
+        Ok(data)
+    }
+}
+
+impl DataArgs {
     /// Loads the reviews to test on; says on stderr where they come from and what was left out.
     pub fn to_test(&self) -> Result<Reviews, Failure> {
-        let reviews = self.load(self.data.clone(), Purpose::Test)?;
+        let reviews = load(self.data.clone(), self.skip_bad, Purpose::Test)?;
         say!("reviews: {}, {} to test", reviews.source, reviews.test.len());
         Ok(reviews)
     }
+}
 
-    fn load(&self, data: Option<PathBuf>, purpose: Purpose) -> Result<Reviews, Failure> {
-        let reading = Reading { purpose, skip_bad: self.skip_bad };
-        let reviews = reviews::load_as(&Places::from_env(data), reading).map_err(|error| match error {
-            DataError::BadRows { .. } if !self.skip_bad => Failure::input(format!("{error} (--skip-bad)")),
-            error => Failure::input(error),
-        })?;
-        if let Some(note) = &reviews.source.note {
-            say!("no IMDb: {note}");
-        }
-        for note in &reviews.notes {
-            say!("{note}");
-        }
-        Ok(reviews)
+fn load(data: Option<PathBuf>, skip_bad: bool, purpose: Purpose) -> Result<Reviews, Failure> {
+    let reading = Reading { purpose, skip_bad };
+    let reviews = reviews::load_as(&Places::from_env(data), reading).map_err(|error| match error {
+        DataError::BadRows { .. } if !skip_bad => Failure::input(format!("{error} (--skip-bad)")),
+        error => Failure::input(error),
+    })?;
+    if let Some(note) = &reviews.source.note {
+        say!("no IMDb: {note}");
     }
+    for note in &reviews.notes {
+        say!("{note}");
+    }
+    Ok(reviews)
+}
+
+/// Takes `held_out` of `reviews` for validation, drawn from `key`; both parts keep their order.
+pub fn split(reviews: Vec<Review>, held_out: usize, key: Key) -> (Vec<Review>, Vec<Review>) {
+    let mut is_held_out = vec![false; reviews.len()];
+    key.permutation(reviews.len()).into_iter().take(held_out).for_each(|i| is_held_out[i] = true);
+    let (mut train, mut validation) = (Vec::new(), Vec::new());
+    for (review, is_held_out) in reviews.into_iter().zip(is_held_out) {
+        if is_held_out { validation.push(review) } else { train.push(review) }
+    }
+    (train, validation)
 }
 
 /// Whether these are somebody's own reviews, neither IMDb nor the sample.
@@ -88,8 +180,8 @@ pub fn majority_share(reviews: &[Review]) -> f64 {
 }
 
 /// The vocabulary of `reviews`: Keras' of IMDb's.
-pub fn vocabulary(reviews: &[Review]) -> Vocabulary {
-    Vocabulary::build_with(Tokenizer::of(texts(reviews)), texts(reviews))
+pub fn vocabulary(reviews: &[Review], tokenizer: Tokenizer) -> Vocabulary {
+    Vocabulary::build_with(tokenizer, texts(reviews))
 }
 
 fn texts(reviews: &[Review]) -> impl Iterator<Item = &str> {

@@ -1,6 +1,7 @@
 //! Learns from film reviews whether the writer liked the film.
 
 mod commands;
+mod config;
 mod data;
 mod model;
 mod run;
@@ -8,6 +9,7 @@ mod words;
 
 use clap::{Parser, Subcommand};
 use commands::{eval, predict, train};
+use config::TrainArgs;
 use std::process::ExitCode;
 
 #[derive(Debug, Parser)]
@@ -17,13 +19,13 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    train: train::TrainArgs,
+    train: TrainArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Train a model and test it (the default)
-    Train(Box<train::TrainArgs>),
+    Train(Box<TrainArgs>),
     /// Test a trained model
     Eval(eval::EvalArgs),
     /// Say of reviews whether they are positive: sentiment predict "What a film!"
@@ -33,7 +35,7 @@ enum Command {
 fn main() -> ExitCode {
     let cli: Cli = rnn_harness::parse();
     rnn_harness::run_program(|| match cli.command.unwrap_or(Command::Train(Box::new(cli.train))) {
-        Command::Train(args) => train::train(&args),
+        Command::Train(args) => train::command(&args),
         Command::Eval(args) => eval::eval(&args),
         Command::Predict(args) => predict::predict(&args),
     })

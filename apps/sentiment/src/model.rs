@@ -7,8 +7,9 @@ use burn::tensor::{Device, Int, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Direction, Key, Preset, RnnError};
 use rnn_harness::options::{DropoutConfig, LAYERS, SIZES, check_size, most_rows};
-use rnn_harness::training::{Batches, EpochStats, Lookup, StepOutput, evaluate};
+use rnn_harness::training::{Tested, evaluate};
 use rnn_harness::{Failure, check_range};
+use rnn_train::{Batches, Figure, Lookup, StepOutput, Task};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 use std::time::Instant;
@@ -27,7 +28,7 @@ pub struct ModelConfig {
     pub embedding: usize,
     /// rnn, lstm or gru.
     pub cell: CellKind,
-    /// Recurrent layers upon each other.
+    /// Stacked recurrent layers.
     pub layers: usize,
     /// Forward, or both ways.
     pub direction: Direction,
@@ -103,10 +104,16 @@ impl ModelConfig {
     }
 }
 
-impl Model {
-    /// Its table of words.
-    pub const LOOKUP: Lookup<Self> = Lookup { table: |model| &mut model.embedding.weight, ids: |batch| &mut batch.ids };
+impl Task for Model {
+    const FIGURES: &'static [Figure] = &[ACCURACY];
+    const LOOKUP: Option<Lookup<Self>> =
+        Some(Lookup { table: |model| &mut model.embedding.weight, ids: |batch| &mut batch.ids });
+}
 
+/// The share of reviews that are judged right.
+pub const ACCURACY: Figure = Figure { name: "accuracy", higher_is_better: true };
+
+impl Model {
     /// Ids end to end, `[batch, tokens]`, to one logit a review, `[batch]`: above 0 is positive. Dropout acts when a key is
     /// given.
     pub fn logits(&self, ids: &[u32], tokens: usize, dropout: Option<Key>) -> Tensor<1> {
@@ -127,15 +134,15 @@ struct Evaluator {
 
 impl Model {
     /// The loss and accuracy over `batches` of reviews of so many `tokens`, with a progress line.
-    pub fn test(&self, batches: &Batches<Batch>, tokens: usize) -> Result<EpochStats, Failure> {
+    pub fn test(&self, batches: &Batches<Batch>, tokens: usize) -> Result<Tested, Failure> {
         let start = Instant::now();
         if !self.looks_up(batches.items().saturating_mul(tokens)) {
-            return evaluate(self, batches, "reviews");
+            return evaluate(self, batches, Self::FIGURES, "reviews");
         }
         let layer = self.layer.over_embedding(self.embedding.weight.val()).map_err(Failure::failed)?;
         let evaluator = Evaluator { layer, dense: self.dense.clone() };
-        let stats = evaluate(&evaluator, batches, "reviews")?;
-        Ok(EpochStats { seconds: start.elapsed().as_secs_f64(), ..stats })
+        let tested = evaluate(&evaluator, batches, Self::FIGURES, "reviews")?;
+        Ok(Tested { seconds: start.elapsed().as_secs_f64(), ..tested })
     }
 
     /// Whether a test over `tokens` tokens in all looks up input products: there are fewer words, and room for theirs.
@@ -206,8 +213,7 @@ fn judged(logits: Tensor<1>, labels: Tensor<1, Int>) -> StepOutput {
 }
 
 fn output(loss: Tensor<1>, logits: Tensor<1>, labels: Tensor<1, Int>) -> StepOutput {
-    let items = labels.dims()[0];
-    StepOutput { loss, correct: correct(logits, labels), items }
+    StepOutput::new(labels.dims()[0], loss, [correct(logits, labels)])
 }
 
 #[cfg(test)]
@@ -241,34 +247,6 @@ mod tests {
         assert_eq!(batch(80), TEST_BATCH);
         assert!(batch(100_000) < TEST_BATCH && batch(100_000) > 1);
         assert_eq!(batch(1_000_000_000), 1);
-    }
-
-    /// A step on the rows that a batch names is the step on the whole table.
-    #[cfg(feature = "flex")]
-    #[test]
-    fn training_on_rows_is_training_on_the_table() {
-        use rnn_harness::optim::{OptimizerArgs, OptimizerName};
-        use rnn_harness::training::fit;
-        let device = Device::default().autodiff();
-        let (reviews, vocabulary) = reviews(50);
-        let config = config(20, CellKind::Lstm, 1, Direction::Forward);
-        let arguments = OptimizerArgs::default();
-        let trained = |lookup, optimizer| {
-            let model = config.init(Key::new(3), &device).expect("a model");
-            let encoded = Encoded::new(&reviews, &vocabulary, config.num_words, TOKENS).expect("few");
-            let batches = encoded.batches(3, Some(Key::new(4)), Key::new(5), &device.clone().inner());
-            let optimizer = arguments.resolve(optimizer).expect("right");
-            let whole = |model: &Model, _: &EpochStats| {
-                assert_eq!(model.embedding.weight.dims(), [20, 5]);
-                Ok(())
-            };
-            let (model, epochs) = fit(model, &optimizer, 2, batches, lookup, "reviews", whole).expect("trained");
-            let table = model.embedding.weight.val().into_data();
-            (table, epochs.iter().map(|epoch| epoch.loss).collect::<Vec<_>>())
-        };
-        for optimizer in [OptimizerName::Adam, OptimizerName::Adamw, OptimizerName::Rmsprop, OptimizerName::Adagrad] {
-            assert_eq!(trained(Some(Model::LOOKUP), optimizer), trained(None, optimizer), "{optimizer:?}");
-        }
     }
 
     #[test]
@@ -305,12 +283,13 @@ mod tests {
             let encoded = Encoded::new(&reviews, &vocabulary, config.num_words, TOKENS).expect("few");
             let batches = encoded.batches(8, None, Key::new(0), &device);
             let by_look_up = model.test(&batches, TOKENS).expect("tested");
-            let plain = evaluate(&model, &batches, "reviews").expect("tested");
+            let plain = evaluate(&model, &batches, Model::FIGURES, "reviews").expect("tested").figures;
+            let by_look_up = by_look_up.figures;
             assert!((by_look_up.loss - plain.loss).abs() < 1e-6, "{cell}: {} and {}", by_look_up.loss, plain.loss);
-            assert_eq!(by_look_up.accuracy, plain.accuracy);
+            assert_eq!(by_look_up.others, plain.others);
             // The model's own path, which fewer tokens than words take, gives the same again.
             let few = model.test(&batches, 0).expect("tested");
-            assert_eq!(few.loss, plain.loss);
+            assert_eq!(few.figures, plain);
         }
     }
 }

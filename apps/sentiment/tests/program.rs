@@ -142,7 +142,9 @@ fn wrong_input_is_told() {
     program
         .run(&["--data", "sample", "--threads", "0"])
         .told("--threads 0: too small; give a whole number from 1 to 1024");
-    program.run(&["--data", "sample", "--momentum", "0.5"]).told("--momentum is for --optimizer sgd and rmsprop");
+    program
+        .run(&["--data", "sample", "--momentum", "0.5"])
+        .told("--momentum has no meaning for adam; sgd and rmsprop have one");
     let folder = program.folder().as_os_str();
     assert!(!program.folder().join("runs").exists());
     std::fs::create_dir_all(program.folder().join("imdb")).expect("made");
@@ -161,6 +163,15 @@ fn wrong_input_is_told() {
     program.run(&["predict", " "]).told("model.bpk is damaged or of another run");
     std::fs::write(program.folder().join("runs/sentiment/a/config.json"), "{").expect("written");
     program.run(&["predict", "x"]).told("config.json is damaged or was edited");
+}
+
+/// With validation and dropout; a table of words whose rows wait for their updates.
+#[cfg(unix)]
+#[test]
+fn a_killed_training_is_resumed_to_the_same_bits() {
+    let args = ["--data", "sample", "--device", "flex", "--hidden", "24", "--tokens", "60", "--epochs", "5"];
+    let more = ["--validation", "0.2", "--patience", "4", "--checkpoint-every", "11"];
+    sentiment().kill_and_resume(&[&args[..], &more].concat(), 17, 3);
 }
 
 #[test]

@@ -149,6 +149,11 @@ pub fn verify(corpus: &Corpus, places: &Places) -> Vec<Verdict> {
     verdicts
 }
 
+/// `path` as an absolute path if something is there; a name such as `sample` stays.
+pub fn absolute(path: PathBuf) -> PathBuf {
+    if path.exists() { std::path::absolute(&path).unwrap_or(path) } else { path }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

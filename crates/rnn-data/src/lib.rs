@@ -20,6 +20,7 @@ pub mod chars;
 mod download;
 mod error;
 mod find;
+mod fingerprint;
 mod plain;
 pub mod registry;
 pub mod reviews;
@@ -28,5 +29,6 @@ pub mod text;
 pub mod words;
 
 pub use error::DataError;
-pub use find::{Places, SAMPLE, Source, Verdict, fetch, verify};
+pub use find::{Places, SAMPLE, Source, Verdict, absolute, fetch, verify};
+pub use fingerprint::fingerprint;
 pub use plain::plain;

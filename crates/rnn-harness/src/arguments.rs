@@ -1,9 +1,11 @@
 //! The command line, and what is said of one that is wrong: which argument, why, and what would be right.
 
+use crate::options::BESIDE_RESUME;
 use crate::{Failure, say};
 use clap::builder::TypedValueParser;
 use clap::error::{ContextKind, ErrorKind};
-use clap::{Arg, ArgAction, Command};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::error::Error;
 use std::io::Write;
 use std::ops::RangeInclusive;
@@ -14,6 +16,10 @@ pub fn parse<C: clap::Parser>() -> C {
     // That a negative number is out of a range is a better answer than that it is no option.
     let command = negative_numbers(C::command());
     let matches = command.clone().try_get_matches();
+    if let Some(option) = matches.as_ref().ok().and_then(|matches| beside_resume(&command, matches)) {
+        say!("error: --resume takes all settings from the run; leave out {option} (--help shows what there is)");
+        std::process::exit(2)
+    }
     matches.and_then(|mut matches| C::from_arg_matches_mut(&mut matches)).unwrap_or_else(|error| {
         if error.use_stderr() {
             let given: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
@@ -29,6 +35,20 @@ pub fn parse<C: clap::Parser>() -> C {
             }
         })
     })
+}
+
+/// An option that was given although `--resume` was and the run has that setting.
+fn beside_resume(command: &Command, matches: &ArgMatches) -> Option<String> {
+    if let Some((name, matches)) = matches.subcommand() {
+        return beside_resume(command.find_subcommand(name)?, matches);
+    }
+    let is_given = |id: &str| {
+        let known = command.get_arguments().any(|arg| arg.get_id() == id);
+        known && matches.value_source(id) == Some(ValueSource::CommandLine)
+    };
+    let setting = |arg: &&Arg| is_given(arg.get_id().as_str()) && !BESIDE_RESUME.contains(&arg.get_id().as_str());
+    let option = command.get_arguments().find(setting).filter(|_| is_given("resume"))?;
+    Some(option.get_long().map_or_else(|| option.to_string(), |long| format!("--{long}")))
 }
 
 fn negative_numbers(command: Command) -> Command {

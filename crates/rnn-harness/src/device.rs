@@ -10,8 +10,8 @@ use burn::tensor::DeviceType;
 pub struct DeviceArgs {
     /// Device: flex, ndarray, wgpu[:N] or cuda[:N], as far as compiled in. Without it the first GPU found, else the
     /// CPU
-    #[arg(long, value_name = "DEVICE")]
-    device: Option<String>,
+    #[arg(long, value_name = "DEVICE", action = clap::ArgAction::Append)]
+    device: Vec<String>,
     /// CPU threads; all of them without it
     #[arg(long, value_name = "N", value_parser = whole::<usize>(1..=MOST_THREADS as u64))]
     threads: Option<usize>,
@@ -24,6 +24,8 @@ pub struct Selected {
     pub device: Device,
     /// What to call it, such as `flex`, `wgpu:0`.
     pub name: String,
+    /// CPU threads.
+    pub threads: usize,
 }
 
 /// More threads than any machine that runs this has.
@@ -37,19 +39,54 @@ impl DeviceArgs {
     /// A device that is not compiled in or not there; a number of threads that is 0 or absurd, here or in the variable
     /// `RAYON_NUM_THREADS`.
     pub fn select(&self) -> Result<Selected, Failure> {
-        let threads = self.set_threads()?;
-        let (selected, about) = match &self.device {
+        if self.device.len() > 1 {
+            return Err(Failure::input("--device is given more than once; only training can use several devices"));
+        }
+        let threads = self.set_threads(None)?;
+        let (device, name, about) = match self.device.first() {
             Some(wanted) => by_name(wanted)?,
             None => first_found()?,
         };
-        let s = if threads == 1 { "" } else { "s" };
-        say!("device: {} ({about}, {threads} CPU thread{s})", selected.name);
-        Ok(selected)
+        Ok(Self::chosen(device, name, about, threads))
     }
 
-    fn set_threads(&self) -> Result<usize, Failure> {
+    /// As [`select`](Self::select) for training, which several devices can share.
+    ///
+    /// # Errors
+    /// As `select`; several devices of a kind that cannot share a training.
+    pub fn select_many(&self) -> Result<Selected, Failure> {
+        if self.device.len() > 1 {
+            return Err(Failure::input(format!(
+                "--device {}: training on several devices at once takes collective operations, which Burn has for cuda \
+                 only; give one --device",
+                self.device.join(" --device ")
+            )));
+        }
+        self.select()
+    }
+
+    /// As [`select`](Self::select), with `name` and `threads` where none are given.
+    ///
+    /// # Errors
+    /// As `select`.
+    pub fn select_as(&self, name: &str, threads: usize) -> Result<Selected, Failure> {
+        if !self.device.is_empty() {
+            return Self { threads: self.threads.or(Some(threads)), ..self.clone() }.select_many();
+        }
+        let threads = self.set_threads(Some(threads))?;
+        let (device, name, about) = by_name(name)?;
+        Ok(Self::chosen(device, name, about, threads))
+    }
+
+    fn chosen(device: Device, name: String, about: String, threads: usize) -> Selected {
+        let s = if threads == 1 { "" } else { "s" };
+        say!("device: {name} ({about}, {threads} CPU thread{s})");
+        Selected { device, name, threads }
+    }
+
+    fn set_threads(&self, default: Option<usize>) -> Result<usize, Failure> {
         let available = std::thread::available_parallelism().map_or(1, |n| n.get());
-        let (threads, given) = match (self.threads, std::env::var("RAYON_NUM_THREADS")) {
+        let (threads, given) = match (self.threads.or(default), std::env::var("RAYON_NUM_THREADS")) {
             (Some(threads), _) => (threads, format!("--threads {threads}")),
             (None, Ok(text)) if !text.is_empty() && text != "0" => {
                 (text.parse().unwrap_or(0), format!("RAYON_NUM_THREADS={text}"))
@@ -70,11 +107,11 @@ impl DeviceArgs {
     }
 }
 
-type Choice = (Selected, String);
+/// A device, its name, and what else to say of it.
+type Choice = (Device, String, String);
 
 fn choice(device: Device, name: impl Into<String>, about: impl Into<String>) -> Choice {
-    let name = name.into();
-    (Selected { device, name }, about.into())
+    (device, name.into(), about.into())
 }
 
 /// The names that were compiled in, best first.
@@ -197,8 +234,8 @@ mod tests {
     #[test]
     fn absurd_numbers_of_threads_are_told() {
         for threads in [0, 1_000_000] {
-            let args = DeviceArgs { threads: Some(threads), device: None };
-            assert!(matches!(args.set_threads(), Err(Failure::Input(_))));
+            let args = DeviceArgs { threads: Some(threads), device: Vec::new() };
+            assert!(matches!(args.set_threads(None), Err(Failure::Input(_))));
         }
     }
 }

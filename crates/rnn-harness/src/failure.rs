@@ -1,6 +1,7 @@
 //! How a program ends: one line that says what was wrong, and an exit code.
 
 use crate::say;
+use rnn_train::TrainError;
 use std::fmt::Display;
 use std::process::ExitCode;
 
@@ -51,6 +52,27 @@ impl From<std::io::Error> for Failure {
     }
 }
 
+impl From<TrainError> for Failure {
+    /// A setting is named by its option.
+    fn from(error: TrainError) -> Self {
+        match error {
+            TrainError::Setting { name, problem } => {
+                let option = if name == "max_steps" { "steps".into() } else { name.replace('_', "-") };
+                Self::Input(format!("--{option} {problem}"))
+            }
+            TrainError::Diverged { .. } | TrainError::Weights { .. } => {
+                Self::Failed(format!("{error} (--learning-rate, --clip-norm)"))
+            }
+            TrainError::Checkpoint { .. } => Self::Input(error.to_string()),
+            TrainError::Hook(error) => match error.downcast::<Failure>() {
+                Ok(failure) => *failure,
+                Err(error) => Self::Failed(error.to_string()),
+            },
+            error => Self::Failed(error.to_string()),
+        }
+    }
+}
+
 /// Runs a program's body. A failure or a panic becomes one line on stderr and an exit code.
 pub fn run_program(body: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
     let with_backtrace = std::env::var_os("RUST_BACKTRACE").is_some_and(|v| v != "0");
@@ -80,6 +102,10 @@ pub fn run_program(body: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
             if message.contains("Broken pipe") {
                 say!("stopped: {}", Failure::ClosedPipe); // println! panics where writeln! gives an error
                 return ExitCode::SUCCESS;
+            }
+            if message.contains("Killing training from user input") {
+                say!("interrupted: ended from the dashboard; --resume goes on from the last checkpoint");
+                return ExitCode::from(130);
             }
             if message.starts_with("failed printing to stdout") {
                 say!("error: {message}");

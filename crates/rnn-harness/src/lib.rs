@@ -1,5 +1,4 @@
-//! What the programs share: device choice, run folders, optimizers, the training loop, progress, and how a program
-//! ends.
+//! What the programs share on the terminal: options, device choice, progress, run folders, and how a program ends.
 
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
@@ -8,14 +7,12 @@ mod arguments;
 pub mod device;
 mod failure;
 pub mod interrupt;
-pub mod optim;
 pub mod options;
 pub mod progress;
 pub mod run_dir;
 mod shown;
 #[cfg(feature = "testing")]
 pub mod testing;
-#[cfg(feature = "train")]
 pub mod training;
 
 pub use arguments::{check_range, parse, whole};

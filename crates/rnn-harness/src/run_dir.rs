@@ -5,25 +5,21 @@
 //! was killed, may be taken by the next of that name; the one that trains there has its lock.
 
 mod config;
-mod disk;
+mod files;
 mod folder;
 mod lock;
+mod model;
 mod name;
+#[cfg(test)]
+mod power_cuts;
 
 use crate::Failure;
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::store::ModuleRecord;
-use burn::tensor::Tensor;
 pub use config::Config;
-use disk::{Disk, System};
 use folder::{Folder, Folders, Place};
 use lock::Lock;
 use name::named;
 pub use name::timestamp;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,17 +27,12 @@ use std::time::SystemTime;
 
 /// The file that makes a run complete.
 const MODEL: &str = "model.bpk";
+/// How the run was asked for.
+const CONFIG: &str = "config.json";
+/// What a training is resumed from.
+const CHECKPOINTS: &str = "checkpoints";
 /// The figures of a training that came to its end.
 const METRICS: &str = "metrics.json";
-/// The SHA-256 of every other file, the new one and the one before, so that it is right at any moment of a write.
-const CHECKSUMS: &str = "checksums.json";
-
-type Checksums = BTreeMap<String, Vec<String>>;
-
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// One run's folder. A new one that never got a model is deleted with the last handle to it: a training that came to
 /// nothing leaves nothing behind.
 #[derive(Debug, Clone)]
@@ -77,6 +68,23 @@ impl RunDir {
         Err(Failure::failed("there is no name left for the run"))
     }
 
+    /// Opens the run at `path` to resume its training.
+    ///
+    /// # Errors
+    /// No such run, or another process trains in it.
+    pub fn resume(program: &str, path: &Path) -> Result<Self, Failure> {
+        if !path.join(CONFIG).is_file() {
+            return Err(Failure::input(format!(
+                "--resume {} holds no {CONFIG}; give the run folder of a training of {program} that was stopped",
+                path.display()
+            )));
+        }
+        match folder::take_again(path)? {
+            Some(folder) => Ok(Self(Arc::new(folder))),
+            None => Err(in_use(path)),
+        }
+    }
+
     fn of(path: PathBuf) -> Self {
         Self(Arc::new(Folder::opened(path)))
     }
@@ -96,12 +104,12 @@ impl RunDir {
                 return Err(in_use(&path));
             }
         }
-        // A folder as far up as there is one, which goes at once: who gives something wrong besides is left nothing.
+        // Probes the nearest ancestor that exists with a temporary folder, so that a wrong option leaves nothing behind.
         let above = runs.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
         let trial = above.join(format!(".{}", std::process::id()));
         match std::fs::create_dir(&trial).and_then(|()| std::fs::remove_dir(&trial)) {
             Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(cannot_make(&runs, &e)),
-            _ => Ok(()), // what is there already was made there
+            _ => Ok(()), // a folder of that name shows that one can be made
         }
     }
 
@@ -141,6 +149,11 @@ impl RunDir {
         }
     }
 
+    /// The folder of the checkpoints.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.path().join(CHECKPOINTS)
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.0.path
@@ -164,169 +177,13 @@ impl RunDir {
     pub fn write_metrics(&self, metrics: &impl Serialize) -> Result<(), Failure> {
         self.write_json(METRICS, metrics)
     }
-
-    /// Writes `bytes` as the file `name`, whole or not at all.
-    ///
-    /// # Errors
-    /// If the file system says so.
-    pub fn write_bytes(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
-        self.write_on(&System, name, bytes)
-    }
-
-    fn write_on(&self, disk: &impl Disk, name: &str, bytes: &[u8]) -> Result<(), Failure> {
-        let mut checksums = self.checksums()?;
-        let of_file = checksums.entry(name.to_string()).or_default();
-        of_file.insert(0, sha256(bytes));
-        of_file.truncate(2);
-        let json = serde_json::to_vec_pretty(&checksums)
-            .map_err(|e| Failure::failed(format!("cannot write {CHECKSUMS} as JSON: {e}")))?;
-        self.0.will_write([CHECKSUMS, name]);
-        disk::replace(disk, self.path(), &[(CHECKSUMS, &json), (name, bytes)])
-            .map_err(|e| Failure::failed(format!("cannot write {}: {e}", self.path().join(name).display())))
-    }
-
-    fn checksums(&self) -> Result<Checksums, Failure> {
-        let path = self.path().join(CHECKSUMS);
-        if !path.exists() {
-            return Ok(Checksums::new());
-        }
-        parse(&path, &read(&path)?)
-    }
-
-    /// Writes `value` as JSON in the file `name`.
-    ///
-    /// # Errors
-    /// As [`write_bytes`](Self::write_bytes).
-    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), Failure> {
-        let mut json = serde_json::to_vec_pretty(value)
-            .map_err(|e| Failure::failed(format!("cannot write {name} as JSON: {e}")))?;
-        json.push(b'\n');
-        self.write_bytes(name, &json)
-    }
-
-    /// Reads the file `name`.
-    ///
-    /// # Errors
-    /// If it is not there, cannot be read, or is not what was written.
-    pub fn read_bytes(&self, name: &str) -> Result<Vec<u8>, Failure> {
-        let path = self.path().join(name);
-        let bytes = read(&path)?;
-        let folder = self.path().display();
-        match self.checksums()?.get(name) {
-            Some(written) if written.contains(&sha256(&bytes)) => Ok(bytes),
-            _ if !self.path().join(CHECKSUMS).exists() => Err(Failure::input(format!(
-                "{folder} has no {CHECKSUMS}, which says whether its files are whole; copy all of the run's folder, or train \
-                 again"
-            ))),
-            _ if bytes.is_empty() => Err(Failure::input(format!(
-                "{} is empty, as after a power cut or on a full disk; copy it again, or train again",
-                path.display()
-            ))),
-            _ => Err(Failure::input(format!(
-                "{} is damaged or was edited: its SHA-256 is not in {CHECKSUMS}; train again",
-                path.display()
-            ))),
-        }
-    }
-
-    /// Reads the UTF-8 file `name`.
-    ///
-    /// # Errors
-    /// If it is not there, cannot be read or is not UTF-8.
-    pub fn read_text(&self, name: &str) -> Result<String, Failure> {
-        String::from_utf8(self.read_bytes(name)?)
-            .map_err(|_| Failure::input(format!("{} is not UTF-8", self.path().join(name).display())))
-    }
-
-    /// Reads the JSON file `name`.
-    ///
-    /// # Errors
-    /// If it is not there, or does not hold what is asked for.
-    pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, Failure> {
-        parse(&self.path().join(name), &self.read_bytes(name)?)
-    }
-
-    /// Writes the model's parameters.
-    ///
-    /// # Errors
-    /// Parameters that are not finite: training has diverged at its last step. Else as [`write_bytes`](Self::write_bytes).
-    pub fn save_model<M: Module>(&self, model: &M) -> Result<(), Failure> {
-        let mut finite = Finite(true);
-        model.visit(&mut finite);
-        if !finite.0 {
-            return Err(Failure::failed(
-                "the model's weights became NaN or infinite: training has diverged; try a smaller --learning-rate",
-            ));
-        }
-        let bytes = model
-            .clone()
-            .into_record()
-            .into_bytes()
-            .map_err(|e| Failure::failed(format!("cannot write the model: {e}")))?;
-        self.write_bytes(MODEL, &bytes)
-    }
-
-    /// Reads the model's parameters into `model`, which must be of the same shape. They come back bit for bit.
-    ///
-    /// # Errors
-    /// A file that is damaged, or of a model of another shape.
-    pub fn load_model<M: Module>(&self, model: M) -> Result<M, Failure> {
-        let bytes = self.read_bytes(MODEL)?;
-        let wrong = |e: &dyn std::fmt::Display| {
-            let path = self.path().join(MODEL);
-            Failure::input(format!("{} is damaged or of another model: {e}", path.display()))
-        };
-        // A damaged header can make the reader of the format panic.
-        let load = || {
-            let record = ModuleRecord::from_bytes(burn::tensor::Bytes::from_bytes_vec(bytes))?;
-            model.try_load_record(record)
-        };
-        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(load)) {
-            Ok(Ok(model)) => Ok(model),
-            Ok(Err(error)) => Err(wrong(&error)),
-            Err(_) => Err(wrong(&"it cannot be read")),
-        }
-    }
-}
-
-/// Whether all parameters seen so far are finite.
-struct Finite(bool);
-
-impl ModuleVisitor for Finite {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.0 &= param.val().is_finite().all().into_scalar::<bool>();
-    }
-}
-
-/// Reads a file of a run, if it is one: a pipe would never end.
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let hint = |e: &std::io::Error| {
-        if e.kind() == ErrorKind::NotFound { "; is this a run of this program?" } else { "" }
-    };
-    let told = |e: std::io::Error| Failure::input(format!("cannot read {}: {e}{}", path.display(), hint(&e)));
-    if !path.metadata().map_err(told)?.is_file() {
-        return Err(Failure::input(format!("{} is not a file; is this a run of this program?", path.display())));
-    }
-    std::fs::read(path).map_err(told)
-}
-
-fn parse<T: DeserializeOwned>(path: &Path, json: &[u8]) -> Result<T, Failure> {
-    let path = path.display();
-    serde_json::from_slice(json).map_err(|e| {
-        Failure::input(match json.is_empty() {
-            true => format!("{path} is empty, as after a power cut or on a full disk; copy it again, or train again"),
-            false => {
-                format!("{path} is not what this program writes ({e}); is it a run of another program or version?")
-            }
-        })
-    })
 }
 
 fn taken(path: &Path) -> Failure {
-    Failure::input(format!(
-        "the run {} is there already and runs are never overwritten; choose another --name",
-        path.display()
-    ))
+    let run = path.display();
+    let stopped = !path.join(METRICS).exists() && rnn_train::has_checkpoint(&path.join(CHECKPOINTS));
+    let or = if stopped { format!(", or resume it: --resume {run}") } else { String::new() };
+    Failure::input(format!("the run {run} is there already and runs are never overwritten; choose another --name{or}"))
 }
 
 fn in_use(path: &Path) -> Failure {
@@ -357,9 +214,12 @@ fn cannot_make(path: &Path, error: &std::io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use super::files::CHECKSUMS;
     use super::*;
+    use burn::module::Param;
     use burn::nn::{Linear, LinearConfig};
-    use burn::tensor::Device;
+    use burn::tensor::{Device, Tensor};
+    use std::collections::BTreeMap;
 
     fn linear(d_output: usize) -> Linear {
         LinearConfig::new(3, d_output).init(&Device::default())

@@ -26,7 +26,7 @@ pub struct Ran {
     pub code: Option<i32>,
     /// What it printed.
     pub stdout: String,
-    /// What it said besides.
+    /// What it printed on stderr.
     pub stderr: String,
 }
 
@@ -86,6 +86,45 @@ impl Program {
         Running::from(self.command_of("sh", &[&["-c", &script, self.binary], args].concat()))
     }
 
+    /// Trains with `args` once without a break and `kills` times with SIGKILL at a random moment and `--resume` after it:
+    /// all must leave the same model, figures and order of examples.
+    ///
+    /// # Panics
+    /// If one does not.
+    #[cfg(unix)]
+    pub fn kill_and_resume(&self, args: &[&str], kills: usize, seed: u64) {
+        let runs = self.folder().join("runs");
+        let run = |name: &str| -> std::path::PathBuf {
+            let programs = std::fs::read_dir(&runs).expect("a run").map(|entry| entry.expect("an entry").path());
+            programs.map(|program| program.join(name)).find(|run| run.exists()).unwrap_or_default()
+        };
+        let left = |name: &str| {
+            let model = std::fs::read(run(name).join("model.bpk")).expect("a model");
+            let metrics = std::fs::read(run(name).join("metrics.json")).expect("metrics");
+            (model, without_times(serde_json::from_slice(&metrics).expect("JSON")))
+        };
+        let train = |name: &str| self.run(&[args, &["--name", name]].concat());
+        let start = std::time::Instant::now();
+        train("whole").ok();
+        let whole = start.elapsed();
+        let expected = left("whole");
+        for (kill, u) in rnn_core::Key::new(seed).uniforms(kills).enumerate() {
+            let name = format!("killed{kill}");
+            let mut child = self.command(&[args, &["--name", &name]].concat()).spawn().expect("the program starts");
+            std::thread::sleep(whole.mul_f64(u));
+            child.kill().expect("killed"); // SIGKILL
+            child.wait().expect("it ends");
+            let folder = run(&name);
+            // Killed before there was a configuration, it is begun once more.
+            match folder.join("config.json").exists() {
+                true => self.run(&["train", "--resume", &folder.to_string_lossy()]).ok(),
+                false => train(&name).ok(),
+            };
+            let found = left(&name);
+            assert!(found == expected, "kill {kill}, after {:.3} of {whole:?}: {:#} {:#}", u, found.1, expected.1);
+        }
+    }
+
     /// Writes the file `name` of the run `run`, a folder below the program's, and its SHA-256 with it: as somebody may who
     /// hands a run folder on.
     pub fn forge(&self, run: &str, name: &str, content: impl AsRef<[u8]>) {
@@ -118,6 +157,19 @@ impl Program {
             .stderr(Stdio::piped());
         command
     }
+}
+
+/// Metrics without what differs between two runs of the same training.
+fn without_times(mut metrics: Value) -> Value {
+    match &mut metrics {
+        Value::Object(map) => {
+            map.retain(|name, _| name != "run" && name != "seconds" && !name.ends_with("_seconds"));
+            map.values_mut().for_each(|value| *value = without_times(value.take()));
+        }
+        Value::Array(list) => list.iter_mut().for_each(|value| *value = without_times(value.take())),
+        _ => {}
+    }
+    metrics
 }
 
 /// Whether the tests, and so what they start, ignore SIGHUP: they may run under `nohup`.

@@ -1,321 +1,195 @@
-//! Supervised training on burn-train: seeded batches, a progress line, a hook after each epoch, Ctrl-C.
-//!
-//! burn-train drives: its `SupervisedTraining` launches a `Learner` through a learning strategy of our own, because the
-//! stock one shuffles anew on resume and has no place for a hook.
+//! A training in a run folder: shown on the terminal, stopped by Ctrl-C, saved after each epoch, resumed.
 
-mod batches;
-mod silent;
-
-pub use batches::Batches;
-
-use crate::Failure;
 use crate::interrupt::{listen, stopped};
-use crate::optim::OptimizerConfig;
-use crate::progress::Progress;
-use burn::module::{Param, ParamId};
-use burn::optim::ModuleOptimizer;
-use burn::tensor::Tensor;
-use burn::train::logger::InMemoryMetricLogger;
-use burn::train::{
-    InferenceStep, ItemLazy, Learner, LearnerModel, SupervisedLearningStrategy, SupervisedTraining,
-    SupervisedTrainingEventProcessor, TrainLoader, TrainStep, TrainingComponents, TrainingStrategy, ValidLoader,
+use crate::options::Session;
+use crate::progress::{Pass, Progress, Renderer};
+use crate::run_dir::{Config, RunDir};
+use crate::{Failure, print_line};
+use burn::train::renderer::MetricsRenderer;
+use burn::train::renderer::tui::TuiMetricsRendererWrapper;
+use burn::train::{InferenceStep, Interrupter};
+use rnn_train::{
+    Batch, Batches, Ended, EpochRecord, Figure, Figures, Flow, Hooks, LOSS, Outcome, StepOutput, Task, TrainError,
+    TrainState, Training,
 };
-use rnn_core::optim::LazyTable;
-use serde::{Deserialize, Serialize};
-use std::sync::{Arc, Mutex};
+use serde_json::{Map, Value, json};
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Instant;
 
-/// What a model's training step gives besides its gradients.
-#[derive(Debug)]
-pub struct StepOutput {
-    /// The mean loss of the batch, one value.
-    pub loss: Tensor<1>,
-    /// How many items of the batch were answered right, one value.
-    pub correct: Tensor<1>,
-    /// Items in the batch.
-    pub items: usize,
+/// What is trained on, and on what it is validated after each epoch.
+pub struct Examples<M: Task> {
+    /// The training set.
+    pub train: Batches<Batch<M>>,
+    /// The validation set.
+    pub validation: Option<Batches<Batch<M>>>,
+    /// What an example is called: `reviews`.
+    pub unit: &'static str,
 }
 
-impl ItemLazy for StepOutput {
-    fn sync(self) -> Result<Self, burn::tensor::ExecutionError> {
-        Ok(self)
+/// What a program does after an epoch with the model as it is then: gives the lines to print, and whether training goes on.
+pub type AfterEpoch<M> = Box<dyn FnMut(&M, &EpochRecord) -> Result<(String, Flow), Failure>>;
+
+impl Session {
+    /// Trains `model` as `config` says, in the folder of `run`, or goes on from its last checkpoint. After each epoch the
+    /// model is saved: with a validation set the best one, without one the last.
+    ///
+    /// # Errors
+    /// A loss or weights that are not finite, an error of `after_epoch`, an interruption; a checkpoint that cannot be used.
+    pub fn fit<M: Task>(
+        &self,
+        run: &RunDir,
+        config: &impl Config,
+        model: M,
+        examples: Examples<M>,
+        after_epoch: AfterEpoch<M>,
+    ) -> Result<Outcome<M>, Failure> {
+        listen()?;
+        let plan = config.training().plan;
+        let epochs = plan.total_steps(examples.train.steps()).div_ceil(examples.train.steps().max(1) as u64);
+        let may_end_sooner = plan.patience.is_some() || plan.max_steps.is_some();
+        let progress = Progress::new(examples.unit, epochs as usize, config.training().batch);
+        let total_steps = plan.total_steps(examples.train.steps());
+        let interrupter = Interrupter::new();
+        let training = Training::new(plan, examples.train)
+            .with_validation(examples.validation)
+            .with_checkpoints(run.checkpoints(), self.checkpoint_every)
+            .with_unit(examples.unit)
+            .with_interrupter(interrupter.clone(), stopped);
+        let resume = self.resumed.is_some() && rnn_train::has_checkpoint(&run.checkpoints());
+        let state = training.state(model, resume)?;
+        let first_epoch = state.history().len() + 1;
+        let renderer: Box<dyn MetricsRenderer> = match self.tui {
+            true => Box::new(TuiMetricsRendererWrapper::new(interrupter, Some(first_epoch))),
+            false => Box::new(Renderer::new(progress.may_end_sooner(may_end_sooner), first_epoch)),
+        };
+        let lines = self.tui.then(Rc::default);
+        let hooks = Saving { run: run.clone(), after_epoch, held_back: lines.clone() };
+        let outcome = training.run(state, renderer, hooks);
+        for line in lines.iter().flat_map(|lines: &Rc<RefCell<Vec<String>>>| lines.take()) {
+            print_line!("{line}");
+        }
+        let mut outcome = outcome?;
+        if outcome.ended == Ended::Interrupted {
+            run.save_model(&outcome.model())?;
+            let (step, path) = (outcome.state.step(), run.path().display());
+            return Err(Failure::Interrupted(format!(
+                "after step {step} of {total_steps}, of which there is a checkpoint; resume it with --resume {path}"
+            )));
+        }
+        Ok(outcome)
     }
 }
 
-/// The figures of an epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct EpochStats {
-    /// Counted from 1.
-    pub epoch: usize,
-    /// The mean loss over all items.
-    pub loss: f64,
-    /// The share of items answered right.
-    pub accuracy: f64,
-    /// How long it took.
+/// Saves the model after each epoch.
+struct Saving<M: Task> {
+    run: RunDir,
+    after_epoch: AfterEpoch<M>,
+    /// Lines that wait until the dashboard has left the terminal.
+    held_back: Option<Rc<RefCell<Vec<String>>>>,
+}
+
+impl<M: Task> Hooks<M> for Saving<M> {
+    fn after_epoch(
+        &mut self,
+        state: &mut TrainState<M>,
+        record: &EpochRecord,
+        is_best: bool,
+    ) -> Result<Flow, TrainError> {
+        let model = state.model();
+        let (lines, flow) = (self.after_epoch)(&model, record).map_err(TrainError::hook)?;
+        if is_best || flow == Flow::Stop {
+            self.run.save_model(&model).map_err(TrainError::hook)?;
+        }
+        match &self.held_back {
+            _ if lines.is_empty() => {}
+            Some(held_back) => held_back.borrow_mut().push(lines),
+            None => print_line!("{lines}"),
+        }
+        Ok(flow)
+    }
+}
+
+/// Figures of a model over a data set, and how long that took.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tested {
+    /// The loss and the task's figures.
+    pub figures: Figures,
+    /// Seconds.
     pub seconds: f64,
 }
 
-/// Reads losses off the device only when somebody wants to see them.
-#[derive(Default)]
-struct Totals {
-    pending: Vec<StepOutput>,
-    loss: f64,
-    correct: f64,
-    items: f64,
-}
-
-impl Totals {
-    /// The mean loss and accuracy so far.
-    fn read(&mut self) -> (f64, f64) {
-        for output in self.pending.drain(..) {
-            let items = output.items as f64;
-            self.loss += f64::from(output.loss.into_scalar::<f32>()) * items;
-            self.correct += f64::from(output.correct.into_scalar::<f32>());
-            self.items += items;
-        }
-        (self.loss / self.items, self.correct / self.items)
-    }
-}
-
-/// The mean loss and accuracy of `model` over all `batches`, with a progress line.
+/// The figures of `model` over all of `batches`, with a progress line; `names` are those of the task.
 ///
 /// # Errors
 /// A loss that is not finite, an interruption.
-pub fn evaluate<M>(model: &M, batches: &Batches<M::Input>, unit: &'static str) -> Result<EpochStats, Failure>
+pub fn evaluate<M>(
+    model: &M,
+    batches: &Batches<M::Input>,
+    names: &[Figure],
+    unit: &'static str,
+) -> Result<Tested, Failure>
 where
     M: InferenceStep<Output = StepOutput>,
 {
-    let start = Instant::now();
-    let mut progress = Progress::new(unit, 1, batches.steps() as u64);
-    progress.begin_epoch(1);
-    let mut totals = Totals::default();
-    for batch in batches.in_order() {
-        let output = model.step(batch);
-        let due = progress.step(output.items as u64);
-        totals.pending.push(output);
-        if due {
-            let (loss, accuracy) = totals.read();
-            if progress.show(loss, &format!("accuracy {accuracy:.4}")).is_err() {
-                return Err(Failure::failed(format!("the loss became {loss} in a test: train the model anew")));
-            }
-        }
-        if stopped() {
-            progress.end();
-            return Err(Failure::Interrupted("before the end of the test; the model is kept".into()));
-        }
-    }
-    progress.end();
-    let (loss, accuracy) = totals.read();
-    Ok(EpochStats { epoch: 1, loss, accuracy, seconds: start.elapsed().as_secs_f64() })
-}
-
-/// Where a model that begins with a table of embeddings has it, and where a batch has the ids that name its rows. A training
-/// step must need neither for anything else: it is given a table of fewer rows, and ids to match.
-pub struct Lookup<M: TrainStep> {
-    /// The table, `[n, d]`.
-    pub table: fn(&mut M) -> &mut Param<Tensor<2>>,
-    /// The ids, below n.
-    pub ids: fn(&mut M::Input) -> &mut Vec<u32>,
-}
-
-impl<M: TrainStep> Clone for Lookup<M> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<M: TrainStep> Copy for Lookup<M> {}
-
-/// Trains `model` for `epochs` epochs and returns it, without autodiff, with the figures of each epoch.
-///
-/// With a `lookup`, and a table that trains on the CPU, a step's model has only the rows that its batch names for its table,
-/// with ids to match; the others wait for their updates ([`LazyTable`]). On `flex` that changes no number, but for the last
-/// digits of the norm where that of all gradients is clipped.
-///
-/// After each epoch `after_epoch` gets the model as it is then, without autodiff: the place to save it.
-///
-/// # Errors
-/// A loss that is not finite, an error of the hook, an interruption.
-pub fn fit<M, H>(
-    model: M,
-    optimizer: &OptimizerConfig,
-    epochs: usize,
-    batches: Batches<<M as TrainStep>::Input>,
-    lookup: Option<Lookup<M>>,
-    unit: &'static str,
-    after_epoch: H,
-) -> Result<(M, Vec<EpochStats>), Failure>
-where
-    M: LearnerModel + TrainStep<Output = StepOutput> + InferenceStep<Input = <M as TrainStep>::Input>,
-    H: FnMut(&M, &EpochStats) -> Result<(), Failure> + 'static,
-{
     listen()?;
-    let outcome = Arc::new(Mutex::new(Outcome::default()));
-    let strategy = Strategy {
-        unit,
-        optimizer: *optimizer,
-        steps: batches.steps() as u64,
-        lookup,
-        after_epoch: Mutex::new(after_epoch),
-        outcome: outcome.clone(),
+    let start = Instant::now();
+    let batch = batches.items().div_ceil(batches.steps().max(1));
+    let mut progress = Progress::new(unit, 1, batch);
+    progress.begin(Pass::Test, 1, batches.items());
+    let names: Vec<&str> = std::iter::once(&LOSS).chain(names).map(|figure| figure.name).collect();
+    let figures = rnn_train::evaluate(model, batches, |seen| {
+        if progress.advance(seen.items) {
+            let means = seen.totals.means();
+            progress.show(&names.iter().copied().zip(means).collect::<Vec<_>>());
+        }
+        !stopped()
+    });
+    progress.end();
+    match figures {
+        None => Err(Failure::Interrupted("before the end of the test; the model is kept".into())),
+        Some(figures) if !figures.loss.is_finite() && batches.items() > 0 => {
+            Err(Failure::failed(format!("the loss became {} in a test: train the model anew", figures.loss)))
+        }
+        Some(figures) => Ok(Tested { figures, seconds: start.elapsed().as_secs_f64() }),
+    }
+}
+
+/// What came of a training, for metrics.json and the last line of `--json`: figures of the last epoch by name, such as
+/// `train_loss` and `validation_accuracy`, the best epoch, seconds, a list of the epochs.
+pub fn summary<M: Task>(outcome: &Outcome<M>) -> Map<String, Value> {
+    let history = outcome.state.history();
+    let names = || std::iter::once(LOSS.name).chain(M::FIGURES.iter().map(|figure| figure.name));
+    let values = |figures: &Figures| std::iter::once(figures.loss).chain(figures.others.iter().copied()).collect();
+    let mut all = Map::new();
+    let last = history.last();
+    for (part, figures) in [
+        ("train", last.map(|record| &record.train)),
+        ("validation", outcome.record().and_then(|record| record.validation.as_ref())),
+    ] {
+        let values: Vec<f64> = figures.map(values).unwrap_or_default();
+        for (number, name) in names().enumerate() {
+            all.insert(format!("{part}_{name}"), json!(values.get(number)));
+        }
+    }
+    all.insert("best_epoch".into(), json!(outcome.state.best().map(|best| best.epoch)));
+    all.insert("steps".into(), json!(outcome.state.step()));
+    all.insert("train_seconds".into(), json!(history.iter().map(|record| record.seconds).sum::<f64>()));
+    let epoch = |record: &EpochRecord| {
+        let mut epoch = Map::new();
+        epoch.insert("epoch".into(), json!(record.epoch));
+        for (name, value) in names().zip(values(&record.train) as Vec<f64>) {
+            epoch.insert(name.into(), json!(value));
+        }
+        if let Some(figures) = &record.validation {
+            for (name, value) in names().zip(values(figures) as Vec<f64>) {
+                epoch.insert(format!("validation_{name}"), json!(value));
+            }
+        }
+        epoch.insert("learning_rate".into(), json!(record.learning_rate));
+        epoch.insert("seconds".into(), json!(record.seconds));
+        Value::Object(epoch)
     };
-    let none = batches.empty();
-    let training = SupervisedTraining::<M>::new(".", Arc::new(batches), Arc::new(none))
-        .num_epochs(epochs)
-        .with_application_logger(None)
-        .with_metric_logger(InMemoryMetricLogger::new())
-        .renderer(Box::new(silent::Silent))
-        .with_training_strategy(TrainingStrategy::Custom(Arc::new(strategy)));
-    let result = training.launch(Learner::new(model, optimizer.init(), optimizer.learning_rate));
-    let outcome = std::mem::take(&mut *outcome.lock().unwrap_or_else(|e| e.into_inner()));
-    if let Some(failure) = outcome.failure {
-        return Err(failure);
-    }
-    if let Some(error) = result.error {
-        return Err(Failure::failed(error));
-    }
-    if outcome.epochs.len() < epochs {
-        return Err(Failure::Interrupted(match outcome.epochs.len() {
-            0 => "before the end of the first epoch; no model was saved".into(),
-            n => format!("the model as it was after epoch {n} of {epochs} is kept"),
-        }));
-    }
-    Ok((result.model, outcome.epochs))
-}
-
-/// What the strategy leaves behind.
-#[derive(Default)]
-struct Outcome {
-    epochs: Vec<EpochStats>,
-    failure: Option<Failure>,
-}
-
-struct Strategy<M: TrainStep, H> {
-    unit: &'static str,
-    optimizer: OptimizerConfig,
-    steps: u64,
-    lookup: Option<Lookup<M>>,
-    after_epoch: Mutex<H>,
-    outcome: Arc<Mutex<Outcome>>,
-}
-
-impl<M, H> SupervisedLearningStrategy<M> for Strategy<M, H>
-where
-    M: LearnerModel + TrainStep<Output = StepOutput>,
-    H: FnMut(&M, &EpochStats) -> Result<(), Failure>,
-{
-    fn fit(
-        &self,
-        components: TrainingComponents<M>,
-        learner: Learner<M>,
-        train: TrainLoader<M>,
-        _: ValidLoader<M>,
-        first_epoch: usize,
-    ) -> (M, SupervisedTrainingEventProcessor<M>) {
-        // Not the learner's own steps: it keeps the old model until it has the new one, so that every step copies all
-        // weights before it changes them.
-        let mut model = learner.model();
-        drop(learner);
-        let mut optimizers = Optimizers {
-            rest: self.optimizer.init(),
-            lazy: self.lookup.and_then(|lookup| {
-                let table = (lookup.table)(&mut model).val();
-                let lazy = if table.is_require_grad() { self.optimizer.lazy(&table) } else { None };
-                Some((lookup, lazy?))
-            }),
-        };
-        let mut progress = Progress::new(self.unit, components.num_epochs, self.steps);
-        for epoch in first_epoch..=components.num_epochs {
-            let result;
-            (model, result) = self.epoch(epoch, model, &mut optimizers, &train, &mut progress);
-            progress.end();
-            let mut outcome = self.outcome.lock().unwrap_or_else(|e| e.into_inner());
-            match result {
-                Ok(Some(stats)) => {
-                    outcome.epochs.push(stats);
-                    let mut hook = self.after_epoch.lock().unwrap_or_else(|e| e.into_inner());
-                    if let Err(failure) = (*hook)(&model.valid(), &stats) {
-                        outcome.failure = Some(failure);
-                        break;
-                    }
-                }
-                Ok(None) => break,
-                Err(failure) => {
-                    outcome.failure = Some(failure);
-                    break;
-                }
-            }
-            if stopped() {
-                break;
-            }
-        }
-        (model, components.event_processor)
-    }
-}
-
-/// What updates a model: the table that the rows of a batch come from by itself, if there is one, and all the rest.
-struct Optimizers<M: TrainStep> {
-    lazy: Option<(Lookup<M>, LazyTable)>,
-    rest: ModuleOptimizer,
-}
-
-/// The parameter with another value.
-fn put(param: &mut Param<Tensor<2>>, value: Tensor<2>) -> ParamId {
-    *param = Param::initialized(param.id, value);
-    param.id
-}
-
-impl<M, H> Strategy<M, H>
-where
-    M: LearnerModel + TrainStep<Output = StepOutput>,
-{
-    /// One epoch; `None` where it was interrupted. The model has its whole table only after a whole epoch.
-    fn epoch(
-        &self,
-        epoch: usize,
-        mut model: M,
-        optimizers: &mut Optimizers<M>,
-        train: &TrainLoader<M>,
-        progress: &mut Progress,
-    ) -> (M, Result<Option<EpochStats>, Failure>) {
-        let start = Instant::now();
-        let mut totals = Totals::default();
-        progress.begin_epoch(epoch);
-        for batch in train.iter() {
-            let mut batch = match batch {
-                Ok(batch) => batch,
-                Err(error) => return (model, Err(Failure::failed(error))),
-            };
-            let rate = self.optimizer.learning_rate;
-            let named = optimizers.lazy.as_mut().map(|(lookup, table)| {
-                let ids = (lookup.ids)(&mut batch);
-                let mut rows = table.rows(ids);
-                *ids = std::mem::take(&mut rows.places);
-                (put((lookup.table)(&mut model), rows.values.clone()), rows, table)
-            });
-            let output = TrainStep::step(&model, batch);
-            let mut grads = self.optimizer.clipped(&model, output.grads);
-            if let Some((id, rows, table)) = named
-                && let Some(grad) = grads.remove::<2>(id)
-            {
-                table.step(rate, &rows, grad);
-            }
-            model = model.optimize(&mut optimizers.rest, rate.into(), grads);
-            let due = progress.step(output.item.items as u64);
-            totals.pending.push(output.item);
-            if due {
-                let (loss, accuracy) = totals.read();
-                if let Err(failure) = progress.show(loss, &format!("accuracy {accuracy:.4}")) {
-                    return (model, Err(failure));
-                }
-            }
-            if stopped() {
-                return (model, Ok(None));
-            }
-        }
-        if let Some((lookup, table)) = &mut optimizers.lazy {
-            put((lookup.table)(&mut model), table.weights().require_grad());
-        }
-        let (loss, accuracy) = totals.read();
-        (model, Ok(Some(EpochStats { epoch, loss, accuracy, seconds: start.elapsed().as_secs_f64() })))
-    }
+    all.insert("epochs".into(), history.iter().map(epoch).collect());
+    all
 }

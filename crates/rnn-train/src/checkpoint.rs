@@ -12,6 +12,7 @@
 
 use crate::figures::{Totals, TotalsRead};
 use crate::optim::OptimizerConfig;
+use crate::parameters::numbered;
 use crate::state::{Best, EpochRecord, TrainState};
 use crate::task::Task;
 use crate::{TrainError, durable};
@@ -44,6 +45,9 @@ struct State {
     seconds: f64,
     history: Vec<EpochRecord>,
     best: Option<BestEpoch>,
+    /// Whether a hook ended the training.
+    #[serde(default)]
+    stopped: bool,
     /// Updates of the table of embeddings.
     table_updates: Option<usize>,
     /// The SHA-256 of every other file.
@@ -82,7 +86,7 @@ pub(crate) fn save<M: Task>(folder: &Path, state: &mut TrainState<M>) -> Result<
     let mut table_updates = None;
     if let Some((_, table)) = &mut state.table {
         let Moments { time, tensors } = table.moments();
-        let tensors: Vec<Param<Tensor<2>>> = tensors.into_iter().map(Param::from_tensor).collect();
+        let tensors = numbered(tensors.into_iter().map(Param::from_tensor).collect::<Vec<Param<Tensor<2>>>>());
         files.push((MOMENTS, tensors.into_record().into_bytes().map_err(|e| cannot(MOMENTS, &e))?));
         table_updates = Some(time);
     }
@@ -99,6 +103,7 @@ pub(crate) fn save<M: Task>(folder: &Path, state: &mut TrainState<M>) -> Result<
         seconds: state.seconds,
         history: state.history.clone(),
         best: state.best.as_ref().map(|best| BestEpoch { epoch: best.epoch, loss: best.loss }),
+        stopped: state.stopped,
         table_updates,
         sha256: files.iter().map(|(name, bytes)| (name.to_string(), sha256(bytes))).collect(),
     };
@@ -107,6 +112,11 @@ pub(crate) fn save<M: Task>(folder: &Path, state: &mut TrainState<M>) -> Result<
     contents.push((STATE, &json));
     std::fs::create_dir_all(folder).map_err(|e| TrainError::io(folder, e))?;
     durable::write_folder(&path, &contents).map_err(|e| TrainError::io(&path, e))?;
+    for left in std::fs::read_dir(folder).map_err(|e| TrainError::io(folder, e))?.flatten() {
+        if left.file_name().to_str().is_some_and(durable::is_temporary) {
+            let _ = std::fs::remove_dir_all(left.path()); // a process left it that was killed
+        }
+    }
     for (step, old) in checkpoints(folder)? {
         if step != state.step {
             let _ = std::fs::remove_dir_all(&old); // another one is newer; what cannot be deleted does no harm
@@ -214,6 +224,7 @@ pub(crate) fn load<M: Task>(folder: &Path, model: M, optimizer: &OptimizerConfig
     state.totals = Totals::restore(saved.totals);
     state.seconds = saved.seconds;
     state.history = saved.history;
+    state.stopped = saved.stopped;
     Ok(state)
 }
 

@@ -1,55 +1,115 @@
-//! Files and folders that are whole after a crash: written under another name, synchronised with the disk, renamed.
+//! Files and folders that are whole after whatever happens, a power cut too: each is written under another name, synced with
+//! the disk, renamed, and then its folder is synced.
 
 use std::fs::File;
-use std::io::Write;
-use std::path::Path;
+use std::io::{ErrorKind, Result, Write};
+use std::path::{Path, PathBuf};
 
-/// Writes `bytes` as `path`, whole or not at all.
+/// What writing takes. A test can have another one, whose power it cuts.
+pub trait Disk {
+    /// Makes the file, or empties it, and writes it.
+    ///
+    /// # Errors
+    /// If the file system says so.
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<()>;
+    /// Waits until the file, or the names in the folder, are on the disk.
+    ///
+    /// # Errors
+    /// If the file system says so.
+    fn sync(&self, path: &Path) -> Result<()>;
+    /// Renames a file or folder, over a file that has the name.
+    ///
+    /// # Errors
+    /// If the file system says so.
+    fn rename(&self, from: &Path, to: &Path) -> Result<()>;
+}
+
+/// The file system.
+#[derive(Debug)]
+pub struct System;
+
+impl Disk for System {
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        File::create(path)?.write_all(bytes)
+    }
+
+    fn sync(&self, path: &Path) -> Result<()> {
+        let is_folder = path.is_dir();
+        let opened = if is_folder { File::open(path) } else { File::options().write(true).open(path) };
+        match opened.and_then(|file| file.sync_all()) {
+            // Some systems cannot sync a folder, and on Windows it cannot even be opened.
+            Err(e)
+                if is_folder
+                    && matches!(
+                        e.kind(),
+                        ErrorKind::InvalidInput | ErrorKind::Unsupported | ErrorKind::PermissionDenied
+                    ) =>
+            {
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        std::fs::rename(from, to)
+    }
+}
+
+/// The name that `name` has until it is whole.
+fn temporary(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!(".{name}.tmp"))
+}
+
+/// Whether a file of this name is one that never became whole.
+pub fn is_temporary(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(".tmp")
+}
+
+/// Writes the files in this order: each is there only if those before it are.
 ///
 /// # Errors
-/// If the file system says so; then `path` is as it was.
-pub fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let temporary = temporary(path);
-    let written = write_synced(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&temporary); // it may not be there
-    }
-    written?;
-    sync_folder(path.parent())
+/// If the file system says so; a file that was not renamed is as it was.
+pub fn replace(disk: &impl Disk, folder: &Path, files: &[(&str, &[u8])]) -> Result<()> {
+    let write = || {
+        for (name, bytes) in files {
+            let path = temporary(folder, name);
+            disk.write(&path, bytes)?;
+            disk.sync(&path)?;
+        }
+        for (name, _) in files {
+            disk.rename(&temporary(folder, name), &folder.join(name))?;
+            disk.sync(folder)?;
+        }
+        Ok(())
+    };
+    write().inspect_err(|_| {
+        for (name, _) in files {
+            let _ = std::fs::remove_file(temporary(folder, name)); // it may not be there
+        }
+    })
 }
 
 /// Writes a new folder of files as `path`, whole or not at all.
 ///
 /// # Errors
 /// If the file system says so.
-pub fn write_folder(path: &Path, files: &[(&str, &[u8])]) -> std::io::Result<()> {
-    let temporary = temporary(path);
-    let _ = std::fs::remove_dir_all(&temporary); // of a process of the same number that was killed
-    let written = std::fs::create_dir(&temporary)
-        .and_then(|()| files.iter().try_for_each(|(name, bytes)| write_synced(&temporary.join(name), bytes)))
-        .and_then(|()| sync_folder(Some(&temporary)))
-        .and_then(|()| std::fs::rename(&temporary, path));
-    if written.is_err() {
-        let _ = std::fs::remove_dir_all(&temporary);
-    }
-    written?;
-    sync_folder(path.parent())
-}
-
-/// A name beside `path` that no other process uses, and that begins with a dot.
-fn temporary(path: &Path) -> std::path::PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}", std::process::id()))
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-/// The renames in a folder reach the disk too. Windows has no such thing.
-fn sync_folder(folder: Option<&Path>) -> std::io::Result<()> {
-    let folder = folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+pub fn write_folder(path: &Path, files: &[(&str, &[u8])]) -> Result<()> {
+    let disk = System;
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let temporary = temporary(above, &path.file_name().unwrap_or_default().to_string_lossy());
+    let _ = std::fs::remove_dir_all(&temporary); // one that a process left that was killed
+    let write = || {
+        std::fs::create_dir(&temporary)?;
+        for (name, bytes) in files {
+            disk.write(&temporary.join(name), bytes)?;
+            disk.sync(&temporary.join(name))?;
+        }
+        disk.sync(&temporary)?;
+        disk.rename(&temporary, path)?;
+        disk.sync(above)
+    };
+    write().inspect_err(|_| {
+        let _ = std::fs::remove_dir_all(&temporary); // it may not be there
+    })
 }

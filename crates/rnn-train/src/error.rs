@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 pub enum TrainError {
     /// A loss that is NaN or infinite.
     #[error(
-        "the loss became {loss} at epoch {epoch}, step {step}, with the learning rate {rate}: training has diverged; try a \
+        "the loss became {loss} at epoch {epoch}, step {step}, with the learning rate {rate:?}: training has diverged; try a \
          smaller learning rate or clip the norm of the gradients"
     )]
     Diverged {
@@ -31,8 +31,13 @@ pub enum TrainError {
         step: u64,
     },
     /// A setting that cannot be used.
-    #[error("{0}")]
-    Setting(String),
+    #[error("{name} {problem}")]
+    Setting {
+        /// The field of the plan, such as `learning_rate`.
+        name: &'static str,
+        /// Its value, what is wrong with it and what would be right.
+        problem: String,
+    },
     /// A checkpoint that cannot be used.
     #[error("{}: {problem}", path.display())]
     Checkpoint {
@@ -61,6 +66,10 @@ impl TrainError {
     /// An error of a hook.
     pub fn hook(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Hook(error.into())
+    }
+
+    pub(crate) fn setting(name: &'static str, problem: impl Into<String>) -> Self {
+        Self::Setting { name, problem: problem.into() }
     }
 
     pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {

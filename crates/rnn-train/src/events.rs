@@ -21,9 +21,15 @@ pub(crate) struct Events<M: Task> {
     pub components: TrainingComponents<M>,
     /// What an item is called.
     pub unit: &'static str,
+    /// The part that has begun and not ended, and its epoch.
+    open: Option<(Part, usize)>,
 }
 
 impl<M: Task> Events<M> {
+    pub fn new(components: TrainingComponents<M>, unit: &'static str) -> Self {
+        Self { components, unit, open: None }
+    }
+
     fn send(&mut self, part: Part, event: LearnerEvent<StepOutput>) {
         let processor = &mut self.components.event_processor;
         let sent = match part {
@@ -35,17 +41,31 @@ impl<M: Task> Events<M> {
 
     /// A part of `epoch`, counted from 1, begins.
     pub fn start(&mut self, part: Part, epoch: usize, items: usize) {
+        self.open = Some((part, epoch));
         self.send(part, LearnerEvent::StartSplit { epoch_number: epoch, total_items: items });
     }
 
     /// It ends.
     pub fn end(&mut self, part: Part, epoch: usize) {
+        self.open = None;
         self.send(part, LearnerEvent::EndSplit(epoch));
     }
 
     /// The epoch ends; whatever shows it has shown it when this returns.
     pub fn end_of_epoch(&mut self, epoch: usize) {
         self.send(Part::Train, LearnerEvent::EndEpoch(epoch));
+        self.flush();
+    }
+
+    /// Ends what an interruption or an error left open; whatever shows it has shown it when this returns.
+    pub fn finish(&mut self) {
+        if let Some((part, epoch)) = self.open {
+            self.end(part, epoch);
+        }
+        self.flush();
+    }
+
+    fn flush(&mut self) {
         let flushed = self.components.event_processor.flush();
         self.components.interrupter.fail_on_error(flushed);
     }

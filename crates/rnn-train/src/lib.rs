@@ -8,7 +8,6 @@
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
-mod average;
 mod batches;
 mod checkpoint;
 pub mod durable;
@@ -17,8 +16,10 @@ mod evaluate;
 mod events;
 mod exact;
 mod figures;
+mod keys;
 mod metric;
 pub mod optim;
+mod parameters;
 mod schedule;
 mod state;
 mod strategy;
@@ -30,6 +31,7 @@ pub use checkpoint::exists as has_checkpoint;
 pub use error::TrainError;
 pub use evaluate::{Seen, evaluate};
 pub use figures::{Figure, Figures, LOSS, StepOutput, Sums, Totals};
+pub use keys::Keys;
 pub use schedule::{Schedule, Shape};
 pub use state::{Best, EpochRecord, TrainState};
 pub use strategy::Ended;

@@ -67,7 +67,7 @@ impl FromStr for OptimizerName {
     fn from_str(name: &str) -> Result<Self, TrainError> {
         Self::ALL.into_iter().find(|optimizer| optimizer.name() == name).ok_or_else(|| {
             let names = Self::ALL.map(Self::name).join(", ");
-            TrainError::Setting(format!("there is no optimizer {name:?}; the names are {names}"))
+            TrainError::setting("optimizer", format!("{name:?} is not known; the names are {names}"))
         })
     }
 }
@@ -114,23 +114,25 @@ impl OptimizerConfig {
     /// that has none.
     pub fn check(&self) -> Result<(), TrainError> {
         let Self { name, learning_rate: rate, momentum, clip_norm } = *self;
-        let refuse = |message: String| Err(TrainError::Setting(message));
+        let refuse = |name, problem: String| Err(TrainError::setting(name, problem));
         let usable = |x: f64| (x as f32) > 0.0 && (x as f32).is_finite();
         if !usable(rate) {
-            return refuse(format!(
-                "the learning rate {rate:?} is not possible; give a number above 0, such as 0.001, that single precision has"
-            ));
+            return refuse(
+                "learning_rate",
+                format!("{rate:?} is not possible; give a number above 0, such as 0.001, that single precision has"),
+            );
         }
         if !(0.0..1.0).contains(&momentum) {
-            return refuse(format!("the momentum {momentum} is not possible; give 0 or more and less than 1"));
+            return refuse("momentum", format!("{momentum} is not possible; give 0 or more and less than 1"));
         }
         if momentum > 0.0 && !name.has_momentum() {
-            return refuse(format!("{} has no momentum; sgd and rmsprop have", name.name()));
+            return refuse("momentum", format!("has no meaning for {}; sgd and rmsprop have one", name.name()));
         }
         match clip_norm.filter(|norm| !usable(*norm)) {
-            Some(norm) => refuse(format!(
-                "a norm of gradients of {norm:?} is not possible; give a number above 0, such as 1, that single precision has"
-            )),
+            Some(norm) => refuse(
+                "clip_norm",
+                format!("{norm:?} is not possible; give a number above 0, such as 1, that single precision has"),
+            ),
             None => Ok(()),
         }
     }

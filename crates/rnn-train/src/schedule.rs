@@ -38,6 +38,17 @@ impl Shape {
     }
 }
 
+impl std::str::FromStr for Shape {
+    type Err = TrainError;
+
+    fn from_str(name: &str) -> Result<Self, TrainError> {
+        Self::ALL.into_iter().find(|shape| shape.name() == name).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            TrainError::setting("schedule", format!("{name:?} is not known; the names are {names}"))
+        })
+    }
+}
+
 /// The learning rate over a training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -61,18 +72,24 @@ impl Schedule {
     /// schedulers do not take.
     pub fn scheduler(&self, rate: f64, steps: u64, done: u64) -> Result<ModuleLrScheduler, TrainError> {
         let Self { shape, warm_up } = *self;
-        let setting = |message: String| Err(TrainError::Setting(message));
+        let setting = |name, problem: String| Err(TrainError::setting(name, problem));
         if shape == Shape::OneCycle && warm_up > 0 {
-            return setting("one-cycle has a warm-up of its own; leave out the other one".into());
+            return setting(
+                "warm_up",
+                format!("{warm_up} is not possible: one-cycle has a warm-up of its own; leave it out"),
+            );
         }
         if warm_up >= steps && warm_up > 0 {
-            return setting(format!("a warm-up of {warm_up} steps is longer than the training of {steps}; take fewer"));
+            return setting("warm_up", format!("{warm_up} is as long as the training of {steps} steps; give fewer"));
         }
         if shape == Shape::Constant && warm_up == 0 {
             return Ok(ModuleLrScheduler::from(rate));
         }
         if rate > 1.0 {
-            return setting(format!("a learning rate of {rate} can only be constant; schedules take at most 1"));
+            return setting(
+                "learning_rate",
+                format!("{rate} is too large for a schedule; give at most 1, or a constant rate"),
+            );
         }
         let (start, rise) = match shape {
             Shape::OneCycle => (rate / ONE_CYCLE_START, (steps as f64 * ONE_CYCLE_RISE) as u64),
@@ -94,7 +111,7 @@ impl Schedule {
             }
         };
         let scheduler = SequentialLrSchedulerConfig::new(parts.0, parts.1).init();
-        let mut scheduler = scheduler.map_err(TrainError::Setting)?;
+        let mut scheduler = scheduler.map_err(|problem| TrainError::setting("schedule", problem))?;
         // A scheduler is a function of the steps behind it.
         (0..done).for_each(|_| drop(scheduler.step()));
         Ok(scheduler)
@@ -145,7 +162,7 @@ mod tests {
             Schedule { shape, warm_up }.scheduler(rate, 5, 0).err().expect("refused").to_string()
         };
         assert!(error(Shape::OneCycle, 1, 0.1).contains("a warm-up of its own"));
-        assert!(error(Shape::Linear, 5, 0.1).contains("a warm-up of 5 steps is longer than the training of 5"));
-        assert!(error(Shape::Cosine, 0, 1.5).contains("can only be constant"));
+        assert!(error(Shape::Linear, 5, 0.1).contains("warm_up 5 is as long as the training of 5 steps"));
+        assert!(error(Shape::Cosine, 0, 1.5).contains("is too large for a schedule"));
     }
 }

@@ -1,8 +1,8 @@
 //! All that a training has: what a checkpoint saves and what resuming loads.
 
-use crate::average::average;
 use crate::figures::{Figures, Totals};
 use crate::optim::OptimizerConfig;
+use crate::parameters::{average, numbered};
 use crate::task::{Batch, Lookup, Task};
 use burn::module::{ModuleVisitor, Param, ParamId};
 use burn::optim::{GradientsParams, ModuleOptimizer};
@@ -27,7 +27,7 @@ pub struct EpochRecord {
     pub seconds: f64,
 }
 
-/// The epoch with the lowest validation loss.
+/// The epoch with the lowest validation loss, or that after which a hook ended the training.
 #[derive(Debug, Clone)]
 pub struct Best<M> {
     /// Counted from 1.
@@ -53,6 +53,8 @@ pub struct TrainState<M: Task> {
     pub(crate) seconds: f64,
     pub(crate) best: Option<Best<M>>,
     pub(crate) history: Vec<EpochRecord>,
+    /// Whether a hook ended it.
+    pub(crate) stopped: bool,
 }
 
 impl<M: Task> std::fmt::Debug for TrainState<M> {
@@ -64,9 +66,20 @@ impl<M: Task> std::fmt::Debug for TrainState<M> {
 impl<M: Task> TrainState<M> {
     /// Before the first step. `model` is on an autodiff device.
     pub fn new(model: M, optimizer: &OptimizerConfig) -> Self {
-        let optimizer = optimizer.init();
+        let (model, optimizer) = (numbered(model), optimizer.init());
         let (totals, history) = (Totals::default(), Vec::new());
-        Self { model, optimizer, table: None, average: None, step: 0, totals, seconds: 0.0, best: None, history }
+        Self {
+            model,
+            optimizer,
+            table: None,
+            average: None,
+            step: 0,
+            totals,
+            seconds: 0.0,
+            best: None,
+            history,
+            stopped: false,
+        }
     }
 
     /// Mini-batches behind it.
@@ -79,7 +92,7 @@ impl<M: Task> TrainState<M> {
         &self.history
     }
 
-    /// The epoch with the lowest validation loss, if there is a validation set.
+    /// The epoch with the lowest validation loss, if there is a validation set; the last one if a hook ended the training.
     pub fn best(&self) -> Option<&Best<M>> {
         self.best.as_ref()
     }

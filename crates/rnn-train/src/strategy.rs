@@ -5,11 +5,11 @@
 //! the [`TrainState`]; the learner is where they come from.
 
 use crate::TrainError;
-use crate::average::scaled;
 use crate::batches::Batches;
 use crate::checkpoint;
 use crate::events::{Events, Part};
-use crate::figures::Figures;
+use crate::figures::{Figures, TotalsRead};
+use crate::parameters::scaled;
 use crate::state::{Best, EpochRecord, TrainState};
 use crate::task::{Batch, Task};
 use crate::training::{Flow, Hooks, Plan};
@@ -86,8 +86,9 @@ impl<M: Task> SupervisedLearningStrategy<M> for Strategy<M> {
             return (model, components.event_processor);
         };
         drop(model);
-        let mut burn = Events { components, unit: inner.unit };
+        let mut burn = Events::new(components, inner.unit);
         let (state, ended) = inner.epochs(state, &mut burn);
+        burn.finish();
         let model = state.model.clone();
         *self.end.borrow_mut() = Some((state, ended));
         (model, burn.components.event_processor)
@@ -104,6 +105,9 @@ impl<M: Task> Loop<M> {
         let items = [self.train.items(), self.validation.as_ref().map_or(0, Batches::items)];
         if events.replay(&state.history, items) {
             return (state, Ok(Ended::EarlyStopped));
+        }
+        if state.stopped {
+            return (state, Ok(Ended::Stopped));
         }
         let epochs = self.total_steps.div_ceil(self.train.steps().max(1) as u64) as usize;
         while state.history.len() < epochs {
@@ -135,7 +139,8 @@ impl<M: Task> Loop<M> {
         let of = self.train.items_in(steps);
         events.start(Part::Train, epoch + 1, of);
         let (start, before) = (Instant::now(), state.seconds);
-        let mut reported = state.totals.read_all().clone();
+        // After resuming within an epoch, the first report has the steps before the checkpoint too.
+        let mut reported = TotalsRead::default();
         let mut last_report: Option<Instant> = None;
         let mut group = Group::new(self.plan.accumulate);
         let train = self.train.clone();
@@ -212,6 +217,12 @@ impl<M: Task> Loop<M> {
         state.seconds = 0.0;
         state.history.push(record.clone());
         let flow = self.hooks.after_epoch(state, &record, is_best)?;
+        if flow == Flow::Stop {
+            state.stopped = true;
+            if let Some(figures) = &record.validation {
+                state.best = Some(Best { epoch, loss: figures.loss, model: state.model() });
+            }
+        }
         self.save(state)?;
         Ok(match flow {
             Flow::Stop => Some(Ended::Stopped),

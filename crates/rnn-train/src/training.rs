@@ -63,20 +63,24 @@ impl Plan {
     /// A setting outside its range.
     pub fn check(&self) -> Result<(), TrainError> {
         self.optimizer.check()?;
-        let refuse = |message: String| Err(TrainError::Setting(message));
-        if self.epochs == 0 || self.max_steps == Some(0) {
-            return refuse("there are no steps to make; give 1 or more".into());
+        let refuse = |name, problem: String| Err(TrainError::setting(name, problem));
+        let none = |name| refuse(name, "0 is not possible; give 1 or more".into());
+        if self.epochs == 0 {
+            return none("epochs");
+        }
+        if self.max_steps == Some(0) {
+            return none("max_steps");
         }
         if self.accumulate == 0 {
-            return refuse("gradients of 0 mini-batches make no update; give 1 or more".into());
-        }
-        if let Some(decay) = self.average.filter(|decay| !(0.0..1.0).contains(decay)) {
-            return refuse(format!("the decay {decay} of the average is not possible; give 0 or more and less than 1"));
+            return none("accumulate");
         }
         if self.patience == Some(0) {
-            return refuse("a patience of 0 epochs would stop before the first; give 1 or more".into());
+            return none("patience");
         }
-        Ok(())
+        match self.average.filter(|decay| !(0.0..1.0).contains(decay)) {
+            Some(decay) => refuse("average", format!("{decay} is not possible; give 0 or more and less than 1")),
+            None => Ok(()),
+        }
     }
 
     /// Mini-batches of the whole training.
@@ -91,7 +95,7 @@ impl Plan {
 pub enum Flow {
     /// It does.
     Continue,
-    /// It is at its end.
+    /// It is at its end: the model is as good as it was to be.
     Stop,
 }
 
@@ -266,13 +270,20 @@ impl<M: Task> Training<M> {
     }
 }
 
-/// The model that a training leaves: the one with the lowest validation loss, or without a validation set the last one.
 impl<M: Task> Outcome<M> {
-    /// Without autodiff.
+    /// The model that the training leaves, without autodiff: the one with the lowest validation loss; the last one without a
+    /// validation set or if a hook ended the training.
     pub fn model(&mut self) -> M {
         match &self.state.best {
             Some(best) => best.model.clone(),
             None => self.state.model(),
         }
+    }
+
+    /// The figures of the epoch that [`model`](Self::model) is of; `None` before the end of the first.
+    pub fn record(&self) -> Option<&EpochRecord> {
+        let history = &self.state.history;
+        let best = self.state.best.as_ref();
+        best.and_then(|best| history.iter().find(|record| record.epoch == best.epoch)).or(history.last())
     }
 }

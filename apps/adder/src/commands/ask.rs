@@ -1,6 +1,7 @@
 //! `adder ask 57 66`: a trained model adds two numbers.
 
-use crate::commands::train::RunConfig;
+use crate::commands::train::PROGRAM;
+use crate::config::RunConfig;
 use crate::data::{operand_limit, written};
 use crate::model::BITS;
 use rnn_harness::device::DeviceArgs;
@@ -39,8 +40,8 @@ struct Answer {
 
 /// Loads the model and asks it.
 pub fn ask(args: &AskArgs) -> Result<(), Failure> {
-    let run = args.run.open("adder")?;
-    let config: RunConfig = run.read_config("config.json")?;
+    let run = args.run.open(PROGRAM)?;
+    let config: RunConfig = run.read_config()?;
     let bits = config.model.bits;
     let limit = operand_limit(bits);
     for number in [args.a, args.b] {

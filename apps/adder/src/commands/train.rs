@@ -1,83 +1,18 @@
-//! `adder train`: the same task with rnn-core, then a check of every pair of operands.
+//! `adder train`: the same task with rnn-core, with a check of every pair of operands after each epoch.
 
-use crate::data::{check_pairs, inputs, random_pairs, targets};
-use crate::model::{BITS, Model, ModelConfig, UNITS, loss};
-use burn::module::Module;
-use burn::optim::GradientsParams;
-use burn::tensor::Device;
-use rnn_core::{CellKind, Key};
-use rnn_harness::device::DeviceArgs;
-use rnn_harness::interrupt::{listen, stopped};
-use rnn_harness::optim::{OptimizerArgs, OptimizerConfig, OptimizerName};
-use rnn_harness::options::{cell_parser, defaults_to};
-use rnn_harness::progress::Progress;
-use rnn_harness::run_dir::{Config, RunDir};
-use rnn_harness::{Failure, check_range, json_line, print_line, whole};
-use serde::{Deserialize, Serialize};
-use std::ops::RangeInclusive;
-use std::time::Instant;
+use crate::config::{CHECK_BATCH, EPOCH, Keys, RunConfig, TrainArgs};
+use crate::data::{check_pairs, random_pairs};
+use crate::model::{Batch, Model};
+use rnn_core::CellKind;
+use rnn_harness::options::Session;
+use rnn_harness::training::{Examples, summary};
+use rnn_harness::{Failure, json_line, print_line};
+use rnn_train::{Batches, EpochRecord, Flow};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
-/// What the additions in a step may be.
-const BATCHES: RangeInclusive<u64> = 1..=65_536;
-
-/// Trains on random additions until every checked pair is right.
-#[derive(Debug, clap::Args)]
-#[command(mut_arg("optimizer", |arg| defaults_to(arg, "adam")))]
-pub struct TrainArgs {
-    /// The recurrent cell
-    #[arg(long, default_value = "rnn", value_parser = cell_parser())]
-    cell: CellKind,
-    /// Bits of the sum; the operands have one less
-    #[arg(long, default_value_t = 8, value_parser = whole::<u32>(BITS))]
-    bits: u32,
-    /// Units of the recurrent layer
-    #[arg(long, default_value_t = 16, value_parser = whole::<u64>(UNITS))]
-    hidden: u64,
-    /// Additions in one step
-    #[arg(long, default_value_t = 64, value_parser = whole::<u64>(BATCHES))]
-    batch: u64,
-    /// Steps at most; training ends sooner, at the first check without a wrong answer
-    #[arg(long, default_value_t = 10_000, value_parser = whole::<u64>(1..=u64::MAX))]
-    steps: u64,
-    /// Seed of the weights and of the additions
-    #[arg(long, default_value_t = 0, value_parser = whole::<u64>(0..=u64::MAX))]
-    seed: u64,
-    /// Name of the run folder [default: the time]
-    #[arg(long)]
-    name: Option<String>,
-    /// Print one JSON object as the last line
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    optimizer: OptimizerArgs,
-    #[command(flatten)]
-    device: DeviceArgs,
-}
-
-/// What a run folder says about itself.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct RunConfig {
-    /// The model's sizes.
-    pub model: ModelConfig,
-    /// Seed of the weights and of the additions.
-    pub seed: u64,
-    /// Additions in one step.
-    pub batch: u64,
-    /// The optimizer and its settings.
-    pub optimizer: OptimizerConfig,
-}
-
-impl Config for RunConfig {
-    fn check(&self) -> Result<(), Failure> {
-        check_range("--batch", self.batch as usize, &BATCHES)?;
-        self.model.check((self.batch as usize).max(CHECK_BLOCK))?;
-        self.optimizer.check()
-    }
-
-    fn num_weights(&self) -> usize {
-        self.model.layer().num_weights()
-    }
-}
+/// The program's name under `runs`.
+pub const PROGRAM: &str = "adder";
 
 #[derive(Debug, Serialize)]
 struct Metrics {
@@ -86,105 +21,76 @@ struct Metrics {
     bits: u32,
     seed: u64,
     device: String,
-    steps: u64,
-    train_loss: f64,
-    train_seconds: f64,
+    #[serde(flatten)]
+    training: Map<String, Value>,
     wrong: usize,
     pairs: usize,
     run: String,
 }
 
-/// Additions between two checks.
-const CHECK_EVERY: u64 = 250;
-
-/// Trains, checks, saves.
-pub fn train(args: &TrainArgs) -> Result<(), Failure> {
-    let selected = args.device.select()?;
-    let device = selected.device.clone().autodiff();
-    let config = RunConfig {
-        model: ModelConfig { cell: args.cell, bits: args.bits, hidden: args.hidden as usize },
-        seed: args.seed,
-        batch: args.batch,
-        optimizer: args.optimizer.resolve(OptimizerName::Adam)?,
+/// A new training, or one that is resumed.
+pub fn command(args: &TrainArgs) -> Result<(), Failure> {
+    let (session, saved) = args.session.begin::<RunConfig>(PROGRAM)?;
+    let config = match saved {
+        Some(config) => config,
+        None => args.config(&session)?,
     };
-    config.check()?;
-    listen()?;
-    let run = RunDir::create("adder", args.name.as_deref())?;
-    run.write_json("config.json", &config)?;
+    train(&config, &session)
+}
 
-    let mut progress = Progress::new("additions", 1, args.steps).may_end_sooner();
-    progress.begin_epoch(1);
-    let seed = Key::new(args.seed);
-    let (weights, batches) = (seed.child(0), seed.child(1));
-    let pairs = check_pairs(args.bits, seed.child(2));
-    let mut model = config.model.init(weights, &device).map_err(Failure::input)?;
-    let mut optimizer = config.optimizer.init();
-    let start = Instant::now();
-    let (mut train_loss, mut wrong, mut step) = (f64::NAN, pairs.len(), 0);
-    while step < args.steps && wrong > 0 && !stopped() {
-        let batch = random_pairs(args.bits, args.batch as usize, batches.child(step));
-        let logits = model.logits(inputs(&batch, args.bits, &selected.device));
-        let loss = loss(logits, targets(&batch, args.bits, &selected.device));
-        let grads = GradientsParams::from_grads(loss.backward(), &model);
-        let grads = config.optimizer.clipped(&model, grads);
-        model = optimizer.step(config.optimizer.learning_rate, model, grads);
-        step += 1;
-        if step % CHECK_EVERY == 0 || step == args.steps {
-            wrong = count_wrong(&model.valid(), &pairs, args.bits, &selected.device);
-        }
-        if progress.step(args.batch) || wrong == 0 {
-            train_loss = loss.into_scalar::<f32>().into();
-            progress.show(train_loss, &format!("wrong {wrong}"))?;
-        }
-    }
-    progress.end();
-    let train_seconds = start.elapsed().as_secs_f64();
+/// Trains until no checked pair is wrong.
+fn train(config: &RunConfig, session: &Session) -> Result<(), Failure> {
+    let RunConfig { model: sizes, training } = config;
+    let (keys, bits, batch) = (Keys::new(training.seed), sizes.bits, training.batch);
+    let device = session.device.device.clone();
+    let model = sizes.init(keys.weights, &device.clone().autodiff()).map_err(Failure::input)?;
+    let pairs = check_pairs(bits, keys.checks);
+    let all = pairs.len();
+    let on = device.clone();
+    let examples = Examples {
+        train: Batches::new(EPOCH * batch, batch, None, move |items, step| {
+            Batch::new(&random_pairs(bits, items.len(), keys.additions.child(step)), bits, &device)
+        }),
+        validation: Some(Batches::new(all, CHECK_BATCH, None, move |items, _| {
+            Batch::new(&items.iter().map(|&item| pairs[item]).collect::<Vec<_>>(), bits, &on)
+        })),
+        unit: "additions",
+    };
+    let run = session.run(config, &[])?;
+    let until_all_are_right = move |_: &Model, record: &EpochRecord| {
+        let flow = if wrong(record, all) == 0 { Flow::Stop } else { Flow::Continue };
+        Ok((String::new(), flow))
+    };
+    let outcome = session.fit(&run, config, model, examples, Box::new(until_all_are_right))?;
 
-    if step == 0 {
-        return Err(Failure::Interrupted("before the first step; no model was saved".into()));
-    }
-    run.save_model(&model.valid())?;
-    if step < args.steps && wrong > 0 {
-        return Err(Failure::Interrupted(format!("the model as it was after step {step} of {} is kept", args.steps)));
-    }
     let metrics = Metrics {
         corpus: "additions",
-        cell: args.cell,
-        bits: args.bits,
-        seed: args.seed,
-        device: selected.name,
-        steps: step,
-        train_loss,
-        train_seconds,
-        wrong,
-        pairs: pairs.len(),
+        cell: sizes.cell,
+        bits,
+        seed: training.seed,
+        device: session.device.name.clone(),
+        training: summary(&outcome),
+        wrong: outcome.record().map_or(all, |record| wrong(record, all)),
+        pairs: all,
         run: run.path().display().to_string(),
     };
     run.write_metrics(&metrics)?;
+    let seconds: f64 = outcome.state.history().iter().map(|record| record.seconds).sum();
     println!(
-        "{} on {}-bit additions: {wrong} wrong of {} pairs after {step} steps, {train_seconds:.1} s",
-        args.cell,
-        args.bits,
-        pairs.len()
+        "{} on {bits}-bit additions: {} wrong of {all} pairs after {} steps, {seconds:.1} s",
+        sizes.cell,
+        metrics.wrong,
+        outcome.state.step(),
     );
     print_line!("model: {}", run.path().display());
-    if args.json {
+    if session.json {
         json_line(&metrics)?;
     }
     Ok(())
 }
 
-/// Pairs in one forward pass of a check.
-const CHECK_BLOCK: usize = 4096;
-
-/// Checks `pairs` in blocks, so that memory stays small.
-fn count_wrong(model: &Model, pairs: &[(u32, u32)], bits: u32, device: &Device) -> usize {
-    pairs
-        .chunks(CHECK_BLOCK)
-        .map(|block| {
-            let sums = model.add(block, bits, device);
-            let is_wrong = |((a, b), sum): &(&(u32, u32), u32)| a + b != *sum;
-            block.iter().zip(sums).filter(is_wrong).count()
-        })
-        .sum()
+/// How many of the `all` checked pairs were wrong.
+fn wrong(record: &EpochRecord, all: usize) -> usize {
+    let right = record.validation.as_ref().and_then(|figures| figures.others.first());
+    all - right.map_or(0, |share| (share * all as f64).round() as usize)
 }

@@ -76,7 +76,7 @@ pub fn generate(args: &GenerateArgs) -> Result<(), Failure> {
             let ids = trained.vocabulary.encode(&config.prime);
             (config.prime.clone(), ids.map_err(|e| Failure::input(format!("the run's own prime: {e}")))?)
         }
-        Some(given) => prime::read(given, config.prepare, &trained.vocabulary)?,
+        Some(given) => prime::read(given, config.data.prepare, &trained.vocabulary)?,
     };
     let key = Key::new(seed);
     let choice = if temperature == 0.0 { Choice::Argmax } else { Choice::Sample { temperature, key } };
@@ -115,7 +115,7 @@ pub fn generate(args: &GenerateArgs) -> Result<(), Failure> {
     drop(stdout);
     if args.json {
         let run = trained.path.display().to_string();
-        let (corpus, device) = (config.corpus.as_str(), selected.name.as_str());
+        let (corpus, device) = (config.data.corpus.as_str(), selected.name.as_str());
         json_line(&Generated { corpus, seed, device, run, temperature, prime: &prime, text, seconds })?;
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! `sentiment eval`: a trained model on test reviews.
 
-use crate::commands::train::verdict;
+use crate::commands::train::{accuracy, verdict};
 use crate::data::{DataArgs, Encoded, majority_share};
 use crate::run::Trained;
 use crate::words::Totals;
@@ -34,7 +34,7 @@ struct Metrics<'a> {
     test_accuracy: f64,
     test_seconds: f64,
     test_reviews: usize,
-    /// The accuracy of who always answers with the larger class.
+    /// The share of the larger class: the accuracy of always answering with it.
     majority_share: f64,
     /// Whether the table is the one that the model was trained on.
     trained_on_these: bool,
@@ -49,7 +49,7 @@ pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
     let trained = Trained::load(&args.run, &selected.device)?;
     let reading = waiting("reading the reviews and their words");
     let reviews = args.data.to_test()?;
-    let trained_on_these = match (&reviews.table, &trained.config.table) {
+    let trained_on_these = match (&reviews.table, &trained.config.data.table) {
         (Some(table), Some(known)) => table.is_same(known),
         _ => false,
     };
@@ -72,10 +72,10 @@ pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
     if args.json {
         json_line(&Metrics {
             corpus: &reviews.source.corpus,
-            trained_on: &trained.config.corpus,
+            trained_on: &trained.config.data.corpus,
             device: &selected.name,
-            test_loss: tested.loss,
-            test_accuracy: tested.accuracy,
+            test_loss: tested.figures.loss,
+            test_accuracy: accuracy(&tested.figures),
             test_seconds: tested.seconds,
             test_reviews: reviews.test.len(),
             majority_share: majority_share(&reviews.test),

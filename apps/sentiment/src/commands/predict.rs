@@ -115,7 +115,7 @@ pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
     }
     if args.json {
         let run = trained.path.display().to_string();
-        json_line(&Predictions { corpus: trained.config.corpus, device: selected.name, run, predictions })?;
+        json_line(&Predictions { corpus: trained.config.data.corpus, device: selected.name, run, predictions })?;
     }
     Ok(())
 }

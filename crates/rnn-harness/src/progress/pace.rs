@@ -5,24 +5,26 @@ use std::time::{Duration, Instant};
 /// The first step is left out of every figure: it fills caches, and on a GPU it compiles the kernels.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// From the end of the first step on, what stands between two epochs included: it comes again.
+    /// From the end of the first step on. What stands between two epochs is included, since it comes again.
     training: Option<Count>,
-    epoch: Option<Count>,
+    pass: Option<Count>,
+    /// Whether this pass is a part of the training whose end is estimated.
+    is_training: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Count {
     from: Instant,
-    steps: u64,
-    items: u64,
+    items: usize,
 }
 
 /// What must have been measured before a time is said.
 const SHORTEST: Duration = Duration::from_millis(500);
 
 impl Pace {
-    pub(super) fn begin_epoch(&mut self) {
-        self.epoch = self.training.map(|_| Count::new());
+    pub(super) fn begin_pass(&mut self, is_training: bool) {
+        self.is_training = is_training;
+        self.pass = self.training.map(|_| Count::new());
     }
 
     /// Whether there has been a step.
@@ -30,37 +32,34 @@ impl Pace {
         self.training.is_some()
     }
 
-    pub(super) fn step(&mut self, items: u64) {
-        for count in [&mut self.training, &mut self.epoch] {
+    pub(super) fn advance(&mut self, items: usize) {
+        for (count, counts) in [(&mut self.training, self.is_training), (&mut self.pass, true)] {
             match count {
+                _ if !counts => {}
                 None => *count = Some(Count::new()),
-                Some(count) => {
-                    count.steps += 1;
-                    count.items += items;
-                }
+                Some(count) => count.items += items,
             }
         }
     }
 
-    /// Items a second in this epoch.
+    /// Items a second in this pass.
     pub(super) fn rate(&self) -> Option<f64> {
-        let count = self.epoch.filter(|count| count.steps > 0)?;
+        let count = self.pass.filter(|count| count.items > 0)?;
         Some(count.items as f64 / count.from.elapsed().as_secs_f64().max(1e-9))
     }
 
-    /// The time that `steps` more steps take, once enough of them have been measured to say it.
-    pub(super) fn time_for(&self, steps: u64) -> Option<Duration> {
-        let count = self.training.filter(|count| count.steps > 0 && count.from.elapsed() >= SHORTEST)?;
-        let seconds = count.from.elapsed().as_secs_f64() / count.steps as f64 * steps as f64;
+    /// The time that `items` more items take, once enough of them have been measured to say it.
+    pub(super) fn time_for(&self, items: usize) -> Option<Duration> {
+        let count = self.training.filter(|count| count.items > 0 && count.from.elapsed() >= SHORTEST)?;
+        let seconds = count.from.elapsed().as_secs_f64() / count.items as f64 * items as f64;
         Duration::try_from_secs_f64(seconds).ok()
     }
 
-    /// Lets `steps` steps pass in `time`.
+    /// Lets `items` items pass in `time`.
     #[cfg(test)]
-    pub(super) fn advance(&mut self, steps: u64, items: u64, time: Duration) {
-        for count in [&mut self.training, &mut self.epoch].into_iter().flatten() {
+    pub(super) fn pass_time(&mut self, items: usize, time: Duration) {
+        for count in [&mut self.training, &mut self.pass].into_iter().flatten() {
             count.from = count.from.checked_sub(time).expect("a time after the machine's start");
-            count.steps += steps;
             count.items += items;
         }
     }
@@ -68,7 +67,7 @@ impl Pace {
 
 impl Count {
     fn new() -> Self {
-        Self { from: Instant::now(), steps: 0, items: 0 }
+        Self { from: Instant::now(), items: 0 }
     }
 }
 
@@ -89,18 +88,18 @@ mod tests {
     #[test]
     fn nothing_is_said_of_the_first_step() {
         let mut pace = Pace::default();
-        pace.begin_epoch();
-        pace.step(10);
-        assert_eq!((pace.rate(), pace.time_for(5)), (None, None));
-        pace.advance(1, 10, Duration::from_millis(100));
+        pace.begin_pass(true);
+        pace.advance(10);
+        assert_eq!((pace.rate(), pace.time_for(50)), (None, None));
+        pace.pass_time(10, Duration::from_millis(100));
         assert!(pace.rate().is_some_and(|rate| (99.0..101.0).contains(&rate)));
-        assert_eq!(pace.time_for(5), None, "too soon");
-        pace.advance(3, 30, Duration::from_millis(1900));
-        assert!(pace.time_for(5).is_some_and(|time| (2.5..2.51).contains(&time.as_secs_f64())));
+        assert_eq!(pace.time_for(50), None, "too soon");
+        pace.pass_time(30, Duration::from_millis(1900));
+        assert!(pace.time_for(50).is_some_and(|time| (2.5..2.51).contains(&time.as_secs_f64())));
         // Another epoch has its own rate; the time goes on.
-        pace.begin_epoch();
+        pace.begin_pass(true);
         assert_eq!(pace.rate(), None);
-        assert!(pace.time_for(5).is_some());
+        assert!(pace.time_for(50).is_some());
     }
 
     #[test]

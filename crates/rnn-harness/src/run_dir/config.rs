@@ -1,12 +1,20 @@
 //! A run's configuration. A run folder may come from anybody: what it says is checked as the options of a training are.
 
-use super::{MODEL, RunDir};
+use super::files::parse;
+use super::{CONFIG, MODEL, RunDir};
 use crate::Failure;
-use serde::Serialize;
+use crate::options::TrainConfig;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// The version of run folders: of their configuration and checkpoints.
+const FORMAT: u32 = 2;
 
 /// How a model was made, as its run says it.
 pub trait Config: Serialize + DeserializeOwned {
+    /// The part that all programs have.
+    fn training(&self) -> &TrainConfig;
+
     /// Refuses what the program's options would refuse.
     ///
     /// # Errors
@@ -17,18 +25,56 @@ pub trait Config: Serialize + DeserializeOwned {
     fn num_weights(&self) -> usize;
 }
 
+#[derive(Serialize)]
+struct Written<'a, C> {
+    format: u32,
+    #[serde(flatten)]
+    config: &'a C,
+}
+
+#[derive(Deserialize)]
+struct Format {
+    format: Option<u32>,
+}
+
 impl RunDir {
-    /// Reads and checks the configuration `name`, and that the model's file can hold as many weights as it says: before
-    /// memory is taken for them.
+    /// Writes the configuration.
     ///
     /// # Errors
-    /// As [`read_json`](Self::read_json), and a configuration that no training of this program has.
-    pub fn read_config<C: Config>(&self, name: &str) -> Result<C, Failure> {
-        let config: C = self.read_json(name)?;
-        let path = self.path().join(name);
+    /// As [`write_bytes`](Self::write_bytes).
+    pub fn write_config(&self, config: &impl Config) -> Result<(), Failure> {
+        self.write_json(CONFIG, &Written { format: FORMAT, config })
+    }
+
+    /// Reads and checks the configuration, and that the model's file, if there is one, can hold as many weights as it says:
+    /// before memory is taken for them.
+    ///
+    /// # Errors
+    /// As [`read_json`](Self::read_json); a run of another version; a configuration that no training of this program has.
+    pub fn read_config<C: Config>(&self) -> Result<C, Failure> {
+        let path = self.path().join(CONFIG);
+        let bytes = self.read_bytes(CONFIG)?;
+        match parse::<Format>(&path, &bytes)?.format {
+            Some(FORMAT) => {}
+            None => {
+                return Err(Failure::input(format!(
+                    "{}: an earlier version of this program made this run, which this one cannot read; train again",
+                    path.display()
+                )));
+            }
+            Some(format) => {
+                return Err(Failure::input(format!(
+                    "{}: its format is {format}, but this version of the program reads {FORMAT}; use the version that made \
+                     the run, or train again",
+                    path.display()
+                )));
+            }
+        }
+        let config: C = parse(&path, &bytes)?;
         config.check().map_err(|e| Failure::input(format!("{}: {e}", path.display())))?;
         let (weights, model) = (config.num_weights(), self.path().join(MODEL));
-        let bytes = model.metadata().map_or(0, |metadata| metadata.len());
+        let Ok(metadata) = model.metadata() else { return Ok(config) };
+        let bytes = metadata.len();
         if bytes / size_of::<f32>() as u64 >= weights as u64 {
             return Ok(config);
         }

@@ -1,9 +1,11 @@
 //! A run's folder: who has it, and what is left of it.
 
-use super::disk::{Disk, System, is_temporary};
+use super::files::CHECKSUMS;
 use super::lock::Lock;
-use super::{CHECKSUMS, METRICS, MODEL, cannot_make};
+use super::{CHECKPOINTS, METRICS, MODEL, cannot_make};
 use crate::{Failure, say};
+use rnn_train::durable::{Disk, System, is_temporary};
+use rnn_train::has_checkpoint;
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -16,21 +18,32 @@ pub(super) struct Folder {
     training: Option<Training>,
 }
 
-/// What the process has that made the run.
+/// What a process has that trains in the folder.
 #[derive(Debug)]
 struct Training {
     /// None where the file system has no locks.
     lock: Option<Lock>,
+    /// Whether the folder is deleted when the training comes to nothing.
+    is_new: bool,
     /// The files it wrote: only those does it delete.
     written: Mutex<BTreeSet<String>>,
 }
 
+impl Training {
+    fn again(lock: Lock) -> Self {
+        Self { lock: Some(lock), is_new: false, written: Mutex::default() }
+    }
+}
+
 impl Drop for Folder {
     fn drop(&mut self) {
-        let Some(Training { lock, written }) = &mut self.training else { return };
-        let came_to_nothing = matches!(self.path.join(MODEL).try_exists(), Ok(false));
+        let Some(Training { lock, is_new, written }) = &mut self.training else { return };
+        let came_to_nothing = *is_new
+            && matches!(self.path.join(MODEL).try_exists(), Ok(false))
+            && !has_checkpoint(&self.path.join(CHECKPOINTS));
         // What cannot be deleted does no harm.
         if came_to_nothing {
+            let _ = std::fs::remove_dir(self.path.join(CHECKPOINTS));
             for name in written.get_mut().unwrap_or_else(PoisonError::into_inner).iter() {
                 let _ = std::fs::remove_file(self.path.join(name));
             }
@@ -104,16 +117,28 @@ pub(super) fn take(path: &Path, folders: Folders) -> Result<Place, Failure> {
         }
         let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
         System.sync(above).map_err(|e| cannot_make(path, &e))?;
-        let training = Training { lock, written: Mutex::default() };
+        let training = Training { lock, is_new: true, written: Mutex::default() };
         return Ok(Place::Ours(Folder { path: path.to_path_buf(), training: Some(training) }));
     }
     Ok(Place::Taken)
 }
 
+/// Takes the folder of a training that is resumed; `None` while another process trains in it.
+pub(super) fn take_again(path: &Path) -> Result<Option<Folder>, Failure> {
+    match Lock::take(path) {
+        // Nothing is deleted when the process ends: what is there was there before.
+        Ok(Some(lock)) => Ok(Some(Folder { path: path.to_path_buf(), training: Some(Training::again(lock)) })),
+        Ok(None) => Ok(None),
+        Err(e) => Err(Failure::failed(format!("cannot lock {}: {e}", path.display()))),
+    }
+}
+
 /// Whether a training came to something here, or something else has the name.
 pub(super) fn holds_a_run(path: &Path) -> bool {
     let is_there = path.symlink_metadata().is_ok();
-    is_there && (!path.is_dir() || [MODEL, METRICS].iter().any(|name| path.join(name).exists()))
+    let came_to_something =
+        || [MODEL, METRICS].iter().any(|name| path.join(name).exists()) || has_checkpoint(&path.join(CHECKPOINTS));
+    is_there && (!path.is_dir() || came_to_something())
 }
 
 /// Deletes what a training leaves that is killed, as far as the next would not overwrite it.

@@ -1,8 +1,23 @@
-//! Passes over the parameters of a module: an exponential average of the weights, and gradients times a number.
+//! Passes over the parameters of a module: numbers for their ids, an exponential average of the weights, gradients times a
+//! number.
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
+
+/// `module` with its parameters' ids numbered in their order, so that the same weights make the same files in every process.
+pub(crate) fn numbered<M: Module>(module: M) -> M {
+    module.map(&mut Numbered(0))
+}
+
+struct Numbered(u64);
+
+impl ModuleMapper for Numbered {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        self.0 += 1;
+        Param::initialized(ParamId::from(self.0), param.val())
+    }
+}
 
 /// `average ← decay·average + (1−decay)·weights`, for two models of one structure with the same parameters' ids
 /// (Polyak and Juditsky, 1992, with a moving window).

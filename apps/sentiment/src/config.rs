@@ -1,0 +1,143 @@
+//! How a model is asked for: the command line's arguments, and the checked configuration that they make.
+
+use crate::data::{Data, DataArgs, DataConfig};
+use crate::model::{ModelConfig, WORDS};
+use rnn_core::{CellKind, Direction};
+use rnn_harness::Failure;
+use rnn_harness::options::{
+    DropoutArgs, LAYERS, Session, SessionArgs, TrainConfig, TrainingArgs, cell_parser, defaults_to, size,
+};
+use rnn_harness::run_dir::Config;
+use rnn_harness::whole;
+use rnn_train::optim::OptimizerName;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Sets of defaults; single options change them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Preset {
+    /// The lesson's settings (the default)
+    Lesson,
+    /// For the few reviews of the built-in sample: small batches, more epochs (the default there)
+    Sample,
+}
+
+/// Trains a model and tests it.
+#[derive(Debug, clap::Args)]
+#[command(mut_arg("optimizer", |arg| defaults_to(arg, "adam")))]
+#[command(mut_arg("dropout", |arg| defaults_to(arg, "0.2")))]
+#[command(mut_arg("recurrent_dropout", |arg| defaults_to(arg, "0.2")))]
+pub struct TrainArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    /// Reviews to test on instead of a part of --data, in any form that --data takes
+    #[arg(long, value_name = "PATH")]
+    test: Option<PathBuf>,
+    /// Share of the training reviews to validate on after each epoch, drawn by the seed [default: none]
+    #[arg(long, value_name = "SHARE")]
+    validation: Option<f64>,
+    /// Set of defaults for what follows
+    #[arg(long, value_enum)]
+    preset: Option<Preset>,
+    /// Recurrent cell [default: lstm]
+    #[arg(long, value_parser = cell_parser())]
+    cell: Option<CellKind>,
+    /// How many of the most frequent words the model tells apart, counting padding, the start and rare words
+    /// [default: 20000]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(WORDS))]
+    words: Option<u64>,
+    /// Words of a review the model sees, the last ones [default: 80]
+    #[arg(long, value_name = "N", value_parser = size())]
+    tokens: Option<u64>,
+    /// Width of a word's vector [default: 128; sample: 32]
+    #[arg(long, value_name = "N", value_parser = size())]
+    embedding: Option<u64>,
+    /// Stacked recurrent layers [default: 1]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(LAYERS))]
+    layers: Option<u64>,
+    /// Read each review both ways
+    #[arg(long)]
+    bidirectional: bool,
+    /// Units of each recurrent layer [default: 128; sample: 32]
+    #[arg(long, value_name = "N", value_parser = size())]
+    hidden: Option<u64>,
+    #[command(flatten)]
+    dropout: DropoutArgs,
+    /// Reviews in a mini-batch [default: 50; sample: 10]
+    #[arg(long, value_name = "N", value_parser = size())]
+    batch: Option<u64>,
+    /// Times over all training reviews [default: 1; sample: 10]
+    #[arg(long, value_name = "N", value_parser = size())]
+    epochs: Option<u64>,
+    #[command(flatten)]
+    training: TrainingArgs,
+    #[command(flatten)]
+    pub session: SessionArgs,
+}
+
+/// How a model was made; saved with a run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunConfig {
+    /// The model's sizes.
+    pub model: ModelConfig,
+    /// What it was trained on.
+    pub data: DataConfig,
+    /// How it was trained.
+    pub training: TrainConfig,
+}
+
+impl TrainArgs {
+    /// The configuration that was asked for, and the reviews, on which some defaults depend.
+    ///
+    /// # Errors
+    /// Reviews that cannot be read; a setting outside its range.
+    pub fn config(&self, session: &Session) -> Result<(RunConfig, Data), Failure> {
+        let dropout = self.dropout.resolve(0.2)?;
+        self.training.plan(1, OptimizerName::Adam).check()?;
+        let mut data = DataConfig::new(&self.data, self.test.as_deref());
+        let loaded = data.load()?;
+        let preset = match self.preset {
+            Some(preset) => preset,
+            None if loaded.source.is_sample() => Preset::Sample,
+            None => Preset::Lesson,
+        };
+        let pick = |given: Option<u64>, lesson: usize, sample: usize| match (given, preset) {
+            (Some(given), _) => given as usize,
+            (None, Preset::Lesson) => lesson,
+            (None, Preset::Sample) => sample,
+        };
+        let plan = self.training.plan(pick(self.epochs, 1, 10), OptimizerName::Adam);
+        let config = RunConfig {
+            model: ModelConfig {
+                num_words: pick(self.words, 20_000, 20_000),
+                tokens: pick(self.tokens, 80, 80),
+                embedding: pick(self.embedding, 128, 32),
+                cell: self.cell.unwrap_or(CellKind::Lstm),
+                layers: pick(self.layers, 1, 1),
+                direction: if self.bidirectional { Direction::Bidirectional } else { Direction::Forward },
+                hidden: pick(self.hidden, 128, 32),
+                dropout,
+            },
+            data: data.with_absolute_paths(),
+            training: TrainConfig::new(session, pick(self.batch, 50, 10), self.validation, plan),
+        };
+        config.check()?;
+        config.training.check_patience()?;
+        Ok((config, loaded))
+    }
+}
+
+impl Config for RunConfig {
+    fn training(&self) -> &TrainConfig {
+        &self.training
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        self.training.check()?;
+        self.model.check(1) // a training checks its own mini-batches
+    }
+
+    fn num_weights(&self) -> usize {
+        self.model.layer().num_weights().saturating_add(self.model.table())
+    }
+}

@@ -1,0 +1,125 @@
+//! The options about dropout.
+
+use crate::Failure;
+use rnn_core::{AnyConfig, DropoutMasks};
+use serde::{Deserialize, Serialize};
+
+/// The options about dropout.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub struct DropoutArgs {
+    /// Dropout on the layer's input, masks drawn once for a whole sequence [default: the program's]
+    #[arg(long, value_name = "P")]
+    dropout: Option<f64>,
+    /// Dropout on the recurrence, masks drawn once for a whole sequence [default: the program's]
+    #[arg(long, value_name = "P")]
+    recurrent_dropout: Option<f64>,
+    /// Whether all gates share a mask or each has its own [default: as Keras, per-gate if there is recurrent dropout, else
+    /// shared]
+    #[arg(long, value_enum)]
+    dropout_masks: Option<Masks>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Masks {
+    /// One mask for all gates
+    Shared,
+    /// One mask a gate
+    PerGate,
+}
+
+/// Dropout of a recurrent layer; saved with a run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct DropoutConfig {
+    /// On the input.
+    pub input: f64,
+    /// On the recurrence.
+    pub recurrent: f64,
+    /// One mask for all gates, or one a gate.
+    pub masks: DropoutMasks,
+}
+
+impl DropoutArgs {
+    /// The person's choice, or `default` for both kinds of dropout.
+    ///
+    /// # Errors
+    /// A rate that is not in `[0, 1)`; a choice of masks where nothing is dropped.
+    pub fn resolve(&self, default: f64) -> Result<DropoutConfig, Failure> {
+        let input = self.dropout.unwrap_or(default);
+        let recurrent = self.recurrent_dropout.unwrap_or(default);
+        if self.dropout_masks.is_some() && input == 0.0 && recurrent == 0.0 {
+            return Err(Failure::input(
+                "--dropout-masks would change nothing: there is no dropout; add --dropout P or --recurrent-dropout P",
+            ));
+        }
+        let masks = match self.dropout_masks {
+            Some(Masks::Shared) => DropoutMasks::Shared,
+            Some(Masks::PerGate) => DropoutMasks::PerGate,
+            // Keras' cells have one mask a gate (implementation 1) where recurrent dropout is on, else one (2).
+            None if recurrent > 0.0 => DropoutMasks::PerGate,
+            None => DropoutMasks::Shared,
+        };
+        let config = DropoutConfig { input, recurrent, masks };
+        config.check()?;
+        Ok(config)
+    }
+}
+
+impl DropoutConfig {
+    /// Whether both are rates.
+    ///
+    /// # Errors
+    /// A rate that is not in `[0, 1)`.
+    pub fn check(&self) -> Result<(), Failure> {
+        for (option, rate) in [("--dropout", self.input), ("--recurrent-dropout", self.recurrent)] {
+            if !(0.0..1.0).contains(&rate) {
+                return Err(Failure::input(format!("{option} is {rate}; it must be at least 0 and less than 1")));
+            }
+        }
+        Ok(())
+    }
+
+    /// `layer` with this dropout.
+    pub fn apply(self, layer: AnyConfig) -> AnyConfig {
+        let Self { input: dropout, recurrent: recurrent_dropout, masks: dropout_masks } = self;
+        AnyConfig { dropout, recurrent_dropout, dropout_masks, ..layer }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks_are_drawn_as_keras_draws_them() {
+        let masks = |recurrent_dropout, dropout_masks| {
+            let args = DropoutArgs { recurrent_dropout, dropout_masks, ..DropoutArgs::default() };
+            args.resolve(0.2).expect("a rate").masks
+        };
+        assert_eq!(masks(None, None), DropoutMasks::PerGate);
+        assert_eq!(masks(Some(0.0), None), DropoutMasks::Shared);
+        assert_eq!(masks(Some(0.0), Some(Masks::PerGate)), DropoutMasks::PerGate);
+        assert_eq!(masks(None, Some(Masks::Shared)), DropoutMasks::Shared);
+    }
+
+    #[test]
+    fn masks_without_dropout_are_refused() {
+        for masks in [Masks::Shared, Masks::PerGate] {
+            let args = DropoutArgs { dropout_masks: Some(masks), ..DropoutArgs::default() };
+            let told = args.resolve(0.0).expect_err("no dropout").to_string();
+            assert!(told.starts_with("--dropout-masks would change nothing: there is no dropout"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_rate_outside_its_range_is_named() {
+        for rate in [1.0, -0.1, f64::NAN, f64::INFINITY] {
+            let said = |args: DropoutArgs| args.resolve(0.0).expect_err("no rate").to_string();
+            let both = [
+                said(DropoutArgs { dropout: Some(rate), ..DropoutArgs::default() }),
+                said(DropoutArgs { recurrent_dropout: Some(rate), ..DropoutArgs::default() }),
+            ];
+            let expected = |option| format!("{option} is {rate}; it must be at least 0 and less than 1");
+            assert_eq!(both, [expected("--dropout"), expected("--recurrent-dropout")]);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The options about how a model is trained, and what of them a run's configuration keeps.
+
+use super::{OptimizerArgs, SIZES, Session, size};
+use crate::{Failure, check_range};
+use rnn_train::Plan;
+use rnn_train::optim::OptimizerName;
+use serde::{Deserialize, Serialize};
+
+/// The options about training, the same in every program. What depends on the program (epochs, mini-batches) is its own.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct TrainingArgs {
+    #[command(flatten)]
+    optimizer: OptimizerArgs,
+    /// Mini-batches whose gradients together make one update [default: 1]
+    #[arg(long, value_name = "N", value_parser = size())]
+    accumulate: Option<u64>,
+    /// Validate and save the exponential average of the weights with this decay, such as 0.999 [default: no average]
+    #[arg(long, value_name = "DECAY")]
+    average: Option<f64>,
+    /// Stop after so many epochs without a lower validation loss [default: never]
+    #[arg(long, value_name = "EPOCHS", value_parser = size())]
+    patience: Option<u64>,
+}
+
+impl TrainingArgs {
+    /// A plan of `epochs` epochs with the person's choices, or `optimizer`. [`TrainConfig::check`] checks it.
+    pub fn plan(&self, epochs: usize, optimizer: OptimizerName) -> Plan {
+        Plan {
+            schedule: self.optimizer.schedule(),
+            accumulate: self.accumulate.unwrap_or(1) as usize,
+            average: self.average,
+            patience: self.patience.map(|epochs| epochs as usize),
+            ..Plan::new(epochs, self.optimizer.optimizer(optimizer))
+        }
+    }
+}
+
+/// How a model is trained: the part of a run's configuration that all programs have.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainConfig {
+    /// Seed of the weights, the order of the examples and dropout.
+    pub seed: u64,
+    /// Examples in a mini-batch.
+    pub batch: usize,
+    /// The share of the training data that is validated on instead.
+    pub validation: Option<f64>,
+    /// Epochs, optimizer, learning rate, early stopping.
+    pub plan: Plan,
+    /// The device, such as `flex`. Another one gives other last digits.
+    pub device: String,
+    /// CPU threads. Another number gives other last digits.
+    pub threads: usize,
+}
+
+impl TrainConfig {
+    /// For the device and seed of `session`.
+    pub fn new(session: &Session, batch: usize, validation: Option<f64>, plan: Plan) -> Self {
+        let (device, threads) = (session.device.name.clone(), session.device.threads);
+        Self { seed: session.seed, batch, validation, plan, device, threads }
+    }
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// A setting outside its range, by its option's name.
+    pub fn check(&self) -> Result<(), Failure> {
+        check_range("--batch", self.batch, &SIZES)?;
+        check_range("--epochs", self.plan.epochs, &SIZES)?;
+        self.plan.check()?;
+        match self.validation.filter(|share| !(*share > 0.0 && *share < 1.0)) {
+            Some(share) => Err(Failure::input(format!(
+                "--validation {share} is not possible; give a share above 0 and below 1, such as 0.1"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses early stopping where there is nothing to validate on.
+    ///
+    /// # Errors
+    /// A patience without a validation set.
+    pub fn check_patience(&self) -> Result<(), Failure> {
+        match (self.plan.patience, self.validation) {
+            (Some(_), None) => Err(Failure::input(
+                "--patience needs a validation set; add --validation SHARE, such as --validation 0.1",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// How many of `items` are for validation: at least one and all but one at most.
+    pub fn validation_items(&self, items: usize) -> usize {
+        match self.validation {
+            Some(share) => ((items as f64 * share).round() as usize).clamp(1, items.saturating_sub(1).max(1)),
+            None => 0,
+        }
+    }
+}
