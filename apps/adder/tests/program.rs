@@ -35,6 +35,21 @@ fn scratch_prints_the_lessons_reports_to_the_last_digit() {
 }
 
 #[test]
+fn scratch_shows_its_steps_and_checks_its_gradients() {
+    let trace = adder().run(&["scratch", "--trace", "--iterations", "1"]).ok().stdout;
+    let steps: Vec<&str> = trace.lines().take(8).collect();
+    // 9 + 60: only the bit 8 is set in both.
+    assert!(steps[0].starts_with("1 + 0, carry 0: [") && steps[0].ends_with(", right 1"), "{trace}");
+    assert!(steps[3].starts_with("1 + 1, carry 0: ["), "{trace}");
+    assert!(steps[4].starts_with("0 + 1, carry 1: [") && steps[4].ends_with(", right 0"), "{trace}");
+    let check = adder().run(&["scratch", "--check"]).ok().stdout;
+    assert!(check.starts_with("the gradients of BPTT differ from differences of the loss by at most "), "{check}");
+    adder().run(&["scratch", "--learning-rate", "0"]).told("--learning-rate 0.0 is not possible");
+    let slow = adder().run(&["scratch", "--learning-rate", "0.001", "--json"]).ok().json();
+    assert!(slow["error"].as_f64().expect("a number") > 2.0, "{slow}");
+}
+
+#[test]
 fn every_cell_learns_to_add_and_another_process_asks_it() {
     let adder = adder();
     for cell in ["rnn", "lstm", "gru"] {

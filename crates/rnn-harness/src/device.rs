@@ -57,8 +57,8 @@ impl DeviceArgs {
     pub fn select_many(&self) -> Result<Selected, Failure> {
         if self.device.len() > 1 {
             return Err(Failure::input(format!(
-                "--device {}: training on several devices at once takes collective operations, which Burn has for cuda \
-                 only; give one --device",
+                "--device {}: this program trains on one device (Burn itself shares a training among devices on cuda \
+                 only); give one --device",
                 self.device.join(" --device ")
             )));
         }

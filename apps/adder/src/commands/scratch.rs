@@ -1,7 +1,7 @@
 //! `adder scratch`: the lesson's network, no framework.
 
 use crate::model::BITS;
-use crate::scratch::{Settings, run};
+use crate::scratch::{Settings, check_gradients, run};
 use rnn_harness::{Failure, json_line, whole};
 use serde::Serialize;
 use std::time::Instant;
@@ -24,6 +24,15 @@ pub struct ScratchArgs {
     /// Additions from one report to the next
     #[arg(long, default_value_t = 1_000, value_parser = whole::<u64>(1..=u64::MAX))]
     report_every: u64,
+    /// Learning rate of gradient descent
+    #[arg(long, default_value_t = 0.1, value_name = "RATE")]
+    learning_rate: f64,
+    /// Show the steps of each reported addition: the bits, the carry, the hidden units as shades, the answer
+    #[arg(long)]
+    trace: bool,
+    /// Compare the gradients with differences of the loss instead of training
+    #[arg(long)]
+    check: bool,
     /// Print one JSON object as the last line
     #[arg(long)]
     json: bool,
@@ -48,11 +57,28 @@ pub fn scratch(args: &ScratchArgs) -> Result<(), Failure> {
         hidden: args.hidden.into(),
         iterations: args.iterations as usize,
         report_every: args.report_every as usize,
-        ..Settings::default()
+        learning_rate: args.learning_rate,
     };
+    if !(args.learning_rate > 0.0 && args.learning_rate.is_finite()) {
+        return Err(Failure::input(format!(
+            "--learning-rate {:?} is not possible; give a number above 0, such as 0.1",
+            args.learning_rate
+        )));
+    }
+    if args.check {
+        let worst = check_gradients(&settings);
+        println!("the gradients of BPTT differ from differences of the loss by at most {worst:.1e} of the largest");
+        return match worst < 1e-6 {
+            true => Ok(()),
+            false => Err(Failure::failed("the gradients are wrong")),
+        };
+    }
     let start = Instant::now();
     let mut error = None;
     run(&settings, |report| {
+        if args.trace {
+            report.steps.iter().for_each(|step| println!("{step}"));
+        }
         println!("{report}");
         error = Some(report.error);
     });
