@@ -59,7 +59,7 @@ fn main() {
     let (lengths, steps): (&[usize], _) = if full { (&[2, 5, 10, 20, 50, 100, 200], 1000) } else { (&[2, 20], 400) };
     let (k, p, [rnn, lstm, gru]) = (Preset::Keras, Preset::Pytorch, CellKind::ALL);
     let cases = [(rnn, p, false), (rnn, k, false), (gru, k, false), (lstm, k, false), (gru, k, true), (lstm, k, true)];
-    print!(include_str!("plot/memory.md"), steps = steps);
+    print!(include_str!("pages/memory.md"), steps = steps);
     for &length in lengths {
         let right = cases.map(|(cell, preset, open)| accuracy(cell, preset, open, length, steps));
         println!("| {length} | {} |", right.map(|right| format!("{right:.3}")).join(" | "));
@@ -75,5 +75,5 @@ fn main() {
         };
         assert!(right.iter().zip(said).all(|(&right, said)| said.is_none_or(|said| said == (right > 0.9))));
     }
-    print!("{}", if full { include_str!("plot/memory-full.md") } else { "" });
+    print!("{}", if full { include_str!("pages/memory-full.md") } else { "" });
 }

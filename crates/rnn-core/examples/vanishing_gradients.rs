@@ -3,20 +3,35 @@
 //! do not: every cell loses it, and by Keras the GRU most. Gates mend it where their biases hold them open. The numbers:
 //! `cargo run --example vanishing_gradients docs/vanishing-gradients.svg > docs/vanishing-gradients.md`
 
-mod plot;
-
-use plot::{Curve, Plot, table};
 use rnn_core::burn::tensor::{Device, Tensor, TensorData};
 use rnn_core::cell::Cell;
 use rnn_core::{Activation, CellState, Initializer, Initializers, Key, Preset, RecurrentConfig, probe};
 use rnn_core::{GruConfig, LstmConfig, RnnConfig};
+use rnn_plot::{Axis, Line, LineChart, Panel, Scale, Stroke};
 
 const TIME: usize = 100;
 const D_INPUT: usize = 8;
 const D_HIDDEN: usize = 32;
 
+/// A curve of the chart, and its values for t = 1, 2, …
+struct Curve {
+    line: Line,
+    values: Vec<f64>,
+}
+
+/// A table with a column per curve, for t = 1 and each `every`-th t.
+fn table(curves: &[Curve], every: usize) -> String {
+    let names: Vec<&str> = curves.iter().map(|curve| &curve.line.name[..]).collect();
+    let mut out = format!("| t | {} |\n|---:|{}\n", names.join(" | "), "---:|".repeat(names.len()));
+    for t in (1..=TIME).filter(|t| *t == 1 || t % every == 0) {
+        let values: Vec<String> = curves.iter().map(|curve| format!("{:.1e}", curve.values[t - 1])).collect();
+        out += &format!("| {t} | {} |\n", values.join(" | "));
+    }
+    out
+}
+
 /// Runs a new layer, with the biases of some gates set, over 16 rows of normal input; measures the gradient of `of`.
-fn curve<C: Cell>(name: &'static str, config: RecurrentConfig<C>, gates: &[(usize, f64)], of: &str) -> Curve {
+fn curve<C: Cell>(name: &str, config: RecurrentConfig<C>, gates: &[(usize, f64)], of: &str) -> Curve {
     let device = Device::default().autodiff();
     let mut layer = config.init(Key::new(0), &device);
     for &(gate, value) in gates {
@@ -28,14 +43,16 @@ fn curve<C: Cell>(name: &'static str, config: RecurrentConfig<C>, gates: &[(usiz
     let (output, traces) = probe::record(|| layer.forward(input));
     let gradients = output.state.last().hidden().clone().sum().backward();
     let norms = traces[0].gradient_norms(of, &gradients).expect("every cell has h, an LSTM c");
-    let (colour, dash) = match name.split([',', ':']).next() {
-        Some("IRNN") => ("#e09f3e", "4 18"),
-        Some("RNN") => ("#c1121f", "none"),
-        Some("GRU") => ("#2a9d8f", "none"),
-        _ if of == "h" => ("#7fb3e6", "none"),
-        _ => ("#1d3f8e", "11 11"),
+    let (colour, stroke) = match name.split([',', ':']).next() {
+        Some("IRNN") => ("#e09f3e", Stroke::Dotted),
+        Some("RNN") => ("#c1121f", Stroke::Solid),
+        Some("GRU") => ("#2a9d8f", Stroke::Solid),
+        _ if of == "h" => ("#7fb3e6", Stroke::Solid),
+        _ => ("#1d3f8e", Stroke::Dashed),
     };
-    Curve { name, colour, dash, values: norms.iter().map(|norm| norm / norms[TIME - 1]).collect() }
+    let values: Vec<f64> = norms.iter().map(|norm| norm / norms[TIME - 1]).collect();
+    let points = values.iter().enumerate().map(|(i, value)| (i as f64 + 1.0, *value));
+    Curve { line: Line { colour: Some(colour), stroke, ..Line::new(name, points) }, values }
 }
 
 fn main() -> std::io::Result<()> {
@@ -67,13 +84,23 @@ fn main() -> std::io::Result<()> {
     assert!(c[0] > 1e4 && [c[1], c[2], c[4]].iter().all(|left| *left > 0.2));
     assert!(chosen[3].values[89] < 1e-2 && c[3] > chosen[3].values[89] / 10.0);
 
-    let [k, p, c] = [&keras, &pytorch, &chosen[..]].map(|curves: &[Curve]| table("t", curves, 10));
-    print!(include_str!("plot/vanishing-gradients.md"), keras = k, pytorch = p, chosen = c);
+    let panels: [(&str, &[Curve]); 3] =
+        [("Keras' initialisation", &keras), ("PyTorch's", &pytorch), ("Chosen for 100 steps", &chosen)];
+    let [k, p, c] = panels.map(|(_, curves)| table(curves, 10));
+    print!(include_str!("pages/vanishing-gradients.md"), keras = k, pytorch = p, chosen = c);
     if let Some(path) = std::env::args().nth(1) {
-        let panels =
-            [("Keras' initialisation", &keras[..]), ("PyTorch's", &pytorch), ("Chosen for 100 steps", &chosen)];
-        let y = "‖∂L/∂h_t‖ / ‖∂L/∂h_100‖, for c likewise (no unit)";
-        std::fs::write(path, Plot { x: "t (steps)", y, panels: panels.to_vec() }.svg())?;
+        let panel = |(title, curves): &(&str, &[Curve])| Panel {
+            title: title.to_string(),
+            lines: curves.iter().map(|curve| curve.line.clone()).collect(),
+        };
+        let y = "‖∂L/∂h_t‖ / ‖∂L/∂h_100‖, for c likewise (no unit)".into();
+        let chart = LineChart {
+            title: String::new(),
+            x: Axis { label: "t (steps)".into(), ..Axis::default() },
+            y: Axis { label: y, scale: Scale::Log, ..Axis::default() },
+            panels: panels.iter().map(panel).collect(),
+        };
+        std::fs::write(path, chart.svg())?;
     }
     Ok(())
 }

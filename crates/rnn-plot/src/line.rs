@@ -1,0 +1,174 @@
+//! Curves over a common x: panels side by side with one y axis, and under each its legend.
+
+use crate::PALETTE;
+use crate::scale::{Range, Scale};
+use crate::svg::{Anchor, Stroke, Svg, width_of};
+
+/// One curve.
+#[derive(Debug, Clone, Default)]
+pub struct Line {
+    /// In the legend.
+    pub name: String,
+    /// In the order in which they are joined. A point without a place, such as NaN, leaves a gap.
+    pub points: Vec<(f64, f64)>,
+    /// As SVG writes colours; `None` takes the next one of [`PALETTE`].
+    pub colour: Option<&'static str>,
+    /// Solid, dashed or dotted.
+    pub stroke: Stroke,
+}
+
+impl Line {
+    /// A curve in the next colour of the palette.
+    pub fn new(name: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
+        Self { name: name.into(), points: points.into_iter().collect(), colour: None, stroke: Stroke::Solid }
+    }
+}
+
+/// One plot of a [`LineChart`].
+#[derive(Debug, Clone, Default)]
+pub struct Panel {
+    /// Above the plot; may be empty.
+    pub title: String,
+    /// The curves; a later one is drawn over an earlier one.
+    pub lines: Vec<Line>,
+}
+
+/// What stands along an edge.
+#[derive(Debug, Clone, Default)]
+pub struct Axis {
+    /// The quantity and its unit.
+    pub label: String,
+    /// Linear or logarithmic.
+    pub scale: Scale,
+    /// Ticks at whole numbers only, as for epochs.
+    pub whole: bool,
+}
+
+/// A chart of curves; [`svg`](Self::svg) draws it.
+///
+/// ```
+/// use rnn_plot::{Axis, Line, LineChart, Panel};
+/// let train = Line::new("training", [(1.0, 0.9), (2.0, 0.5), (3.0, 0.4)]);
+/// let valid = Line::new("validation", [(1.0, 0.8), (2.0, 0.6), (3.0, 0.6)]);
+/// let chart = LineChart {
+///     title: "Loss".into(),
+///     x: Axis { label: "epoch".into(), whole: true, ..Axis::default() },
+///     y: Axis { label: "binary cross-entropy".into(), ..Axis::default() },
+///     panels: vec![Panel { title: String::new(), lines: vec![train, valid] }],
+/// };
+/// assert!(chart.svg().starts_with("<svg"));
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct LineChart {
+    /// Above all panels; may be empty.
+    pub title: String,
+    /// Under every panel.
+    pub x: Axis,
+    /// Left of the first panel; all panels have the same range.
+    pub y: Axis,
+    /// From left to right.
+    pub panels: Vec<Panel>,
+}
+
+const GAP: f64 = 24.0;
+const HEIGHT: f64 = 380.0;
+const LEGEND_LINE: f64 = 18.0;
+const X_TICKS: usize = 6;
+const Y_TICKS: usize = 9;
+
+impl LineChart {
+    /// The chart as an SVG file.
+    pub fn svg(&self) -> String {
+        let points = || self.panels.iter().flat_map(|panel| &panel.lines).flat_map(|line| &line.points);
+        let both = || points().filter(|(x, y)| self.x.scale.has(*x) && self.y.scale.has(*y));
+        let x_range = Range::over(self.x.scale, self.x.whole, both().map(|point| point.0));
+        let y_range = Range::over(self.y.scale, self.y.whole, both().map(|point| point.1)).rounded(Y_TICKS);
+        let y_ticks = y_range.ticks(Y_TICKS);
+
+        let width = if self.panels.len() > 1 { 300.0 } else { 560.0 };
+        let widest = y_ticks.iter().map(|tick| width_of(&tick.label)).fold(0.0, f64::max);
+        let left = 38.0 + widest;
+        let top = if self.title.is_empty() { 34.0 } else { 60.0 };
+        let bottom = top + HEIGHT;
+        let legend = self.panels.iter().map(|panel| panel.lines.len()).max().unwrap_or(0) as f64;
+        let size = [left + self.panels.len() as f64 * (width + GAP), bottom + 60.0 + legend * LEGEND_LINE];
+
+        let mut svg = Svg::default();
+        svg.text([20.0, 24.0], Anchor::Start, "title", &self.title);
+        svg.upright([18.0, top + HEIGHT / 2.0], &self.y.label);
+        for (number, panel) in self.panels.iter().enumerate() {
+            let left = left + number as f64 * (width + GAP);
+            let place = |x: f64, y: f64| [left + width * x_range.place(x), bottom - HEIGHT * y_range.place(y)];
+            svg.text([left + width / 2.0, top - 12.0], Anchor::Middle, "panel", &panel.title);
+            for tick in &y_ticks {
+                let y = bottom - HEIGHT * y_range.place(tick.value);
+                svg.segment([left, y], [left + width, y], "#ddd", 1.0);
+                if number == 0 {
+                    svg.text([left - 6.0, y + 4.0], Anchor::End, "tick", &tick.label);
+                }
+            }
+            for tick in x_range.ticks(X_TICKS) {
+                let x = left + width * x_range.place(tick.value);
+                svg.segment([x, bottom], [x, bottom + 4.0], "#222", 1.0);
+                svg.text([x, bottom + 18.0], Anchor::Middle, "tick", &tick.label);
+            }
+            svg.outline([left, top], [width, HEIGHT]);
+            svg.text([left + width / 2.0, bottom + 36.0], Anchor::Middle, "", &self.x.label);
+            for (row, line) in panel.lines.iter().enumerate() {
+                let colour = line.colour.unwrap_or(PALETTE[row % PALETTE.len()]);
+                let has_place = |(x, y): &(f64, f64)| self.x.scale.has(*x) && self.y.scale.has(*y);
+                for run in line.points.split(|point| !has_place(point)) {
+                    let run: Vec<[f64; 2]> = run.iter().map(|&(x, y)| place(x, y)).collect();
+                    match run[..] {
+                        [] => {}
+                        [point] => svg.dot(point, colour),
+                        _ => svg.polyline(&run, colour, line.stroke),
+                    }
+                }
+                let y = bottom + 56.0 + row as f64 * LEGEND_LINE;
+                svg.polyline(&[[left, y], [left + 34.0, y]], colour, line.stroke);
+                svg.text([left + 42.0, y + 4.0], Anchor::Start, "", &line.name);
+            }
+        }
+        let name = if self.title.is_empty() { &self.y.label } else { &self.title };
+        svg.finish(size, name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chart(points: &[(f64, f64)], scale: Scale) -> String {
+        let lines = vec![Line::new("loss", points.iter().copied())];
+        let y = Axis { label: "nats".into(), scale, whole: false };
+        let x = Axis { label: "epoch".into(), whole: true, ..Axis::default() };
+        LineChart { title: "Training".into(), x, y, panels: vec![Panel { title: String::new(), lines }] }.svg()
+    }
+
+    #[test]
+    fn a_curve_has_a_line_a_legend_and_ticks() {
+        let svg = chart(&[(1.0, 0.5), (2.0, 0.25), (3.0, 0.125)], Scale::Linear);
+        assert_eq!(svg.matches("<polyline").count(), 2, "the curve and its legend");
+        for text in [">loss<", ">nats<", ">epoch<", ">Training<", ">0.15<", ">2<"] {
+            assert!(svg.contains(text), "{text}\n{svg}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_place_leaves_a_gap() {
+        let points = [(1.0, 1.0), (2.0, 0.5), (3.0, f64::NAN), (4.0, 0.25), (5.0, 0.0), (6.0, 0.125), (7.0, 0.1)];
+        let svg = chart(&points, Scale::Log);
+        assert_eq!(svg.matches("<polyline").count(), 3, "two pieces and the legend");
+        assert_eq!(svg.matches("<circle").count(), 1, "a point by itself");
+        assert!(!svg.contains("NaN") && !svg.contains("inf"));
+    }
+
+    #[test]
+    fn the_same_data_give_the_same_bytes_and_nothing_gives_a_file() {
+        let points = [(1.0, 3.0), (2.0, 2.0)];
+        assert_eq!(chart(&points, Scale::Linear), chart(&points, Scale::Linear));
+        assert!(chart(&[], Scale::Log).ends_with("</svg>\n"));
+        assert!(LineChart::default().svg().ends_with("</svg>\n"));
+    }
+}
