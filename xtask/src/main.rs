@@ -1,7 +1,5 @@
 //! Developer commands: `cargo xtask bench|data|fuzz|parity|profile|reproduce|ci`.
 
-#[cfg(feature = "bench")]
-mod bench;
 mod data;
 mod fuzz;
 mod parity;
@@ -21,17 +19,6 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Task {
     /// Time layers, lessons, generation and start-up against burn-nn, PyTorch and Keras.
-    #[cfg(feature = "bench")]
-    Bench(bench::BenchArgs),
-    /// Answers the bench; it starts this by itself.
-    #[cfg(feature = "bench")]
-    #[command(hide = true)]
-    BenchWorker {
-        #[arg(value_enum)]
-        engine: bench::worker::Engine,
-    },
-    /// Time layers, lessons, generation and start-up against burn-nn, PyTorch and Keras.
-    #[cfg(not(feature = "bench"))]
     #[command(disable_help_flag = true)]
     Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -53,12 +40,8 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match parse().task {
-        #[cfg(feature = "bench")]
-        Task::Bench(args) => bench::run(&args),
-        #[cfg(feature = "bench")]
-        Task::BenchWorker { engine } => bench::worker::serve(engine),
-        #[cfg(not(feature = "bench"))]
-        Task::Bench { args } => return bench_with_burn(&args),
+        // A package of its own: the other commands need no Burn, so they are built in seconds.
+        Task::Bench { args } => return exit_code(cargo().args(["run", "--package", "rnn-bench", "--"]).args(args)),
         Task::Data(args) => data::run(args),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Parity(args) => match parity::run(&args) {
@@ -91,12 +74,6 @@ fn parse() -> Cli {
         eprintln!("{} (--help shows what there is)", problem.join(" "));
         std::process::exit(2)
     })
-}
-
-/// The other commands need no Burn, so that they are there in seconds; `bench` starts a build that has it.
-#[cfg(not(feature = "bench"))]
-fn bench_with_burn(args: &[String]) -> ExitCode {
-    exit_code(cargo().args(["run", "--package", "xtask", "--features", "bench", "--", "bench"]).args(args))
 }
 
 /// Cargo, as if from the shell: build scripts that watch what `cargo run` sets for its program would else run again each

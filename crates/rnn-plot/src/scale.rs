@@ -104,10 +104,13 @@ impl Range {
         let first = (low / step - 1e-9).ceil() as i64;
         let last = (high / step + 1e-9).floor() as i64;
         let decimals = (-step.log10() - 1e-9).ceil().max(0.0) as usize;
+        // Powers of ten that are read more quickly when they are written out.
+        let is_short = low > -3.5 && high < 5.5;
         let tick = |at: i64| {
             let even = at as f64 * step;
             match self.scale {
                 Scale::Linear => Tick { value: even, label: minus(&format!("{even:.decimals$}")) },
+                Scale::Log if is_short => Tick { value: 10f64.powf(even), label: 10f64.powf(even).to_string() },
                 Scale::Log => Tick { value: 10f64.powf(even), label: format!("10{}", superscript(even as i64)) },
             }
         };
@@ -172,6 +175,7 @@ mod tests {
         let wide = Range::over(Scale::Log, false, [2e-28, 3e7].into_iter()).rounded(9);
         assert_eq!(labels(wide, 9).first().map(String::as_str), Some("10⁻²⁸"));
         assert_eq!(labels(wide, 9).last().map(String::as_str), Some("10⁸"));
+        assert_eq!(labels(Range::of(Scale::Log, 0.01, 5e4), 9), ["0.01", "0.1", "1", "10", "100", "1000", "10000"]);
         assert_eq!(labels(Range::of(Scale::Log, 0.7, 60.0), 9), ["1", "2", "5", "10", "20", "50"]);
         assert_eq!(labels(Range::of(Scale::Log, 0.1, 0.5), 9), ["0.1", "0.2", "0.5"]);
     }

@@ -1,0 +1,92 @@
+//! The options of `cargo xtask bench`, and the order of a run: measure the cases, show the targets, keep the record.
+
+use crate::bench::Bench;
+use crate::cases::Case;
+use crate::records::{self, table, targets};
+use clap::ValueEnum;
+use std::path::PathBuf;
+
+/// What `cargo xtask bench` accepts.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Fewer rows, and a tenth of each corpus: done within 3 minutes after the build
+    #[arg(long)]
+    pub quick: bool,
+    /// Only these cases, separated by commas
+    #[arg(long, value_enum, value_name = "NAME", value_delimiter = ',')]
+    pub only: Vec<Case>,
+    /// Compare with PyTorch, Keras and NumPy too, in a Python environment that is made for it
+    #[arg(long)]
+    pub peers: bool,
+    /// Take PyTorch, Keras or NumPy from this virtual environment instead; may be given more than once
+    #[arg(long, value_name = "DIR", requires = "peers")]
+    pub python: Vec<PathBuf>,
+    /// Numbers of threads for the layers, separated by commas; the programs use the largest
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1,2",
+        value_parser = clap::value_parser!(u64).range(1..=1024))]
+    pub threads: Vec<u64>,
+    /// Also the sweep: time 10 to 2000 and batch 1 to 512
+    #[arg(long)]
+    pub sweep: bool,
+    /// Keep the run: write docs/bench/DATE-MACHINE with run.json, README.md and chart.svg
+    #[arg(long)]
+    pub record: bool,
+    /// Measure on a busy machine too; such figures cannot be recorded
+    #[arg(long, conflicts_with = "record")]
+    pub anyway: bool,
+    /// Measure nothing: compare this record with the project's targets
+    #[arg(long, value_name = "docs/bench/NAME/run.json", exclusive = true)]
+    pub targets: Option<PathBuf>,
+    /// Measure nothing: write README.md and chart.svg of this record again from its run.json
+    #[arg(long, value_name = "docs/bench/NAME", exclusive = true)]
+    pub render: Option<PathBuf>,
+}
+
+impl Args {
+    /// Measures the chosen cases, or does what one of the other options says.
+    ///
+    /// # Errors
+    /// One line for the person who typed the command.
+    pub fn run(&self) -> Result<(), String> {
+        if let Some(record) = &self.targets {
+            let run = records::read(record)?;
+            print!("{}", targets::of(&run).ok_or("no target is about what this record has")?);
+            return Ok(());
+        }
+        if let Some(record) = &self.render {
+            return records::render(record);
+        }
+        let mut bench = Bench::new(self)?;
+        for case in self.cases() {
+            let from = bench.run.rows.len();
+            case.measure(&mut bench)?;
+            let rows = &bench.run.rows[from..];
+            if !rows.is_empty() {
+                let peaks = &bench.run.machine.fma_gflops;
+                bench.print(&format!("## {}\n\n{}", case.title(), table::of_case(rows, peaks)));
+            }
+        }
+        bench.progress.finish_and_clear();
+        if bench.run.rows.iter().any(|row| row.headline && row.refused.is_none()) {
+            println!("## Summary\n\n{}", table::summary(&bench.run.rows));
+        }
+        if let Some(targets) = targets::of(&bench.run) {
+            println!("## Targets\n\n{targets}");
+        }
+        if self.record { records::keep(bench.run, self.is_whole()) } else { Ok(()) }
+    }
+
+    /// In the order of the enum. The sweep takes long, so it is never there by default.
+    fn cases(&self) -> Vec<Case> {
+        let is_chosen = |case: &Case| match self.only.is_empty() {
+            true => *case != Case::Sweep || self.sweep,
+            false => self.only.contains(case) || (*case == Case::Sweep && self.sweep),
+        };
+        Case::value_variants().iter().copied().filter(is_chosen).collect()
+    }
+
+    /// Whether a record of this run is one for the README.
+    fn is_whole(&self) -> bool {
+        self.only.is_empty() && self.peers && !self.quick
+    }
+}
