@@ -6,6 +6,9 @@ use crate::records::{self, table, targets};
 use clap::ValueEnum;
 use std::path::PathBuf;
 
+/// The options that say how to measure.
+const MEASURING: [&str; 8] = ["quick", "only", "peers", "python", "threads", "sweep", "record", "anyway"];
+
 /// What `cargo xtask bench` accepts.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -35,10 +38,10 @@ pub struct Args {
     #[arg(long, conflicts_with = "record")]
     pub anyway: bool,
     /// Measure nothing: compare this record with the project's targets
-    #[arg(long, value_name = "docs/bench/NAME/run.json", exclusive = true)]
+    #[arg(long, value_name = "docs/bench/NAME/run.json", conflicts_with_all = MEASURING)]
     pub targets: Option<PathBuf>,
     /// Measure nothing: write README.md and chart.svg of this record again from its run.json
-    #[arg(long, value_name = "docs/bench/NAME", exclusive = true)]
+    #[arg(long, value_name = "docs/bench/NAME", conflicts_with_all = MEASURING, conflicts_with = "targets")]
     pub render: Option<PathBuf>,
 }
 
@@ -88,5 +91,36 @@ impl Args {
     /// Whether a record of this run is one for the README.
     fn is_whole(&self) -> bool {
         self.only.is_empty() && self.peers && !self.quick
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{Args as _, Command, FromArgMatches};
+
+    fn parse(args: &[&str]) -> Result<Args, clap::Error> {
+        let command = Args::augment_args(Command::new("bench").no_binary_name(true));
+        Args::from_arg_matches(&command.try_get_matches_from(args)?)
+    }
+
+    #[test]
+    fn the_sweep_is_measured_only_when_it_is_asked_for() {
+        let cases = |args: &[&str]| parse(args).expect("right").cases();
+        assert!(!cases(&[]).contains(&Case::Sweep) && cases(&[]).len() == 6);
+        assert_eq!(cases(&["--sweep"]).len(), 7);
+        assert_eq!(cases(&["--only", "startup,layers"]), [Case::Layers, Case::Startup]);
+        assert_eq!(cases(&["--only", "sweep"]), [Case::Sweep]);
+        assert_eq!(cases(&["--only", "latency", "--sweep"]), [Case::Latency, Case::Sweep]);
+    }
+
+    #[test]
+    fn options_that_measure_nothing_stand_alone() {
+        for alone in ["--targets", "--render"] {
+            parse(&[alone, "x"]).expect("right");
+            assert!(parse(&[alone, "x", "--quick"]).is_err() && parse(&[alone, "x", "--threads", "1"]).is_err());
+        }
+        assert!(parse(&["--targets", "x", "--render", "x"]).is_err());
+        assert!(parse(&["--record", "--anyway"]).is_err() && parse(&["--python", "x"]).is_err());
     }
 }

@@ -44,26 +44,15 @@ pub fn render(folder: &Path) -> Result<(), String> {
     chart.map_or(Ok(()), |chart| write(&folder.join(CHART), &chart))
 }
 
-/// Writes a new record, whole or not at all; `into_readme` also puts its summary into the repository's README.
+/// Writes a new record under docs/bench; `into_readme` also puts its summary into the repository's README.
 ///
 /// # Errors
 /// One line: nothing was measured, or a file cannot be written.
-pub fn keep(mut run: Run, into_readme: bool) -> Result<(), String> {
-    if !run.has_figures() {
-        return Err("nothing was measured, so there is nothing to record; wait until the machine is idle".into());
-    }
-    let records = crate::root().join("docs/bench");
-    run.name = free_name(&records, &format!("{}-{}", machine::today(), run.machine.instructions));
-    let folder = records.join(&run.name);
-    let hidden = records.join(format!(".{}.tmp", run.name));
-    let cannot = |what: &str, path: &Path, e| format!("cannot {what} {}: {e}", path.display());
-    std::fs::create_dir_all(&hidden).map_err(|e| cannot("make", &hidden, e))?;
-    write(&hidden.join(RUN), &json::text(&run)?)?;
-    render(&hidden)?;
-    std::fs::rename(&hidden, &folder).map_err(|e| cannot("make", &folder, e))?;
+pub fn keep(run: Run, into_readme: bool) -> Result<(), String> {
+    let (folder, run) = keep_in(&crate::root().join("docs/bench"), run)?;
     if into_readme {
         let path = crate::root().join("README.md");
-        let text = std::fs::read_to_string(&path).map_err(|e| cannot("read", &path, e))?;
+        let text = std::fs::read_to_string(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
         match readme::fill(&text, &run) {
             Some(filled) => write(&path, &filled)?,
             None => eprintln!("README.md has no place for the summary"),
@@ -71,6 +60,22 @@ pub fn keep(mut run: Run, into_readme: bool) -> Result<(), String> {
     }
     eprintln!("record: {}", folder.display());
     Ok(())
+}
+
+/// Writes a record of today into a new folder of `records`, whole or not at all.
+fn keep_in(records: &Path, mut run: Run) -> Result<(PathBuf, Run), String> {
+    if !run.has_figures() {
+        return Err("nothing was measured, so there is nothing to record; wait until the machine is idle".into());
+    }
+    run.name = free_name(records, &format!("{}-{}", machine::today(), run.machine.instructions));
+    let folder = records.join(&run.name);
+    let hidden = records.join(format!(".{}.tmp", run.name));
+    let cannot = |path: &Path, e| format!("cannot make {}: {e}", path.display());
+    std::fs::create_dir_all(&hidden).map_err(|e| cannot(&hidden, e))?;
+    write(&hidden.join(RUN), &json::text(&run)?)?;
+    render(&hidden)?;
+    std::fs::rename(&hidden, &folder).map_err(|e| cannot(&folder, e))?;
+    Ok((folder, run))
 }
 
 /// The name, or with a number where there is a record of that day and machine.
@@ -121,6 +126,22 @@ mod tests {
             assert!(kept(PAGE) == Some(page), "{again}");
             assert!(kept(CHART) == chart, "{again}");
         }
+    }
+
+    #[test]
+    fn a_run_is_kept_whole_under_its_date_and_machine() {
+        let folder = tempfile::tempdir().expect("made");
+        let old = crate::root().join("docs/bench/2026-11-28-avx512");
+        let (kept, run) = keep_in(folder.path(), read(&old).expect("a record")).expect("kept");
+        assert_eq!(run.name, format!("{}-avx512", machine::today()));
+        assert_eq!(kept, folder.path().join(&run.name));
+        for name in [RUN, PAGE, CHART] {
+            let text = |folder: &Path| std::fs::read_to_string(folder.join(name)).expect("written");
+            assert_eq!(text(&kept), text(&old).replace("2026-11-28-avx512", &run.name));
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).expect("made").count(), 1, "nothing else is left there");
+        let none = Run { rows: vec![], sweep: vec![], ..run };
+        assert!(keep_in(folder.path(), none).is_err_and(|error| error.contains("nothing was measured")));
     }
 
     #[test]
