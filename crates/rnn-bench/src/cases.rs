@@ -26,7 +26,7 @@ pub enum Case {
     Chargen,
     /// Writing on, character by character
     Generation,
-    /// One step of one row
+    /// One step of one sequence
     Latency,
     /// `sentiment predict` of one review, the whole process
     Startup,

@@ -26,13 +26,13 @@ fn places() -> Places {
 pub struct ReviewFiles {
     /// The program's `--data`; without it the program takes IMDb.
     pub data: Option<PathBuf>,
-    pub train: Part,
-    pub test: Part,
+    pub train: Split,
+    pub test: Split,
 }
 
 /// Ids and labels, int32 little endian.
 #[derive(Debug)]
-pub struct Part {
+pub struct Split {
     pub ids: PathBuf,
     pub labels: PathBuf,
     pub reviews: usize,
@@ -64,7 +64,7 @@ pub fn reviews(folder: &Path, tenth: bool) -> Result<Option<ReviewFiles>, String
         let (ids, labels) = (folder.join(format!("{name}.ids")), folder.join(format!("{name}.labels")));
         write(&ids, &little_endian(reviews.iter().flat_map(encode)))?;
         write(&labels, &little_endian(reviews.iter().map(|review| u32::from(review.positive))))?;
-        Ok::<_, String>(Part { ids, labels, reviews: reviews.len() })
+        Ok::<_, String>(Split { ids, labels, reviews: reviews.len() })
     };
     let (train, test) = (part(&reviews.train, "train")?, part(&reviews.test, "test")?);
     Ok(Some(ReviewFiles { data, train, test }))

@@ -1,4 +1,4 @@
-//! One step of one row, the state carried: the wait per input of a program that gets its inputs one at a time.
+//! One step of one sequence, the state carried: the wait per input of a program that gets its inputs one at a time.
 
 use super::Case;
 use crate::bench::Bench;

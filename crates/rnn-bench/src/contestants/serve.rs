@@ -99,7 +99,7 @@ fn passes(library: Library, layer: Layer) -> Task {
     })
 }
 
-/// One step of one row per call, the state carried from call to call.
+/// One step of one sequence per call, the state carried from call to call.
 fn steps(library: Library, cell: Cell, d_input: usize, d_hidden: usize) -> Task {
     let x = random([1, 1, d_input], &Device::flex());
     match library {
