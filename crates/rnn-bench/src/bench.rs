@@ -1,4 +1,5 @@
-//! What the cases share: workers that stay warm, the programs, the peers, the progress bar, and the run's record so far.
+//! What the cases share: workers that stay warm, the programs, the peers, the progress bar, and the run's record so
+//! far.
 
 use crate::args::Args;
 use crate::cases::corpus;

@@ -1,8 +1,8 @@
 //! Who is measured, and how each is run.
 //!
-//! Layers are timed in processes that stay warm and wait on their stdin ([`protocol`]): `rnn-bench worker` for
-//! [`ours`] and for [`burn_nn`], a script of [`python`] for PyTorch, Keras and NumPy. [`worker`] is the bench's side of the pipe,
-//! [`serve`] the other one. The lessons' epochs of ours are timed in the real [`programs`].
+//! Layers are timed in processes that stay warm and wait on their stdin ([`protocol`]): `rnn-bench worker` for [`ours`]
+//! and for [`burn_nn`], a script of [`python`] for PyTorch, Keras and NumPy. [`worker`] is the bench's side of the
+//! pipe, [`serve`] the other one. The lessons' epochs of ours are timed in the real [`programs`].
 
 pub mod burn_nn;
 pub mod ours;

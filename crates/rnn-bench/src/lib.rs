@@ -1,11 +1,12 @@
-//! The benchmark that `cargo xtask bench` starts: our layers and programs beside burn-nn's layers and, with `--peers`, beside
-//! PyTorch, Keras and NumPy. All take turns in one run, because a machine's speed drifts.
+//! The benchmark that `cargo xtask bench` starts: our layers and programs beside burn-nn's layers and, with `--peers`,
+//! beside PyTorch, Keras and NumPy. All take turns in one run, because a machine's speed drifts.
 //!
 //! - [`cases`]: what is measured; a file per case, which says what rows it has and who takes part;
 //! - [`contestants`]: who is measured, and how each is run: processes that wait on their stdin, and the programs;
 //! - [`records`]: what is kept: `run.json`, and the page and chart that are rendered from it; the targets.
 //!
-//! [`measure`] is the loop over rounds, [`load`] says whether the machine is idle, [`bench`] holds what the cases share.
+//! [`measure`] is the loop over rounds, [`load`] says whether the machine is idle, [`bench`] holds what the cases
+//! share.
 
 pub mod args;
 pub mod bench;
@@ -26,8 +27,8 @@ pub fn root() -> PathBuf {
     here.ancestors().nth(2).unwrap_or(here).to_path_buf()
 }
 
-/// Cargo, without the variables that `cargo run` sets for its program: build scripts that watch them would run again each
-/// time, and what depends on them would be built again.
+/// Cargo, without the variables that `cargo run` sets for its program: build scripts that watch them would run again
+/// each time, and what depends on them would be built again.
 fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     let of_package = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_"];

@@ -1,4 +1,5 @@
-//! `rnn-bench`: what `cargo xtask bench` starts. `rnn-bench worker NAME` is a contestant's process, which the bench starts.
+//! `rnn-bench`: what `cargo xtask bench` starts. `rnn-bench worker NAME` is a contestant's process, which the bench
+//! starts.
 
 use clap::{Parser, Subcommand};
 use rnn_bench::args::Args;

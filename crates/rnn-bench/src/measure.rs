@@ -1,6 +1,7 @@
-//! Rounds of A B A B …: the contestants take turns, so that a machine whose speed drifts slows all of them alike. The figure
-//! that counts is the median over the rounds of ours ÷ theirs. A turn of short work begins with untimed calls: the contestant
-//! before has filled the caches, and while its threads still spin the system may put two of the next one's on one core.
+//! Rounds of A B A B …: the contestants take turns, so that a machine whose speed drifts slows all of them alike. The
+//! figure that counts is the median over the rounds of ours ÷ theirs. A turn of short work begins with untimed calls:
+//! the contestant before has filled the caches, and while its threads still spin the system may put two of the next
+//! one's on one core.
 
 use crate::load::{ALLOWED, Watch, wait_for_idle};
 use crate::records::row::{Row, Series};

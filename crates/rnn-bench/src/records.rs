@@ -1,8 +1,8 @@
 //! What is kept of a run: a folder `docs/bench/DATE-MACHINE`, never edited.
 //!
-//! `run.json` is the record ([`run::Run`]). `README.md` ([`page`]) and `chart.svg` ([`chart`]) are rendered from it, and
-//! nothing reads them again. Figures have five significant digits everywhere, so a page is the same when it is rendered from
-//! the file.
+//! `run.json` is the record ([`run::Run`]). `README.md` ([`page`]) and `chart.svg` ([`chart`]) are rendered from it,
+//! and nothing reads them again. Figures have five significant digits everywhere, so a page is the same when it is
+//! rendered from the file.
 
 pub mod chart;
 mod json;

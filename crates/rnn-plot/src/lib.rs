@@ -2,9 +2,9 @@
 //!
 //! Plain `std`; the same data give the same bytes. Text is laid out by an estimate of its width, so no font is read.
 //!
-//! Why no plotting crate (looked at in 2026-11): `plotters` 0.3.7 is small, but it draws on whole pixels, lays the legend over
-//! the lines, and has no bars that begin at a value; most of this crate would stand around it. `kuva` 0.6 is 95,000 lines
-//! and brings chrono. `charming` 0.6 needs a JavaScript engine to write SVG.
+//! Why no plotting crate (looked at in 2026-11): `plotters` 0.3.7 is small, but it draws on whole pixels, lays the
+//! legend over the lines, and has no bars that begin at a value; most of this crate would stand around it. `kuva` 0.6
+//! is 95,000 lines and brings chrono. `charming` 0.6 needs a JavaScript engine to write SVG.
 
 #![warn(missing_docs)]
 

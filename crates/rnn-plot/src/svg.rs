@@ -35,7 +35,8 @@ pub enum Anchor {
 /// Height of the text of a class, in pixels; `STYLE` has the same numbers.
 pub const TEXT: f64 = 12.0;
 const STYLE: &str = "text { font: 12px sans-serif; fill: #222 } .title { font-size: 16px; font-weight: bold } \
-                     .panel { font-size: 13px; font-weight: bold } .small { font-size: 10px } .tick { font-size: 11px; fill: #555 }";
+                     .panel { font-size: 13px; font-weight: bold } .small { font-size: 10px } \
+                     .tick { font-size: 11px; fill: #555 }";
 
 /// About how wide `text` is at [`TEXT`] pixels of height.
 pub fn width_of(text: &str) -> f64 {
@@ -106,8 +107,8 @@ impl Svg {
         let name = escape(name);
         let size = format!("viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" height=\"{height:.0}\"");
         format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" {size} role=\"img\" aria-label=\"{name}\">\n<style>{STYLE}</style>\n\
-             <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n{}</svg>\n",
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" {size} role=\"img\" aria-label=\"{name}\">\n\
+             <style>{STYLE}</style>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n{}</svg>\n",
             self.body
         )
     }

@@ -1,7 +1,8 @@
-//! Writing on: GRU of 128, 55 symbols, one sequence, the state carried, the most probable character each time, 1 thread.
+//! Writing on: GRU of 128, 55 symbols, one sequence, the state carried, the most probable character each time, 1
+//! thread.
 //!
-//! Ours is `chargen generate --carry-state`, which writes out every character; Keras predicts on the last ten, as in the
-//! lesson.
+//! Ours is `chargen generate --carry-state`, which writes out every character; Keras predicts on the last ten, as in
+//! the lesson.
 
 use super::{Case, corpus};
 use crate::bench::Bench;

@@ -1,6 +1,6 @@
-//! The lesson's LSTM on IMDb: an epoch with dropout of the input alone and with both dropouts, the evaluation, and the peak
-//! of memory. Ours is `sentiment train`. With both dropouts each gate has masks of its own, as in Keras; a row of ours alone
-//! has one mask for all gates with either dropout.
+//! The lesson's LSTM on IMDb: an epoch with dropout of the input alone and with both dropouts, the evaluation, and the
+//! peak of memory. Ours is `sentiment train`. With both dropouts each gate has masks of its own, as in Keras; a row of
+//! ours alone has one mask for all gates with either dropout.
 
 use super::lesson::{self, Lesson, Program, Variant};
 use super::{Case, corpus};

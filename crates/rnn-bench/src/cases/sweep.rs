@@ -1,5 +1,5 @@
-//! Time 10 to 2,000 and batch 1 to 512, forward and backward, at 128 inputs and units: seconds and bytes per step, to show
-//! that both grow linearly. Each point has a process of its own, whose peak of memory is that point's.
+//! Time 10 to 2,000 and batch 1 to 512, forward and backward, at 128 inputs and units: seconds and bytes per step, to
+//! show that both grow linearly. Each point has a process of its own, whose peak of memory is that point's.
 
 use crate::bench::Bench;
 use crate::contestants::Engine;

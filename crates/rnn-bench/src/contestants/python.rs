@@ -169,9 +169,10 @@ fn make_environment(environment: &Path) -> Result<(), String> {
         ));
     }
     eprintln!(
-        "--peers makes a Python environment in {}: {TORCH}, {TENSORFLOW}, {KERAS}, {NUMPY}. It downloads about 0.6 GB and \
-         takes 2.5 GB on disk; where PyTorch's own index ({TORCH_INDEX}) cannot be reached, PyPI's build brings CUDA along: \
-         about 3 GB and 7 GB. Delete the folder to be rid of it; --python DIR takes an environment of yours instead.",
+        "--peers makes a Python environment in {}: {TORCH}, {TENSORFLOW}, {KERAS}, {NUMPY}. It downloads about 0.6 GB \
+         and takes 2.5 GB on disk; where PyTorch's own index ({TORCH_INDEX}) cannot be reached, PyPI's build brings \
+         CUDA along: about 3 GB and 7 GB. Delete the folder to be rid of it; --python DIR takes an environment of \
+         yours instead.",
         environment.display()
     );
     if environment.exists() {

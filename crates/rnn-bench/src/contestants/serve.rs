@@ -119,9 +119,10 @@ mod tests {
             let request = serde_json::from_str(request).expect("a request");
             answer(library, request, &mut slots)
         };
-        let step = r#"{"do": "prepare", "slot": 0, "spec": {"task": "step", "cell": "gru", "input": 3, "hidden": 4, "onednn": true}}"#;
-        let layer = r#"{"do": "prepare", "slot": 1, "spec": {"task": "layer", "cell": "lstm", "batch": 2, "time": 3, "input": 3,
-            "hidden": 4, "backward": true, "onednn": true}}"#;
+        let step = r#"{"do": "prepare", "slot": 0, "spec": {"task": "step", "cell": "gru", "input": 3, "hidden": 4,
+            "onednn": true}}"#;
+        let layer = r#"{"do": "prepare", "slot": 1, "spec": {"task": "layer", "cell": "lstm", "batch": 2, "time": 3,
+            "input": 3, "hidden": 4, "backward": true, "onednn": true}}"#;
         for library in [Library::RnnCore, Library::BurnNn] {
             for (slot, prepare) in [step, layer].into_iter().enumerate() {
                 ask(library, prepare).expect("prepared");
@@ -129,7 +130,8 @@ mod tests {
                 assert!(ran.seconds.is_some_and(|seconds| seconds > 0.0), "{library:?}");
             }
         }
-        let generation = r#"{"do": "prepare", "slot": 0, "spec": {"task": "generation", "symbols": 5, "hidden": 4, "onednn": true}}"#;
+        let generation = r#"{"do": "prepare", "slot": 0, "spec": {"task": "generation", "symbols": 5, "hidden": 4,
+            "onednn": true}}"#;
         assert!(ask(Library::RnnCore, generation).is_err_and(|error| error.contains("programs")));
         ask(Library::RnnCore, r#"{"do": "clear"}"#).expect("cleared");
         assert!(ask(Library::RnnCore, r#"{"do": "run", "slot": 0, "calls": 1}"#).is_err());

@@ -1,5 +1,6 @@
 //! The chart: a panel per case, and in it for each row a bar per contestant, as long as its time is relative to ours.
-//! The axis is logarithmic; ours is the line at 1, so a bar to the right is slower than ours and one to the left faster.
+//! The axis is logarithmic; ours is the line at 1, so a bar to the right is slower than ours and one to the left
+//! faster.
 
 use super::row::Row;
 use super::table::columns;

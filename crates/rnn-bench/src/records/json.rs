@@ -117,7 +117,8 @@ mod tests {
         let mut bytes = Vec::new();
         value.serialize(&mut Serializer::with_formatter(&mut bytes, Lines::default())).expect("written");
         let text = String::from_utf8(bytes).expect("text");
-        let want = "{\n  \"a\": [1.5, 2e-6, 3.0],\n  \"b\": [],\n  \"c\": [\n    {\n      \"d\": 1.0\n    },\n    {}\n  ],\n  \
+        let want = "{\n  \"a\": [1.5, 2e-6, 3.0],\n  \"b\": [],\n  \
+                    \"c\": [\n    {\n      \"d\": 1.0\n    },\n    {}\n  ],\n  \
                     \"e\": [\n    \"x\",\n    \"y\"\n  ]\n}";
         assert_eq!(text, want);
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).expect("JSON"), value);

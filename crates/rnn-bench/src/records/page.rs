@@ -17,9 +17,9 @@ pub fn text(run: &Run, chart: Option<&str>) -> String {
         run.name
     );
     if !run.rows.is_empty() {
-        text += "Figures are medians over rounds in which all contestants took turns; a turn of short work begins with untimed calls. \
-                 `PyTorch` is the faster of oneDNN on and off. Shapes are batch, time, inputs, units; numbers are f32. GFLOP/s count \
-                 the matrix products alone.\n\n";
+        text += "Figures are medians over rounds in which all contestants took turns; a turn of short work begins with \
+                 untimed calls. `PyTorch` is the faster of oneDNN on and off. Shapes are batch, time, inputs, units; \
+                 numbers are f32. GFLOP/s count the matrix products alone.\n\n";
         if let Some(chart) = chart {
             let _ = writeln!(text, "![time and memory relative to ours]({chart})\n");
         }
@@ -55,7 +55,8 @@ fn about(run: &Run) -> String {
         Idleness::Unknown => "not checked, because this system does not report it".into(),
     };
     format!(
-        "- Command: `{}`\n- Machine: {}, {} cores{memory}, {}, {}\n- Peak of fused multiply-adds in f32, GFLOP/s by threads: {}\n\
+        "- Command: `{}`\n- Machine: {}, {} cores{memory}, {}, {}\n\
+         - Peak of fused multiply-adds in f32, GFLOP/s by threads: {}\n\
          - Versions: commit {}, {}, burn {}, {} profile\n- Peers: {peers}\n- Idleness: {idleness}\n",
         run.command,
         machine.processor,

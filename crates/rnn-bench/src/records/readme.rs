@@ -12,8 +12,8 @@ pub fn fill(readme: &str, run: &Run) -> Option<String> {
     let (_, after) = rest.split_once(END)?;
     let (name, table) = (&run.name, table::summary(&run.rows));
     let said = format!(
-        "{table}\n![time relative to ours](docs/bench/{name}/{CHART})\n\n[`docs/bench/{name}`](docs/bench/{name}/{PAGE}) has the \
-         machine and every figure.\n"
+        "{table}\n![time relative to ours](docs/bench/{name}/{CHART})\n\n\
+         [`docs/bench/{name}`](docs/bench/{name}/{PAGE}) has the machine and every figure.\n"
     );
     Some([before, BEGIN, &said, END, after].concat())
 }

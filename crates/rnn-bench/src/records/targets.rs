@@ -37,8 +37,8 @@ fn all() -> Vec<Target> {
     file.target
 }
 
-/// The targets of the cases that were measured, beside what their rows gave; a missed one is bold. `None` if there are none.
-/// Where none are set for the run's kind of machine, all are shown.
+/// The targets of the cases that were measured, beside what their rows gave; a missed one is bold. `None` if there are
+/// none. Where none are set for the run's kind of machine, all are shown.
 pub fn of(run: &Run) -> Option<String> {
     let targets = all();
     let is_set_here = |target: &&Target| target.machine == run.machine.instructions;
@@ -53,8 +53,8 @@ pub fn of(run: &Run) -> Option<String> {
     let lines: String = own.into_iter().filter_map(|target| line(target, run)).collect();
     let head = "| | wanted | here | at the peak |\n|---|---:|---:|---:|\n";
     let said = format!(
-        "\nBold: missed.{whose} Layers over one sequence and generation on 1 thread, all else on {}. At the peak: the ratio if the \
-         layer's products ran at the machine's peak of fused multiply-adds and nothing else took time.\n",
+        "\nBold: missed.{whose} Layers over one sequence and generation on 1 thread, all else on {}. At the peak: the \
+         ratio if the layer's products ran at the machine's peak of fused multiply-adds and nothing else took time.\n",
         run.most_threads()
     );
     (!lines.is_empty()).then(|| head.to_string() + &lines + &said)
