@@ -5,8 +5,8 @@
 //! - [`contestants`]: who is measured, and how each is run: processes that wait on their stdin, and the programs;
 //! - [`records`]: what is kept: `run.json`, and the page and chart that are rendered from it; the targets.
 //!
-//! [`measure`] is the loop over rounds, [`load`] says whether the machine is idle, [`bench`] holds what the cases
-//! share.
+//! [`measure`] is the loop over rounds, [`load`] says whether the machine is idle, [`Bench`](bench::Bench) holds
+//! what the cases share.
 
 pub mod args;
 pub mod bench;
