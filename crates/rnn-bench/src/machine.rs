@@ -3,14 +3,14 @@
 use crate::records::run::{Machine, Versions};
 use crate::stats::significant;
 use rnn_harness::run_dir::timestamp;
-use rnn_kernels::Level;
+use rnn_kernels::Isa;
 use std::process::Command;
 use std::time::SystemTime;
 
 /// GFLOP/s of fused multiply-adds on `threads` threads at once.
 pub fn fma_peak(threads: usize) -> f64 {
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(|| rnn_kernels::fma_peak(Level::best()))).collect();
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(|| rnn_kernels::fma_peak(Isa::best()))).collect();
         threads.into_iter().filter_map(|thread| thread.join().ok()).sum()
     })
 }
@@ -29,7 +29,7 @@ pub fn describe(threads: &[usize]) -> Machine {
         cores: std::thread::available_parallelism().map_or(1, |n| n.get()),
         memory_gib: kb.map(|kb| (kb + 512 * 1024) / (1024 * 1024)),
         system: std::env::consts::OS.to_string(),
-        instructions: format!("{:?}", Level::best()).to_lowercase(),
+        instructions: format!("{:?}", Isa::best()).to_lowercase(),
         fma_gflops: threads.iter().map(|&n| (n, significant(fma_peak(n)))).collect(),
     }
 }

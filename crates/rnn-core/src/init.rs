@@ -223,7 +223,7 @@ fn halves(vectors: &mut [f64], length: usize, left: &mut [f64]) {
 /// Takes from each of `rows` its projections on those of `basis`.
 #[cfg(feature = "kernels")]
 fn project_out(length: usize, basis: &[f64], rows: &mut [f64]) {
-    rnn_kernels::project_out(rnn_kernels::Machine::default(), length, basis, rows);
+    rnn_kernels::project_out(rnn_kernels::Exec::default(), length, basis, rows);
 }
 
 /// The same, to the bit, by plain loops.

@@ -56,7 +56,7 @@ impl Key {
         // The numbers are whole multiples of 2⁻⁵³, so this is the same comparison, exactly.
         let bound = (p * (1u64 << 53) as f64).ceil() as u64;
         let mut chosen = vec![E::ZERO; count];
-        rnn_kernels::choose(rnn_kernels::Level::best(), self.0, bound, choice, &mut chosen);
+        rnn_kernels::choose(rnn_kernels::Isa::best(), self.0, bound, choice, &mut chosen);
         chosen
     }
 

@@ -28,7 +28,7 @@ use crate::cell::Cell;
 use crate::{Recurrent, RnnError};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use rnn_kernels::{self as kernels, Level};
+use rnn_kernels::{self as kernels, Isa};
 
 /// A forward layer, or a stack of them, stepped through one sequence on the calling thread.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl Stepper {
             let (w_ih, w_hh) = (values(weights.weight_ih.val()), values(weights.weight_hh.val()));
             let bias = |bias: &Option<burn::module::Param<Tensor<1>>>| bias.as_ref().map(|bias| values(bias.val()));
             let (b_ih, b_hh) = (bias(&weights.bias_ih), bias(&weights.bias_hh));
-            let layer = kernels::Layer {
+            let layer = kernels::LayerWeights {
                 cell: kernel.0,
                 d_input: weights.weight_ih.val().dims()[0],
                 d_hidden,
@@ -74,7 +74,7 @@ impl Stepper {
                 b_ih: b_ih.as_deref(),
                 b_hh: b_hh.as_deref(),
             };
-            kernels::Stepper::new(Level::best(), &layer)
+            kernels::Stepper::new(Isa::best(), &layer)
         });
         let first = steppers.next().ok_or(RnnError::NoLayers)?;
         let others = steppers.collect();
@@ -130,7 +130,7 @@ impl Dense {
     pub fn new(linear: &Linear) -> Self {
         let weight = linear.weight.val();
         let bias = linear.bias.as_ref().map(|bias| values(bias.val()));
-        Self(kernels::Dense::new(Level::best(), weight.dims(), &values(weight), bias.as_deref()))
+        Self(kernels::Dense::new(Isa::best(), weight.dims(), &values(weight), bias.as_deref()))
     }
 
     /// Writes `input·W + b` into `output`.

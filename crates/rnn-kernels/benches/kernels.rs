@@ -6,7 +6,7 @@
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use rnn_kernels::{
-    Cell, Dense, Gradients, Input, Layer, Level, Machine, Nonlinearity, Output, OutputGradients, Sequence, Stepper,
+    Cell, Dense, Exec, Gradients, Input, Isa, LayerWeights, Nonlinearity, Output, OutputGradients, Sequence, Stepper,
     Strides, fma_peak,
 };
 use std::fmt;
@@ -18,8 +18,8 @@ const CELLS: [(&str, Cell); 3] =
     [("lstm", Cell::Lstm), ("gru", Cell::Gru { reset_after: true }), ("rnn", Cell::Rnn(Nonlinearity::Tanh))];
 
 fn main() {
-    let level = Level::best();
-    println!("{level:?}: at most {:.0} G floating-point operations a second and thread", fma_peak(level));
+    let isa = Isa::best();
+    println!("{isa:?}: at most {:.0} G floating-point operations a second and thread", fma_peak(isa));
     divan::main();
 }
 
@@ -106,7 +106,8 @@ fn layer(bencher: Bencher, case: &Case, backward: bool) {
     let width = cell.gates() * d_hidden;
     let (w_ih, w_hh, b_ih, b_hh) =
         (numbers(d_input * width), numbers(d_hidden * width), numbers(width), numbers(width));
-    let layer = Layer { cell, d_input, d_hidden, w_ih: &w_ih, w_hh: &w_hh, b_ih: Some(&b_ih), b_hh: Some(&b_hh) };
+    let layer =
+        LayerWeights { cell, d_input, d_hidden, w_ih: &w_ih, w_hh: &w_hh, b_ih: Some(&b_ih), b_hh: Some(&b_hh) };
     let x = numbers(batch * time * d_input);
     let input = match options.indices {
         true => Input::Indices { values: &symbols, strides: Strides::batch_major(time, 1) },
@@ -119,7 +120,7 @@ fn layer(bencher: Bencher, case: &Case, backward: bool) {
         input_masks: &vec![&input_mask[..]; masks(options.input_mask)],
         ..Sequence::new(batch, time, input)
     };
-    let machine = Machine { threads, ..Machine::default() };
+    let exec = Exec { threads, ..Exec::default() };
     let strides = Strides::batch_major(time, d_hidden);
     let mut out = vec![0.0; batch * time * d_hidden];
     let mut h = vec![0.0; batch * d_hidden];
@@ -127,7 +128,7 @@ fn layer(bencher: Bencher, case: &Case, backward: bool) {
     if !backward {
         bencher.counter(ItemsCount::new(case.flop())).bench_local(|| {
             let output = Output { sequence: &mut out, strides, h: Some(&mut h), c: None };
-            rnn_kernels::forward(machine, &layer, &sequence, output);
+            rnn_kernels::forward(exec, &layer, &sequence, output);
             black_box(&out);
         });
         return;
@@ -137,7 +138,7 @@ fn layer(bencher: Bencher, case: &Case, backward: bool) {
     let (mut d_b_ih, mut d_b_hh) = (b_ih.clone(), b_hh.clone());
     bencher.counter(ItemsCount::new(3 * case.flop())).bench_local(|| {
         let output = Output { sequence: &mut out, strides, h: Some(&mut h), c: None };
-        let saved = rnn_kernels::forward_saving(machine, &layer, &sequence, output);
+        let saved = rnn_kernels::forward_saving(exec, &layer, &sequence, output);
         let given = OutputGradients { sequence: Some((&d_out, strides)), h: None, c: None };
         let wanted = Gradients {
             input: (!options.indices).then_some((&mut d_x[..], Strides::batch_major(time, d_input))),
@@ -163,9 +164,10 @@ fn generation(bencher: Bencher, name: &str) {
     let width = cell.gates() * d_hidden;
     let (w_ih, w_hh, b_ih, b_hh) =
         (numbers(d_input * width), numbers(d_hidden * width), numbers(width), numbers(width));
-    let layer = Layer { cell, d_input, d_hidden, w_ih: &w_ih, w_hh: &w_hh, b_ih: Some(&b_ih), b_hh: Some(&b_hh) };
-    let mut stepper = Stepper::new(Level::best(), &layer);
-    let dense = Dense::new(Level::best(), [d_hidden, d_input], &numbers(d_hidden * d_input), None);
+    let layer =
+        LayerWeights { cell, d_input, d_hidden, w_ih: &w_ih, w_hh: &w_hh, b_ih: Some(&b_ih), b_hh: Some(&b_hh) };
+    let mut stepper = Stepper::new(Isa::best(), &layer);
+    let dense = Dense::new(Isa::best(), [d_hidden, d_input], &numbers(d_hidden * d_input), None);
     let mut scores = vec![0.0; d_input];
     let mut symbol = 0;
     bencher.counter(ItemsCount::new(CHARACTERS)).bench_local(|| {

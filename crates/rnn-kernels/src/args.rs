@@ -1,7 +1,8 @@
 //! What a layer is and what it runs over.
 
-use crate::cell::Products;
-use crate::float::Float;
+mod check;
+
+pub(crate) use check::{check_backward, check_forward, check_output, check_sizes};
 
 /// The cell: which equations make a step. Their biases and weights are packed `[_, G·d_hidden]`, gate after gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +45,7 @@ pub enum Nonlinearity {
 
 /// The weights of one layer in one direction.
 #[derive(Debug, Clone, Copy)]
-pub struct Layer<'a, T> {
+pub struct LayerWeights<'a, T> {
     /// The equations.
     pub cell: Cell,
     /// Features of the input, or the number of symbols if the input is indices.
@@ -266,122 +267,4 @@ impl<T> Default for Gradients<'_, T> {
     fn default() -> Self {
         Gradients { input: None, w_ih: None, w_hh: None, b_ih: None, b_hh: None, h0: None, c0: None }
     }
-}
-
-fn check<T>(what: &str, slice: &[T], expected: usize) {
-    assert!(slice.len() == expected, "{what} has {} elements where {expected} are needed", slice.len());
-}
-
-fn check_strided<T>(what: &str, slice: &[T], strides: Strides, [batch, time, width]: [usize; 3]) {
-    let needed = strides.reach(batch, time, width);
-    assert!(slice.len() >= needed, "{what} has {} elements where its strides reach over {needed}", slice.len());
-}
-
-/// Rows that are written on several threads must not overlap.
-fn check_apart(what: &str, strides: Strides, [batch, time, width]: [usize; 3]) {
-    let (small, steps, large) = match strides.batch <= strides.time {
-        true => (strides.batch, batch, strides.time),
-        false => (strides.time, time, strides.batch),
-    };
-    let inner = if steps > 1 { small } else { width };
-    let outer_rows = if strides.batch <= strides.time { time } else { batch };
-    let apart = inner >= width && (outer_rows == 1 || large >= small * (steps - 1) + width);
-    assert!(apart, "{what} has overlapping rows: {strides:?} for {batch} rows and {time} steps of {width}");
-}
-
-/// So that no product of sizes wraps around, filled up to whole vectors and for all gates as they are.
-pub(crate) fn check_sizes<const N: usize>(sizes: [usize; N]) {
-    let all = sizes.iter().try_fold(64usize, |all, &size| all.checked_mul(size.max(1)));
-    assert!(all.is_some_and(|all| all < isize::MAX as usize), "{sizes:?} are too large");
-}
-
-/// # Panics
-/// On sizes that do not fit together, so that no kernel reads or writes beyond a slice.
-pub(crate) fn check_forward<T: Float>(layer: &Layer<T>, sequence: &Sequence<T>) {
-    let &Layer { d_input, d_hidden, .. } = layer;
-    let &Sequence { batch, time, .. } = sequence;
-    check_sizes([batch, time, d_hidden, d_input]);
-    let width = layer.cell.gates() * d_hidden;
-    assert!(d_hidden > 0 && batch > 0 && time > 0, "{batch} rows, {time} steps, {d_hidden} units: none may be 0");
-    check("W_ih", layer.w_ih, d_input * width);
-    check("W_hh", layer.w_hh, d_hidden * width);
-    layer.b_ih.inspect(|b| check("b_ih", b, width));
-    layer.b_hh.inspect(|b| check("b_hh", b, width));
-    match sequence.input {
-        Input::Dense { values, strides } => check_strided("the input", values, strides, [batch, time, d_input]),
-        Input::Indices { values, strides } => {
-            check_strided("the input", values, strides, [batch, time, 1]);
-            for (b, t) in (0..batch).flat_map(|b| (0..time).map(move |t| (b, t))) {
-                let symbol = values[strides.at(b, t)];
-                assert!((symbol as usize) < d_input, "symbol {symbol} at row {b}, step {t} is not below {d_input}");
-            }
-            assert!(sequence.input_masks.is_empty(), "indices take no input masks");
-        }
-    }
-    if let Some(ids) = sequence.ids {
-        check("the ids", ids, batch * time);
-        assert!(matches!(sequence.input, Input::Dense { .. }), "ids are of dense input");
-    }
-    sequence.h0.inspect(|h| check("h0", h, batch * d_hidden));
-    sequence.c0.inspect(|c| check("c0", c, batch * d_hidden));
-    match sequence.counted {
-        Counted::All => {}
-        Counted::Lengths(lengths) => {
-            check("lengths", lengths, batch);
-            assert!(lengths.iter().all(|&length| length <= time), "a length is above {time}");
-        }
-        Counted::Mask(mask) => check("the mask", mask, batch * time),
-    }
-    for (what, masks, width) in
-        [("an input mask", sequence.input_masks, d_input), ("a recurrent mask", sequence.recurrent_masks, d_hidden)]
-    {
-        let count = masks.len();
-        assert!(count <= 1 || count == layer.cell.gates(), "{count} masks for {} gates", layer.cell.gates());
-        masks.iter().for_each(|mask| check(what, mask, batch * width));
-    }
-    for zoneout in [sequence.zoneout_h, sequence.zoneout_c] {
-        if let Zoneout::Drawn(keep) = zoneout {
-            check("a zoneout mask", keep, time * batch * d_hidden);
-        }
-    }
-}
-
-pub(crate) fn check_output<T: Float>(layer: &Layer<T>, sequence: &Sequence<T>, output: &Output<T>) {
-    let shape @ [batch, _, d_hidden] = [sequence.batch, sequence.time, layer.d_hidden];
-    check_strided("the output", output.sequence, output.strides, shape);
-    check_apart("the output", output.strides, shape);
-    output.h.as_ref().inspect(|h| check("the last h", h, batch * d_hidden));
-    output.c.as_ref().inspect(|c| check("the last c", c, batch * d_hidden));
-    assert!(output.c.is_none() || layer.cell.has_cell_state(), "this cell has no c");
-}
-
-pub(crate) fn check_backward<T: Float>(
-    layer: &Layer<T>,
-    sequence: &Sequence<T>,
-    given: &OutputGradients<T>,
-    wanted: &Gradients<T>,
-) {
-    let &Layer { d_input, d_hidden, .. } = layer;
-    let &Sequence { batch, time, .. } = sequence;
-    let (width, state) = (layer.cell.gates() * d_hidden, batch * d_hidden);
-    given.sequence.inspect(|(slice, s)| check_strided("the output's gradient", slice, *s, [batch, time, d_hidden]));
-    given.h.inspect(|h| check("the gradient of the last h", h, state));
-    given.c.inspect(|c| check("the gradient of the last c", c, state));
-    if let Some((slice, strides)) = &wanted.input {
-        assert!(matches!(sequence.input, Input::Dense { .. }), "indices have no gradient");
-        check_strided("the input's gradient", slice, *strides, [batch, time, d_input]);
-        check_apart("the input's gradient", *strides, [batch, time, d_input]);
-    }
-    wanted.w_ih.as_ref().inspect(|w| check("the gradient of W_ih", w, d_input * width));
-    wanted.w_hh.as_ref().inspect(|w| check("the gradient of W_hh", w, d_hidden * width));
-    wanted.b_ih.as_ref().inspect(|b| check("the gradient of b_ih", b, width));
-    wanted.b_hh.as_ref().inspect(|b| check("the gradient of b_hh", b, width));
-    wanted.h0.as_ref().inspect(|h| check("the gradient of h0", h, state));
-    wanted.c0.as_ref().inspect(|c| check("the gradient of c0", c, state));
-    assert!(wanted.c0.is_none() || layer.cell.has_cell_state(), "this cell has no c");
-}
-
-/// The products of a layer on a sequence: as the cell has them, with those whose gates have masks of their own apart.
-pub(crate) fn products<T>(layer: &Layer<T>, sequence: &Sequence<T>, units: usize) -> Products {
-    Products::new(layer.cell, units, sequence.input_masks.len(), sequence.recurrent_masks.len())
 }

@@ -1,21 +1,23 @@
 //! Cross-entropy of the softmax, and its gradient.
 
+use crate::exec::Exec;
 use crate::float::Float;
 use crate::math::exp;
 use crate::pool::take;
 use crate::simd::{Op, Simd, run};
-use crate::threads::{Machine, Shared, each, filled, ranges};
+use crate::threads::{Shared, each, filled, ranges};
 use std::ops::Range;
 
 /// Below so many logits one thread does it.
 const SMALL: usize = if cfg!(miri) { 0 } else { 1 << 15 };
 
-/// The mean over the rows of `logits`, `[rows, classes]`, of `−ln softmax(row)[target]`, and, if it is `wanted`, its gradient,
-/// `(softmax(row) − 1[target])/rows`, of the same shape. Both are the same for every number of threads.
-///
-/// # Panics
-/// On no rows, a target that is not below the number of classes, and logits that are not as many for each target.
-pub fn cross_entropy<T: Float>(machine: Machine, logits: &[T], targets: &[usize], wanted: bool) -> (T, Option<Vec<T>>) {
+/// The loss and, if it is `wanted`, its gradient; see [`cross_entropy`](crate::cross_entropy).
+pub(crate) fn cross_entropy<T: Float>(
+    exec: Exec,
+    logits: &[T],
+    targets: &[usize],
+    wanted: bool,
+) -> (T, Option<Vec<T>>) {
     let rows = targets.len();
     assert!(rows > 0, "there are no rows");
     let classes = logits.len() / rows;
@@ -23,14 +25,14 @@ pub fn cross_entropy<T: Float>(machine: Machine, logits: &[T], targets: &[usize]
     if let Some((at, target)) = targets.iter().enumerate().find(|(_, target)| **target >= classes) {
         panic!("target {target} at {at} is not below {classes}");
     }
-    let threads = if logits.len() < SMALL { 1 } else { machine.threads };
+    let threads = if logits.len() < SMALL { 1 } else { exec.threads };
     let mut losses = vec![0.0; rows];
-    let of_rows = Shared(losses.as_mut_ptr());
+    let row_losses = Shared(losses.as_mut_ptr());
     let make = |gradient: Shared<T>| {
         each(ranges(rows, threads), |rows: Range<usize>| {
             // SAFETY: the losses of these rows, which no other thread has.
-            let losses = unsafe { std::slice::from_raw_parts_mut(of_rows.get().add(rows.start), rows.len()) };
-            run(machine.level, Rows { logits, targets, rows, losses, gradient: gradient.get() });
+            let losses = unsafe { std::slice::from_raw_parts_mut(row_losses.get().add(rows.start), rows.len()) };
+            run(exec.isa, Rows { logits, targets, rows, losses, gradient: gradient.get() });
         });
     };
     let gradient = match wanted {
@@ -40,7 +42,7 @@ pub fn cross_entropy<T: Float>(machine: Machine, logits: &[T], targets: &[usize]
             None
         }
     };
-    (T::of(losses.iter().sum::<f64>() / rows as f64), gradient)
+    (T::from_f64(losses.iter().sum::<f64>() / rows as f64), gradient)
 }
 
 /// Some of the rows, with a loss for each.
@@ -67,7 +69,7 @@ impl<T: Float> Op<T> for Rows<'_, T> {
             let (target, logits) = (targets[q], &logits[q * classes..][..classes]);
             row[..classes].copy_from_slice(logits);
             // What fills the row up adds nothing to its sum.
-            row[classes..].fill(T::of(f64::NEG_INFINITY));
+            row[classes..].fill(T::from_f64(f64::NEG_INFINITY));
             // SAFETY: whole vectors of the row.
             let sum = unsafe {
                 let mut most = S::load(row.as_ptr());
@@ -83,15 +85,15 @@ impl<T: Float> Op<T> for Rows<'_, T> {
                     S::store(vector.as_mut_ptr(), e);
                     sums = S::add(sums, e);
                 }
-                let sum = elements::<S>(sums).fold(0.0, |sum, e| sum + e.wide());
-                *loss = sum.ln() - (logits[target].wide() - most.wide());
+                let sum = elements::<S>(sums).fold(0.0, |sum, e| sum + e.to_f64());
+                *loss = sum.ln() - (logits[target].to_f64() - most.to_f64());
                 sum
             };
             if !gradient.is_null() {
                 let rows = targets.len() as f64;
-                let scale = T::of(1.0 / (sum * rows));
+                let scale = T::from_f64(1.0 / (sum * rows));
                 for (j, &e) in row[..classes].iter().enumerate() {
-                    let one = if j == target { T::of(1.0 / rows) } else { T::ZERO };
+                    let one = if j == target { T::from_f64(1.0 / rows) } else { T::ZERO };
                     // SAFETY: row q of the gradient, which no other thread has.
                     unsafe { *gradient.add(q * classes + j) = e * scale - one };
                 }
@@ -114,7 +116,7 @@ unsafe fn elements<S: Simd>(v: S::V) -> impl Iterator<Item = S::T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simd::Level;
+    use crate::simd::Isa;
 
     /// In f64, the plain way.
     fn plain(logits: &[f64], targets: &[usize]) -> (f64, Vec<f64>) {
@@ -130,11 +132,9 @@ mod tests {
         (loss / rows, gradient)
     }
 
-    fn machines() -> impl Iterator<Item = Machine> {
+    fn execs() -> impl Iterator<Item = Exec> {
         let threads = if cfg!(miri) { 1..2 } else { 1..4 };
-        Level::available()
-            .into_iter()
-            .flat_map(move |level| threads.clone().map(move |threads| Machine { level, threads }))
+        Isa::available().into_iter().flat_map(move |isa| threads.clone().map(move |threads| Exec { isa, threads }))
     }
 
     fn equals<T: Float>(bound: f64) {
@@ -147,18 +147,19 @@ mod tests {
             }
             // Rows far above and far below 0 too.
             let shift = |i: usize| ((i / classes % 4) as f64 - 1.0) * 200.0;
-            let logits: Vec<T> = (0..rows * classes).map(|i| T::of((random.f64() - 0.5) * size + shift(i))).collect();
+            let logits: Vec<T> =
+                (0..rows * classes).map(|i| T::from_f64((random.f64() - 0.5) * size + shift(i))).collect();
             let targets: Vec<usize> = (0..rows).map(|_| random.usize(0..classes)).collect();
-            let wide: Vec<f64> = logits.iter().map(|x| x.wide()).collect();
+            let wide: Vec<f64> = logits.iter().map(|x| x.to_f64()).collect();
             let (expected, expected_gradient) = plain(&wide, &targets);
-            for machine in machines() {
-                let (loss, gradient) = cross_entropy(machine, &logits, &targets, true);
-                let what = format!("{machine:?}: {rows} rows of {classes}");
-                assert!((loss.wide() - expected).abs() <= bound * (1.0 + expected), "{what}: {}", loss.wide());
+            for exec in execs() {
+                let (loss, gradient) = cross_entropy(exec, &logits, &targets, true);
+                let what = format!("{exec:?}: {rows} rows of {classes}");
+                assert!((loss.to_f64() - expected).abs() <= bound * (1.0 + expected), "{what}: {}", loss.to_f64());
                 for (found, expected) in gradient.expect("it is wanted").into_iter().zip(&expected_gradient) {
-                    assert!((found.wide() - expected).abs() <= bound, "{what}: {} for {expected}", found.wide());
+                    assert!((found.to_f64() - expected).abs() <= bound, "{what}: {} for {expected}", found.to_f64());
                 }
-                let (alone, none) = cross_entropy(machine, &logits, &targets, false);
+                let (alone, none) = cross_entropy(exec, &logits, &targets, false);
                 assert!(alone == loss && none.is_none());
             }
         }
@@ -174,14 +175,14 @@ mod tests {
 
     #[test]
     fn what_is_not_finite_shows() {
-        for machine in machines() {
-            let loss = |row: &[f32], target| cross_entropy(machine, row, &[target], true).0;
+        for exec in execs() {
+            let loss = |row: &[f32], target| cross_entropy(exec, row, &[target], true).0;
             assert!(loss(&[0.0, f32::NAN, 1.0], 0).is_nan());
             assert!(loss(&[0.0, f32::INFINITY, 1.0], 1).is_nan()); // as ∞ − ∞ is
             assert_eq!(loss(&[0.0, f32::NEG_INFINITY, 0.0], 1), f32::INFINITY);
             assert!((loss(&[0.0, f32::NEG_INFINITY, 0.0], 0) - 2f32.ln()).abs() < 1e-6);
             // What cannot be chosen has no gradient at all.
-            let gradient = cross_entropy(machine, &[0.0f32, f32::NEG_INFINITY, 0.0, -300.0], &[0], true).1;
+            let gradient = cross_entropy(exec, &[0.0f32, f32::NEG_INFINITY, 0.0, -300.0], &[0], true).1;
             assert_eq!(gradient, Some(vec![-0.5, 0.0, 0.5, 0.0]));
         }
     }
@@ -189,12 +190,12 @@ mod tests {
     #[test]
     #[should_panic(expected = "target 3 at 1 is not below 3")]
     fn a_target_beyond_the_classes_is_refused() {
-        cross_entropy(Machine { level: Level::Portable, threads: 1 }, &[0.0f32; 6], &[2, 3], false);
+        cross_entropy(Exec { isa: Isa::Portable, threads: 1 }, &[0.0f32; 6], &[2, 3], false);
     }
 
     #[test]
     #[should_panic(expected = "7 logits for 2 rows")]
     fn a_row_too_short_is_refused() {
-        cross_entropy(Machine { level: Level::Portable, threads: 1 }, &[0.0f32; 7], &[0, 0], false);
+        cross_entropy(Exec { isa: Isa::Portable, threads: 1 }, &[0.0f32; 7], &[0, 0], false);
     }
 }

@@ -1,22 +1,20 @@
 //! Rows of a table, and the gradient of the table that they came from.
 
+use crate::exec::Exec;
 use crate::float::Float;
 use crate::simd::{Op, Simd, run};
-use crate::threads::{Machine, Shared, each, filled, ranges};
+use crate::threads::{Shared, each, filled, ranges};
 use std::ops::Range;
 
 /// Below so many elements one thread does it.
 const SMALL: usize = if cfg!(miri) { 0 } else { 1 << 16 };
 
-/// The rows `ids` of `table`, `[n, d]`: `[ids, d]`.
-///
-/// # Panics
-/// On an id that is not below n, which cannot be told where d is 0, and more elements than memory can have.
-pub fn embed<T: Float>(machine: Machine, table: &[T], d: usize, ids: &[usize]) -> Vec<T> {
+/// The rows `ids` of `table`; see [`embed`](crate::embed).
+pub(crate) fn embed<T: Float>(exec: Exec, table: &[T], d: usize, ids: &[usize]) -> Vec<T> {
     let Some(n) = table.len().checked_div(d) else { return Vec::new() };
     check(ids, n);
     filled([ids.len(), d], |to: Shared<T>| {
-        each(parts(machine, [ids.len(), d]), |range: Range<usize>| {
+        each(share(exec, [ids.len(), d]), |range: Range<usize>| {
             for i in range {
                 let row = &table[ids[i] * d..][..d];
                 // SAFETY: row i of the new rows, which no other thread has.
@@ -26,23 +24,19 @@ pub fn embed<T: Float>(machine: Machine, table: &[T], d: usize, ids: &[usize]) -
     })
 }
 
-/// The gradient of a table `[n, d]` from that of its rows `ids`, `grads`, `[ids, d]`: the sum of those of each row, in their
-/// order, whatever the number of threads.
-///
-/// # Panics
-/// On an id that is not below n, more elements than memory can have, and if `grads` does not have d for each id.
-pub fn embed_backward<T: Float>(machine: Machine, grads: &[T], [n, d]: [usize; 2], ids: &[usize]) -> Vec<T> {
+/// The gradient of the table; see [`embed_backward`](crate::embed_backward).
+pub(crate) fn embed_backward<T: Float>(exec: Exec, grads: &[T], [n, d]: [usize; 2], ids: &[usize]) -> Vec<T> {
     let fits = ids.len().checked_mul(d) == Some(grads.len());
     assert!(fits, "{} elements for {} rows of {d}", grads.len(), ids.len());
     check(ids, n);
     filled([n, d], |to: Shared<T>| {
-        each(parts(machine, [n, d]), |range: Range<usize>| {
+        each(share(exec, [n, d]), |range: Range<usize>| {
             // SAFETY: rows of the table, which no other thread has.
             unsafe { to.get().add(range.start * d).write_bytes(0, range.len() * d) };
         });
         // A few rows come often, so it is their columns that are divided.
-        each(parts(machine, [d, ids.len()]), |columns| {
-            run(machine.level, Sums { grads, d, ids, columns, to: to.get() });
+        each(share(exec, [d, ids.len()]), |columns| {
+            run(exec.isa, Sums { grads, d, ids, columns, to: to.get() });
         });
     })
 }
@@ -53,9 +47,9 @@ fn check(ids: &[usize], n: usize) {
     }
 }
 
-/// `0..count` in parts, one a thread, for work on so many rows of `d` elements.
-fn parts(machine: Machine, [count, d]: [usize; 2]) -> Vec<Range<usize>> {
-    ranges(count, if count.saturating_mul(d) < SMALL { 1 } else { machine.threads })
+/// `0..count` as one range for each thread, for work on `count` rows of `d` elements.
+fn share(exec: Exec, [count, d]: [usize; 2]) -> Vec<Range<usize>> {
+    ranges(count, if count.saturating_mul(d) < SMALL { 1 } else { exec.threads })
 }
 
 /// Adds columns of each gradient to its row of the table.
@@ -92,7 +86,7 @@ impl<T: Float> Op<T> for Sums<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simd::Level;
+    use crate::simd::Isa;
 
     /// Small ones on one thread, and ones of more elements than one thread takes alone.
     #[test]
@@ -108,16 +102,16 @@ mod tests {
                 (0..d).for_each(|k| sums[id * d + k] += grads[i * d + k]);
             }
             let rows: Vec<f64> = ids.iter().flat_map(|id| table[id * d..][..d].to_vec()).collect();
-            for (level, threads) in Level::available().into_iter().flat_map(|level| [1, 2, 3].map(|n| (level, n))) {
-                let machine = Machine { level, threads };
-                assert_eq!(embed(machine, &table, d, &ids), rows);
-                assert_eq!(embed_backward(machine, &grads, [n, d], &ids), sums);
+            for (isa, threads) in Isa::available().into_iter().flat_map(|isa| [1, 2, 3].map(|n| (isa, n))) {
+                let exec = Exec { isa, threads };
+                assert_eq!(embed(exec, &table, d, &ids), rows);
+                assert_eq!(embed_backward(exec, &grads, [n, d], &ids), sums);
             }
         }
     }
 
     /// By one thread, for Miri does not like how rayon starts its own.
-    const ONE: Machine = Machine { level: Level::Portable, threads: 1 };
+    const ONE: Exec = Exec { isa: Isa::Portable, threads: 1 };
 
     #[test]
     #[should_panic(expected = "id 3 at 1 is not below 3")]

@@ -1,11 +1,11 @@
-//! The element types.
+//! The element types, with their vectors. Nothing here knows a kernel.
 
 use crate::simd::{self, Simd};
 use std::ops::{Add, AddAssign, Div, Mul, Sub};
 
-/// `f32` or `f64`.
+/// An element type: `f32` or `f64`. Sealed.
 pub trait Float:
-    sealed::Levels
+    sealed::Vectors
     + Copy
     + Default
     + PartialOrd
@@ -22,30 +22,26 @@ pub trait Float:
     const ZERO: Self;
     /// 1.
     const ONE: Self;
-    /// The nearest value to `x`.
-    fn of(x: f64) -> Self;
-    /// As an `f64`, exactly.
-    fn wide(self) -> f64;
+    /// The value nearest to `x`; infinite where `x` is beyond the largest one.
+    fn from_f64(x: f64) -> Self;
+    /// The same value as an `f64`, without rounding.
+    fn to_f64(self) -> f64;
 }
 
 pub(crate) mod sealed {
     use super::*;
 
-    /// The instruction sets for an element type, and the constants of its exponential.
-    pub trait Levels:
-        crate::forward::Entry
-        + crate::backward::Entry
-        + crate::stepper::Entry
-        + crate::linear::Entry
-        + crate::optim::Entry
-        + Sized
-        + 'static
-    {
+    /// The vectors of an element type, one kind for each instruction set, and the constants of its exponential.
+    pub trait Vectors: Sized + 'static {
+        /// Vectors of [`Isa::Portable`](crate::Isa::Portable).
         type Portable: Simd<T = Self>;
+        /// Vectors of [`Isa::Avx2`](crate::Isa::Avx2).
         #[cfg(target_arch = "x86_64")]
         type Avx2: Simd<T = Self>;
+        /// Vectors of [`Isa::Avx512`](crate::Isa::Avx512).
         #[cfg(target_arch = "x86_64")]
         type Avx512: Simd<T = Self>;
+        /// Vectors of [`Isa::Neon`](crate::Isa::Neon).
         #[cfg(target_arch = "aarch64")]
         type Neon: Simd<T = Self>;
 
@@ -70,11 +66,11 @@ impl Float for f32 {
     const ZERO: f32 = 0.0;
     const ONE: f32 = 1.0;
     #[inline(always)]
-    fn of(x: f64) -> f32 {
+    fn from_f64(x: f64) -> f32 {
         x as f32
     }
     #[inline(always)]
-    fn wide(self) -> f64 {
+    fn to_f64(self) -> f64 {
         self.into()
     }
 }
@@ -83,16 +79,16 @@ impl Float for f64 {
     const ZERO: f64 = 0.0;
     const ONE: f64 = 1.0;
     #[inline(always)]
-    fn of(x: f64) -> f64 {
+    fn from_f64(x: f64) -> f64 {
         x
     }
     #[inline(always)]
-    fn wide(self) -> f64 {
+    fn to_f64(self) -> f64 {
         self
     }
 }
 
-impl sealed::Levels for f32 {
+impl sealed::Vectors for f32 {
     type Portable = simd::Portable<f32>;
     #[cfg(target_arch = "x86_64")]
     type Avx2 = simd::Avx2<f32>;
@@ -110,7 +106,7 @@ impl sealed::Levels for f32 {
     const TANH_MAX: f32 = 10.0;
 }
 
-impl sealed::Levels for f64 {
+impl sealed::Vectors for f64 {
     type Portable = simd::Portable<f64>;
     #[cfg(target_arch = "x86_64")]
     type Avx2 = simd::Avx2<f64>;

@@ -1,22 +1,20 @@
 //! A dense layer over the rows of a batch, and its gradients.
 
 use crate::args::check_sizes;
+use crate::exec::Exec;
 use crate::float::Float;
 use crate::pool::{Buffer, take};
 use crate::simd::{Op, Simd, lanes, run};
-use crate::threads::{Machine, Shared, each, filled, ranges};
+use crate::threads::{Shared, each, filled, ranges};
 use crate::tile::{Cut, MAX_ROWS, Tile, WIDTH, max_rows, multiply};
 use std::ops::Range;
 
 /// Below so many multiplications one thread does it.
 const SMALL: usize = if cfg!(miri) { 0 } else { 1 << 18 };
 
-/// `y = x·W + b`, `[rows, d_output]`; x is `[rows, d_input]`, W `[d_input, d_output]`, b `[d_output]`.
-///
-/// # Panics
-/// On slices of other sizes.
-pub fn linear<T: Float>(
-    machine: Machine,
+/// `y = x·W + b`; see [`linear`](crate::linear).
+pub(crate) fn linear<T: Float>(
+    exec: Exec,
     shape @ [rows, inner, columns]: [usize; 3],
     x: &[T],
     w: &[T],
@@ -26,16 +24,12 @@ pub fn linear<T: Float>(
     assert!(b.len() == columns, "b has {} elements, not {columns}", b.len());
     let left = Left { values: x, row: inner, step: 1 };
     let right = Right { values: w, inner, columns, row: columns, step: 1 };
-    product(machine, rows, left, right, Some(b))
+    product(exec, rows, left, right, Some(b))
 }
 
-/// The gradients of x, of W and of b from `d_y`, `[rows, d_output]`, that of what [`linear`] gives: that of x if W is given, that
-/// of W if x is, and that of b if it is `wanted`.
-///
-/// # Panics
-/// On slices of other sizes.
-pub fn linear_backward<T: Float>(
-    machine: Machine,
+/// See [`linear_backward`](crate::linear_backward).
+pub(crate) fn linear_backward<T: Float>(
+    exec: Exec,
     shape @ [rows, d_input, d_output]: [usize; 3],
     x: Option<&[T]>,
     w: Option<&[T]>,
@@ -47,12 +41,12 @@ pub fn linear_backward<T: Float>(
     let of_x = |w| {
         let left = Left { values: d_y, row: d_output, step: 1 };
         let right = Right { values: w, inner: d_output, columns: d_input, row: 1, step: d_output };
-        product(machine, rows, left, right, None)
+        product(exec, rows, left, right, None)
     };
     let of_w = |x| {
         let left = Left { values: x, row: 1, step: d_input };
         let right = Right { values: d_y, inner: rows, columns: d_output, row: d_output, step: 1 };
-        product(machine, d_input, left, right, None)
+        product(exec, d_input, left, right, None)
     };
     let of_b = || {
         let mut sums = vec![T::ZERO; d_output];
@@ -113,9 +107,9 @@ impl<T: Float> Right<'_, T> {
 }
 
 /// `c₀ + a·b`, `[rows, columns]`, the rows divided among the threads.
-fn product<T: Float>(machine: Machine, rows: usize, a: Left<T>, b: Right<T>, c0: Option<&[T]>) -> Vec<T> {
+fn product<T: Float>(exec: Exec, rows: usize, a: Left<T>, b: Right<T>, c0: Option<&[T]>) -> Vec<T> {
     let Right { inner, columns, .. } = b;
-    let lanes = lanes::<T>(machine.level);
+    let lanes = lanes::<T>(exec.isa);
     let packed = b.packed(lanes);
     let mut start = take(columns.next_multiple_of(lanes));
     start.fill(T::ZERO);
@@ -124,14 +118,14 @@ fn product<T: Float>(machine: Machine, rows: usize, a: Left<T>, b: Right<T>, c0:
     }
     let small = rows.saturating_mul(inner).saturating_mul(columns) < SMALL;
     filled([rows, columns], |c: Shared<T>| {
-        each(ranges(rows, if small { 1 } else { machine.threads }), |rows: Range<usize>| {
-            T::run_product(machine, Product { rows, a, inner, columns, b: &packed, c0: &start, c: c.get() });
+        each(ranges(rows, if small { 1 } else { exec.threads }), |rows: Range<usize>| {
+            run(exec.isa, Product { rows, a, inner, columns, b: &packed, c0: &start, c: c.get() });
         });
     })
 }
 
 /// Rows of it.
-pub struct Product<'a, T> {
+struct Product<'a, T> {
     rows: Range<usize>,
     a: Left<'a, T>,
     inner: usize,
@@ -140,25 +134,6 @@ pub struct Product<'a, T> {
     c0: &'a [T],
     c: *mut T,
 }
-
-/// The same for one element type, so that it is compiled with this crate and not with those that call it.
-pub trait Entry: Sized {
-    #[doc(hidden)]
-    fn run_product(machine: Machine, product: Product<Self>);
-}
-
-macro_rules! entry {
-    ($t:ty) => {
-        impl Entry for $t {
-            fn run_product(machine: Machine, product: Product<$t>) {
-                run(machine.level, product)
-            }
-        }
-    };
-}
-
-entry!(f32);
-entry!(f64);
 
 impl<T: Float> Op<T> for Product<'_, T> {
     type Output = ();
@@ -215,7 +190,7 @@ impl<T: Float> Op<T> for Product<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simd::Level;
+    use crate::simd::Isa;
 
     /// `a·b + c` in f64, the plain way: a `[rows, inner]` and b `[inner, columns]` by their functions.
     fn plain(
@@ -232,22 +207,22 @@ mod tests {
         let epsilon = if size_of::<T>() == 4 { f64::from(f32::EPSILON) } else { f64::EPSILON };
         assert_eq!(found.len(), expected.len(), "{what}");
         for (i, (&found, &expected)) in found.iter().zip(expected).enumerate() {
-            let error = (found.wide() - expected).abs();
-            assert!(error <= epsilon * (inner + 2) as f64, "{what}, element {i}: {} for {expected}", found.wide());
+            let error = (found.to_f64() - expected).abs();
+            assert!(error <= epsilon * (inner + 2) as f64, "{what}, element {i}: {} for {expected}", found.to_f64());
         }
     }
 
-    fn equals<T: Float>(machine: Machine, shape @ [rows, inner, columns]: [usize; 3], random: &mut fastrand::Rng) {
-        let mut numbers = |n: usize| -> Vec<T> { (0..n).map(|_| T::of(random.f64() - 0.5)).collect() };
+    fn equals<T: Float>(exec: Exec, shape @ [rows, inner, columns]: [usize; 3], random: &mut fastrand::Rng) {
+        let mut numbers = |n: usize| -> Vec<T> { (0..n).map(|_| T::from_f64(random.f64() - 0.5)).collect() };
         let (x, w, b, d_y) =
             (numbers(rows * inner), numbers(inner * columns), numbers(columns), numbers(rows * columns));
-        let what = format!("{machine:?} {shape:?} {} bytes", size_of::<T>());
-        let at = |m: &Vec<T>, row: usize, i: usize, j: usize| m[i * row + j].wide();
-        let y = linear(machine, shape, &x, &w, &b);
-        let expected = plain(shape, |m, k| at(&x, inner, m, k), |k, j| at(&w, columns, k, j), |j| b[j].wide());
+        let what = format!("{exec:?} {shape:?} {} bytes", size_of::<T>());
+        let at = |m: &Vec<T>, row: usize, i: usize, j: usize| m[i * row + j].to_f64();
+        let y = linear(exec, shape, &x, &w, &b);
+        let expected = plain(shape, |m, k| at(&x, inner, m, k), |k, j| at(&w, columns, k, j), |j| b[j].to_f64());
         close(&what, &y, &expected, inner);
         let [d_x, d_w, d_b] =
-            linear_backward(machine, shape, Some(&x), Some(&w), &d_y, true).map(Option::unwrap_or_default);
+            linear_backward(exec, shape, Some(&x), Some(&w), &d_y, true).map(Option::unwrap_or_default);
         let expected =
             plain([rows, columns, inner], |m, j| at(&d_y, columns, m, j), |j, k| at(&w, columns, k, j), |_| 0.0);
         close(&what, &d_x, &expected, columns);
@@ -266,11 +241,11 @@ mod tests {
             shapes.extend([[128, 128, 55], [70, 33, 130], [7, 300, 129], [50, 128, 1]]);
             shapes.extend((0..30).map(|_| [0; 3].map(|_| random.usize(1..80))));
         }
-        for level in Level::available() {
+        for isa in Isa::available() {
             for threads in if cfg!(miri) { 1..2 } else { 1..4 } {
                 for &shape in &shapes {
-                    equals::<f32>(Machine { level, threads }, shape, &mut random);
-                    equals::<f64>(Machine { level, threads }, shape, &mut random);
+                    equals::<f32>(Exec { isa, threads }, shape, &mut random);
+                    equals::<f64>(Exec { isa, threads }, shape, &mut random);
                 }
             }
         }
@@ -278,11 +253,11 @@ mod tests {
 
     #[test]
     fn only_what_is_wanted_is_made() {
-        let machine = Machine { level: Level::Portable, threads: 1 };
+        let exec = Exec { isa: Isa::Portable, threads: 1 };
         let (x, w) = ([1.0f32; 6], [1.0; 12]);
         for wanted in [[true, false, false], [false, true, false], [false, false, true]] {
             let (w, x) = (wanted[0].then_some(&w[..]), wanted[1].then_some(&x[..]));
-            let made = linear_backward(machine, [2, 3, 4], x, w, &[1.0; 8], wanted[2]);
+            let made = linear_backward(exec, [2, 3, 4], x, w, &[1.0; 8], wanted[2]);
             assert_eq!(made.map(|made| made.is_some()), wanted);
         }
     }
@@ -291,13 +266,13 @@ mod tests {
     #[should_panic(expected = "[4, 4611686018427387904, 4] are too large")]
     #[cfg(target_pointer_width = "64")]
     fn sizes_whose_product_wraps_around_are_refused() {
-        linear(Machine { level: Level::Portable, threads: 1 }, [4, 1 << 62, 4], &[0.0f32; 0], &[], &[0.0; 4]);
+        linear(Exec { isa: Isa::Portable, threads: 1 }, [4, 1 << 62, 4], &[0.0f32; 0], &[], &[0.0; 4]);
     }
 
     #[test]
     #[should_panic(expected = "W has 5 elements, not 2·3")]
     fn weights_of_another_size_are_refused() {
-        let machine = Machine { level: Level::Portable, threads: 1 };
-        linear(machine, [1, 2, 3], &[0.0f32; 2], &[0.0; 5], &[0.0; 3]);
+        let exec = Exec { isa: Isa::Portable, threads: 1 };
+        linear(exec, [1, 2, 3], &[0.0f32; 2], &[0.0; 5], &[0.0; 3]);
     }
 }

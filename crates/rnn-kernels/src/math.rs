@@ -3,8 +3,8 @@
 //! `eˣ = 2ʸ` with y = x·log₂ e = n + f, n whole and |f| ≤ ½, is `2ⁿ·(1 + f·Q(f))` with a polynomial Q. Errors, absolute:
 //! 9.2·10⁻⁸ in `f32`, 2.3·10⁻¹⁶ in `f64`; tanh is also right in its leading digits near 0. NaN gives NaN; ±∞ and what saturates give the limits.
 
-use crate::float::{Float, sealed::Levels};
-use crate::simd::{Level, Op, Simd, run};
+use crate::float::{Float, sealed::Vectors};
+use crate::simd::{Isa, Op, Simd, run};
 
 /// Q(f).
 #[inline(always)]
@@ -39,7 +39,7 @@ pub(crate) unsafe fn sigmoid<S: Simd>(x: S::V) -> S::V {
     // SAFETY: the caller has the instruction set.
     unsafe {
         let one = S::splat(S::T::ONE);
-        let (n, f) = S::split(S::within_exp2(S::mul(x, S::splat(S::T::of(-S::T::LOG2_E.wide())))));
+        let (n, f) = S::split(S::within_exp2(S::mul(x, S::splat(S::T::from_f64(-S::T::LOG2_E.to_f64())))));
         let exp = S::scale(S::fma(f, series::<S>(f), one), n);
         S::div(one, S::add(one, exp))
     }
@@ -50,9 +50,9 @@ pub(crate) unsafe fn sigmoid<S: Simd>(x: S::V) -> S::V {
 pub(crate) unsafe fn tanh<S: Simd>(x: S::V) -> S::V {
     // SAFETY: the caller has the instruction set.
     unsafe {
-        let (one, two) = (S::splat(S::T::ONE), S::splat(S::T::of(2.0)));
+        let (one, two) = (S::splat(S::T::ONE), S::splat(S::T::from_f64(2.0)));
         let size = S::at_most(S::abs(x), S::splat(S::T::TANH_MAX));
-        let (n, f) = S::split(S::mul(size, S::splat(S::T::of(2.0 * S::T::LOG2_E.wide()))));
+        let (n, f) = S::split(S::mul(size, S::splat(S::T::from_f64(2.0 * S::T::LOG2_E.to_f64()))));
         let scale = S::exp2(n);
         let expm1 = S::fma(scale, S::mul(f, series::<S>(f)), S::sub(scale, one));
         S::with_sign_of(S::div(expm1, S::add(expm1, two)), x)
@@ -69,8 +69,8 @@ pub enum Function {
 }
 
 /// Replaces each value by its image.
-pub fn map<T: Float>(level: Level, function: Function, values: &mut [T]) {
-    run(level, Map { function, values });
+pub fn map<T: Float>(isa: Isa, function: Function, values: &mut [T]) {
+    run(isa, Map { function, values });
 }
 
 struct Map<'a, T> {
@@ -104,10 +104,10 @@ impl<T: Float> Op<T> for Map<'_, T> {
 mod tests {
     use super::*;
 
-    fn image<T: Float>(level: Level, function: Function, xs: &[f64]) -> Vec<f64> {
-        let mut values: Vec<T> = xs.iter().map(|&x| T::of(x)).collect();
-        map(level, function, &mut values);
-        values.into_iter().map(T::wide).collect()
+    fn image<T: Float>(isa: Isa, function: Function, xs: &[f64]) -> Vec<f64> {
+        let mut values: Vec<T> = xs.iter().map(|&x| T::from_f64(x)).collect();
+        map(isa, function, &mut values);
+        values.into_iter().map(T::to_f64).collect()
     }
 
     fn sigmoid(x: f64) -> f64 {
@@ -120,24 +120,24 @@ mod tests {
             return; // its `exp` and `tanh` are wrong in their last digits, at random and on purpose
         }
         let xs: Vec<f64> = (-40_003..=40_003).map(|i| f64::from((i as f32) * 6.1e-4)).collect();
-        for level in Level::available() {
+        for isa in Isa::available() {
             for (function, truth) in [(Function::Sigmoid, sigmoid as fn(f64) -> f64), (Function::Tanh, f64::tanh)] {
                 let worst =
                     |image: Vec<f64>| image.iter().zip(&xs).map(|(y, &x)| (y - truth(x)).abs()).fold(0.0, f64::max);
                 let (single, double) =
-                    (worst(image::<f32>(level, function, &xs)), worst(image::<f64>(level, function, &xs)));
-                assert!(single <= 9.2e-8, "{level:?} {function:?}: {single:e}");
-                assert!(double <= 2.3e-16, "{level:?} {function:?}: {double:e}");
+                    (worst(image::<f32>(isa, function, &xs)), worst(image::<f64>(isa, function, &xs)));
+                assert!(single <= 9.2e-8, "{isa:?} {function:?}: {single:e}");
+                assert!(double <= 2.3e-16, "{isa:?} {function:?}: {double:e}");
             }
         }
     }
 
     #[test]
     fn tanh_keeps_its_digits_near_zero() {
-        for level in Level::available() {
+        for isa in Isa::available() {
             for x in [1e-30, 1e-8, 1e-4, 0.01, 0.1, 0.3] {
-                let (y, x) = (image::<f32>(level, Function::Tanh, &[x])[0], f64::from(x as f32));
-                assert!((y / x.tanh() - 1.0).abs() < 4e-7, "{level:?} tanh {x}: {y}");
+                let (y, x) = (image::<f32>(isa, Function::Tanh, &[x])[0], f64::from(x as f32));
+                assert!((y / x.tanh() - 1.0).abs() < 4e-7, "{isa:?} tanh {x}: {y}");
             }
         }
     }
@@ -145,14 +145,14 @@ mod tests {
     #[test]
     fn limits_and_nan() {
         let xs = [f64::INFINITY, f64::NEG_INFINITY, 1e30, -1e30, 120.0, -120.0, 0.0];
-        for level in Level::available() {
+        for isa in Isa::available() {
             for image in [image::<f32>, image::<f64>] {
-                assert_eq!(image(level, Function::Tanh, &xs), [1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 0.0]);
-                let y = image(level, Function::Sigmoid, &xs);
+                assert_eq!(image(isa, Function::Tanh, &xs), [1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 0.0]);
+                let y = image(isa, Function::Sigmoid, &xs);
                 assert_eq!([y[0], y[1], y[2], y[3], y[4], y[6]], [1.0, 0.0, 1.0, 0.0, 1.0, 0.5]);
                 // NaN stays in its lane.
                 for function in [Function::Tanh, Function::Sigmoid] {
-                    let y = image(level, function, &[0.5, f64::NAN, 0.5]);
+                    let y = image(isa, function, &[0.5, f64::NAN, 0.5]);
                     assert!(y[1].is_nan() && y[0].is_finite() && y[0] == y[2]);
                 }
             }

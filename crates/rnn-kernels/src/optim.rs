@@ -9,12 +9,11 @@ mod lazy;
 mod pass;
 
 pub use lazy::LazyRows;
-pub use pass::Entry;
-use pass::{SMALL, Weights};
+pub(crate) use pass::update;
+use pass::{SMALL, Tensors};
 
 use crate::float::Float;
 use crate::simd::Simd;
-use crate::threads::Machine;
 
 /// Where ε stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,7 +165,7 @@ pub struct Step<N = f64> {
     rule: Rule<N>,
     /// What is added to g of w, and what w is multiplied by: the decay.
     coupled: N,
-    kept: N,
+    decay_factor: N,
 }
 
 /// With β and 1 − β side by side, and the corrections of Adam's biases in `rate` and `root`.
@@ -180,27 +179,17 @@ enum Rule<N> {
 
 impl Step {
     fn new(rule: Rule<f64>, decay: Decay, rate: f64) -> Self {
-        let (coupled, kept) = match decay {
+        let (coupled, decay_factor) = match decay {
             Decay::None => (0.0, 1.0),
             Decay::Coupled(lambda) => (lambda, 1.0),
             Decay::Decoupled(lambda) => (0.0, 1.0 - rate * lambda),
         };
-        Step { rule, coupled, kept }
+        Step { rule, coupled, decay_factor }
     }
 
-    /// The step of w with the optimizer's own tensors, which are m and v (Adam), v and b (RMSprop), b (SGD), s (Adagrad) and
-    /// may be empty where the optimizer has none: b without momentum, a second one. g is multiplied by `scale` first: 1, or
-    /// the factor of clipping by global norm.
-    ///
-    /// # Panics
-    /// On slices of different sizes.
-    pub fn update<T: Float>(self, machine: Machine, scale: f64, w: &mut [T], g: &[T], own: [&mut [T]; 2]) {
-        T::run_update(machine, scale, self, w, g, own);
-    }
-
-    /// The same in another type.
-    fn of<T: Float>(self) -> Step<T> {
-        let (one, both) = (T::of, |x: [f64; 2]| x.map(T::of));
+    /// The same in the type of the weights.
+    fn cast<T: Float>(self) -> Step<T> {
+        let (one, both) = (T::from_f64, |x: [f64; 2]| x.map(T::from_f64));
         let rule = match self.rule {
             Rule::Adam { beta1, beta2, rate, root, epsilon } => Rule::Adam {
                 beta1: both(beta1),
@@ -221,7 +210,7 @@ impl Step {
                 Rule::Adagrad { inside: one(inside), beside: one(beside), rate: one(rate) }
             }
         };
-        Step { rule, coupled: one(self.coupled), kept: one(self.kept) }
+        Step { rule, coupled: one(self.coupled), decay_factor: one(self.decay_factor) }
     }
 }
 
@@ -244,7 +233,7 @@ impl<T: Float> Step<T> {
             // Without decay g must not wait for w.
             let g = if self.coupled == T::ZERO { g } else { S::fma(S::splat(self.coupled), w, g) };
             let (step, own) = self.rule.step::<S>(g, own);
-            (S::sub(S::mul(w, S::splat(self.kept)), step), own)
+            (S::sub(S::mul(w, S::splat(self.decay_factor)), step), own)
         }
     }
 }

@@ -1,15 +1,15 @@
 //! What the machine could do at most.
 
 use crate::float::Float;
-use crate::simd::{Level, Op, Simd, run};
+use crate::simd::{Isa, Op, Simd, run};
 use std::time::{Duration, Instant};
 
 /// GFLOP/s of fused multiply-adds on `f32` in registers, on one thread: the ceiling of every product. Takes 0.3 s.
-pub fn fma_peak(level: Level) -> f64 {
+pub fn fma_peak(isa: Isa) -> f64 {
     let (start, mut best) = (Instant::now(), 0.0f64);
     while start.elapsed() < Duration::from_millis(300) {
         let call = Instant::now();
-        let flop = run(level, Chains { rounds: 100_000 });
+        let flop = run(isa, Chains { rounds: 100_000 });
         best = best.max(flop / call.elapsed().as_secs_f64() / 1e9);
     }
     best

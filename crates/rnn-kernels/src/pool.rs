@@ -137,7 +137,7 @@ pub(crate) struct Buffer<T> {
 pub(crate) fn take<T: Float>(len: usize) -> Buffer<T> {
     if EXACT {
         let mut buffer = Buffer { block: Some(Block::new((len * size_of::<T>()).max(1))), len, element: PhantomData };
-        buffer.fill(T::of(f64::NAN));
+        buffer.fill(T::from_f64(f64::NAN));
         return buffer;
     }
     let bytes = block_bytes::<T>(len);

@@ -1,8 +1,9 @@
 //! Rows without what they have along others: the products of Gram-Schmidt, for many rows at once.
 
+use crate::exec::Exec;
 use crate::pool::take;
 use crate::simd::{Op, Simd, run};
-use crate::threads::{Machine, Shared, each, ranges};
+use crate::threads::{Shared, each, ranges};
 use std::ops::Range;
 
 /// Below so many multiplications one thread does it.
@@ -19,19 +20,19 @@ const COLUMNS: usize = 32;
 /// Takes from each of `rows`, `[m, length]`, its projections on the rows of `basis`, `[k, length]`, which are orthonormal:
 /// `rows ← rows − (rows·basisᵀ)·basis`.
 ///
-/// The result has the same bits at all levels, for all numbers of threads, and as plain loops make it: nothing is fused; a scalar
+/// The result has the same bits at all instruction sets, for all numbers of threads, and as plain loops make it: nothing is fused; a scalar
 /// product is the sum of those of pieces of 512 elements, in each of which element i goes to sum i mod 8, and these are added in
 /// their order; a row's projections are subtracted in the order of the basis.
 ///
 /// ```
 /// let mut rows = [3.0, 4.0, 5.0];
-/// rnn_kernels::project_out(rnn_kernels::Machine::default(), 3, &[0.0, 1.0, 0.0, 0.0, 0.0, 1.0], &mut rows);
+/// rnn_kernels::project_out(rnn_kernels::Exec::default(), 3, &[0.0, 1.0, 0.0, 0.0, 0.0, 1.0], &mut rows);
 /// assert_eq!(rows, [3.0, 0.0, 0.0]);
 /// ```
 ///
 /// # Panics
 /// On slices that are not whole rows of `length` elements.
-pub fn project_out(machine: Machine, length: usize, basis: &[f64], rows: &mut [f64]) {
+pub fn project_out(exec: Exec, length: usize, basis: &[f64], rows: &mut [f64]) {
     for (what, slice) in [("the basis", basis), ("rows", &*rows)] {
         let whole = length > 0 && slice.len().is_multiple_of(length);
         assert!(whole, "{what}: {} elements are no rows of {length}", slice.len());
@@ -40,15 +41,15 @@ pub fn project_out(machine: Machine, length: usize, basis: &[f64], rows: &mut [f
     if k == 0 || m == 0 {
         return;
     }
-    let threads = if m.saturating_mul(basis.len()) < SMALL { 1 } else { machine.threads };
+    let threads = if m.saturating_mul(basis.len()) < SMALL { 1 } else { exec.threads };
     let mut along = vec![0.0; m * k];
     let to = Shared(along.as_mut_ptr());
     each(ranges(k, threads), |part: Range<usize>| {
-        run(machine.level, Products { length, basis, part, rows, along: to.get() });
+        run(exec.isa, Products { length, basis, part, rows, along: to.get() });
     });
     let to = Shared(rows.as_mut_ptr());
     each(ranges(length.div_ceil(COLUMNS), threads), |part: Range<usize>| {
-        run(machine.level, Subtract { length, basis, part, along: &along, rows: to.get() });
+        run(exec.isa, Subtract { length, basis, part, along: &along, rows: to.get() });
     });
 }
 
@@ -265,7 +266,7 @@ unsafe fn subtract<S: Simd<T = f64>, const M: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simd::Level;
+    use crate::simd::Isa;
 
     /// As the documentation says.
     fn plain(length: usize, basis: &[f64], rows: &mut [f64]) {
@@ -287,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn all_levels_and_threads_have_the_bits_of_plain_loops() {
+    fn all_instruction_sets_and_threads_have_the_bits_of_plain_loops() {
         let mut random = fastrand::Rng::with_seed(1);
         let shapes = [[0, 3, 5], [3, 0, 5], [1, 1, 1], [5, 7, 13], [9, 3, 512], [6, 130, 515], [33, 21, 1100]];
         for [k, m, length] in &shapes[..if cfg!(miri) { 4 } else { 7 }] {
@@ -295,11 +296,11 @@ mod tests {
             let (basis, rows) = (numbers(k * length), numbers(m * length));
             let mut expected = rows.clone();
             plain(*length, &basis, &mut expected);
-            for (level, threads) in Level::available().into_iter().flat_map(|level| [1, 2, 3].map(|n| (level, n))) {
+            for (isa, threads) in Isa::available().into_iter().flat_map(|isa| [1, 2, 3].map(|n| (isa, n))) {
                 let mut found = rows.clone();
-                project_out(Machine { level, threads }, *length, &basis, &mut found);
+                project_out(Exec { isa, threads }, *length, &basis, &mut found);
                 let same = found.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits());
-                assert!(same, "{k} {m} {length}, {level:?}, {threads} threads");
+                assert!(same, "{k} {m} {length}, {isa:?}, {threads} threads");
             }
         }
     }
@@ -307,6 +308,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "rows: 4 elements are no rows of 3")]
     fn half_a_row_is_refused() {
-        project_out(Machine { level: Level::Portable, threads: 1 }, 3, &[1.0; 6], &mut [1.0; 4]);
+        project_out(Exec { isa: Isa::Portable, threads: 1 }, 3, &[1.0; 6], &mut [1.0; 4]);
     }
 }

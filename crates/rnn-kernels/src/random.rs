@@ -2,7 +2,7 @@
 //! as 1, 2, 3" (SC 2011).
 
 use crate::float::Float;
-use crate::simd::{Level, Op, Simd, run};
+use crate::simd::{Isa, Op, Simd, run};
 
 /// Fills `to`: element i becomes `below` if number i of `key` is below `bound`, else `other`. Block j of the generator's four
 /// words a, b, c, d makes the numbers 2j and 2j + 1: the upper 53 bits of `a·2³² + b` and of `c·2³² + d`, so all are below
@@ -10,11 +10,11 @@ use crate::simd::{Level, Op, Simd, run};
 ///
 /// ```
 /// let mut mask = [f32::NAN; 1000];
-/// rnn_kernels::choose(rnn_kernels::Level::best(), [7, 0], (1 << 53) / 4, [0.0, 1.0], &mut mask);
+/// rnn_kernels::choose(rnn_kernels::Isa::best(), [7, 0], (1 << 53) / 4, [0.0, 1.0], &mut mask);
 /// assert!((700.0f32..800.0).contains(&mask.iter().sum::<f32>()));
 /// ```
-pub fn choose<T: Float>(level: Level, key: [u32; 2], bound: u64, [below, other]: [T; 2], to: &mut [T]) {
-    run(level, Choose { key, bound, below, other, to });
+pub fn choose<T: Float>(isa: Isa, key: [u32; 2], bound: u64, [below, other]: [T; 2], to: &mut [T]) {
+    run(isa, Choose { key, bound, below, other, to });
 }
 
 struct Choose<'a, T> {
@@ -85,9 +85,9 @@ mod tests {
     #[test]
     fn every_level_chooses_the_same() {
         for count in [0, 1, 31, 32, 33, 1000] {
-            let chosen = |level| {
+            let chosen = |isa| {
                 let mut to = vec![f32::NAN; count];
-                choose(level, [3, 9], 1 << 51, [1.0, 2.0], &mut to);
+                choose(isa, [3, 9], 1 << 51, [1.0, 2.0], &mut to);
                 to
             };
             let number = |i: usize| {
@@ -95,7 +95,7 @@ mod tests {
                 (words[i % 2 * 2] << 32 | words[i % 2 * 2 + 1]) >> 11
             };
             let plain: Vec<f32> = (0..count).map(|i| if number(i) < 1 << 51 { 1.0 } else { 2.0 }).collect();
-            assert!(Level::available().into_iter().all(|level| chosen(level) == plain));
+            assert!(Isa::available().into_iter().all(|isa| chosen(isa) == plain));
         }
     }
 }

@@ -1,28 +1,28 @@
 //! One step at a time for one sequence: generation and online prediction. Weights are packed once; a step allocates
 //! nothing.
 
-use crate::args::{Cell, Input, Layer, Sequence, check_forward};
+use crate::args::{Cell, Input, LayerWeights, Sequence, check_forward};
 use crate::cell::{Kernel, with_kernel};
+use crate::exec::Exec;
 use crate::float::Float;
 use crate::forward::advance;
 use crate::linear::Right;
-use crate::pack;
-use crate::plan::Plan;
 use crate::pool::{Buffer, take};
-use crate::simd::{Level, Op, Simd, run};
-use crate::step::{Keep, MaskedCopy, Shape, Step};
-use crate::threads::Machine;
+use crate::sequence::pack;
+use crate::sequence::plan::Plan;
+use crate::sequence::step::{Keep, MaskedCopy, Shape, Step};
+use crate::simd::{Isa, Op, Simd, run};
 use crate::tile::{Tile, WIDTH, multiply};
 use std::marker::PhantomData;
 
 /// A layer that is stepped through one sequence, on the calling thread. It copies the weights and carries the state.
 ///
 /// ```
-/// use rnn_kernels::{Cell, Layer, Level, Stepper};
+/// use rnn_kernels::{Cell, LayerWeights, Isa, Stepper};
 /// let (w_ih, w_hh) = (vec![0.5f32; 3 * 6], vec![0.25; 2 * 6]);
 /// let cell = Cell::Gru { reset_after: true };
-/// let layer = Layer { cell, d_input: 3, d_hidden: 2, w_ih: &w_ih, w_hh: &w_hh, b_ih: None, b_hh: None };
-/// let mut stepper = Stepper::new(Level::best(), &layer);
+/// let layer = LayerWeights { cell, d_input: 3, d_hidden: 2, w_ih: &w_ih, w_hh: &w_hh, b_ih: None, b_hh: None };
+/// let mut stepper = Stepper::new(Isa::best(), &layer);
 /// let h = stepper.step(&[0.0, 1.0, 0.0]).to_vec();
 /// stepper.reset();
 /// assert_eq!(stepper.step_index(1), h);
@@ -46,15 +46,12 @@ pub struct Stepper<T> {
 
 impl<T: Float> Stepper<T> {
     /// From a zero state.
-    ///
-    /// # Panics
-    /// On weights of the wrong size and a level that the machine does not have.
-    pub fn new(level: Level, layer: &Layer<T>) -> Self {
-        let &Layer { cell, d_input, d_hidden, .. } = layer;
+    pub(crate) fn pack(isa: Isa, layer: &LayerWeights<T>) -> Self {
+        let &LayerWeights { cell, d_input, d_hidden, .. } = layer;
         let input = Input::Indices { values: &[0], strides: crate::args::Strides { batch: 1, time: 1 } };
         let one = Sequence::new(1, 1, input);
         check_forward(layer, &one);
-        let plan = Plan::new(Machine { level, threads: 1 }, layer, &one);
+        let plan = Plan::new(Exec { isa, threads: 1 }, layer, &one);
         let state = || {
             let mut state = take(plan.width);
             state.fill(T::ZERO);
@@ -65,7 +62,12 @@ impl<T: Float> Stepper<T> {
             d_input,
             d_hidden,
             w_ih: pack::columns(&plan, layer, layer.w_ih, plan.products.x[0], T::ONE),
-            w_hh: plan.products.h.iter().map(|&part| pack::columns(&plan, layer, layer.w_hh, part, T::ONE)).collect(),
+            w_hh: plan
+                .products
+                .h
+                .iter()
+                .map(|&product| pack::columns(&plan, layer, layer.w_hh, product, T::ONE))
+                .collect(),
             bias: pack::biases(&plan, layer),
             panels: take(plan.panel_elements()),
             h: [state(), state()],
@@ -77,23 +79,24 @@ impl<T: Float> Stepper<T> {
         }
     }
 
-    /// One step with `x`, `[d_input]`; gives the new h, `[d_hidden]`.
-    ///
-    /// # Panics
-    /// On an x of another size.
-    pub fn step(&mut self, x: &[T]) -> &[T] {
+    /// One step with `x`, `[d_input]`.
+    pub(crate) fn step_dense(&mut self, x: &[T]) {
         assert!(x.len() == self.d_input, "x has {} elements where {} are needed", x.len(), self.d_input);
-        T::run_step(self, Given::Dense(x));
-        &self.output
+        self.advance(StepInput::Dense(x));
     }
 
-    /// One step with the one-hot row of `symbol`; gives the new h, `[d_hidden]`.
-    ///
-    /// # Panics
-    /// On a symbol that is not below `d_input`.
-    pub fn step_index(&mut self, symbol: usize) -> &[T] {
+    /// One step with the one-hot row of `symbol`.
+    pub(crate) fn step_symbol(&mut self, symbol: usize) {
         assert!(symbol < self.d_input, "symbol {symbol} is not below {}", self.d_input);
-        T::run_step(self, Given::Symbol(symbol));
+        self.advance(StepInput::Symbol(symbol));
+    }
+
+    fn advance(&mut self, input: StepInput<T>) {
+        with_kernel!(self.cell, step(self, input));
+    }
+
+    /// The output of the last step.
+    pub(crate) fn output(&self) -> &[T] {
         &self.output
     }
 
@@ -135,44 +138,18 @@ impl<T> std::fmt::Debug for Stepper<T> {
 
 /// The input of a step.
 #[derive(Clone, Copy)]
-enum Given<'a, T> {
+enum StepInput<'a, T> {
     Dense(&'a [T]),
     Symbol(usize),
 }
 
-/// For one element type, so that it is compiled with this crate and not with those that call it.
-pub trait Entry: Sized {
-    #[doc(hidden)]
-    #[expect(private_interfaces, reason = "sealed")]
-    fn run_step(stepper: &mut Stepper<Self>, given: Given<Self>);
-    #[doc(hidden)]
-    fn run_dense(dense: &Dense<Self>, x: &[Self], y: &mut [Self]);
-}
-
-macro_rules! entry {
-    ($t:ty) => {
-        impl Entry for $t {
-            #[expect(private_interfaces, reason = "sealed")]
-            fn run_step(stepper: &mut Stepper<$t>, given: Given<$t>) {
-                with_kernel!(stepper.cell, step(stepper, given));
-            }
-            fn run_dense(dense: &Dense<$t>, x: &[$t], y: &mut [$t]) {
-                run(dense.level, DenseOp { dense, x, y });
-            }
-        }
-    };
-}
-
-entry!(f32);
-entry!(f64);
-
-fn step<T: Float, K: Kernel>(stepper: &mut Stepper<T>, given: Given<T>) {
-    run(stepper.plan.machine.level, StepOp { stepper, given, kernel: PhantomData::<K> });
+fn step<T: Float, K: Kernel>(stepper: &mut Stepper<T>, input: StepInput<T>) {
+    run(stepper.plan.exec.isa, StepOp { stepper, input, kernel: PhantomData::<K> });
 }
 
 struct StepOp<'a, T, K> {
     stepper: &'a mut Stepper<T>,
-    given: Given<'a, T>,
+    input: StepInput<'a, T>,
     kernel: PhantomData<K>,
 }
 
@@ -195,8 +172,8 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
                 for vector in 0..plan.products.vectors {
                     S::store(sums.add(vector * S::LANES), S::load(bias.add(vector * S::LANES)));
                 }
-                match self.given {
-                    Given::Dense(x) => multiply::<S>(&Tile {
+                match self.input {
+                    StepInput::Dense(x) => multiply::<S>(&Tile {
                         rows: 1,
                         width,
                         a: x.as_ptr(),
@@ -213,7 +190,7 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
                         c: sums,
                         c_step: 0,
                     }),
-                    Given::Symbol(symbol) => {
+                    StepInput::Symbol(symbol) => {
                         let weights = weights.add(symbol * width * S::LANES);
                         for vector in 0..width {
                             let at = vector * S::LANES;
@@ -235,7 +212,7 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
                 output: stepper.output.as_mut_ptr(),
                 output_row: 0,
                 output_next: 0,
-                rows: std::ptr::null(),
+                kinds: std::ptr::null(),
                 keep_h: Keep::Nothing,
                 keep_c: Keep::Nothing,
                 masked: [MaskedCopy { mask: std::ptr::null(), h: std::ptr::null_mut() }; 4],
@@ -244,8 +221,8 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
                 reset_mask: std::ptr::null(),
             };
             let mut left = [step.h; 4];
-            for (left, part) in left.iter_mut().zip(&plan.products.h) {
-                if part.reset {
+            for (left, product) in left.iter_mut().zip(&plan.products.h) {
+                if product.reset {
                     *left = stepper.reset.as_ptr();
                 }
             }
@@ -257,7 +234,7 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
 
 /// `y = x·W + b` for one row, on the calling thread; the weights are packed once.
 pub struct Dense<T> {
-    level: Level,
+    isa: Isa,
     lanes: usize,
     d_input: usize,
     d_output: usize,
@@ -277,29 +254,23 @@ impl<T> std::fmt::Debug for Dense<T> {
 
 impl<T: Float> Dense<T> {
     /// From `w`, `[d_input, d_output]`, and `b`, `[d_output]`.
-    ///
-    /// # Panics
-    /// On slices of other sizes and a level that the machine does not have.
-    pub fn new(level: Level, [d_input, d_output]: [usize; 2], w: &[T], b: Option<&[T]>) -> Self {
+    pub(crate) fn pack(isa: Isa, [d_input, d_output]: [usize; 2], w: &[T], b: Option<&[T]>) -> Self {
         assert!(w.len() == d_input * d_output, "W has {} elements, not {d_input}·{d_output}", w.len());
-        let lanes = crate::simd::lanes::<T>(level);
+        let lanes = crate::simd::lanes::<T>(isa);
         let mut bias = take(d_output.next_multiple_of(lanes));
         bias.fill(T::ZERO);
         if let Some(b) = b {
             bias[..d_output].copy_from_slice(b);
         }
         let packed = Right { values: w, inner: d_input, columns: d_output, row: d_output, step: 1 }.packed(lanes);
-        Dense { level, lanes, d_input, d_output, packed, bias }
+        Dense { isa, lanes, d_input, d_output, packed, bias }
     }
 
-    /// Writes `x·W + b`; x is `[d_input]`, y `[d_output]`.
-    ///
-    /// # Panics
-    /// On slices of other sizes.
-    pub fn apply(&self, x: &[T], y: &mut [T]) {
+    /// Writes `x·W + b`.
+    pub(crate) fn multiply(&self, x: &[T], y: &mut [T]) {
         assert!(x.len() == self.d_input, "x has {} elements where {} are needed", x.len(), self.d_input);
         assert!(y.len() == self.d_output, "y has {} elements where {} are needed", y.len(), self.d_output);
-        T::run_dense(self, x, y);
+        run(self.isa, DenseOp { dense: self, x, y });
     }
 }
 
@@ -317,7 +288,7 @@ impl<T: Float> Op<T> for DenseOp<'_, T> {
         let dense = self.dense;
         debug_assert!(dense.lanes == S::LANES);
         let vectors = dense.d_output.div_ceil(S::LANES);
-        // As many elements as the widest tile at any level.
+        // As many elements as the widest tile at any instruction set.
         let mut tile = [T::ZERO; WIDTH * 16];
         for group in 0..vectors.div_ceil(WIDTH) {
             let first = group * WIDTH * S::LANES;

@@ -1,4 +1,4 @@
-//! Threads that wait for parts of a kernel's work.
+//! Threads that wait for their share of a kernel's work.
 //!
 //! A layer's forward and backward are a few parts of a millisecond each, with a little of the caller's own work in between:
 //! waking a thread that sleeps takes as long as a tenth of such a part. So a thread that has done its part watches for the

@@ -1,35 +1,18 @@
-//! How work is divided among threads: once, in as many parts as there are threads, so that the result depends on their
-//! number only.
+//! How work is divided among threads: once, into one range for each, so that the result depends on nothing but their
+//! number.
 
 use crate::float::Float;
-use crate::simd::Level;
 use crate::team;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-/// Where kernels run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Machine {
-    /// The instruction set.
-    pub level: Level,
-    /// The most threads. The result depends on this number, in its last digits, and on nothing else.
-    pub threads: usize,
-}
-
-impl Default for Machine {
-    /// The best instruction set, and rayon's number of threads.
-    fn default() -> Self {
-        Machine { level: Level::best(), threads: rayon::current_num_threads() }
-    }
-}
-
-/// Runs `part` on each item, the first here and each of the others on a thread of its own.
-pub(crate) fn each<I: Send>(items: Vec<I>, part: impl Fn(I) + Sync) {
+/// Runs `work` on each item, the first on this thread and each of the others on a thread of the team.
+pub(crate) fn each<I: Send>(items: Vec<I>, work: impl Fn(I) + Sync) {
     let items: Vec<_> = items.into_iter().map(|item| Mutex::new(Some(item))).collect();
     let take = |i: usize| items[i].lock().unwrap_or_else(PoisonError::into_inner).take();
     match items.len() {
-        1 => take(0).into_iter().for_each(part),
-        count => team::run(count, &|i| take(i).into_iter().for_each(&part)),
+        1 => take(0).into_iter().for_each(work),
+        count => team::run(count, &|i| take(i).into_iter().for_each(&work)),
     }
 }
 
@@ -50,7 +33,7 @@ pub(crate) fn filled<T: Float>([rows, d]: [usize; 2], fill: impl FnOnce(Shared<T
     values
 }
 
-/// A pointer that parts on several threads write through, each to its own elements.
+/// A pointer that several threads write through, each to elements of its own.
 #[derive(Debug)]
 pub(crate) struct Shared<T>(pub(crate) *mut T);
 

@@ -7,9 +7,9 @@ mod row;
 use crate::float::Float;
 use crate::simd::{Columns, Op, Simd};
 pub(crate) use masked::{Factors, max_masked_rows, multiply_masked};
-pub(crate) use row::{BESIDE, Beside, Row, multiply_row};
+pub(crate) use row::{BESIDE, Beside, RowProduct, multiply_row};
 
-/// The most rows of a tile at any level.
+/// The most rows of a tile at any instruction set.
 pub(crate) const MAX_ROWS: usize = 9;
 /// The most vectors in a row of a tile.
 pub(crate) const WIDTH: usize = 4;

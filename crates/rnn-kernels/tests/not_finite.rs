@@ -7,11 +7,11 @@ use common::case::{CELLS, Case, Counted, Results, Zoneout};
 use common::{kernel, naive};
 use fastrand::Rng;
 use rnn_kernels::optim::{Adagrad, Adam, Decay, Epsilon, LazyRows, RmsProp, Sgd, Step};
-use rnn_kernels::{Cell, Dense, Float, Layer, Level, Machine, Stepper};
+use rnn_kernels::{Cell, Dense, Entry, Exec, Isa, LayerWeights, Stepper};
 use rnn_kernels::{cross_entropy, embed, embed_backward, linear, linear_backward};
 
 const SPECIAL: [f64; 3] = [f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
-/// Fewer than the lanes of any level, as many, more, and several panels.
+/// Fewer than the lanes of any instruction set, as many, more, and several panels.
 const UNITS: [usize; 13] = [1, 2, 3, 5, 8, 13, 15, 16, 17, 24, 31, 33, 70];
 
 fn units() -> &'static [usize] {
@@ -22,10 +22,10 @@ fn finite(values: &[f64]) -> Vec<bool> {
     values.iter().map(|x| x.is_finite()).collect()
 }
 
-/// Both element types at all levels are finite where the plain loops are. Gives whether all of W_hh's gradient is.
+/// Both element types at all instruction sets are finite where the plain loops are. Gives whether all of W_hh's gradient is.
 fn check(case: &Case, what: &str) {
     let expected = naive::run(case);
-    for level in Level::available() {
+    for isa in Isa::available() {
         let compare = |mut results: Results, element: &str| {
             for ((name, found), expected) in results.iter_mut().zip(&expected) {
                 if *name == "d_x" {
@@ -35,12 +35,12 @@ fn check(case: &Case, what: &str) {
                 assert_eq!(
                     finite(found),
                     finite(&expected.values),
-                    "{name} of {cell:?} [{batch} {time} {d_input} {d_hidden}] at {level:?} in {element}: {what}"
+                    "{name} of {cell:?} [{batch} {time} {d_input} {d_hidden}] at {isa:?} in {element}: {what}"
                 );
             }
         };
-        compare(kernel::run::<f32>(case, level), "f32");
-        compare(kernel::run::<f64>(case, level), "f64");
+        compare(kernel::run::<f32>(case, isa), "f32");
+        compare(kernel::run::<f64>(case, isa), "f64");
     }
 }
 
@@ -165,10 +165,10 @@ fn a_row_that_rests_gives_nothing() {
             let counts = case.counts(i / d_input / time, i / d_input % time);
             case.x[i] = if counts { *x } else { SPECIAL[i % 3] };
         }
-        for level in Level::available() {
-            let results = [kernel::run::<f32>(&case, level), kernel::run::<f64>(&case, level)];
+        for isa in Isa::available() {
+            let results = [kernel::run::<f32>(&case, isa), kernel::run::<f64>(&case, isa)];
             for (name, values) in results.iter().flatten() {
-                assert!(values.iter().all(|x| x.is_finite()), "{name} of {cell:?} {d_hidden} at {level:?}");
+                assert!(values.iter().all(|x| x.is_finite()), "{name} of {cell:?} {d_hidden} at {isa:?}");
             }
         }
     }
@@ -200,7 +200,7 @@ fn a_stepper_forgets() {
     let mut random = Rng::with_seed(6);
     for (cell, d_hidden) in CELLS.into_iter().flat_map(|cell| [1, 5, 17, 40].map(move |h| (cell, h))) {
         let case = Case::plain(&mut random, cell, [1, 1, 3, d_hidden]);
-        let layer = Layer {
+        let layer = LayerWeights {
             cell,
             d_input: 3,
             d_hidden,
@@ -209,8 +209,8 @@ fn a_stepper_forgets() {
             b_ih: Some(&case.b_ih),
             b_hh: Some(&case.b_hh),
         };
-        for level in Level::available() {
-            let mut stepper = Stepper::new(level, &layer);
+        for isa in Isa::available() {
+            let mut stepper = Stepper::new(isa, &layer);
             let clean: Vec<Vec<f64>> = (0..4).map(|_| stepper.step(&case.x).to_vec()).collect();
             for (k, x) in (0..3).flat_map(|k| SPECIAL.map(|x| (k, x))) {
                 let mut poisoned = case.x.clone();
@@ -218,33 +218,33 @@ fn a_stepper_forgets() {
                 stepper.step(&poisoned);
                 stepper.step(&poisoned);
                 if x.is_nan() {
-                    assert!(stepper.h().iter().all(|h| h.is_nan()), "{cell:?} {d_hidden} at {level:?}");
+                    assert!(stepper.h().iter().all(|h| h.is_nan()), "{cell:?} {d_hidden} at {isa:?}");
                 }
                 stepper.reset();
                 for clean in &clean {
-                    assert_eq!(stepper.step(&case.x), clean, "{cell:?} {d_hidden} at {level:?}");
+                    assert_eq!(stepper.step(&case.x), clean, "{cell:?} {d_hidden} at {isa:?}");
                 }
             }
         }
     }
 }
 
-fn machines() -> impl Iterator<Item = Machine> {
+fn execs() -> impl Iterator<Item = Exec> {
     let threads = if cfg!(miri) { 1..2 } else { 1..3 };
-    Level::available().into_iter().flat_map(move |level| threads.clone().map(move |threads| Machine { level, threads }))
+    Isa::available().into_iter().flat_map(move |isa| threads.clone().map(move |threads| Exec { isa, threads }))
 }
 
-fn numbers<T: Float>(random: &mut Rng, n: usize) -> Vec<T> {
-    (0..n).map(|_| T::of(random.f64() - 0.5)).collect()
+fn numbers<T: Entry>(random: &mut Rng, n: usize) -> Vec<T> {
+    (0..n).map(|_| T::from_f64(random.f64() - 0.5)).collect()
 }
 
-fn of<T: Float>(values: &[T]) -> Vec<bool> {
-    values.iter().map(|x| x.wide().is_finite()).collect()
+fn of<T: Entry>(values: &[T]) -> Vec<bool> {
+    values.iter().map(|x| x.to_f64().is_finite()).collect()
 }
 
-fn dense<T: Float>(random: &mut Rng, [rows, d_input, d_output]: [usize; 3]) {
+fn dense<T: Entry>(random: &mut Rng, [rows, d_input, d_output]: [usize; 3]) {
     let shape = [rows, d_input, d_output];
-    for (which, special) in (0..4).flat_map(|which| SPECIAL.map(|x| (which, T::of(x)))) {
+    for (which, special) in (0..4).flat_map(|which| SPECIAL.map(|x| (which, T::from_f64(x)))) {
         let mut given: [Vec<T>; 4] =
             [rows * d_input, d_input * d_output, d_output, rows * d_output].map(|n| numbers(random, n));
         let at = random.usize(0..given[which].len());
@@ -253,27 +253,26 @@ fn dense<T: Float>(random: &mut Rng, [rows, d_input, d_output]: [usize; 3]) {
         // The plain loops, in which infinities may meet and make NaN as everywhere.
         let sum = |terms: &mut dyn Iterator<Item = f64>| terms.sum::<f64>().is_finite();
         let (xs, ws, ds) = (
-            |m: usize, k: usize| x[m * d_input + k].wide(),
-            |k: usize, j: usize| w[k * d_output + j].wide(),
-            |m: usize, j: usize| d_y[m * d_output + j].wide(),
+            |m: usize, k: usize| x[m * d_input + k].to_f64(),
+            |k: usize, j: usize| w[k * d_output + j].to_f64(),
+            |m: usize, j: usize| d_y[m * d_output + j].to_f64(),
         );
         let pairs = |a: usize, b: usize| (0..a).flat_map(move |i| (0..b).map(move |j| (i, j)));
         let y: Vec<bool> = pairs(rows, d_output)
-            .map(|(m, j)| sum(&mut (0..d_input).map(|k| xs(m, k) * ws(k, j)).chain([b[j].wide()])))
+            .map(|(m, j)| sum(&mut (0..d_input).map(|k| xs(m, k) * ws(k, j)).chain([b[j].to_f64()])))
             .collect();
         let d_x: Vec<bool> =
             pairs(rows, d_input).map(|(m, k)| sum(&mut (0..d_output).map(|j| ds(m, j) * ws(k, j)))).collect();
         let d_w: Vec<bool> =
             pairs(d_input, d_output).map(|(k, j)| sum(&mut (0..rows).map(|m| xs(m, k) * ds(m, j)))).collect();
         let d_b: Vec<bool> = (0..d_output).map(|j| sum(&mut (0..rows).map(|m| ds(m, j)))).collect();
-        for machine in machines() {
-            let what = format!("{} of number {which} at {at}, {shape:?}, {machine:?}", special.wide());
-            assert_eq!(of(&linear(machine, shape, x, w, b)), y, "y: {what}");
-            let gradients =
-                linear_backward(machine, shape, Some(x), Some(w), d_y, true).map(|g| of(&g.expect("wanted")));
+        for exec in execs() {
+            let what = format!("{} of number {which} at {at}, {shape:?}, {exec:?}", special.to_f64());
+            assert_eq!(of(&linear(exec, shape, x, w, b)), y, "y: {what}");
+            let gradients = linear_backward(exec, shape, Some(x), Some(w), d_y, true).map(|g| of(&g.expect("wanted")));
             assert_eq!(gradients, [d_x.clone(), d_w.clone(), d_b.clone()], "{what}");
             let mut one = vec![T::ZERO; d_output];
-            Dense::new(machine.level, [d_input, d_output], w, Some(b)).apply(&x[..d_input], &mut one);
+            Dense::new(exec.isa, [d_input, d_output], w, Some(b)).apply(&x[..d_input], &mut one);
             assert_eq!(of(&one), y[..d_output], "one row: {what}");
         }
     }
@@ -301,12 +300,12 @@ fn cross_entropies() {
             let targets: Vec<usize> = (0..rows).map(|_| random.usize(0..classes)).collect();
             // −∞ is a class that is not chosen; where it is the only one, or the target, that shows.
             let none = x != f64::NEG_INFINITY || classes == 1;
-            for machine in machines() {
-                let (loss, gradient) = cross_entropy(machine, &logits, &targets, true);
+            for exec in execs() {
+                let (loss, gradient) = cross_entropy(exec, &logits, &targets, true);
                 let told = none || targets[2] == at % classes;
-                assert_eq!(loss.is_finite(), !told, "{x} at {at} of {classes}, {machine:?}");
+                assert_eq!(loss.is_finite(), !told, "{x} at {at} of {classes}, {exec:?}");
                 let expected: Vec<bool> = (0..rows * classes).map(|i| !(none && i / classes == 2)).collect();
-                assert_eq!(of(&gradient.expect("wanted")), expected, "{x} at {at} of {classes}, {machine:?}");
+                assert_eq!(of(&gradient.expect("wanted")), expected, "{x} at {at} of {classes}, {exec:?}");
             }
         }
     }
@@ -322,10 +321,10 @@ fn embeddings() {
         table[2 * d..3 * d].fill(x);
         let k = random.usize(0..d);
         grads[d + k] = x;
-        for machine in machines() {
-            assert!(embed(machine, &table, d, &ids).iter().all(|x| x.is_finite()));
+        for exec in execs() {
+            assert!(embed(exec, &table, d, &ids).iter().all(|x| x.is_finite()));
             let expected: Vec<bool> = (0..5 * d).map(|i| i != 3 * d + k).collect();
-            assert_eq!(of(&embed_backward(machine, &grads, [5, d], &ids)), expected, "{x} at {k} of {d}");
+            assert_eq!(of(&embed_backward(exec, &grads, [5, d], &ids)), expected, "{x} at {k} of {d}");
         }
     }
 }
@@ -341,7 +340,7 @@ fn optimizers() {
         [&|t| adam.at(0.01, t), &|_| rmsprop.at(0.01), &|_| sgd.at(0.01), &|_| adagrad.at(0.01)];
     let mut random = Rng::with_seed(10);
     for (rule, n) in rules.into_iter().flat_map(|rule| [1, 5, 16, 37].map(|n| (rule, n))) {
-        for (x, machine) in SPECIAL.into_iter().flat_map(|x| machines().map(move |machine| (x, machine))) {
+        for (x, exec) in SPECIAL.into_iter().flat_map(|x| execs().map(move |exec| (x, exec))) {
             let start: Vec<f32> = numbers(&mut random, 3 * n);
             let at = random.usize(0..n);
             let (mut w, mut a, mut b) = (start.clone(), vec![0.0; 3 * n], vec![0.0; 3 * n]);
@@ -351,12 +350,12 @@ fn optimizers() {
                 grads[at] = if t == 1 { x as f32 } else { 0.0 };
                 let mut dense = vec![0.0; 3 * n];
                 dense[n..2 * n].copy_from_slice(&grads);
-                rule(t).update(machine, 1.0, &mut w, &dense, [&mut a, &mut b]);
-                lazy.step(machine, rule(t), &[1], &grads);
+                rule(t).update(exec, 1.0, &mut w, &dense, [&mut a, &mut b]);
+                lazy.step(exec, rule(t), &[1], &grads);
             }
             let expected: Vec<bool> = (0..3 * n).map(|i| i != n + at).collect();
-            assert_eq!(of(&w), expected, "{x} at {at} of {n}, {machine:?}");
-            assert_eq!(of(lazy.table(machine)), expected, "{x} at {at} of {n}, {machine:?}, row by row");
+            assert_eq!(of(&w), expected, "{x} at {at} of {n}, {exec:?}");
+            assert_eq!(of(lazy.table(exec)), expected, "{x} at {at} of {n}, {exec:?}, row by row");
         }
     }
 }
@@ -370,11 +369,11 @@ fn an_infinite_input_is_one_row_of_a_gradient() {
     {
         let mut case = Case::plain(&mut random, cell, [5, 4, 3, d_hidden]);
         case.x[(2 * 4 + 1) * 3 + 1] = f64::INFINITY;
-        for level in Level::available() {
-            for (name, values) in kernel::run::<f32>(&case, level) {
+        for isa in Isa::available() {
+            for (name, values) in kernel::run::<f32>(&case, isa) {
                 let row = cell.gates() * d_hidden;
                 let expected: Vec<bool> = (0..values.len()).map(|i| name != "d_w_ih" || i / row != 1).collect();
-                assert_eq!(finite(&values), expected, "{name} of {cell:?} {d_hidden} at {level:?}");
+                assert_eq!(finite(&values), expected, "{name} of {cell:?} {d_hidden} at {isa:?}");
             }
         }
     }

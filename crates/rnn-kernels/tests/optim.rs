@@ -1,8 +1,8 @@
-//! The updates against plain loops over the formulas, at all levels.
+//! The updates against plain loops over the formulas, at all instruction sets.
 
 use fastrand::Rng;
 use rnn_kernels::optim::{Adagrad, Adam, Decay, Epsilon, LazyRows, RmsProp, Sgd, Step};
-use rnn_kernels::{Float, Level, Machine};
+use rnn_kernels::{Entry, Exec, Isa};
 
 const RATE: f64 = 0.01;
 const SCALE: f64 = 0.5;
@@ -13,26 +13,27 @@ type Plain<'a> = &'a dyn Fn(u64, f64, f64, &mut [f64; 2]) -> f64;
 /// The numbers of a step, from the rate and its number.
 type At<'a> = &'a dyn Fn(f64, u64) -> Step;
 
-fn check<T: Float>(what: &str, plain: Plain, at: At, own: usize, tolerance: f64) {
+fn check<T: Entry>(what: &str, plain: Plain, at: At, own: usize, tolerance: f64) {
     let mut random = Rng::with_seed(1);
     for n in [1, 3, 16, 37, 70_001] {
-        let start: Vec<T> = (0..n).map(|_| T::of(random.f64() - 0.5)).collect();
-        let gradients: Vec<Vec<T>> = (0..STEPS).map(|_| (0..n).map(|_| T::of(random.f64() - 0.5)).collect()).collect();
-        let mut expected: Vec<(f64, [f64; 2])> = start.iter().map(|w| (w.wide(), [0.0; 2])).collect();
+        let start: Vec<T> = (0..n).map(|_| T::from_f64(random.f64() - 0.5)).collect();
+        let gradients: Vec<Vec<T>> =
+            (0..STEPS).map(|_| (0..n).map(|_| T::from_f64(random.f64() - 0.5)).collect()).collect();
+        let mut expected: Vec<(f64, [f64; 2])> = start.iter().map(|w| (w.to_f64(), [0.0; 2])).collect();
         for (t, g) in (1..).zip(&gradients) {
             for ((w, own), g) in expected.iter_mut().zip(g) {
-                *w = plain(t, *w, g.wide() * SCALE, own);
+                *w = plain(t, *w, g.to_f64() * SCALE, own);
             }
         }
-        for (level, threads) in Level::available().into_iter().flat_map(|level| [(level, 1), (level, 2)]) {
+        for (isa, threads) in Isa::available().into_iter().flat_map(|isa| [(isa, 1), (isa, 2)]) {
             let (mut w, mut a, mut b) = (start.clone(), vec![T::ZERO; n], vec![T::ZERO; n]);
             for (t, g) in (1..).zip(&gradients) {
                 let own = [&mut a[..if own > 0 { n } else { 0 }], &mut b[..if own > 1 { n } else { 0 }]];
-                at(RATE, t).update(Machine { level, threads }, SCALE, &mut w, g, own);
+                at(RATE, t).update(Exec { isa, threads }, SCALE, &mut w, g, own);
             }
             for (i, (w, (expected, _))) in w.iter().zip(&expected).enumerate() {
-                let error = (w.wide() - expected).abs();
-                assert!(error <= tolerance, "{what}: w[{i}] of {n} at {level:?} is off by {error:e}");
+                let error = (w.to_f64() - expected).abs();
+                assert!(error <= tolerance, "{what}: w[{i}] of {n} at {isa:?} is off by {error:e}");
             }
         }
     }
@@ -111,20 +112,20 @@ fn adagrad() {
 }
 
 /// Rows that catch up have the bits of a table that is updated as a whole, between the steps and after them.
-fn lazy<T: Float>(start: f64, at: At) {
+fn lazy<T: Entry>(start: f64, at: At) {
     let (n, d) = if cfg!(miri) { (7, 5) } else { (90, 150) };
-    for (level, threads) in Level::available().into_iter().flat_map(|level| [(level, 1), (level, 3)]) {
-        let machine = Machine { level, threads };
+    for (isa, threads) in Isa::available().into_iter().flat_map(|isa| [(isa, 1), (isa, 3)]) {
+        let exec = Exec { isa, threads };
         let mut random = Rng::with_seed(2);
-        let table: Vec<T> = (0..n * d).map(|_| T::of(random.f64() - 0.5)).collect();
+        let table: Vec<T> = (0..n * d).map(|_| T::from_f64(random.f64() - 0.5)).collect();
         let mut lazy = LazyRows::new(table.clone(), d, start);
-        let (mut w, mut a, mut b) = (table, vec![T::of(start); n * d], vec![T::of(start); n * d]);
+        let (mut w, mut a, mut b) = (table, vec![T::from_f64(start); n * d], vec![T::from_f64(start); n * d]);
         for t in 1..=40 {
             // The last rows are never named, and some steps name none.
             let mut ids: Vec<usize> = (0..n - 2).collect();
             random.shuffle(&mut ids);
             ids.truncate(random.usize(0..6));
-            let grads: Vec<T> = (0..ids.len() * d).map(|_| T::of(random.f64() - 0.5)).collect();
+            let grads: Vec<T> = (0..ids.len() * d).map(|_| T::from_f64(random.f64() - 0.5)).collect();
             let mut dense = vec![T::ZERO; n * d];
             for (id, grad) in ids.iter().zip(grads.chunks(d)) {
                 dense[id * d..][..d].copy_from_slice(grad);
@@ -132,15 +133,15 @@ fn lazy<T: Float>(start: f64, at: At) {
             let rate = RATE / t as f64;
             if t % 3 == 0 {
                 let rows: Vec<T> = ids.iter().flat_map(|id| w[id * d..][..d].to_vec()).collect();
-                assert!(lazy.rows(machine, &ids) == rows, "at step {t}, {level:?}");
+                assert!(lazy.rows(exec, &ids) == rows, "at step {t}, {isa:?}");
             }
-            lazy.step(machine, at(rate, t), &ids, &grads);
-            at(rate, t).update(machine, 1.0, &mut w, &dense, [&mut a, &mut b]);
+            lazy.step(exec, at(rate, t), &ids, &grads);
+            at(rate, t).update(exec, 1.0, &mut w, &dense, [&mut a, &mut b]);
             if t == 20 {
-                assert!(lazy.table(machine) == w, "after half of the steps, {level:?}");
+                assert!(lazy.table(exec) == w, "after half of the steps, {isa:?}");
             }
         }
-        assert!(lazy.table(machine) == w, "after all steps, {level:?}");
+        assert!(lazy.table(exec) == w, "after all steps, {isa:?}");
     }
 }
 
@@ -174,8 +175,8 @@ fn rows_that_catch_up_have_the_same_bits() {
 fn without_epsilon_no_row_rests() {
     let adam = Adam { beta1: 0.9, beta2: 0.99, epsilon: 0.0, epsilon_at: Epsilon::Keras, decay: Decay::None };
     let mut lazy = LazyRows::new(vec![1.0f32; 6], 3, 0.0);
-    lazy.step(Machine::default(), adam.at(RATE, 1), &[1], &[1.0; 3]);
-    let table = lazy.table(Machine::default());
+    lazy.step(Exec::default(), adam.at(RATE, 1), &[1], &[1.0; 3]);
+    let table = lazy.table(Exec::default());
     assert!(table[..3].iter().all(|w| w.is_nan()) && table[3..].iter().all(|w| w.is_finite()), "{table:?}");
 }
 
@@ -183,39 +184,39 @@ fn without_epsilon_no_row_rests() {
 #[test]
 fn rows_that_start_from_something_move() {
     let adam = Adam { beta1: 0.9, beta2: 0.99, epsilon: 1e-3, epsilon_at: Epsilon::Keras, decay: Decay::None };
-    let machine = Machine::default();
+    let exec = Exec::default();
     let mut lazy = LazyRows::new(vec![1.0f32; 4], 2, 0.1);
-    lazy.step(machine, adam.at(RATE, 1), &[1], &[0.5; 2]);
+    lazy.step(exec, adam.at(RATE, 1), &[1], &[0.5; 2]);
     let (mut w, mut m, mut v) = ([1.0; 4], [0.1; 4], [0.1; 4]);
-    adam.at(RATE, 1).update(machine, 1.0, &mut w, &[0.0, 0.0, 0.5, 0.5], [&mut m, &mut v]);
-    assert_eq!(lazy.rows(machine, &[0, 1]), w);
+    adam.at(RATE, 1).update(exec, 1.0, &mut w, &[0.0, 0.0, 0.5, 0.5], [&mut m, &mut v]);
+    assert_eq!(lazy.rows(exec, &[0, 1]), w);
 }
 
 #[test]
 #[should_panic(expected = "row 1 stands twice")]
 fn a_row_cannot_be_named_twice() {
     let sgd = Sgd { momentum: 0.0, nesterov: false, decay: Decay::None };
-    LazyRows::new(vec![1.0f32; 6], 3, 0.0).step(Machine::default(), sgd.at(RATE), &[1, 0, 1], &[1.0; 9]);
+    LazyRows::new(vec![1.0f32; 6], 3, 0.0).step(Exec::default(), sgd.at(RATE), &[1, 0, 1], &[1.0; 9]);
 }
 
 #[test]
 #[should_panic(expected = "row 2 is not below 2")]
 fn a_row_beyond_the_table_is_refused() {
-    LazyRows::new(vec![1.0f32; 6], 3, 0.0).rows(Machine::default(), &[0, 2]);
+    LazyRows::new(vec![1.0f32; 6], 3, 0.0).rows(Exec::default(), &[0, 2]);
 }
 
 /// More steps than may wait.
 #[test]
 fn a_row_that_is_never_read_keeps_up() {
     let adam = Adam { beta1: 0.9, beta2: 0.99, epsilon: 1e-3, epsilon_at: Epsilon::Keras, decay: Decay::None };
-    let (machine, steps) = (Machine::default(), if cfg!(miri) { 12 } else { 5000 });
+    let (exec, steps) = (Exec::default(), if cfg!(miri) { 12 } else { 5000 });
     let mut lazy = LazyRows::new(vec![1.0f32; 4], 2, 0.0);
     let (mut w, mut m, mut v) = ([1.0; 4], [0.0; 4], [0.0; 4]);
     for t in 1..=steps {
         let g = if t == 1 { [0.5, -0.5, 0.0, 0.0] } else { [0.0, 0.0, 0.1, t as f32] };
         let (row, grads) = if t == 1 { (0, &g[..2]) } else { (1, &g[2..]) };
-        lazy.step(machine, adam.at(RATE, t), &[row], grads);
-        adam.at(RATE, t).update(machine, 1.0, &mut w, &g, [&mut m, &mut v]);
+        lazy.step(exec, adam.at(RATE, t), &[row], grads);
+        adam.at(RATE, t).update(exec, 1.0, &mut w, &g, [&mut m, &mut v]);
     }
-    assert_eq!(lazy.table(machine), w);
+    assert_eq!(lazy.table(exec), w);
 }

@@ -6,11 +6,11 @@ mod common;
 use common::case::{CELLS, Case, Counted};
 use common::{check, kernel, naive};
 use fastrand::Rng;
-use rnn_kernels::{Cell, Dense, Layer, Level, MaskedOutput, Stepper};
+use rnn_kernels::{Cell, Dense, Isa, LayerWeights, MaskedOutput, Stepper};
 
 /// Σ outputs · their given gradients: what backward differentiates.
-fn loss(case: &Case, level: Level) -> f64 {
-    let results = kernel::run::<f64>(case, level);
+fn loss(case: &Case, isa: Isa) -> f64 {
+    let results = kernel::run::<f64>(case, isa);
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     dot(&results[0].1, &case.d_sequence) + dot(&results[1].1, &case.d_h) + dot(&results[2].1, &case.d_c)
 }
@@ -25,8 +25,8 @@ fn gradients_are_those_of_differences() {
         case.threads = 1 + round % 2;
         // One x is moved at a time.
         case.ids.clear();
-        for level in Level::available() {
-            let results = kernel::run::<f64>(&case, level);
+        for isa in Isa::available() {
+            let results = kernel::run::<f64>(&case, isa);
             let fields: [(&str, Field); 7] = [
                 ("d_w_ih", |case| &mut case.w_ih),
                 ("d_w_hh", |case| &mut case.w_hh),
@@ -43,14 +43,14 @@ fn gradients_are_those_of_differences() {
                         let at = |step: f64| {
                             let mut case = case.clone();
                             field(&mut case)[i] += step;
-                            loss(&case, level)
+                            loss(&case, isa)
                         };
                         (at(1e-5) - at(-1e-5)) / 2e-5
                     })
                     .collect();
                 let scale = numeric.iter().fold(1e-2f64, |max, x| max.max(x.abs()));
                 for (i, (a, b)) in gradient.iter().zip(&numeric).enumerate() {
-                    assert!((a - b).abs() <= 1e-7 * scale, "{name}[{i}] of {cell:?} at {level:?}: {a}, not {b}");
+                    assert!((a - b).abs() <= 1e-7 * scale, "{name}[{i}] of {cell:?} at {isa:?}: {a}, not {b}");
                 }
             }
         }
@@ -83,8 +83,8 @@ fn nan_stays_in_its_row() {
         let [batch, time, d_input, d_hidden] = rows;
         let poisoned = 4;
         case.x[(poisoned * time + 1) * d_input] = f64::NAN;
-        for level in Level::available() {
-            let (expected, found) = (kernel::run::<f32>(&clean, level), kernel::run::<f32>(&case, level));
+        for isa in Isa::available() {
+            let (expected, found) = (kernel::run::<f32>(&clean, isa), kernel::run::<f32>(&case, isa));
             for (name, width) in
                 [("sequence", time * d_hidden), ("h", d_hidden), ("d_x", time * d_input), ("d_h0", d_hidden)]
             {
@@ -92,12 +92,12 @@ fn nan_stays_in_its_row() {
                 let (expected, found) = (of(&expected), of(&found));
                 for b in (0..batch).filter(|&b| b != poisoned) {
                     let row = b * width..(b + 1) * width;
-                    assert_eq!(found[row.clone()], expected[row], "{name} of {cell:?} at {level:?}");
+                    assert_eq!(found[row.clone()], expected[row], "{name} of {cell:?} at {isa:?}");
                 }
             }
             let sequence = &found[0].1[poisoned * time * d_hidden..];
             let (before, after) = (&sequence[..d_hidden], &sequence[d_hidden..time * d_hidden]);
-            assert!(before.iter().all(|x| x.is_finite()) && after.iter().all(|x| x.is_nan()), "{cell:?} at {level:?}");
+            assert!(before.iter().all(|x| x.is_finite()) && after.iter().all(|x| x.is_nan()), "{cell:?} at {isa:?}");
         }
     }
 }
@@ -118,16 +118,12 @@ fn padding_may_hold_anything() {
                 *x = f64::NAN;
             }
         }
-        for level in Level::available() {
-            assert_eq!(
-                kernel::run::<f32>(&case, level),
-                kernel::run::<f32>(&clean, level),
-                "{cell:?} at {level:?}, f32"
-            );
-            let (clean, found) = (kernel::run::<f64>(&clean, level), kernel::run::<f64>(&case, level));
-            assert_eq!(found, clean, "{cell:?} at {level:?}");
+        for isa in Isa::available() {
+            assert_eq!(kernel::run::<f32>(&case, isa), kernel::run::<f32>(&clean, isa), "{cell:?} at {isa:?}, f32");
+            let (clean, found) = (kernel::run::<f64>(&clean, isa), kernel::run::<f64>(&case, isa));
+            assert_eq!(found, clean, "{cell:?} at {isa:?}");
             let (h, row) = (&found[1].1, 3 * d_hidden..4 * d_hidden);
-            assert_eq!(h[row.clone()], case.h0[row], "{cell:?} at {level:?}");
+            assert_eq!(h[row.clone()], case.h0[row], "{cell:?} at {isa:?}");
         }
     }
 }
@@ -152,9 +148,9 @@ fn the_same_bits_every_time() {
     for cell in CELLS {
         let mut case = Case::plain(&mut random, cell, [17, 30, 20, 40]);
         case.threads = 2;
-        let first = kernel::run::<f32>(&case, Level::best());
+        let first = kernel::run::<f32>(&case, Isa::best());
         for _ in 0..20 {
-            assert_eq!(kernel::run::<f32>(&case, Level::best()), first, "{cell:?}");
+            assert_eq!(kernel::run::<f32>(&case, Isa::best()), first, "{cell:?}");
         }
     }
 }
@@ -170,7 +166,7 @@ fn steps_are_those_of_the_sequence() {
                 case.indices = (0..time).map(|_| random.u32(0..d_input as u32)).collect();
             }
             let expected = naive::run(&case);
-            let layer = Layer {
+            let layer = LayerWeights {
                 cell,
                 d_input,
                 d_hidden,
@@ -179,8 +175,8 @@ fn steps_are_those_of_the_sequence() {
                 b_ih: Some(&case.b_ih),
                 b_hh: Some(&case.b_hh),
             };
-            for level in Level::available() {
-                let mut stepper = Stepper::new(level, &layer);
+            for isa in Isa::available() {
+                let mut stepper = Stepper::new(isa, &layer);
                 for round in 0..2 {
                     stepper.set_state(&case.h0, cell.has_cell_state().then_some(&case.c0[..]));
                     for t in 0..time {
@@ -189,7 +185,7 @@ fn steps_are_those_of_the_sequence() {
                             false => stepper.step(&case.x[t * d_input..][..d_input]),
                         };
                         for (a, b) in h.iter().zip(&expected[0].values[t * d_hidden..]) {
-                            assert!((a - b).abs() < 1e-13, "{cell:?} {d_hidden} at {level:?}, round {round}");
+                            assert!((a - b).abs() < 1e-13, "{cell:?} {d_hidden} at {isa:?}, round {round}");
                         }
                     }
                     assert!(stepper.h().iter().zip(&expected[1].values).all(|(a, b)| (a - b).abs() < 1e-13));
@@ -210,12 +206,12 @@ fn dense_is_the_product() {
     for (d_input, d_output) in [(1, 1), (3, 16), (20, 17), (7, 63), (7, 64), (5, 65), (128, 150)] {
         let mut numbers = |n: usize| -> Vec<f64> { (0..n).map(|_| random.f64() - 0.5).collect() };
         let (w, b, x) = (numbers(d_input * d_output), numbers(d_output), numbers(d_input));
-        for level in Level::available() {
+        for isa in Isa::available() {
             let mut y = vec![f64::NAN; d_output];
-            Dense::new(level, [d_input, d_output], &w, Some(&b)).apply(&x, &mut y);
+            Dense::new(isa, [d_input, d_output], &w, Some(&b)).apply(&x, &mut y);
             for (j, y) in y.iter().enumerate() {
                 let expected = b[j] + (0..d_input).map(|k| x[k] * w[k * d_output + j]).sum::<f64>();
-                assert!((y - expected).abs() < 1e-13, "{d_input}→{d_output} at {level:?}");
+                assert!((y - expected).abs() < 1e-13, "{d_input}→{d_output} at {isa:?}");
             }
         }
     }
@@ -226,7 +222,7 @@ fn dense_is_the_product() {
 fn a_symbol_that_is_too_large() {
     let mut case = Case::plain(&mut Rng::with_seed(9), Cell::Lstm, [1, 2, 3, 2]);
     case.indices = vec![0, 3];
-    kernel::run::<f32>(&case, Level::Portable);
+    kernel::run::<f32>(&case, Isa::Portable);
 }
 
 /// Layers of many sizes on many threads, which share the pool, while another thread empties it: the same bits as alone.
@@ -237,9 +233,9 @@ fn memory_may_be_released_at_any_time() {
     let cases: Vec<Case> = (0..sizes)
         .map(|i| Case::plain(&mut random, CELLS[i % 5], [1 + 3 * i, 5 + 20 * i, 1 + i, 1 + 13 * i]))
         .collect();
-    let level = Level::best();
+    let isa = Isa::best();
     let bits = |case: &Case| -> Vec<u64> {
-        kernel::run::<f32>(case, level).iter().flat_map(|(_, values)| values).map(|x| x.to_bits()).collect()
+        kernel::run::<f32>(case, isa).iter().flat_map(|(_, values)| values).map(|x| x.to_bits()).collect()
     };
     let alone: Vec<Vec<u64>> = cases.iter().map(bits).collect();
     let done = std::sync::atomic::AtomicBool::new(false);

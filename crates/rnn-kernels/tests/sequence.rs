@@ -5,7 +5,7 @@ mod common;
 use common::case::{CELLS, Case, Counted};
 use common::{check, kernel};
 use fastrand::Rng;
-use rnn_kernels::{Cell, Level, Nonlinearity};
+use rnn_kernels::{Cell, Isa, Nonlinearity};
 
 #[test]
 fn plain_layers() {
@@ -163,14 +163,14 @@ fn a_repeated_input_has_its_gradient_once() {
             // In each row the first so many inputs come again.
             let id = |t: usize| (if t < time - repeated { t } else { t - (time - repeated) }) as u32;
             case.repeat((0..batch).flat_map(|_| (0..time).map(id)).collect());
-            for level in Level::available() {
-                let results = [kernel::run::<f32>(&case, level), kernel::run::<f64>(&case, level)];
+            for isa in Isa::available() {
+                let results = [kernel::run::<f32>(&case, isa), kernel::run::<f64>(&case, isa)];
                 for d_x in results.iter().flatten().filter(|(name, _)| *name == "d_x").map(|(_, d_x)| d_x) {
                     for (at, d_x) in d_x.chunks_exact(d_input).enumerate() {
                         let t = at % time;
                         let old = if reverse { t < repeated } else { t >= time - repeated };
                         let zero = d_x.iter().all(|x| x.to_bits() == 0);
-                        assert_eq!(zero, repeated > 1 && old, "{cell:?} {level:?} {repeated} at {at}: {d_x:?}");
+                        assert_eq!(zero, repeated > 1 && old, "{cell:?} {isa:?} {repeated} at {at}: {d_x:?}");
                     }
                 }
             }

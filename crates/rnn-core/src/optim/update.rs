@@ -26,7 +26,7 @@ mod flex {
     use burn::backend::Flex;
     use burn::backend::flex::FlexTensor;
     use burn::tensor::DType;
-    use rnn_kernels::Machine;
+    use rnn_kernels::Exec;
 
     pub(super) struct Parameter<const S: usize> {
         weights: FlexTensor,
@@ -59,7 +59,7 @@ mod flex {
             let mut slots = self.slots.iter_mut().map(|slot| slot.storage_mut::<f32>());
             let own = [slots.next().unwrap_or_default(), slots.next().unwrap_or_default()];
             let weights = self.weights.storage_mut::<f32>();
-            rule.at(rate, time).update(Machine::default(), 1.0, weights, grads, own);
+            rule.at(rate, time).update(Exec::default(), 1.0, weights, grads, own);
             (Tensor::from_primitive::<Flex>(self.weights), self.slots.map(Tensor::from_primitive::<Flex>))
         }
     }

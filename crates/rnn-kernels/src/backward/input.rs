@@ -29,26 +29,26 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
             return;
         }
         let vectors = d_input.div_ceil(S::LANES);
-        let parts = &self.plan.products.x;
+        let products = &self.plan.products.x;
         for group in 0..vectors.div_ceil(WIDTH) {
             let first = group * WIDTH * S::LANES;
             let width = (vectors - group * WIDTH).min(WIDTH);
             let cut = Cut::new(count, max_rows(S::REGISTERS, width));
             for tile in 0..cut.tiles {
                 let (from, end) = (cut.start(tile), cut.start(tile + 1));
-                for (i, (part, packed)) in parts.iter().zip(self.x_parts).enumerate() {
-                    let inner = self.plan.panels * part.width(blocks) * S::LANES;
+                for (i, (product, packed)) in products.iter().zip(self.w_ih).enumerate() {
+                    let inner = self.plan.panels * product.width(blocks) * S::LANES;
                     // SAFETY: rows of the chunk's panels and of the input's gradient, packed weights as the plan has them.
                     unsafe {
                         multiply::<S>(&Tile {
                             rows: end - from,
                             width,
-                            a: scratch.d_panels.as_ptr().add(from * row + part.offset * S::LANES),
+                            a: scratch.d_panels.as_ptr().add(from * row + product.offset * S::LANES),
                             a_row: row,
                             a_rows: std::ptr::null(),
                             a_step: 1,
                             blocks: self.plan.panels,
-                            len: part.width(blocks) * S::LANES,
+                            len: product.width(blocks) * S::LANES,
                             a_block: rows * row,
                             b: packed.as_ptr().add(first * inner),
                             b_step: width * S::LANES,
@@ -65,7 +65,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                             for v in 0..width {
                                 let (at, n) = (v * S::LANES, d_input - first - v * S::LANES);
                                 let mut sum = S::load(scratch.tile.as_ptr().add(m * WIDTH * S::LANES + at));
-                                if let Some(mask) = part.mask {
+                                if let Some(mask) = product.mask {
                                     let mask = self.sequence.input_masks[mask].as_ptr().add(b * d_input + first + at);
                                     sum = S::mul(sum, S::load_up_to(mask, n));
                                 }

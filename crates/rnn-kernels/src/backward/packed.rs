@@ -1,6 +1,6 @@
 //! Left factors of the weights' gradients, copied so that what a tile needs lies together.
 
-use crate::forward::mask_of_row;
+use crate::sequence::rows::mask_of_row;
 use crate::simd::Simd;
 use crate::tile::{Cut, WIDTH, max_rows};
 
@@ -29,7 +29,7 @@ pub(super) fn packed_stride<S: Simd>(rows: usize, cut: Cut) -> usize {
     rows * cut.longest() + S::LANES
 }
 
-/// Copies of rows of `n` elements as [`copy_rows`](crate::forward::copy_rows) makes them, but tile by tile as `cut` says: `[tile][row][element]`, and a
+/// Copies of rows of `n` elements as [`copy_rows`](crate::sequence::rows::copy_rows) makes them, but tile by tile as `cut` says: `[tile][row][element]`, and a
 /// vector more after each tile. Gives the distance of two tiles.
 ///
 /// # Safety

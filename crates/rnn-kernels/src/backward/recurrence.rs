@@ -1,10 +1,12 @@
 //! One step back: the cell's derivatives, then the products with the transposed recurrent weights.
 
 use super::{Backward, Scratch};
-use crate::cell::{Kernel, Part};
+use crate::cell::Kernel;
 use crate::float::Float;
+use crate::sequence::padding::StepKind;
+use crate::sequence::products::GateProduct;
+use crate::sequence::step::{BackStep, Keep, Shape};
 use crate::simd::Simd;
-use crate::step::{BackStep, Keep, Row, Shape};
 use crate::tile::{Cut, Tile, WIDTH, max_rows, multiply};
 use std::ops::Range;
 
@@ -16,8 +18,9 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         let (t, b, state) = (self.sequence.step(s), self.part.start, batch * plan.width);
         let in_chunk = (s - steps.start) * batch * plan.row();
         let masks = self.sequence.recurrent_masks;
-        let mask_of = |part: &Part| part.mask.map_or(std::ptr::null(), |m| masks[m][b * d_hidden..].as_ptr());
-        let (d_output, d_output_row, d_output_time) = match self.given.sequence {
+        let mask_of =
+            |product: &GateProduct| product.mask.map_or(std::ptr::null(), |m| masks[m][b * d_hidden..].as_ptr());
+        let (d_output, d_output_row, d_output_time) = match self.d_output.sequence {
             Some((slice, strides)) => (slice[strides.at(b, t)..].as_ptr(), strides.batch, strides.time),
             None => (std::ptr::null(), 0, 0),
         };
@@ -37,11 +40,11 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
             d_output,
             d_output_row,
             d_output_next: if self.sequence.reverse { d_output_time } else { d_output_time.wrapping_neg() },
-            rows: Row::at(&self.saved.rows, s * batch),
+            kinds: StepKind::at(&self.saved.kinds, s * batch),
             keep_h: Keep::at(self.sequence.zoneout_h, t, b, self.sequence.batch, d_hidden),
             keep_c: Keep::at(self.sequence.zoneout_c, t, b, self.sequence.batch, d_hidden),
             d_reset: scratch.d_reset.as_mut_ptr(),
-            reset_mask: plan.products.h.iter().find(|part| part.reset).map_or(std::ptr::null(), mask_of),
+            reset_mask: plan.products.h.iter().find(|product| product.reset).map_or(std::ptr::null(), mask_of),
         };
         for p in 0..plan.panels {
             // SAFETY: as for `run`.
@@ -49,10 +52,10 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         }
         // SAFETY: as for `run`.
         unsafe { self.clear_rest::<S>(&step) };
-        for (i, part) in plan.products.h.iter().enumerate().filter(|(_, part)| part.reset) {
+        for (i, product) in plan.products.h.iter().enumerate().filter(|(_, product)| product.reset) {
             // SAFETY: as for `run`.
             unsafe {
-                self.recurrent_gradient::<S>(scratch, &step, part, &self.h_parts[i], std::ptr::null(), step.d_reset);
+                self.recurrent_gradient::<S>(scratch, &step, product, &self.w_hh[i], std::ptr::null(), step.d_reset);
                 for p in 0..plan.panels {
                     K::backward_reset::<S>(&step, p, 0, batch);
                 }
@@ -62,9 +65,9 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         if s == 0 && self.d_h0.is_null() {
             return;
         }
-        for (i, part) in plan.products.h.iter().enumerate().filter(|(_, part)| !part.reset) {
+        for (i, product) in plan.products.h.iter().enumerate().filter(|(_, product)| !product.reset) {
             // SAFETY: as for `run`.
-            unsafe { self.recurrent_gradient::<S>(scratch, &step, part, &self.h_parts[i], mask_of(part), step.d_h) };
+            unsafe { self.recurrent_gradient::<S>(scratch, &step, product, &self.w_hh[i], mask_of(product), step.d_h) };
         }
     }
 
@@ -96,7 +99,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         &self,
         scratch: &mut Scratch<T>,
         step: &BackStep<T>,
-        part: &Part,
+        product: &GateProduct,
         packed: &[T],
         mask: *const T,
         to: *mut T,
@@ -104,7 +107,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         let d_hidden = self.layer.d_hidden;
         let (blocks, row) = (self.plan.products.blocks, self.plan.row());
         let vectors = d_hidden.div_ceil(S::LANES);
-        let inner = self.plan.panels * part.width(blocks) * S::LANES;
+        let inner = self.plan.panels * product.width(blocks) * S::LANES;
         for group in 0..vectors.div_ceil(WIDTH) {
             let first = group * WIDTH * S::LANES;
             let width = (vectors - group * WIDTH).min(WIDTH);
@@ -117,19 +120,19 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                     let whole = mask.is_null();
                     let tile = scratch.tile.as_mut_ptr();
                     // The zeros of a row that rests make NaN with an infinite weight, so it gets back what it had.
-                    let keeps = whole && !step.rows.is_null();
+                    let keeps = whole && !step.kinds.is_null();
                     if keeps {
                         self.exchange::<S>(step, from..end, width, to, tile, false);
                     }
                     multiply::<S>(&Tile {
                         rows: end - from,
                         width,
-                        a: step.d_panels.add(from * row + part.offset * S::LANES),
+                        a: step.d_panels.add(from * row + product.offset * S::LANES),
                         a_row: row,
                         a_rows: std::ptr::null(),
                         a_step: 1,
                         blocks: self.plan.panels,
-                        len: part.width(blocks) * S::LANES,
+                        len: product.width(blocks) * S::LANES,
                         a_block: step.panel,
                         b: packed.as_ptr().add(first * inner),
                         b_step: width * S::LANES,
@@ -145,7 +148,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                         continue;
                     }
                     let mask = mask.add(from * d_hidden + first);
-                    let counting = (0..end - from).filter(|m| step.row(from + m) == Row::Counts);
+                    let counting = (0..end - from).filter(|m| step.kind(from + m) == StepKind::Counted);
                     match width {
                         WIDTH if first + WIDTH * S::LANES <= d_hidden => {
                             for m in counting {
@@ -183,7 +186,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
     ) {
         // SAFETY: `width` vectors of each row and of each row of a tile.
         unsafe {
-            for m in (0..rows.len()).filter(|m| step.row(rows.start + m) != Row::Counts) {
+            for m in (0..rows.len()).filter(|m| step.kind(rows.start + m) != StepKind::Counted) {
                 for v in 0..width {
                     let (row, kept) = (to.add(m * step.width + v * S::LANES), tile.add((m * WIDTH + v) * S::LANES));
                     let (from, to) = if back { (kept, row) } else { (row, kept) };

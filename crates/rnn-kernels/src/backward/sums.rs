@@ -1,11 +1,11 @@
 //! The sums that make the gradients of weights and biases: a set for each thread, and what they come to together.
 
-use crate::args::Layer;
-use crate::cell::Part;
+use crate::args::LayerWeights;
 use crate::float::Float;
-use crate::pack;
-use crate::plan::Plan;
 use crate::pool::Buffer;
+use crate::sequence::pack;
+use crate::sequence::plan::Plan;
+use crate::sequence::products::GateProduct;
 use crate::simd::{Op, Simd, run};
 use crate::threads::Shared;
 
@@ -22,8 +22,8 @@ pub(super) struct Sums<T> {
 /// The sum of the threads' sums, from panels of `inner` rows to `[inner, G·d_hidden]`.
 pub(super) fn unpack<T: Float>(
     plan: &Plan,
-    layer: &Layer<T>,
-    parts: &[Part],
+    layer: &LayerWeights<T>,
+    products: &[GateProduct],
     inner: usize,
     sums: &[&[T]],
     to: &mut [T],
@@ -33,15 +33,15 @@ pub(super) fn unpack<T: Float>(
     pack::over(plan, inner, inner * row, |k| {
         // SAFETY: row k of the gradient, which no other thread has.
         let to = unsafe { std::slice::from_raw_parts_mut(to.get().add(k * row), row) };
-        run(plan.machine.level, Unpack { plan, d_hidden: layer.d_hidden, parts, inner, sums, k, to });
+        run(plan.exec.isa, Unpack { plan, d_hidden: layer.d_hidden, products, inner, sums, k, to });
     });
 }
 
-/// Row `k` of them.
+/// StepKind `k` of them.
 struct Unpack<'a, T> {
     plan: &'a Plan,
     d_hidden: usize,
-    parts: &'a [Part],
+    products: &'a [GateProduct],
     inner: usize,
     sums: &'a [&'a [T]],
     k: usize,
@@ -54,8 +54,8 @@ impl<T: Float> Op<T> for Unpack<'_, T> {
     #[inline(always)]
     unsafe fn run<S: Simd<T = T>>(self) {
         let blocks = self.plan.products.blocks;
-        for (p, part) in (0..self.plan.panels).flat_map(|p| self.parts.iter().map(move |part| (p, part))) {
-            for (vector, gate, block) in part.vectors(blocks) {
+        for (p, product) in (0..self.plan.panels).flat_map(|p| self.products.iter().map(move |product| (p, product))) {
+            for (vector, gate, block) in product.vectors(blocks) {
                 let unit = (p * blocks + block) * S::LANES;
                 let n = self.d_hidden.saturating_sub(unit).min(S::LANES);
                 if n == 0 {

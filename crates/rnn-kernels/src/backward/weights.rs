@@ -4,11 +4,12 @@ use super::packed::{multiply_packed, pack_rows, packed_stride, packs};
 use super::sums::add_rows;
 use super::{Backward, Scratch};
 use crate::args::Input;
-use crate::cell::{Kernel, Part};
+use crate::cell::Kernel;
 use crate::float::Float;
-use crate::forward::{copy_rows, input_rows, keep_rows};
-use crate::plan::Plan;
 use crate::pool::{Buffer, take};
+use crate::sequence::plan::Plan;
+use crate::sequence::products::GateProduct;
+use crate::sequence::rows::{copy_rows, input_rows, keep_rows};
 use crate::simd::Simd;
 use crate::tile::{Cut, Tile, WIDTH, max_rows, multiply};
 use std::ops::Range;
@@ -32,33 +33,33 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         if self.sums.w_hh.is_empty() {
             return;
         }
-        let in_place = !packs::<S>() && self.saved.rows.is_empty();
+        let in_place = !packs::<S>() && self.saved.kinds.is_empty();
         let sums = self.sums.w_hh.as_mut_ptr();
         let mut last = None;
-        for part in &plan.products.h {
+        for product in &plan.products.h {
             // SAFETY: as for `run`.
             unsafe {
                 let h = self.saved.h[steps.start * batch * plan.width..].as_ptr();
-                let h = if part.reset { self.reset_rows::<S>(scratch, steps.clone(), h) } else { h };
+                let h = if product.reset { self.reset_rows::<S>(scratch, steps.clone(), h) } else { h };
                 let left = if let Some((left, mask)) = last
-                    && mask == part.mask
-                    && !part.reset
+                    && mask == product.mask
+                    && !product.reset
                 {
                     left
-                } else if in_place && part.mask.is_none() {
+                } else if in_place && product.mask.is_none() {
                     Left { start: h, step: batch * plan.width, row: plan.width, tile: None }
                 } else {
                     rows.clear();
                     rows.extend((0..steps.len() * batch).map(|q| h.wrapping_add(q * plan.width)));
                     let masks = Masks { given: self.sequence.recurrent_masks, packed: scratch.h_masks.as_ptr() };
-                    let again = last.is_some() && !part.reset;
-                    self.copied::<S>(rows, part, masks, d_hidden, (steps.start, None), scratch, again)
+                    let again = last.is_some() && !product.reset;
+                    self.copied::<S>(rows, product, masks, d_hidden, (steps.start, None), scratch, again)
                 };
-                if !part.reset {
-                    last = Some((left, part.mask));
+                if !product.reset {
+                    last = Some((left, product.mask));
                 }
                 let (shape, panel) = ([steps.len(), batch], steps.len() * batch);
-                product::<S>(plan, part, scratch, left, shape, panel, d_hidden, sums, first);
+                add_product::<S>(plan, product, scratch, left, shape, panel, d_hidden, sums, first);
             }
         }
     }
@@ -108,14 +109,14 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                     let distinct =
                         (!self.saved.repeats.is_empty()).then(|| std::mem::take(&mut scratch.repeats.distinct));
                     let shape = distinct.as_ref().map_or([steps.len(), batch], |distinct| [1, distinct.len()]);
-                    let in_place = !packs::<S>() && self.saved.rows.is_empty() && distinct.is_none();
+                    let in_place = !packs::<S>() && self.saved.kinds.is_empty() && distinct.is_none();
                     let mut last = None;
-                    for part in &plan.products.x {
+                    for product in &plan.products.x {
                         let left = if let Some((left, mask)) = last
-                            && mask == part.mask
+                            && mask == product.mask
                         {
                             left
-                        } else if in_place && part.mask.is_none() {
+                        } else if in_place && product.mask.is_none() {
                             let time = strides.time;
                             let first = strides.at(self.part.start, self.sequence.step(steps.start));
                             Left {
@@ -131,10 +132,10 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                             }
                             let masks = Masks { given: self.sequence.input_masks, packed: scratch.x_masks.as_ptr() };
                             let which = (steps.start, distinct.as_deref());
-                            self.copied::<S>(rows, part, masks, d_input, which, scratch, last.is_some())
+                            self.copied::<S>(rows, product, masks, d_input, which, scratch, last.is_some())
                         };
-                        last = Some((left, part.mask));
-                        product::<S>(plan, part, scratch, left, shape, panel, d_input, sums, first);
+                        last = Some((left, product.mask));
+                        add_product::<S>(plan, product, scratch, left, shape, panel, d_input, sums, first);
                     }
                     scratch.repeats.distinct = distinct.unwrap_or_default();
                 }
@@ -142,15 +143,15 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         }
     }
 
-    /// Copies of `rows` for the product of `part`, masked as it asks; zeros for those that rest, whose inputs may be anything.
+    /// Copies of `rows` for the product `product`, masked as it asks; zeros for those that rest, whose inputs may be anything.
     /// They are those of the steps from a first one on, or of these the distinct ones.
-    /// `again` if the last part's were the same ones and are packed already.
+    /// `again` if those of the last product were the same ones and are packed already.
     #[inline(always)]
     #[expect(clippy::too_many_arguments, reason = "rows, their mask, and where both are")]
     unsafe fn copied<S: Simd<T = T>>(
         &self,
         rows: &mut [*const T],
-        part: &Part,
+        product: &GateProduct,
         masks: Masks<T>,
         n: usize,
         (first_step, distinct): (usize, Option<&[usize]>),
@@ -158,12 +159,12 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         again: bool,
     ) -> Left<T> {
         let (batch, row) = (self.part.len(), n.next_multiple_of(S::LANES));
-        let mask = part.mask.map_or(std::ptr::null(), |mask| masks.given[mask][self.part.start * n..].as_ptr());
+        let mask = product.mask.map_or(std::ptr::null(), |mask| masks.given[mask][self.part.start * n..].as_ptr());
         let at = |i: usize| distinct.map_or(i, |distinct| distinct[i]);
         let rests = |i: usize| self.rests(first_step * batch + at(i));
         // The zeros of a row that rests take no mask, which may be infinite.
         let row_of = |i: usize| (!rests(i)).then(|| at(i) % batch);
-        let some_rest = !self.saved.rows.is_empty();
+        let some_rest = !self.saved.kinds.is_empty();
         if some_rest {
             rows.iter_mut().enumerate().filter(|(i, _)| rests(*i)).for_each(|(_, row)| *row = scratch.zeros.as_ptr());
         }
@@ -171,10 +172,10 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         // SAFETY: rows and masks of n elements; the buffers have room for all.
         unsafe {
             if packs::<S>() {
-                let cut = self.cut::<S>(n, part);
-                let tile = match part.mask {
-                    // A part that resets is alone with its rows.
-                    Some(mask) if masks.given.len() > 1 && !part.reset && distinct.is_none() => {
+                let cut = self.cut::<S>(n, product);
+                let tile = match product.mask {
+                    // A product that resets is alone with its rows.
+                    Some(mask) if masks.given.len() > 1 && !product.reset && distinct.is_none() => {
                         let packed = scratch.packed.as_mut_ptr();
                         if !again {
                             pack_rows::<S>(rows, std::ptr::null(), n, packed, row_of, cut);
@@ -197,20 +198,25 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         Left { start: to, step: batch * row, row, tile: None }
     }
 
-    /// How the rows of a part's gradient, which are `n`, are cut into tiles.
+    /// How the rows of a product's gradient, which are `n`, are cut into tiles.
     #[inline(always)]
-    fn cut<S: Simd<T = T>>(&self, n: usize, part: &Part) -> Cut {
-        Cut::new(n, max_rows(S::REGISTERS, part.width(self.plan.products.blocks)))
+    fn cut<S: Simd<T = T>>(&self, n: usize, product: &GateProduct) -> Cut {
+        Cut::new(n, max_rows(S::REGISTERS, product.width(self.plan.products.blocks)))
     }
 
     /// The masks that the gates have each for themselves, packed as the rows are that they are for; empty where there are none
     /// or nothing is packed.
     #[inline(always)]
-    pub(super) unsafe fn packed_masks<S: Simd<T = T>>(&self, parts: &[Part], masks: &[&[T]], n: usize) -> Buffer<T> {
+    pub(super) unsafe fn packed_masks<S: Simd<T = T>>(
+        &self,
+        products: &[GateProduct],
+        masks: &[&[T]],
+        n: usize,
+    ) -> Buffer<T> {
         if !packs::<S>() || masks.len() < 2 {
             return take(0);
         }
-        let (batch, cut) = (self.part.len(), self.cut::<S>(n, &parts[0]));
+        let (batch, cut) = (self.part.len(), self.cut::<S>(n, &products[0]));
         let each = cut.tiles * packed_stride::<S>(batch, cut);
         let mut packed = take(masks.len() * each);
         for (mask, to) in masks.iter().zip(packed.chunks_exact_mut(each)) {
@@ -263,13 +269,13 @@ struct Masks<'a, T> {
     packed: *const T,
 }
 
-/// Adds `leftᵀ·d_sums` of `steps` steps of `batch` rows of a chunk, whose panels have `panel` rows, to the sums of one part of a
+/// Adds `leftᵀ·d_sums` of `steps` steps of `batch` rows of a chunk, whose panels have `panel` rows, to the sums of one product of a
 /// weight's gradient.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "one product: its two factors, their sizes, where it goes")]
-unsafe fn product<S: Simd>(
+unsafe fn add_product<S: Simd>(
     plan: &Plan,
-    part: &Part,
+    product: &GateProduct,
     scratch: &mut Scratch<S::T>,
     left: Left<S::T>,
     [steps, batch]: [usize; 2],
@@ -278,7 +284,7 @@ unsafe fn product<S: Simd>(
     sums: *mut S::T,
     first: bool,
 ) {
-    let (row, width) = (plan.row(), part.width(plan.products.blocks));
+    let (row, width) = (plan.row(), product.width(plan.products.blocks));
     let cut = Cut::new(inner, max_rows(S::REGISTERS, width));
     // Rows that lie far apart share few places of the L1 cache, and each is read for all tiles.
     let beside = packs::<S>() && row >= 2 * width * S::LANES;
@@ -286,7 +292,7 @@ unsafe fn product<S: Simd>(
         let (from, end) = (cut.start(tile), cut.start(tile + 1));
         // SAFETY: the left factor, the chunk's panels, the copies and the sums as laid out above.
         unsafe {
-            let mut b = scratch.d_panels.as_ptr().add(p * panel * row + part.offset * S::LANES);
+            let mut b = scratch.d_panels.as_ptr().add(p * panel * row + product.offset * S::LANES);
             if beside {
                 let to = scratch.beside.as_mut_ptr();
                 if tile == 0 {
@@ -294,7 +300,7 @@ unsafe fn product<S: Simd>(
                 }
                 b = to;
             }
-            let c = sums.add((p * inner + from) * row + part.offset * S::LANES);
+            let c = sums.add((p * inner + from) * row + product.offset * S::LANES);
             multiply::<S>(&Tile {
                 rows: end - from,
                 width,

@@ -1,8 +1,9 @@
 use super::{Kernel, clear};
 use crate::float::Float;
 use crate::math::{sigmoid, tanh};
+use crate::sequence::padding::StepKind;
+use crate::sequence::step::{BackStep, Step};
 use crate::simd::Simd;
-use crate::step::{BackStep, Row, Step};
 
 /// ```text
 /// n = tanh(n_x + r∘n_h)        h' = (1−z)∘n + z∘h
@@ -141,7 +142,7 @@ impl Kernel for GruBefore {
             for (gates, sums, u) in unsafe { step.units::<S>(p, row) } {
                 // SAFETY: as for the trait.
                 unsafe {
-                    if step.row(row) != Row::Counts || u >= step.d_hidden {
+                    if step.kind(row) != StepKind::Counted || u >= step.d_hidden {
                         continue;
                     }
                     let at = row * step.width + u;

@@ -1,8 +1,8 @@
 use super::{Kernel, clear};
 use crate::float::Float;
 use crate::math::{sigmoid, tanh};
+use crate::sequence::step::{BackStep, Step};
 use crate::simd::Simd;
-use crate::step::{BackStep, Step};
 
 /// ```text
 /// c' = f∘c + i∘g        h' = o∘tanh(c')

@@ -1,8 +1,8 @@
 use super::Kernel;
 use crate::float::Float;
 use crate::math::tanh;
+use crate::sequence::step::{BackStep, Step};
 use crate::simd::Simd;
-use crate::step::{BackStep, Step};
 
 /// `h' = tanh(sum)`.
 #[derive(Clone, Copy)]

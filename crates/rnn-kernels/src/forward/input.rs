@@ -1,76 +1,13 @@
 //! `x·W_ih + b` for a chunk of steps at once.
 
 use super::{Forward, Repeating};
-use crate::args::{Input, Sequence};
+use crate::args::Input;
 use crate::cell::Kernel;
 use crate::float::Float;
+use crate::sequence::rows::{copy_rows, input_rows, keep_rows};
 use crate::simd::Simd;
 use crate::tile::{Cut, Tile, max_rows, multiply};
 use std::ops::Range;
-
-/// The rows of a chunk: where each one's left factor lies.
-pub(crate) fn input_rows<T: Float>(
-    sequence: &Sequence<T>,
-    part: Range<usize>,
-    steps: Range<usize>,
-    to: &mut Vec<*const T>,
-) {
-    to.clear();
-    if let Input::Dense { values, strides } = sequence.input {
-        for s in steps {
-            let t = sequence.step(s);
-            to.extend(part.clone().map(|b| values[strides.at(b, t)..].as_ptr()));
-        }
-    }
-}
-
-/// Leaves only those `kept` of the rows.
-pub(crate) fn keep_rows<T>(rows: &mut Vec<*const T>, kept: &[usize]) {
-    kept.iter().enumerate().for_each(|(i, &q)| rows[i] = rows[q]);
-    rows.truncate(kept.len());
-}
-
-/// Copies of rows of `n` elements side by side, filled up to whole vectors, times the mask of their row of the batch, which
-/// `row_of` tells, unless it is null or the row has none; `rows` is replaced by where the copies lie.
-///
-/// # Safety
-/// The rows, the mask, `[batch, n]`, and room for the copies must be there.
-#[inline(always)]
-pub(crate) unsafe fn copy_rows<S: Simd>(
-    rows: &mut [*const S::T],
-    mask: *const S::T,
-    n: usize,
-    to: *mut S::T,
-    row_of: impl Fn(usize) -> Option<usize>,
-) {
-    let width = n.next_multiple_of(S::LANES);
-    for (q, row) in rows.iter_mut().enumerate() {
-        let to = to.wrapping_add(q * width);
-        let mask = mask_of_row(mask, n, || row_of(q));
-        let mut i = 0;
-        while i < n {
-            // SAFETY: the row, its mask and the buffer have n elements, the last one up to a whole vector.
-            unsafe {
-                let mut x = S::load_up_to(row.add(i), n - i);
-                if !mask.is_null() {
-                    x = S::mul(x, S::load_up_to(mask.add(i), n - i));
-                }
-                S::store(to.add(i), x);
-            }
-            i += S::LANES;
-        }
-        *row = to;
-    }
-}
-
-/// Where the mask of a row of the batch begins; null if there is none.
-#[inline(always)]
-pub(crate) fn mask_of_row<T>(mask: *const T, n: usize, row: impl Fn() -> Option<usize>) -> *const T {
-    match mask.is_null() {
-        true => mask,
-        false => row().map_or(std::ptr::null(), |row| mask.wrapping_add(row * n)),
-    }
-}
 
 impl<T: Float, K: Kernel> Forward<'_, T, K> {
     /// `x·W_ih + b` for all rows of the first `count` of a chunk's steps, into the panels; `repeating` if inputs come again.
@@ -115,9 +52,9 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
         };
         find_rows(x_rows);
         let mut masked = None;
-        for (part, packed) in plan.products.x.iter().zip(self.w_ih) {
-            if part.mask != masked {
-                masked = part.mask;
+        for (product, packed) in plan.products.x.iter().zip(self.w_ih) {
+            if product.mask != masked {
+                masked = product.mask;
                 let mask = masked.map_or(std::ptr::null(), |mask| {
                     self.sequence.input_masks[mask][self.part.start * d_input..].as_ptr()
                 });
@@ -126,7 +63,7 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
                 // SAFETY: rows and masks of d_input elements; the buffer has room for all.
                 unsafe { copy_rows::<S>(x_rows, mask, d_input, masked_x, row_of) };
             }
-            let width = part.width(blocks);
+            let width = product.width(blocks);
             let cut = Cut::new(x_rows.len(), max_rows(S::REGISTERS, width));
             for (p, tile) in (0..plan.panels).flat_map(|p| (0..cut.tiles).map(move |tile| (p, tile))) {
                 let (q, end) = (cut.start(tile), cut.start(tile + 1));
@@ -147,9 +84,9 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
                         a_block: 0,
                         b: packed.as_ptr().add(p * d_input * width * S::LANES),
                         b_step: width * S::LANES,
-                        c0: self.bias.as_ptr().add(p * row + part.offset * S::LANES),
+                        c0: self.bias.as_ptr().add(p * row + product.offset * S::LANES),
                         c0_step: 0,
-                        c: panels.add((p * rows + q) * row + part.offset * S::LANES),
+                        c: panels.add((p * rows + q) * row + product.offset * S::LANES),
                         c_step: row,
                     });
                 }
@@ -170,7 +107,7 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
     #[inline(always)]
     pub(super) unsafe fn biases<S: Simd<T = T>>(&self, panels: *mut T, rows: usize) {
         let (products, row) = (&self.plan.products, self.plan.row());
-        let filled: usize = products.x.iter().map(|part| part.width(products.blocks)).sum();
+        let filled: usize = products.x.iter().map(|product| product.width(products.blocks)).sum();
         for p in 0..self.plan.panels {
             for vector in filled..products.vectors {
                 // SAFETY: vectors of the chunk's panels and of the biases, which have the same layout.
@@ -190,8 +127,8 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
         let (blocks, d_hidden) = (self.plan.products.blocks, self.layer.d_hidden);
         let weights = &self.layer.w_ih[symbol * self.layer.cell.gates() * d_hidden..];
         let (row, units) = (self.plan.row(), blocks * S::LANES);
-        for part in &self.plan.products.x {
-            for (vector, gate, block) in part.vectors(blocks) {
+        for product in &self.plan.products.x {
+            for (vector, gate, block) in product.vectors(blocks) {
                 let at = vector * S::LANES;
                 let (mut unit, mut from) = (block * S::LANES, gate * d_hidden + block * S::LANES);
                 for p in 0..self.plan.panels {

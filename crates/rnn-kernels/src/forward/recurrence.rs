@@ -3,15 +3,15 @@
 use super::ahead::Ahead;
 use crate::cell::Kernel;
 use crate::float::Float;
-use crate::plan::Plan;
 use crate::pool::Buffer;
+use crate::sequence::plan::Plan;
+use crate::sequence::step::Step;
 use crate::simd::{Op, Simd};
-use crate::step::Step;
-use crate::tile::{Beside, Cut, Row, Tile, max_rows, multiply, multiply_row};
+use crate::tile::{Beside, Cut, RowProduct, Tile, max_rows, multiply, multiply_row};
 use std::marker::PhantomData;
 
 /// One step of the recurrence for `batch` rows: products into the panels, then the cell, tile by tile. `left` has the left
-/// factor of each part of the product, `w_hh` the right one, packed. `ahead` is done beside the step of a single row.
+/// factor of each product, `w_hh` the right one, packed. `ahead` is done beside the step of a single row.
 #[inline(always)]
 pub(crate) unsafe fn advance<S: Simd, K: Kernel>(
     plan: &Plan,
@@ -22,18 +22,18 @@ pub(crate) unsafe fn advance<S: Simd, K: Kernel>(
     left: &[*const S::T; 4],
     ahead: Option<&Ahead<S::T>>,
 ) {
-    let (parts, blocks, row) = (&plan.products.h, plan.products.blocks, plan.row());
+    let (products, blocks, row) = (&plan.products.h, plan.products.blocks, plan.row());
     let in_order = |visited: usize| to_and_fro(s, visited, plan.panels);
-    if let ([part], 1, 3..) = (&parts[..], batch, parts[0].width(blocks)) {
+    if let ([product], 1, 3..) = (&products[..], batch, products[0].width(blocks)) {
         for (visited, p) in (0..plan.panels).map(in_order).enumerate() {
             // SAFETY: as below.
             unsafe {
-                let width = part.width(blocks);
-                let row = Row {
+                let width = product.width(blocks);
+                let row = RowProduct {
                     a: left[0],
                     len: step.d_hidden,
                     b: w_hh[0].as_ptr().add(p * step.d_hidden * width * S::LANES),
-                    c: step.panel_row(p, 0).add(part.offset * S::LANES),
+                    c: step.panel_row(p, 0).add(product.offset * S::LANES),
                 };
                 let single = Single { row, width, beside: None, step, p, kernel: PhantomData::<K> };
                 match ahead.and_then(|ahead| ahead.piece(visited)) {
@@ -44,22 +44,22 @@ pub(crate) unsafe fn advance<S: Simd, K: Kernel>(
         }
         return;
     }
-    let resets = parts.iter().any(|part| part.reset);
+    let resets = products.iter().any(|product| product.reset);
     for reset in [false, true] {
         if reset && !resets {
             break;
         }
-        let now = || parts.iter().enumerate().filter(move |(_, part)| part.reset == reset);
-        let widest = now().map(|(_, part)| part.width(blocks)).max().unwrap_or(1);
+        let now = || products.iter().enumerate().filter(move |(_, product)| product.reset == reset);
+        let widest = now().map(|(_, product)| product.width(blocks)).max().unwrap_or(1);
         let cut = Cut::new(batch, max_rows(S::REGISTERS, widest));
         for p in (0..plan.panels).map(in_order) {
             for tile in 0..cut.tiles {
                 let (from, to) = (cut.start(tile), cut.start(tile + 1));
                 // SAFETY: rows of the state; the packed weights and panels as the plan has them.
                 unsafe {
-                    for (i, part) in now() {
-                        let width = part.width(blocks);
-                        let c = step.panel_row(p, from).add(part.offset * S::LANES);
+                    for (i, product) in now() {
+                        let width = product.width(blocks);
+                        let c = step.panel_row(p, from).add(product.offset * S::LANES);
                         multiply::<S>(&Tile {
                             rows: to - from,
                             width,
@@ -99,7 +99,7 @@ fn to_and_fro(s: usize, i: usize, count: usize) -> usize {
 /// A panel of a single row, from sums to the new state, in a function of its own: at one row what surrounds a product
 /// takes as long as the product.
 struct Single<'a, T, K> {
-    row: Row<T>,
+    row: RowProduct<T>,
     width: usize,
     beside: Option<&'a Beside<T>>,
     step: &'a Step<T>,

@@ -1,10 +1,11 @@
 //! A table whose rows make their steps when they are next needed.
 
-use super::{Rule, SMALL, Step, Weights};
+use super::{Rule, SMALL, Step, Tensors};
 use crate::embedding::embed;
+use crate::exec::Exec;
 use crate::float::Float;
 use crate::simd::{Op, Simd, run};
-use crate::threads::{Machine, each};
+use crate::threads::each;
 use std::ops::Range;
 
 /// So many steps wait at most.
@@ -26,7 +27,7 @@ pub struct LazyRows<T> {
     steps: Vec<Step<T>>,
     /// How many of them there are up to the last one that a gradient of zero changes a row by: a moving row, a resting one.
     missable: [u32; 2],
-    rows: Vec<Row>,
+    rows: Vec<Progress>,
 }
 
 impl<T> std::fmt::Debug for LazyRows<T> {
@@ -35,8 +36,9 @@ impl<T> std::fmt::Debug for LazyRows<T> {
     }
 }
 
+/// How far a row of the table has come.
 #[derive(Debug, Clone, Copy, Default)]
-struct Row {
+struct Progress {
     /// How many of the steps it has made.
     made: u32,
     /// Whether the optimizer's own tensors may have something else than zeros for it.
@@ -50,32 +52,24 @@ impl<T: Float> LazyRows<T> {
     /// If `table` does not have whole rows, or d is 0.
     pub fn new(table: Vec<T>, d: usize, start: f64) -> Self {
         assert!(d > 0 && table.len().is_multiple_of(d), "{} elements in rows of {d}", table.len());
-        let rows = vec![Row { made: 0, moving: start != 0.0 }; table.len() / d];
+        let rows = vec![Progress { made: 0, moving: start != 0.0 }; table.len() / d];
         let own = [Vec::new(), Vec::new()];
-        LazyRows { d, w: table, own, start: T::of(start), steps: Vec::new(), missable: [0; 2], rows }
+        LazyRows { d, w: table, own, start: T::from_f64(start), steps: Vec::new(), missable: [0; 2], rows }
     }
 
-    /// The rows `ids`, `[ids, d]`, after all steps.
-    ///
-    /// # Panics
-    /// On an id that is not below n.
-    pub fn rows(&mut self, machine: Machine, ids: &[usize]) -> Vec<T> {
+    pub(crate) fn read_rows(&mut self, exec: Exec, ids: &[usize]) -> Vec<T> {
         self.check(ids);
-        self.catch_up(machine, ids.iter().copied());
-        embed(machine, &self.w, self.d, ids)
+        self.catch_up(exec, ids.iter().copied());
+        embed(exec, &self.w, self.d, ids)
     }
 
-    /// A step whose gradient is zero but in the rows `ids`, where it is `grads`, `[ids, d]`.
-    ///
-    /// # Panics
-    /// On an id that is not below n or stands twice, and if `grads` does not have d for each.
-    pub fn step(&mut self, machine: Machine, step: Step, ids: &[usize], grads: &[T]) {
+    pub(crate) fn make_step(&mut self, exec: Exec, step: Step, ids: &[usize], grads: &[T]) {
         let fits = ids.len().checked_mul(self.d) == Some(grads.len());
         assert!(fits, "{} gradients for {} rows of {}", grads.len(), ids.len(), self.d);
         self.check(ids);
-        let step = step.of::<T>();
+        let step = step.cast::<T>();
         if self.steps.len() == LONGEST {
-            self.table(machine);
+            self.whole_table(exec);
         }
         for (has, own) in step.tensors().into_iter().zip(&mut self.own) {
             if has && own.is_empty() {
@@ -88,7 +82,7 @@ impl<T: Float> LazyRows<T> {
             let row = self.rows[id];
             assert!(row.made <= waiting, "row {id} stands twice");
             jobs.push(Job { row: id, from: if self.missed(row) { row.made } else { waiting } });
-            self.rows[id] = Row { made: waiting + 1, moving: true };
+            self.rows[id] = Progress { made: waiting + 1, moving: true };
         }
         self.steps.push(step);
         for (missable, resting) in self.missable.iter_mut().zip([false, true]) {
@@ -96,21 +90,19 @@ impl<T: Float> LazyRows<T> {
                 *missable = self.steps.len() as u32;
             }
         }
-        self.run(machine, &jobs, Some(grads));
+        self.run(exec, &jobs, Some(grads));
     }
 
-    /// The whole table after all steps, `[n, d]`.
-    pub fn table(&mut self, machine: Machine) -> &[T] {
-        self.catch_up(machine, 0..self.rows.len());
+    pub(crate) fn whole_table(&mut self, exec: Exec) -> &[T] {
+        self.catch_up(exec, 0..self.rows.len());
         self.steps.clear();
         self.missable = [0; 2];
         self.rows.iter_mut().for_each(|row| row.made = 0);
         &self.w
     }
 
-    /// The optimizer's own tensors after all steps, `[n, d]` each; those that no step has needed are empty.
-    pub fn moments(&mut self, machine: Machine) -> [&[T]; 2] {
-        self.table(machine);
+    pub(crate) fn whole_moments(&mut self, exec: Exec) -> [&[T]; 2] {
+        self.whole_table(exec);
         [&self.own[0], &self.own[1]]
     }
 
@@ -132,7 +124,7 @@ impl<T: Float> LazyRows<T> {
     }
 
     /// Has these rows make all steps.
-    fn catch_up(&mut self, machine: Machine, ids: impl Iterator<Item = usize>) {
+    fn catch_up(&mut self, exec: Exec, ids: impl Iterator<Item = usize>) {
         let mut jobs = Vec::new();
         for id in ids {
             let row = self.rows[id];
@@ -140,9 +132,9 @@ impl<T: Float> LazyRows<T> {
             if missed {
                 jobs.push(Job { row: id, from: row.made });
             }
-            self.rows[id] = Row { made: self.steps.len() as u32, moving: row.moving || missed };
+            self.rows[id] = Progress { made: self.steps.len() as u32, moving: row.moving || missed };
         }
-        self.run(machine, &jobs, None);
+        self.run(exec, &jobs, None);
     }
 
     /// Before anything is changed.
@@ -154,17 +146,17 @@ impl<T: Float> LazyRows<T> {
     }
 
     /// Whether a row has missed a step that changes it.
-    fn missed(&self, row: Row) -> bool {
+    fn missed(&self, row: Progress) -> bool {
         row.made < self.missable[usize::from(!row.moving)]
     }
 
-    fn run(&mut self, machine: Machine, jobs: &[Job], grads: Option<&[T]>) {
+    fn run(&mut self, exec: Exec, jobs: &[Job], grads: Option<&[T]>) {
         if jobs.is_empty() {
             return;
         }
         let [a, b] = &mut self.own;
-        let weights = Weights::new(&mut self.w, [a, b]);
-        T::run_catch_up(machine, CatchUp { d: self.d, weights, steps: &self.steps, jobs, grads });
+        let weights = Tensors::new(&mut self.w, [a, b]);
+        CatchUp { d: self.d, weights, steps: &self.steps, jobs, grads }.start(exec);
     }
 }
 
@@ -173,7 +165,7 @@ impl<T: Float> Step<T> {
     fn changes_nothing(&self, resting: bool) -> bool {
         let above_zero = |x: T| x > T::ZERO;
         self.coupled == T::ZERO
-            && self.kept == T::ONE
+            && self.decay_factor == T::ONE
             && match self.rule {
                 Rule::Adam { epsilon, .. } => resting && above_zero(epsilon),
                 Rule::RmsProp { inside, beside, .. } => resting && (above_zero(inside) || above_zero(beside)),
@@ -191,9 +183,9 @@ struct Job {
 }
 
 /// Steps that rows have missed; with gradients, `[jobs, d]`, the last one has these.
-pub(super) struct CatchUp<'a, T> {
+struct CatchUp<'a, T> {
     d: usize,
-    weights: Weights<T>,
+    weights: Tensors<T>,
     steps: &'a [Step<T>],
     jobs: &'a [Job],
     grads: Option<&'a [T]>,
@@ -201,10 +193,10 @@ pub(super) struct CatchUp<'a, T> {
 
 impl<T: Float> CatchUp<'_, T> {
     /// Each thread takes about as many steps.
-    pub(super) fn start(&self, machine: Machine) {
+    fn start(&self, exec: Exec) {
         let steps = |job: &Job| self.steps.len() as u64 - u64::from(job.from);
         let all: u64 = self.jobs.iter().map(steps).sum();
-        let threads = if all * (self.d as u64) < SMALL as u64 { 1 } else { machine.threads.max(1) };
+        let threads = if all * (self.d as u64) < SMALL as u64 { 1 } else { exec.threads.max(1) };
         let (mut ranges, mut from, mut done) = (Vec::with_capacity(threads), 0, 0);
         for (i, job) in self.jobs.iter().enumerate() {
             done += steps(job);
@@ -213,17 +205,17 @@ impl<T: Float> CatchUp<'_, T> {
                 from = i + 1;
             }
         }
-        each(ranges, |jobs| run(machine.level, Part { work: self, jobs }));
+        each(ranges, |jobs| run(exec.isa, Jobs { work: self, jobs }));
     }
 }
 
 /// The jobs of one thread.
-struct Part<'a, T> {
+struct Jobs<'a, T> {
     work: &'a CatchUp<'a, T>,
     jobs: Range<usize>,
 }
 
-impl<T: Float> Op<T> for Part<'_, T> {
+impl<T: Float> Op<T> for Jobs<'_, T> {
     type Output = ();
 
     #[inline(always)]

@@ -1,80 +1,55 @@
 //! The pass over memory that makes one step of one tensor.
 
-use super::{Rule, Step, lazy};
+use super::{Rule, Step};
+use crate::exec::Exec;
 use crate::float::Float;
 use crate::simd::{Op, Simd, run};
-use crate::threads::{Machine, Shared, each, ranges};
+use crate::threads::{Shared, each, ranges};
 
 /// Below so many elements one thread updates.
 pub(super) const SMALL: usize = if cfg!(miri) { 0 } else { 1 << 16 };
 
-/// For one element type, so that it is compiled with this crate and not with those that call it.
-pub trait Entry: Sized {
-    #[doc(hidden)]
-    fn run_update(machine: Machine, scale: f64, step: Step, w: &mut [Self], g: &[Self], own: [&mut [Self]; 2]);
-    #[doc(hidden)]
-    #[expect(private_interfaces, reason = "sealed")]
-    fn run_catch_up(machine: Machine, work: lazy::CatchUp<Self>);
-}
-
-macro_rules! entry {
-    ($t:ty) => {
-        impl Entry for $t {
-            fn run_update(machine: Machine, scale: f64, step: Step, w: &mut [$t], g: &[$t], own: [&mut [$t]; 2]) {
-                start(machine, scale, step, w, g, own);
-            }
-
-            #[expect(private_interfaces, reason = "sealed")]
-            fn run_catch_up(machine: Machine, work: lazy::CatchUp<$t>) {
-                work.start(machine);
-            }
-        }
-    };
-}
-
-entry!(f32);
-entry!(f64);
-
-fn start<T: Float>(machine: Machine, scale: f64, step: Step, w: &mut [T], g: &[T], own: [&mut [T]; 2]) {
-    let step = step.of::<T>();
+/// One step of the weights `w`; see [`Step::update`].
+pub(crate) fn update<T: Float>(exec: Exec, scale: f64, step: Step, w: &mut [T], g: &[T], own: [&mut [T]; 2]) {
+    let step = step.cast::<T>();
     assert!(w.len() == g.len(), "{} weights and {} gradients", w.len(), g.len());
     for (has, tensor) in step.tensors().iter().zip(&own) {
         assert!(!has || tensor.len() == w.len(), "{} weights and {} of the optimizer's numbers", w.len(), tensor.len());
     }
-    let parts = ranges(w.len(), if w.len() < SMALL { 1 } else { machine.threads });
+    let ranges = ranges(w.len(), if w.len() < SMALL { 1 } else { exec.threads });
     let mut has = step.tensors().into_iter();
-    let weights = Weights::new(w, own.map(|own| if has.next() == Some(true) { own } else { &mut [] }));
-    each(parts, |range| {
+    let weights = Tensors::new(w, own.map(|own| if has.next() == Some(true) { own } else { &mut [] }));
+    each(ranges, |range| {
         let weights = weights.from(range.start);
-        run(machine.level, Pass { step, scale: T::of(scale), weights, g: &g[range] });
+        run(exec.isa, Pass { step, scale: T::from_f64(scale), weights, g: &g[range] });
     });
 }
 
-/// Weights, and the tensors that the rule has of its own, as long.
+/// Tensors, and the tensors that the rule has of its own, as long.
 #[derive(Debug)]
-pub(super) struct Weights<T> {
+pub(super) struct Tensors<T> {
     w: Shared<T>,
     own: [Option<Shared<T>>; 2],
 }
 
-impl<T> Clone for Weights<T> {
+impl<T> Clone for Tensors<T> {
     fn clone(&self) -> Self {
         *self
     }
 }
-impl<T> Copy for Weights<T> {}
+impl<T> Copy for Tensors<T> {}
 
-impl<T: Float> Weights<T> {
+impl<T: Float> Tensors<T> {
     /// Tensors that are empty are left out.
     pub(super) fn new(w: &mut [T], own: [&mut [T]; 2]) -> Self {
         let own = own.map(|own| (!own.is_empty()).then_some(Shared(own.as_mut_ptr())));
-        Weights { w: Shared(w.as_mut_ptr()), own }
+        Tensors { w: Shared(w.as_mut_ptr()), own }
     }
 
     /// Those from element `at` on.
     pub(super) fn from(self, at: usize) -> Self {
         let from = |tensor: Shared<T>| Shared(tensor.get().wrapping_add(at));
-        Weights { w: from(self.w), own: self.own.map(|own| own.map(from)) }
+        Tensors { w: from(self.w), own: self.own.map(|own| own.map(from)) }
     }
 
     /// A vector of each, or what is left of it: `n` elements.
@@ -110,7 +85,7 @@ impl<T: Float> Weights<T> {
 struct Pass<'a, T> {
     step: Step<T>,
     scale: T,
-    weights: Weights<T>,
+    weights: Tensors<T>,
     g: &'a [T],
 }
 

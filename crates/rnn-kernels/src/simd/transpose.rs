@@ -70,17 +70,17 @@ pub fn quarters<T: Copy>(square: &Square<T>, half: usize) -> [Square<T>; 4] {
 #[cfg(test)]
 mod tests {
     use crate::float::Float;
-    use crate::simd::{Avx2, Avx512, Level, Portable, Simd, Square};
+    use crate::simd::{Avx2, Avx512, Isa, Portable, Simd, Square};
 
     /// A square at (2, 1) of a matrix of 20 columns goes to (1, 3) of one of 23.
     fn turns<S: Simd>() {
-        let from: Vec<S::T> = (0..20 * 20).map(|i| S::T::of(f64::from(i))).collect();
-        let mut to = vec![S::T::of(-1.0); 20 * 23];
+        let from: Vec<S::T> = (0..20 * 20).map(|i| S::T::from_f64(f64::from(i))).collect();
+        let mut to = vec![S::T::from_f64(-1.0); 20 * 23];
         let (start, place) = (from[2 * 20 + 1..].as_ptr(), to[23 + 3..].as_mut_ptr());
-        let square = Square { from: start, from_row: 20, to: place, to_row: 23, scale: S::T::of(0.5) };
-        // SAFETY: the square is within both; no level needs more than AVX2 for it, and the caller looked for that.
+        let square = Square { from: start, from_row: 20, to: place, to_row: 23, scale: S::T::from_f64(0.5) };
+        // SAFETY: the square is within both; no instruction set needs more than AVX2 for it, and the caller looked for that.
         unsafe { S::transpose(&square) };
-        for (i, found) in to.into_iter().map(Float::wide).enumerate() {
+        for (i, found) in to.into_iter().map(Float::to_f64).enumerate() {
             let (row, column) = ((i / 23).wrapping_sub(1), (i % 23).wrapping_sub(3));
             let inside = row < S::LANES && column < S::LANES;
             let expected = if inside { ((column + 2) * 20 + row + 1) as f64 / 2.0 } else { -1.0 };
@@ -92,7 +92,7 @@ mod tests {
     fn squares_are_turned_and_nothing_beside_them_is_written() {
         turns::<Portable<f32>>();
         turns::<Portable<f64>>();
-        if Level::available().contains(&Level::Avx2) {
+        if Isa::available().contains(&Isa::Avx2) {
             turns::<Avx2<f32>>();
             turns::<Avx2<f64>>();
             turns::<Avx512<f32>>();

@@ -31,7 +31,7 @@ pub unsafe fn run_avx512<T: Float, O: Op<T>>(op: O) -> O::Output {
     unsafe { op.run::<T::Avx512>() }
 }
 
-/// What is the same at both levels but for the names.
+/// What is the same at both instruction sets but for the names.
 macro_rules! arithmetic {
     ($t:ty, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $sqrt:ident,
      $fma:ident, $fnma:ident, $max:ident, $min:ident) => {
@@ -42,63 +42,63 @@ macro_rules! arithmetic {
         }
         #[inline(always)]
         unsafe fn splat(x: $t) -> Self::V {
-            // SAFETY: the level is there.
+            // SAFETY: the instruction set is there.
             unsafe { $splat(x) }
         }
         #[inline(always)]
         unsafe fn load(p: *const $t) -> Self::V {
-            // SAFETY: the level is there, the memory is the caller's.
+            // SAFETY: the instruction set is there, the memory is the caller's.
             unsafe { $load(p) }
         }
         #[inline(always)]
         unsafe fn store(p: *mut $t, v: Self::V) {
-            // SAFETY: the level is there, the memory is the caller's.
+            // SAFETY: the instruction set is there, the memory is the caller's.
             unsafe { $store(p, v) }
         }
         #[inline(always)]
         unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
-            // SAFETY: the level is there.
+            // SAFETY: the instruction set is there.
             unsafe { $add(a, b) }
         }
         #[inline(always)]
         unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
-            // SAFETY: the level is there.
+            // SAFETY: the instruction set is there.
             unsafe { $sub(a, b) }
         }
         #[inline(always)]
         unsafe fn mul(a: Self::V, b: Self::V) -> Self::V {
-            // SAFETY: the level is there.
+            // SAFETY: the instruction set is there.
             unsafe { $mul(a, b) }
         }
         #[inline(always)]
         unsafe fn div(a: Self::V, b: Self::V) -> Self::V {
-            // SAFETY: the level is there.
+            // SAFETY: the instruction set is there.
             unsafe { $div(a, b) }
         }
         #[inline(always)]
         unsafe fn sqrt(a: Self::V) -> Self::V {
-            // SAFETY: the level is there.
+            // SAFETY: the instruction set is there.
             unsafe { $sqrt(a) }
         }
         #[inline(always)]
         unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
-            // SAFETY: the level is there.
+            // SAFETY: the instruction set is there.
             unsafe { $fma(a, b, c) }
         }
         #[inline(always)]
         unsafe fn fnma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
-            // SAFETY: the level is there.
+            // SAFETY: the instruction set is there.
             unsafe { $fnma(a, b, c) }
         }
         // The instruction gives its second operand where one is NaN.
         #[inline(always)]
         unsafe fn at_least(x: Self::V, bound: Self::V) -> Self::V {
-            // SAFETY: the level is there.
+            // SAFETY: the instruction set is there.
             unsafe { $max(bound, x) }
         }
         #[inline(always)]
         unsafe fn at_most(x: Self::V, bound: Self::V) -> Self::V {
-            // SAFETY: the level is there.
+            // SAFETY: the instruction set is there.
             unsafe { $min(bound, x) }
         }
     };
@@ -109,12 +109,12 @@ macro_rules! exponent {
     ($abs:ident, $or:ident, $and:ident, $set1:ident, $reduce:ident, $sub:ident, $scalef:ident) => {
         #[inline(always)]
         unsafe fn abs(x: Self::V) -> Self::V {
-            // SAFETY: the level is there.
+            // SAFETY: the instruction set is there.
             unsafe { $abs(x) }
         }
         #[inline(always)]
         unsafe fn with_sign_of(size: Self::V, x: Self::V) -> Self::V {
-            // SAFETY: the level is there.
+            // SAFETY: the instruction set is there.
             unsafe { $or(size, $and(x, $set1(-0.0))) }
         }
         #[inline(always)]
@@ -123,7 +123,7 @@ macro_rules! exponent {
         }
         #[inline(always)]
         unsafe fn split(y: Self::V) -> (Self::V, Self::V) {
-            // SAFETY: the level is there. What is left of ±∞ is 0.
+            // SAFETY: the instruction set is there. What is left of ±∞ is 0.
             unsafe {
                 let f = $reduce::<{ _MM_FROUND_TO_NEAREST_INT }>(y);
                 ($sub(y, f), f)
@@ -131,12 +131,12 @@ macro_rules! exponent {
         }
         #[inline(always)]
         unsafe fn scale(v: Self::V, n: Self::V) -> Self::V {
-            // SAFETY: the level is there.
+            // SAFETY: the instruction set is there.
             unsafe { $scalef(v, n) }
         }
         #[inline(always)]
         unsafe fn exp2(n: Self::V) -> Self::V {
-            // SAFETY: the level is there.
+            // SAFETY: the instruction set is there.
             unsafe { $scalef($set1(1.0), n) }
         }
     };
@@ -148,17 +148,17 @@ macro_rules! exponent_bits {
      $number:ident) => {
         #[inline(always)]
         unsafe fn abs(x: Self::V) -> Self::V {
-            // SAFETY: the level is there.
+            // SAFETY: the instruction set is there.
             unsafe { $andnot($set1(-0.0), x) }
         }
         #[inline(always)]
         unsafe fn with_sign_of(size: Self::V, x: Self::V) -> Self::V {
-            // SAFETY: the level is there.
+            // SAFETY: the instruction set is there.
             unsafe { $or(size, $and(x, $set1(-0.0))) }
         }
         #[inline(always)]
         unsafe fn exp2(n: Self::V) -> Self::V {
-            // SAFETY: the level is there.
+            // SAFETY: the instruction set is there.
             unsafe { $number($add($shift::<$at>($bits(n)), $one)) }
         }
     };
@@ -172,13 +172,13 @@ impl Simd for Avx512<f32> {
     #[inline(always)]
     unsafe fn transpose(square: &Square<Self::T>) {
         for quarter in &transpose::quarters(square, 8) {
-            // SAFETY: as for the caller; this level has the smaller one's instructions too.
+            // SAFETY: as for the caller; this instruction set has the smaller one's instructions too.
             unsafe { transpose::eight_f32(quarter) }
         }
     }
     #[inline(always)]
     unsafe fn call<O: Op<Self::T>>(op: O) -> O::Output {
-        // SAFETY: the level is there.
+        // SAFETY: the instruction set is there.
         unsafe { run_avx512(op) }
     }
     arithmetic!(
@@ -208,7 +208,7 @@ impl Simd for Avx512<f32> {
     }
     #[inline(always)]
     unsafe fn where_positive(x: __m512, a: __m512) -> __m512 {
-        // SAFETY: the level is there.
+        // SAFETY: the instruction set is there.
         unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(x, _mm512_setzero_ps()), a) }
     }
     exponent!(
@@ -230,13 +230,13 @@ impl Simd for Avx512<f64> {
     #[inline(always)]
     unsafe fn transpose(square: &Square<Self::T>) {
         for quarter in &transpose::quarters(square, 4) {
-            // SAFETY: as for the caller; this level has the smaller one's instructions too.
+            // SAFETY: as for the caller; this instruction set has the smaller one's instructions too.
             unsafe { transpose::four_f64(quarter) }
         }
     }
     #[inline(always)]
     unsafe fn call<O: Op<Self::T>>(op: O) -> O::Output {
-        // SAFETY: the level is there.
+        // SAFETY: the instruction set is there.
         unsafe { run_avx512(op) }
     }
     arithmetic!(
@@ -266,7 +266,7 @@ impl Simd for Avx512<f64> {
     }
     #[inline(always)]
     unsafe fn where_positive(x: __m512d, a: __m512d) -> __m512d {
-        // SAFETY: the level is there.
+        // SAFETY: the instruction set is there.
         unsafe { _mm512_maskz_mov_pd(_mm512_cmp_pd_mask::<_CMP_NLE_UQ>(x, _mm512_setzero_pd()), a) }
     }
     exponent!(
@@ -292,7 +292,7 @@ impl Simd for Avx2<f32> {
     }
     #[inline(always)]
     unsafe fn call<O: Op<Self::T>>(op: O) -> O::Output {
-        // SAFETY: the level is there.
+        // SAFETY: the instruction set is there.
         unsafe { run_avx2(op) }
     }
     #[inline(always)]
@@ -330,7 +330,7 @@ impl Simd for Avx2<f32> {
     }
     #[inline(always)]
     unsafe fn where_positive(x: __m256, a: __m256) -> __m256 {
-        // SAFETY: the level is there.
+        // SAFETY: the instruction set is there.
         unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(x, _mm256_setzero_ps()), a) }
     }
     exponent_bits!(
@@ -359,7 +359,7 @@ impl Simd for Avx2<f64> {
     }
     #[inline(always)]
     unsafe fn call<O: Op<Self::T>>(op: O) -> O::Output {
-        // SAFETY: the level is there.
+        // SAFETY: the instruction set is there.
         unsafe { run_avx2(op) }
     }
     #[inline(always)]
@@ -397,7 +397,7 @@ impl Simd for Avx2<f64> {
     }
     #[inline(always)]
     unsafe fn where_positive(x: __m256d, a: __m256d) -> __m256d {
-        // SAFETY: the level is there.
+        // SAFETY: the instruction set is there.
         unsafe { _mm256_and_pd(_mm256_cmp_pd::<_CMP_NLE_UQ>(x, _mm256_setzero_pd()), a) }
     }
     exponent_bits!(

@@ -5,7 +5,7 @@ use crate::simd::Simd;
 
 /// One row of sums in place: `c += a·b`. All vectors lie side by side.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Row<T> {
+pub(crate) struct RowProduct<T> {
     pub(crate) a: *const T,
     /// The inner dimension.
     pub(crate) len: usize,
@@ -16,7 +16,7 @@ pub(crate) struct Row<T> {
 /// The rows of [`Beside`].
 pub(crate) const BESIDE: usize = 4;
 
-/// A product that is done beside a [`Row`]: `c = c₀ + a·b` for [`BESIDE`] rows of as many vectors.
+/// A product that is done beside a [`RowProduct`]: `c = c₀ + a·b` for [`BESIDE`] rows of as many vectors.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Beside<T> {
     pub(crate) a: *const T,
@@ -39,8 +39,8 @@ pub(crate) struct Beside<T> {
 /// # Safety
 /// As for [`super::multiply`], for both products; neither c overlaps the other.
 #[inline(always)]
-pub(crate) unsafe fn multiply_row<S: Simd, const N: usize>(row: &Row<S::T>, beside: Option<&Beside<S::T>>) {
-    let &Row { a, len, mut b, c } = row;
+pub(crate) unsafe fn multiply_row<S: Simd, const N: usize>(row: &RowProduct<S::T>, beside: Option<&Beside<S::T>>) {
+    let &RowProduct { a, len, mut b, c } = row;
     // SAFETY: as for the caller.
     unsafe {
         let mut sums = [[S::zero(); N]];

@@ -1,5 +1,5 @@
 use super::*;
-use crate::simd::{Level, run};
+use crate::simd::{Isa, run};
 
 #[test]
 fn cuts_cover_all_rows() {
@@ -23,9 +23,9 @@ impl<T: Float> Op<T> for AllTiles {
         let sizes = (1..=WIDTH).flat_map(|width| (1..=max_rows(S::REGISTERS, width)).map(move |rows| (width, rows)));
         for ((width, rows), len) in sizes.flat_map(|size| [0, 3, 4, 9, 14].map(|len| (size, len))) {
             let (blocks, row) = (3, width * S::LANES);
-            let mut numbers = |n: usize| -> Vec<T> { (0..n).map(|_| T::of(random.f64() - 0.5)).collect() };
+            let mut numbers = |n: usize| -> Vec<T> { (0..n).map(|_| T::from_f64(random.f64() - 0.5)).collect() };
             let (a, b, c0) = (numbers(rows * 400), numbers((blocks * len).max(14) * (row + 3)), numbers(rows * row));
-            let mut c = vec![T::of(f64::NAN); rows * row];
+            let mut c = vec![T::from_f64(f64::NAN); rows * row];
             // Rows that lie anywhere or side by side, columns that lie anywhere or side by side, b with and without gaps.
             let layouts = [
                 (400, 2, row),
@@ -59,15 +59,16 @@ impl<T: Float> Op<T> for AllTiles {
                 let mut check = |run: &dyn Fn(), columns: &[(usize, usize)]| {
                     run();
                     for (m, n) in (0..rows).flat_map(|m| (0..row).map(move |n| (m, n))) {
-                        let products = columns.iter().map(|&(k, l)| a[m * a_row + k].wide() * b[l * b_step + n].wide());
-                        let expected = c0[m * row + n].wide() + products.sum::<f64>();
-                        let error = (c[m * row + n].wide() - expected).abs();
+                        let products =
+                            columns.iter().map(|&(k, l)| a[m * a_row + k].to_f64() * b[l * b_step + n].to_f64());
+                        let expected = c0[m * row + n].to_f64() + products.sum::<f64>();
+                        let error = (c[m * row + n].to_f64() - expected).abs();
                         assert!(
                             error < 32.0 * epsilon,
                             "{rows} rows of {width}, steps {a_row}, {a_step}, {b_step}, {a_block}, {columns:?}"
                         );
                     }
-                    c.fill(T::of(f64::NAN));
+                    c.fill(T::from_f64(f64::NAN));
                 };
                 let all: Vec<_> = (0..blocks * len).map(|l| (l / len * a_block + l % len * a_step, l)).collect();
                 // SAFETY: the vectors have the sizes that the tile says.
@@ -84,9 +85,9 @@ impl<T: Float> Op<T> for AllTiles {
 
 #[test]
 fn every_tile_is_the_product() {
-    for level in Level::available() {
-        run::<f64, _>(level, AllTiles);
-        run::<f32, _>(level, AllTiles);
+    for isa in Isa::available() {
+        run::<f64, _>(isa, AllTiles);
+        run::<f32, _>(isa, AllTiles);
     }
 }
 
@@ -140,7 +141,7 @@ impl Op<f64> for AllMasked {
 
 #[test]
 fn every_masked_tile_is_the_products() {
-    Level::available().into_iter().for_each(|level| run(level, AllMasked));
+    Isa::available().into_iter().for_each(|isa| run(isa, AllMasked));
 }
 
 struct AllRows;
@@ -149,7 +150,7 @@ impl Op<f64> for AllRows {
     type Output = ();
     #[inline(always)]
     unsafe fn run<S: Simd<T = f64>>(self) {
-        // SAFETY: the caller has the level.
+        // SAFETY: the caller has the instruction set.
         unsafe {
             rows_of::<S, 3>();
             rows_of::<S, 4>();
@@ -170,7 +171,7 @@ unsafe fn rows_of<S: Simd<T = f64>, const N: usize>() {
         let (a_many, b_many, c0) = (numbers(BESIDE * 20), numbers(columns * width), numbers(BESIDE * width));
         let (mut alone, mut with) = (start.clone(), start.clone());
         let mut c = vec![f64::NAN; BESIDE * width];
-        let row = Row { a: a.as_ptr(), len, b: b.as_ptr(), c: alone.as_mut_ptr() };
+        let row = RowProduct { a: a.as_ptr(), len, b: b.as_ptr(), c: alone.as_mut_ptr() };
         let beside = Beside {
             a: a_many.as_ptr(),
             a_row: 20,
@@ -185,7 +186,7 @@ unsafe fn rows_of<S: Simd<T = f64>, const N: usize>() {
         // SAFETY: the vectors have the sizes that the products say.
         unsafe {
             multiply_row::<S, N>(&row, None);
-            multiply_row::<S, N>(&Row { c: with.as_mut_ptr(), ..row }, Some(&beside));
+            multiply_row::<S, N>(&RowProduct { c: with.as_mut_ptr(), ..row }, Some(&beside));
         }
         for n in 0..width {
             let expected = product(&a, &b, n, start[n]);
@@ -200,5 +201,5 @@ unsafe fn rows_of<S: Simd<T = f64>, const N: usize>() {
 
 #[test]
 fn every_row_is_the_product() {
-    Level::available().into_iter().for_each(|level| run(level, AllRows));
+    Isa::available().into_iter().for_each(|isa| run(isa, AllRows));
 }

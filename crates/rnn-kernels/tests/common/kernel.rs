@@ -1,10 +1,10 @@
 //! The same case through the kernels, on slices of either element type, outputs poisoned.
 
 use super::case::{Case, Counted, Results, Zoneout};
-use rnn_kernels::{Float, Gradients, Input, Layer, Level, Machine, Output, OutputGradients, Sequence, Strides};
+use rnn_kernels::{Entry, Exec, Gradients, Input, Isa, LayerWeights, Output, OutputGradients, Sequence, Strides};
 
-fn convert<T: Float>(values: &[f64]) -> Vec<T> {
-    values.iter().map(|&x| T::of(x)).collect()
+fn convert<T: Entry>(values: &[f64]) -> Vec<T> {
+    values.iter().map(|&x| T::from_f64(x)).collect()
 }
 
 /// `[batch, time, width]` to `[time, batch, width]`, or back with batch and time exchanged.
@@ -21,7 +21,7 @@ pub fn swap<E: Copy>(values: &[E], batch: usize, time: usize, width: usize) -> V
 /// Elements between rows of the output, as if another direction's half stood there.
 const GAP: usize = 3;
 
-pub fn run<T: Float>(case: &Case, level: Level) -> Results {
+pub fn run<T: Entry>(case: &Case, isa: Isa) -> Results {
     let &Case { batch, time, d_input, d_hidden, time_major, .. } = case;
     let arrange = |values: &[f64], width: usize| -> Vec<T> {
         convert(&if time_major { swap(values, batch, time, width) } else { values.to_vec() })
@@ -31,14 +31,14 @@ pub fn run<T: Float>(case: &Case, level: Level) -> Results {
     };
     let back = |values: &[T], width: usize, gap: usize| -> Vec<f64> {
         let rows = values.chunks(width + gap);
-        let rows: Vec<f64> = rows.flat_map(|row| &row[..width]).map(|x| x.wide()).collect();
+        let rows: Vec<f64> = rows.flat_map(|row| &row[..width]).map(|x| x.to_f64()).collect();
         if time_major { swap(&rows, time, batch, width) } else { rows }
     };
-    let machine = Machine { level, threads: case.threads };
+    let exec = Exec { isa, threads: case.threads };
     let [w_ih, w_hh, b_ih, b_hh, h0, c0, d_h, d_c] =
         [&case.w_ih, &case.w_hh, &case.b_ih, &case.b_hh, &case.h0, &case.c0, &case.d_h, &case.d_c]
             .map(|v| convert::<T>(v));
-    let layer = Layer {
+    let layer = LayerWeights {
         cell: case.cell,
         d_input,
         d_hidden,
@@ -88,7 +88,7 @@ pub fn run<T: Float>(case: &Case, level: Level) -> Results {
         ..Sequence::new(batch, time, input)
     };
 
-    let nan = T::of(f64::NAN);
+    let nan = T::from_f64(f64::NAN);
     let gapped = d_hidden + GAP;
     let has_c = case.cell.has_cell_state();
     let forward = |save: bool| {
@@ -97,15 +97,15 @@ pub fn run<T: Float>(case: &Case, level: Level) -> Results {
         let output =
             Output { sequence: &mut out, strides: strides(gapped), h: Some(&mut h), c: has_c.then_some(&mut c[..]) };
         let saved = match save {
-            true => Some(rnn_kernels::forward_saving(machine, &layer, &sequence, output)),
+            true => Some(rnn_kernels::forward_saving(exec, &layer, &sequence, output)),
             false => {
-                rnn_kernels::forward(machine, &layer, &sequence, output);
+                rnn_kernels::forward(exec, &layer, &sequence, output);
                 None
             }
         };
         let gaps = out.chunks(gapped).flat_map(|row| &row[d_hidden..]);
-        assert!(gaps.into_iter().all(|x| x.wide().is_nan()), "wrote between the rows");
-        let wide = |values: &[T]| -> Vec<f64> { values.iter().map(|x| x.wide()).collect() };
+        assert!(gaps.into_iter().all(|x| x.to_f64().is_nan()), "wrote between the rows");
+        let wide = |values: &[T]| -> Vec<f64> { values.iter().map(|x| x.to_f64()).collect() };
         (saved, vec![("sequence", back(&out, d_hidden, GAP)), ("h", wide(&h)), ("c", wide(&c))])
     };
     let (_, plain) = forward(false);
@@ -135,7 +135,7 @@ pub fn run<T: Float>(case: &Case, level: Level) -> Results {
     let mut alone = vec![nan; d_w_ih.len()];
     let wanted = Gradients { w_ih: Some(&mut alone), ..Gradients::default() };
     rnn_kernels::backward(&layer, &sequence, &saved, given, wanted);
-    let same = |a: &[T], b: &[T]| a.iter().zip(b).all(|(a, b)| a.wide().to_bits() == b.wide().to_bits());
+    let same = |a: &[T], b: &[T]| a.iter().zip(b).all(|(a, b)| a.to_f64().to_bits() == b.to_f64().to_bits());
     assert!(same(&alone, &d_w_ih), "the gradient of W_ih alone");
     if dense {
         let mut alone = vec![nan; d_x.len()];
@@ -143,7 +143,7 @@ pub fn run<T: Float>(case: &Case, level: Level) -> Results {
         rnn_kernels::backward(&layer, &sequence, &saved, given, Gradients { input, ..Gradients::default() });
         assert!(same(&alone, &d_x), "the gradient of the input alone");
     }
-    let wide = |values: &[T]| values.iter().map(|x| x.wide()).collect();
+    let wide = |values: &[T]| values.iter().map(|x| x.to_f64()).collect();
     results.extend([
         ("d_w_ih", wide(&d_w_ih)),
         ("d_w_hh", wide(&d_w_hh)),

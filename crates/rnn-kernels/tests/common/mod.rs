@@ -7,7 +7,7 @@ pub mod tape;
 
 use case::{Case, Results};
 use naive::Expected;
-use rnn_kernels::Level;
+use rnn_kernels::Isa;
 
 /// `max|a−b| ≤ tolerance·scale` for each tensor; NaN equals nothing.
 pub fn assert_equal(found: &Results, expected: &[Expected], tolerance: f64, what: &str) {
@@ -21,14 +21,14 @@ pub fn assert_equal(found: &Results, expected: &[Expected], tolerance: f64, what
     }
 }
 
-/// Both element types at all levels equal the naive loop.
+/// Both element types at all instruction sets equal the naive loop.
 pub fn check(case: &Case) {
     let expected = naive::run(case);
-    for level in Level::available() {
+    for isa in Isa::available() {
         let what = || {
             let Case { cell, batch, time, d_input, d_hidden, threads, reverse, counted, masked_output, .. } = case;
             format!(
-                "{cell:?} [{batch} {time} {d_input} {d_hidden}] {level:?} threads {threads} reverse {reverse} {counted:?} \
+                "{cell:?} [{batch} {time} {d_input} {d_hidden}] {isa:?} threads {threads} reverse {reverse} {counted:?} \
                  {masked_output:?} biases {:?} indices {} ids {} masks {} {} zoneout {} {}",
                 case.biases,
                 !case.indices.is_empty(),
@@ -44,7 +44,7 @@ pub fn check(case: &Case) {
             d_x.for_each(|(_, d_x)| case.add_repeats(d_x));
             results
         };
-        assert_equal(&added(kernel::run::<f64>(case, level)), &expected, 1e-12, &format!("f64 {}", what()));
-        assert_equal(&added(kernel::run::<f32>(case, level)), &expected, 1e-5, &format!("f32 {}", what()));
+        assert_equal(&added(kernel::run::<f64>(case, isa)), &expected, 1e-12, &format!("f64 {}", what()));
+        assert_equal(&added(kernel::run::<f32>(case, isa)), &expected, 1e-5, &format!("f32 {}", what()));
     }
 }

@@ -3,7 +3,7 @@
 use burn::backend::Backend;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::{Element, TensorData};
-use rnn_kernels::{Float, Strides};
+use rnn_kernels::{Entry, Strides};
 
 /// A backend whose tensors lie in this process' memory.
 pub(super) trait Cpu: Backend {
@@ -15,7 +15,7 @@ pub(super) trait Cpu: Backend {
 }
 
 /// An element type of that backend's tensors.
-pub(super) trait Value<B: Cpu>: Float + Element {
+pub(super) trait Value<B: Cpu>: Entry + Element {
     /// The values of a contiguous tensor.
     fn slice(tensor: &FloatTensor<B>) -> &[Self];
 

@@ -8,7 +8,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, DispatchKindConversion, DispatchTensor};
 use burn::tensor::{DType, Int, Tensor};
-use rnn_kernels::Machine;
+use rnn_kernels::Exec;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -85,7 +85,7 @@ struct Ids {
 
 impl Ids {
     fn rows<B: Cpu, T: Value<B>>(&self, weight: &FloatTensor<B>) -> FloatTensor<B> {
-        let rows = rnn_kernels::embed(Machine::default(), T::slice(weight), self.shape[2], &self.rows);
+        let rows = rnn_kernels::embed(Exec::default(), T::slice(weight), self.shape[2], &self.rows);
         T::tensor(rows, self.shape)
     }
 }
@@ -100,7 +100,7 @@ impl<B: Cpu, T: Value<B>> Backward<B, 1> for Node<T> {
         let grad = B::contiguous(grads.consume::<B>(&ops.node));
         let Ids { rows, shape: [.., d], n } = ops.state;
         let [Some(parent)] = ops.parents else { return };
-        let table = rnn_kernels::embed_backward(Machine::default(), T::slice(&grad), [n, d], &rows);
+        let table = rnn_kernels::embed_backward(Exec::default(), T::slice(&grad), [n, d], &rows);
         grads.register::<B>(parent.id, T::tensor(table, [n, d]));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::backend::{Cpu, Value};
 use burn::backend::tensor::FloatTensor;
-use rnn_kernels::{self as kernels, Machine, Strides};
+use rnn_kernels::{self as kernels, Exec, Strides};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -48,8 +48,8 @@ pub(super) enum Counts {
 
 impl<B: Cpu, T: Value<B>> Given<B, T> {
     /// Calls `f` with the kernels' view of it.
-    pub(super) fn with<R>(&self, f: impl FnOnce(&kernels::Layer<T>, &kernels::Sequence<T>) -> R) -> R {
-        let layer = kernels::Layer {
+    pub(super) fn with<R>(&self, f: impl FnOnce(&kernels::LayerWeights<T>, &kernels::Sequence<T>) -> R) -> R {
+        let layer = kernels::LayerWeights {
             cell: self.kernel,
             d_input: self.d_input,
             d_hidden: self.d_hidden,
@@ -116,9 +116,9 @@ impl<B: Cpu, T: Value<B>> Given<B, T> {
             c: last_of.next(),
         };
         let saved = self.with(|layer, given| match saved {
-            true => Some(kernels::forward_saving(Machine::default(), layer, given, output)),
+            true => Some(kernels::forward_saving(Exec::default(), layer, given, output)),
             false => {
-                kernels::forward(Machine::default(), layer, given, output);
+                kernels::forward(Exec::default(), layer, given, output);
                 None
             }
         });

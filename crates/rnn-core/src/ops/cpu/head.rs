@@ -9,7 +9,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, DispatchKindConversion, DispatchTensor};
 use burn::tensor::{DType, Int, Tensor};
-use rnn_kernels::{self as kernels, Machine};
+use rnn_kernels::{self as kernels, Exec};
 use std::marker::PhantomData;
 
 /// `None` where the tensors lie elsewhere, do not fit together or are of another dtype than f32 and f64.
@@ -69,7 +69,7 @@ fn forward<B: Cpu, T: Value<B>>(
     weight: &FloatTensor<B>,
     bias: &FloatTensor<B>,
 ) -> FloatTensor<B> {
-    let output = kernels::linear(Machine::default(), shape, T::slice(input), T::slice(weight), T::slice(bias));
+    let output = kernels::linear(Exec::default(), shape, T::slice(input), T::slice(weight), T::slice(bias));
     T::tensor(output, [rows, d_output])
 }
 
@@ -85,7 +85,7 @@ impl<B: Cpu, T: Value<B>> Backward<B, 3> for LinearNode<T> {
         let (shape @ [rows, d_input, d_output], (input, weight)) = ops.state;
         let (input, weight) = (input.as_ref().map(T::slice), weight.as_ref().map(T::slice));
         let wanted = ops.parents[2].is_some();
-        let made = kernels::linear_backward(Machine::default(), shape, input, weight, T::slice(&grad), wanted);
+        let made = kernels::linear_backward(Exec::default(), shape, input, weight, T::slice(&grad), wanted);
         let [d_x, d_w, d_b] = made;
         let made = [
             d_x.map(|values| T::tensor(values, [rows, d_input])),
@@ -151,7 +151,7 @@ impl LossCall<'_> {
             class.unwrap_or_else(|| panic!("target {target} of row {row}: there are {classes} classes"))
         };
         let targets: Vec<usize> = self.targets.to_data().iter::<i64>().enumerate().map(target).collect();
-        let (loss, gradient) = kernels::cross_entropy(Machine::default(), T::slice(logits), &targets, wanted);
+        let (loss, gradient) = kernels::cross_entropy(Exec::default(), T::slice(logits), &targets, wanted);
         (T::tensor(vec![loss], [1]), gradient.map(|values| T::tensor(values, [rows, classes])))
     }
 }
@@ -169,7 +169,7 @@ impl<B: Cpu, T: Value<B>> Backward<B, 1> for LossNode<T> {
         let factor = T::slice(&B::contiguous(grad))[0];
         let gradient = match factor == T::ONE {
             true => gradient,
-            false => B::float_mul_scalar(gradient, factor.wide().into()),
+            false => B::float_mul_scalar(gradient, factor.to_f64().into()),
         };
         grads.register::<B>(parent.id, gradient);
     }

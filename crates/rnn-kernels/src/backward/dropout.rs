@@ -14,7 +14,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
     pub(super) unsafe fn kept_gradient<S: Simd<T = T>>(&self, scratch: &mut Scratch<T>, steps: Range<usize>) {
         let (batch, d_input, plan) = (self.part.len(), self.layer.d_input, self.plan);
         let (blocks, row, rows) = (plan.products.blocks, plan.row(), steps.len() * batch);
-        let parts = &plan.products.x;
+        let products = &plan.products.x;
         let vectors = d_input.div_ceil(S::LANES);
         for group in 0..vectors.div_ceil(WIDTH) {
             let first = group * WIDTH * S::LANES;
@@ -22,15 +22,15 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
             let cut = Cut::new(steps.len(), max_masked_rows(S::REGISTERS, width));
             for (b, tile) in (0..batch).flat_map(|b| (0..cut.tiles).map(move |tile| (b, tile))) {
                 let (from, end) = (cut.start(tile), cut.start(tile + 1));
-                // The parts are of the same width: all gates together or one each.
-                let inner = plan.panels * parts[0].width(blocks) * S::LANES;
+                // The products are of the same width: all gates together or one each.
+                let inner = plan.panels * products[0].width(blocks) * S::LANES;
                 // SAFETY: rows of the chunk's panels and of the input's gradient, packed weights as the plan has them.
                 unsafe {
                     let mut factors = [Factors { a: std::ptr::null(), b: std::ptr::null(), mask: std::ptr::null() }; 4];
-                    for (factors, (part, packed)) in factors.iter_mut().zip(parts.iter().zip(self.x_parts)) {
-                        let mask = self.sequence.input_masks[part.mask.unwrap_or(0)];
+                    for (factors, (product, packed)) in factors.iter_mut().zip(products.iter().zip(self.w_ih)) {
+                        let mask = self.sequence.input_masks[product.mask.unwrap_or(0)];
                         *factors = Factors {
-                            a: scratch.d_panels.as_ptr().add((from * batch + b) * row + part.offset * S::LANES),
+                            a: scratch.d_panels.as_ptr().add((from * batch + b) * row + product.offset * S::LANES),
                             b: packed.as_ptr().add(first * inner),
                             mask: mask.as_ptr().add((self.part.start + b) * d_input + first),
                         };
@@ -43,7 +43,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                         a_rows: std::ptr::null(),
                         a_step: 1,
                         blocks: plan.panels,
-                        len: parts[0].width(blocks) * S::LANES,
+                        len: products[0].width(blocks) * S::LANES,
                         a_block: rows * row,
                         b: std::ptr::null(),
                         b_step: width * S::LANES,
@@ -52,7 +52,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                         c: scratch.tile.as_mut_ptr(),
                         c_step: WIDTH * S::LANES,
                     };
-                    multiply_masked::<S>(&tile, &factors[..parts.len()], d_input - first);
+                    multiply_masked::<S>(&tile, &factors[..products.len()], d_input - first);
                     for m in 0..end - from {
                         let rests = self.rests((steps.start + from + m) * batch + b);
                         let t = self.sequence.step(steps.start + from + m);

@@ -3,9 +3,9 @@
 
 use crate::args::Sequence;
 use crate::float::Float;
-use crate::plan::Plan;
+use crate::sequence::padding::StepKind;
+use crate::sequence::plan::Plan;
 use crate::simd::Simd;
-use crate::step::Row;
 use std::ops::Range;
 
 /// One in so many steps must have an input that was there before, or it is not worth the copies.
@@ -35,7 +35,7 @@ struct Repeat {
 
 impl Repeats {
     /// For the rows `part` of the batch, which do what `rows` says.
-    pub(crate) fn new<T: Float>(plan: &Plan, sequence: &Sequence<T>, part: Range<usize>, rows: &[Row]) -> Self {
+    pub(crate) fn new<T: Float>(plan: &Plan, sequence: &Sequence<T>, part: Range<usize>, rows: &[StepKind]) -> Self {
         let (batch, time, chunk) = (part.len(), sequence.time, plan.chunk::<T>(part.len(), sequence.time));
         // The input products of a single row are done beside its recurrence, if its weights are of a size for that.
         let (Some(ids), Ok(_), 2..) = (sequence.ids, u32::try_from(time), sequence.batch) else {
@@ -44,7 +44,7 @@ impl Repeats {
         let mut repeats = Repeats { steps: vec![Repeat::default(); time * batch], ..Repeats::default() };
         let mut order: Vec<u64> = Vec::with_capacity(time);
         for (row, b) in part.enumerate() {
-            let counts = |s: &usize| rows.is_empty() || rows[s * batch + row] == Row::Counts;
+            let counts = |s: &usize| rows.is_empty() || rows[s * batch + row] == StepKind::Counted;
             order.clear();
             order
                 .extend((0..time).filter(counts).map(|s| u64::from(ids[b * time + sequence.step(s)]) << 32 | s as u64));

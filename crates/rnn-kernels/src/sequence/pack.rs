@@ -1,10 +1,10 @@
 //! Weights in the order in which the micro-kernel reads them.
 
-use crate::args::Layer;
-use crate::cell::Part;
+use crate::args::LayerWeights;
 use crate::float::Float;
-use crate::plan::Plan;
 use crate::pool::{Buffer, take};
+use crate::sequence::plan::Plan;
+use crate::sequence::products::GateProduct;
 use crate::simd::{Op, Simd, Square, run};
 use crate::threads::{Shared, each, ranges};
 use crate::tile::WIDTH;
@@ -12,19 +12,25 @@ use crate::tile::WIDTH;
 /// Below so many elements one thread packs.
 const SMALL: usize = 1 << 15;
 
-/// Runs `part` on `0..count`, cut into as many ranges as there are threads.
-pub(crate) fn over(plan: &Plan, count: usize, elements: usize, part: impl Fn(usize) + Sync) {
+/// Runs `work` on `0..count`, cut into as many ranges as there are threads.
+pub(crate) fn over(plan: &Plan, count: usize, elements: usize, work: impl Fn(usize) + Sync) {
     let threads = if elements < SMALL { 1 } else { plan.parts.len() };
-    each(ranges(count, threads), |range: std::ops::Range<usize>| range.for_each(&part));
+    each(ranges(count, threads), |range: std::ops::Range<usize>| range.for_each(&work));
 }
 
-/// The columns of `weight`, `[inner, G·d_hidden]`, that `part` fills panels with, times `scale`:
+/// The columns of `weight`, `[inner, G·d_hidden]`, that `product` fills panels with, times `scale`:
 /// `[panel][inner][vector][lane]`.
-pub(crate) fn columns<T: Float>(plan: &Plan, layer: &Layer<T>, weight: &[T], part: Part, scale: T) -> Buffer<T> {
+pub(crate) fn columns<T: Float>(
+    plan: &Plan,
+    layer: &LayerWeights<T>,
+    weight: &[T],
+    product: GateProduct,
+    scale: T,
+) -> Buffer<T> {
     let (lanes, blocks, d_hidden) = (plan.lanes, plan.products.blocks, layer.d_hidden);
     let row = layer.cell.gates() * d_hidden;
     let inner = weight.len() / row;
-    let width = part.width(blocks) * lanes;
+    let width = product.width(blocks) * lanes;
     let mut packed = take::<T>(plan.panels * inner * width);
     let to = Shared(packed.as_mut_ptr());
     over(plan, plan.panels, inner * row, |p| {
@@ -33,12 +39,12 @@ pub(crate) fn columns<T: Float>(plan: &Plan, layer: &Layer<T>, weight: &[T], par
         // Each vector's first element in a row of the weights, and how many elements it has: those of units that only fill
         // up the panel have none.
         let mut vectors = [(0, 0); WIDTH];
-        for (vector, (_, gate, block)) in vectors.iter_mut().zip(part.vectors(blocks)) {
+        for (vector, (_, gate, block)) in vectors.iter_mut().zip(product.vectors(blocks)) {
             let unit = (p * blocks + block) * lanes;
             let n = d_hidden.saturating_sub(unit).min(lanes);
             *vector = (if n > 0 { gate * d_hidden + unit } else { 0 }, n);
         }
-        run(plan.machine.level, Columns { from: weight, row, vectors: &vectors[..width / lanes], scale, to });
+        run(plan.exec.isa, Columns { from: weight, row, vectors: &vectors[..width / lanes], scale, to });
     });
     packed
 }
@@ -73,12 +79,18 @@ impl<T: Float> Op<T> for Columns<'_, T> {
 
 /// The transpose of the same: `[group of d][panel][vector][lane][d]`, where d counts the rows of `weight` in groups of
 /// `WIDTH` vectors, the last group of as many as are needed.
-pub(crate) fn transposed<T: Float>(plan: &Plan, layer: &Layer<T>, weight: &[T], part: Part, scale: T) -> Buffer<T> {
+pub(crate) fn transposed<T: Float>(
+    plan: &Plan,
+    layer: &LayerWeights<T>,
+    weight: &[T],
+    product: GateProduct,
+    scale: T,
+) -> Buffer<T> {
     let (lanes, blocks, d_hidden) = (plan.lanes, plan.products.blocks, layer.d_hidden);
     let row = layer.cell.gates() * d_hidden;
     let outer = weight.len() / row;
     let vectors = outer.div_ceil(lanes);
-    let inner = plan.panels * part.width(blocks) * lanes;
+    let inner = plan.panels * product.width(blocks) * lanes;
     let mut packed = take::<T>(vectors * lanes * inner);
     let to = Shared(packed.as_mut_ptr());
     over(plan, vectors.div_ceil(WIDTH), outer * row, |group| {
@@ -88,7 +100,7 @@ pub(crate) fn transposed<T: Float>(plan: &Plan, layer: &Layer<T>, weight: &[T], 
         let to = unsafe { std::slice::from_raw_parts_mut(to.get().add(first * inner), width * inner) };
         let mut squares = to.chunks_exact_mut(lanes * width);
         for p in 0..plan.panels {
-            for ((_, gate, block), to) in part.vectors(blocks).zip(squares.by_ref()) {
+            for ((_, gate, block), to) in product.vectors(blocks).zip(squares.by_ref()) {
                 let unit = (p * blocks + block) * lanes;
                 let n = d_hidden.saturating_sub(unit).min(lanes);
                 if n < lanes || first + width > outer {
@@ -96,7 +108,7 @@ pub(crate) fn transposed<T: Float>(plan: &Plan, layer: &Layer<T>, weight: &[T], 
                 }
                 if n > 0 {
                     let from = &weight[first * row + gate * d_hidden + unit..];
-                    run(plan.machine.level, Turned { from, row, n, scale, to, width, rows: width.min(outer - first) });
+                    run(plan.exec.isa, Turned { from, row, n, scale, to, width, rows: width.min(outer - first) });
                 }
             }
         }
@@ -139,23 +151,23 @@ impl<T: Float> Op<T> for Turned<'_, T> {
 }
 
 /// What a panel's sums start from: `b_ih + b_hh`, each where its product goes, `[panel][vector][lane]`.
-pub(crate) fn biases<T: Float>(plan: &Plan, layer: &Layer<T>) -> Buffer<T> {
+pub(crate) fn biases<T: Float>(plan: &Plan, layer: &LayerWeights<T>) -> Buffer<T> {
     let mut packed = take::<T>(plan.panel_elements());
     packed.fill(T::ZERO);
-    for (parts, bias) in [(&plan.products.x, layer.b_ih), (&plan.products.h, layer.b_hh)] {
+    for (products, bias) in [(&plan.products.x, layer.b_ih), (&plan.products.h, layer.b_hh)] {
         let Some(bias) = bias else { continue };
-        for part in parts {
-            each_unit(plan, layer.d_hidden, *part, |panel, column| packed[panel] += bias[column]);
+        for product in products {
+            each_unit(plan, layer.d_hidden, *product, |panel, column| packed[panel] += bias[column]);
         }
     }
     packed
 }
 
-/// Calls `unit(place in a row of all panels, column of a packed weight)` for all that `part` fills.
-pub(crate) fn each_unit(plan: &Plan, d_hidden: usize, part: Part, mut unit: impl FnMut(usize, usize)) {
+/// Calls `unit(place in a row of all panels, column of a packed weight)` for all that `product` fills.
+pub(crate) fn each_unit(plan: &Plan, d_hidden: usize, product: GateProduct, mut unit: impl FnMut(usize, usize)) {
     let (lanes, blocks) = (plan.lanes, plan.products.blocks);
     for p in 0..plan.panels {
-        for (vector, gate, block) in part.vectors(blocks) {
+        for (vector, gate, block) in product.vectors(blocks) {
             let first = (p * blocks + block) * lanes;
             for lane in 0..d_hidden.saturating_sub(first).min(lanes) {
                 unit(p * plan.row() + vector * lanes + lane, gate * d_hidden + first + lane);

@@ -1,12 +1,12 @@
 //! How a layer's work on a sequence is laid out: panels, chunks of steps, rows per thread. Forward and backward of the
 //! same sequence have the same plan.
 
-use crate::args::{Counted, Input, Layer, MaskedOutput, Sequence, products};
-use crate::cell::Products;
+use crate::args::{Input, LayerWeights, Sequence};
+use crate::exec::Exec;
 use crate::float::Float;
+use crate::sequence::products::Products;
 use crate::simd::{lanes, registers};
-use crate::step::Row;
-use crate::threads::{Machine, ranges};
+use crate::threads::ranges;
 use std::ops::Range;
 
 /// Bytes of panels that a chunk of steps may have: what backward reads several times should stay in the L2 cache.
@@ -22,7 +22,7 @@ const SMALL: usize = if cfg!(miri) { 0 } else { 1 << 20 };
 
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    pub(crate) machine: Machine,
+    pub(crate) exec: Exec,
     pub(crate) lanes: usize,
     pub(crate) products: Products,
     /// The number of panels.
@@ -34,16 +34,16 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new<T: Float>(machine: Machine, layer: &Layer<T>, sequence: &Sequence<T>) -> Self {
-        let lanes = lanes::<T>(machine.level);
-        let products = products(layer, sequence, layer.d_hidden.div_ceil(lanes));
+    pub(crate) fn new<T: Float>(exec: Exec, layer: &LayerWeights<T>, sequence: &Sequence<T>) -> Self {
+        let lanes = lanes::<T>(exec.isa);
+        let products = Products::for_layer(layer, sequence, layer.d_hidden.div_ceil(lanes));
         let units = products.blocks * lanes;
         let panels = layer.d_hidden.div_ceil(units);
         let &Sequence { batch, time, .. } = sequence;
         let d_input = if let Input::Dense { .. } = sequence.input { layer.d_input } else { 0 };
         let work = batch * time * (d_input + layer.d_hidden) * layer.cell.gates() * layer.d_hidden;
-        let threads = if work < SMALL { 1 } else { machine.threads.min(batch / ROWS_PER_THREAD) };
-        Plan { machine, lanes, products, panels, width: panels * units, parts: ranges(batch, threads) }
+        let threads = if work < SMALL { 1 } else { exec.threads.min(batch / ROWS_PER_THREAD) };
+        Plan { exec, lanes, products, panels, width: panels * units, parts: ranges(batch, threads) }
     }
 
     /// The steps of a chunk for a part of `rows` rows.
@@ -58,7 +58,7 @@ impl Plan {
     /// Nor where registers are few: tiles are small there, and to look up what is kept costs more than a fifth of the product,
     /// which is what dropout commonly drops. But for f64, where speed matters less, so that all machines test both ways.
     pub(crate) fn scale<T: Float>(&self, sequence: &Sequence<T>) -> Option<T> {
-        if registers::<T>(self.machine.level) < 32 && size_of::<T>() < size_of::<f64>() {
+        if registers::<T>(self.exec.isa) < 32 && size_of::<T>() < size_of::<f64>() {
             return None;
         }
         let masks = sequence.input_masks;
@@ -66,7 +66,7 @@ impl Plan {
         let same = |mask: &[T]| mask.iter().fold(true, |same, &m| same & ((m == T::ZERO) | (m == scale)));
         let steps = self.parts.iter().map(|part| self.chunk::<T>(part.len(), sequence.time)).min();
         let whole = scale > T::ZERO
-            && scale.wide().is_finite()
+            && scale.to_f64().is_finite()
             && steps >= Some(TILE_STEPS)
             && masks.iter().all(|mask| same(mask));
         whole.then_some(scale)
@@ -82,24 +82,4 @@ impl Plan {
     pub(crate) fn panel_elements(&self) -> usize {
         self.panels * self.row()
     }
-}
-
-/// What each row of `part` does, step by step as they are done; empty where all count.
-pub(crate) fn rows<T>(sequence: &Sequence<T>, part: Range<usize>) -> Vec<Row> {
-    if matches!(sequence.counted, Counted::All) {
-        return Vec::new();
-    }
-    let mut started = vec![false; part.len()];
-    let mut rows = Vec::with_capacity(sequence.time * part.len());
-    for s in 0..sequence.time {
-        for (b, started) in part.clone().zip(&mut started) {
-            rows.push(match sequence.counts(b, sequence.step(s)) {
-                true => Row::Counts,
-                false if *started && sequence.masked_output == MaskedOutput::Previous => Row::RestsAtState,
-                false => Row::RestsAtZero,
-            });
-            *started |= rows.last() == Some(&Row::Counts);
-        }
-    }
-    rows
 }

@@ -1,8 +1,8 @@
 //! Vectors of one element type, and the choice of instruction set at run time.
 //!
 //! A kernel is written once as an [`Op`], generic over [`Simd`], with every function below it `#[inline(always)]`.
-//! [`run`] calls it through a function that is compiled for the chosen level, so the whole kernel is. Only what is written in
-//! assembly for one level brings its own features.
+//! [`run`] calls it through a function that is compiled for the chosen instruction set, so the whole kernel is. Only what is written in
+//! assembly for one instruction set brings its own features.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2_tile;
@@ -15,8 +15,7 @@ mod x86;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 
-use crate::float::{Float, sealed::Levels};
-use std::sync::OnceLock;
+use crate::float::{Float, sealed::Vectors};
 
 /// One instruction set for one element type.
 ///
@@ -86,7 +85,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
             (n, Self::sub(y, Self::sub(n, rounder)))
         }
     }
-    /// Asks for the line of the cache at `p`, which need not be there; where the level has no such instruction, nothing.
+    /// Asks for the line of the cache at `p`, which need not be there; where the instruction set has no such instruction, nothing.
     #[inline(always)]
     unsafe fn prefetch(_: *const Self::T) {}
 
@@ -100,7 +99,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
         }
     }
 
-    /// Adds the products of the first columns of `factors` to `c`: as many as the level has something better for than a loop
+    /// Adds the products of the first columns of `factors` to `c`: as many as the instruction set has something better for than a loop
     /// over them. Gives their number.
     #[inline(always)]
     unsafe fn multiply_columns<const M: usize, const N: usize>(
@@ -172,10 +171,10 @@ pub struct Columns<T, const M: usize> {
 
 /// An instruction set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Level {
-    /// Whatever the target has without asking.
+pub enum Isa {
+    /// What the compilation target has without detection: 128-bit vectors or none.
     Portable,
-    /// 128-bit vectors of AArch64.
+    /// AArch64's Advanced SIMD: 128-bit vectors.
     Neon,
     /// AVX2 and FMA: 256-bit vectors.
     Avx2,
@@ -183,32 +182,37 @@ pub enum Level {
     Avx512,
 }
 
-impl Level {
+impl Isa {
+    /// From the slowest to the fastest.
+    const ALL: [Isa; 4] = [Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512];
+
     /// The best one that this machine has.
-    pub fn best() -> Level {
-        static BEST: OnceLock<Level> = OnceLock::new();
-        *BEST.get_or_init(|| Level::available().last().copied().unwrap_or(Level::Portable))
+    pub fn best() -> Isa {
+        Isa::ALL.into_iter().rfind(|isa| isa.is_available()).unwrap_or(Isa::Portable)
     }
 
     /// All that this machine has, from the slowest to the fastest.
-    pub fn available() -> Vec<Level> {
-        #[cfg_attr(miri, expect(unused_mut, reason = "it has no more"))]
-        let mut levels = vec![Level::Portable];
+    pub fn available() -> Vec<Isa> {
+        Isa::ALL.into_iter().filter(|isa| isa.is_available()).collect()
+    }
+
+    /// Whether this machine has it. The standard library detects features once and remembers them.
+    pub fn is_available(self) -> bool {
         // Miri has no vector instructions.
         #[cfg(all(target_arch = "x86_64", not(miri)))]
-        {
+        let [avx2, avx512] = {
             let avx2 = std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma");
-            if avx2 {
-                levels.push(Level::Avx2);
-            }
             let dq = std::arch::is_x86_feature_detected!("avx512dq");
-            if avx2 && dq && std::arch::is_x86_feature_detected!("avx512f") {
-                levels.push(Level::Avx512);
-            }
+            [avx2, avx2 && dq && std::arch::is_x86_feature_detected!("avx512f")]
+        };
+        #[cfg(any(not(target_arch = "x86_64"), miri))]
+        let [avx2, avx512] = [false; 2];
+        match self {
+            Isa::Portable => true,
+            Isa::Neon => cfg!(all(target_arch = "aarch64", not(miri))),
+            Isa::Avx2 => avx2,
+            Isa::Avx512 => avx512,
         }
-        #[cfg(all(target_arch = "aarch64", not(miri)))]
-        levels.push(Level::Neon);
-        levels
     }
 }
 
@@ -223,53 +227,48 @@ pub trait Op<T: Float> {
     unsafe fn run<S: Simd<T = T>>(self) -> Self::Output;
 }
 
-/// Runs `op` compiled for `level`.
+/// Runs `op` compiled for `isa`.
 ///
 /// # Panics
 /// If the machine does not have it.
-pub fn run<T: Float, O: Op<T>>(level: Level, op: O) -> O::Output {
-    assert!(available(level), "this machine does not have {level:?}");
-    match level {
+pub fn run<T: Float, O: Op<T>>(isa: Isa, op: O) -> O::Output {
+    assert!(isa.is_available(), "this machine does not have {isa:?}");
+    match isa {
         // SAFETY: needs no instruction beyond the target's own.
-        Level::Portable => unsafe { op.run::<T::Portable>() },
-        // SAFETY: the level was asserted to be there.
+        Isa::Portable => unsafe { op.run::<T::Portable>() },
+        // SAFETY: the instruction set was asserted to be there.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => unsafe { x86::run_avx2(op) },
-        // SAFETY: the level was asserted to be there.
+        Isa::Avx2 => unsafe { x86::run_avx2(op) },
+        // SAFETY: the instruction set was asserted to be there.
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => unsafe { x86::run_avx512(op) },
+        Isa::Avx512 => unsafe { x86::run_avx512(op) },
         // SAFETY: NEON is part of the AArch64 targets.
         #[cfg(target_arch = "aarch64")]
-        Level::Neon => unsafe { op.run::<T::Neon>() },
-        #[allow(unreachable_patterns, reason = "which levels are left depends on the target")]
+        Isa::Neon => unsafe { op.run::<T::Neon>() },
+        #[allow(unreachable_patterns, reason = "which instruction sets are left depends on the target")]
         _ => unreachable!("not available on this target"),
     }
 }
 
-/// `op` as a function of its own at a level that needs no features beyond the target's.
+/// `op` as a function of its own at an instruction set that needs no features beyond the target's.
 #[inline(never)]
 unsafe fn call<S: Simd, O: Op<S::T>>(op: O) -> O::Output {
     // SAFETY: as for the caller.
     unsafe { op.run::<S>() }
 }
 
-fn available(level: Level) -> bool {
-    static AVAILABLE: OnceLock<Vec<Level>> = OnceLock::new();
-    AVAILABLE.get_or_init(Level::available).contains(&level)
-}
-
-/// The number of lanes at `level`.
-pub fn lanes<T: Float>(level: Level) -> usize {
-    let bytes = match level {
-        Level::Portable | Level::Neon => 16,
-        Level::Avx2 => 32,
-        Level::Avx512 => 64,
+/// The number of lanes at `isa`.
+pub fn lanes<T: Float>(isa: Isa) -> usize {
+    let bytes = match isa {
+        Isa::Portable | Isa::Neon => 16,
+        Isa::Avx2 => 32,
+        Isa::Avx512 => 64,
     };
     bytes / size_of::<T>()
 }
 
-/// The vector registers of a level.
-pub fn registers<T: Float>(level: Level) -> usize {
+/// The vector registers of an instruction set.
+pub fn registers<T: Float>(isa: Isa) -> usize {
     struct Registers;
     impl<T: Float> Op<T> for Registers {
         type Output = usize;
@@ -279,7 +278,7 @@ pub fn registers<T: Float>(level: Level) -> usize {
             S::REGISTERS
         }
     }
-    run::<T, _>(level, Registers)
+    run::<T, _>(isa, Registers)
 }
 
 #[cfg(target_arch = "aarch64")]

@@ -4,23 +4,24 @@
 //! gradients of the sums, then, while these are in the cache, their products: the input's gradient, and the weights'
 //! gradients summed over the thread's rows. The threads' sums are added at the end, in their order.
 
+mod dropout;
 mod input;
-mod kept;
 mod packed;
 mod recurrence;
 mod sums;
 mod weights;
 
-use crate::args::{Gradients, Input, Layer, OutputGradients, Sequence, Strides, check_backward, check_forward};
-use crate::cell::{Kernel, Part, with_kernel};
+use crate::args::{Gradients, Input, LayerWeights, OutputGradients, Sequence, Strides, check_backward, check_forward};
+use crate::cell::{Kernel, with_kernel};
 use crate::float::Float;
-use crate::forward::{Saved, SavedPart};
-use crate::pack;
-use crate::plan::Plan;
 use crate::pool::{Buffer, take};
-use crate::repeats::Chunk;
+use crate::sequence::pack;
+use crate::sequence::padding::StepKind;
+use crate::sequence::plan::Plan;
+use crate::sequence::products::GateProduct;
+use crate::sequence::repeats::Chunk;
+use crate::sequence::saved::{Saved, SavedPart};
 use crate::simd::{Op, Simd, run};
-use crate::step::Row;
 use crate::threads::{Shared, each};
 use crate::tile::{MAX_ROWS, WIDTH};
 use packed::{copy_elements, packs};
@@ -29,75 +30,37 @@ use std::ops::Range;
 use sums::{Sums, unpack};
 
 /// The gradients of a layer over a sequence; `layer` and `sequence` are those that `saved` was made from.
-///
-/// # Panics
-/// On slices whose sizes do not fit together, or a `saved` of another size.
-pub fn backward<T: Float>(
-    layer: &Layer<T>,
+pub(crate) fn backward<T: Float>(
+    layer: &LayerWeights<T>,
     sequence: &Sequence<T>,
     saved: &Saved<T>,
-    given: OutputGradients<T>,
+    d_output: OutputGradients<T>,
     wanted: Gradients<T>,
 ) {
     check_forward(layer, sequence);
-    check_backward(layer, sequence, &given, &wanted);
-    let of = (layer.cell, [sequence.batch, sequence.time, layer.d_hidden]);
-    assert!(saved.of == of, "saved for {:?}, not for {of:?}", saved.of);
-    let plan = Plan::new(saved.plan.machine, layer, sequence);
+    check_backward(layer, sequence, &d_output, &wanted);
+    let found = (layer.cell, [sequence.batch, sequence.time, layer.d_hidden]);
+    assert!((saved.cell, saved.shape) == found, "saved for {:?}, not for {found:?}", (saved.cell, saved.shape));
+    let plan = Plan::new(saved.plan.exec, layer, sequence);
     // The division among threads depends on the size of the input too.
     assert!(saved.plan.parts == plan.parts, "saved for an input of another size than {}", layer.d_input);
-    T::run_backward(&plan, layer, sequence, saved, given, wanted);
+    with_kernel!(layer.cell, start(&plan, layer, sequence, saved, d_output, wanted));
 }
-
-/// The same for one element type, so that it is compiled with this crate and not with those that call it.
-pub trait Entry: Sized {
-    #[doc(hidden)]
-    #[expect(private_interfaces, reason = "sealed")]
-    fn run_backward(
-        plan: &Plan,
-        layer: &Layer<Self>,
-        sequence: &Sequence<Self>,
-        saved: &Saved<Self>,
-        given: OutputGradients<Self>,
-        wanted: Gradients<Self>,
-    );
-}
-
-macro_rules! entry {
-    ($t:ty) => {
-        impl Entry for $t {
-            #[expect(private_interfaces, reason = "sealed")]
-            fn run_backward(
-                plan: &Plan,
-                layer: &Layer<$t>,
-                sequence: &Sequence<$t>,
-                saved: &Saved<$t>,
-                given: OutputGradients<$t>,
-                wanted: Gradients<$t>,
-            ) {
-                with_kernel!(layer.cell, start(plan, layer, sequence, saved, given, wanted));
-            }
-        }
-    };
-}
-
-entry!(f32);
-entry!(f64);
 
 fn start<T: Float, K: Kernel>(
     plan: &Plan,
-    layer: &Layer<T>,
+    layer: &LayerWeights<T>,
     sequence: &Sequence<T>,
     saved: &Saved<T>,
-    given: OutputGradients<T>,
+    d_output: OutputGradients<T>,
     wanted: Gradients<T>,
 ) {
-    let &Layer { d_input, d_hidden, .. } = layer;
+    let &LayerWeights { d_input, d_hidden, .. } = layer;
     let scale = plan.scale(sequence);
-    let pack = |weight, part, scale| pack::transposed(plan, layer, weight, part, scale);
-    let h_parts: Vec<_> = plan.products.h.iter().map(|&part| pack(layer.w_hh, part, T::ONE)).collect();
-    let x_parts: &[Part] = if wanted.input.is_some() { &plan.products.x } else { &[] };
-    let x_parts: Vec<_> = x_parts.iter().map(|&part| pack(layer.w_ih, part, scale.unwrap_or(T::ONE))).collect();
+    let pack = |weight, product, scale| pack::transposed(plan, layer, weight, product, scale);
+    let w_hh: Vec<_> = plan.products.h.iter().map(|&product| pack(layer.w_hh, product, T::ONE)).collect();
+    let products: &[GateProduct] = if wanted.input.is_some() { &plan.products.x } else { &[] };
+    let w_ih: Vec<_> = products.iter().map(|&product| pack(layer.w_ih, product, scale.unwrap_or(T::ONE))).collect();
 
     let elements = |needed: bool, inner: usize| if needed { plan.panel_elements() * inner } else { 0 };
     let need_w_ih = wanted.w_ih.is_some();
@@ -125,10 +88,10 @@ fn start<T: Float, K: Kernel>(
             sequence,
             part,
             saved,
-            h_parts: &h_parts,
-            x_parts: &x_parts,
+            w_hh: &w_hh,
+            w_ih: &w_ih,
             scaled: scale.is_some(),
-            given,
+            d_output,
             d_input: d_input_rows.get(),
             d_input_strides,
             d_h0: d_h0.get(),
@@ -136,36 +99,36 @@ fn start<T: Float, K: Kernel>(
             sums,
             kernel: PhantomData,
         };
-        run(plan.machine.level, work);
+        run(plan.exec.isa, work);
     });
 
-    let of = |sum: fn(&Sums<T>) -> &[T]| -> Vec<&[T]> { sums.iter().map(sum).collect() };
+    let per_thread = |sum: fn(&Sums<T>) -> &[T]| -> Vec<&[T]> { sums.iter().map(sum).collect() };
     if let Some(to) = wanted.w_ih {
-        unpack(plan, layer, &plan.products.x, d_input, &of(|sums| &sums.w_ih), to);
+        unpack(plan, layer, &plan.products.x, d_input, &per_thread(|sums| &sums.w_ih), to);
     }
     if let Some(to) = wanted.w_hh {
-        unpack(plan, layer, &plan.products.h, d_hidden, &of(|sums| &sums.w_hh), to);
+        unpack(plan, layer, &plan.products.h, d_hidden, &per_thread(|sums| &sums.w_hh), to);
     }
     if let Some(to) = wanted.b_ih {
-        unpack(plan, layer, &plan.products.x, 1, &of(|sums| &sums.b), to);
+        unpack(plan, layer, &plan.products.x, 1, &per_thread(|sums| &sums.b), to);
     }
     if let Some(to) = wanted.b_hh {
-        unpack(plan, layer, &plan.products.h, 1, &of(|sums| &sums.b), to);
+        unpack(plan, layer, &plan.products.h, 1, &per_thread(|sums| &sums.b), to);
     }
 }
 
 /// The rows of one thread.
 struct Backward<'a, T, K> {
     plan: &'a Plan,
-    layer: &'a Layer<'a, T>,
+    layer: &'a LayerWeights<'a, T>,
     sequence: &'a Sequence<'a, T>,
     part: Range<usize>,
     saved: &'a SavedPart<T>,
-    h_parts: &'a [Buffer<T>],
-    x_parts: &'a [Buffer<T>],
+    w_hh: &'a [Buffer<T>],
+    w_ih: &'a [Buffer<T>],
     /// Whether the input's masks only drop features, as their scale is in its weights.
     scaled: bool,
-    given: OutputGradients<'a, T>,
+    d_output: OutputGradients<'a, T>,
     d_input: *mut T,
     d_input_strides: Strides,
     d_h0: *mut T,
@@ -193,7 +156,7 @@ struct Scratch<T> {
     packed: Buffer<T>,
     x_masks: Buffer<T>,
     h_masks: Buffer<T>,
-    /// The rows of a product's right factor, which are those of one part of a panel, side by side.
+    /// The rows of a product's right factor, which are those of one product in a panel, side by side.
     beside: Buffer<T>,
     /// Where inputs come again: which they are in a chunk, and the gradients of the steps with each that are done, `[panel][chain]`.
     repeats: Chunk,
@@ -212,8 +175,8 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
         let dense = matches!(self.sequence.input, Input::Dense { .. });
         let inner = if dense { self.layer.d_input.max(self.layer.d_hidden) } else { self.layer.d_hidden };
         let masks = !self.sequence.input_masks.is_empty() || !self.sequence.recurrent_masks.is_empty();
-        let resets = plan.products.h.iter().any(|part| part.reset);
-        let (rests, repeats) = (!self.saved.rows.is_empty(), !self.saved.repeats.is_empty());
+        let resets = plan.products.h.iter().any(|product| product.reset);
+        let (rests, repeats) = (!self.saved.kinds.is_empty(), !self.saved.repeats.is_empty());
         let row = inner.next_multiple_of(S::LANES);
         let (no_w_ih, no_w_hh) = (self.sums.w_ih.is_empty(), self.sums.w_hh.is_empty());
         let x_masks = if no_w_ih || repeats { &[] } else { self.sequence.input_masks };
@@ -247,9 +210,9 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
             }),
         };
         scratch.zeros.fill(T::ZERO);
-        self.initial(&mut scratch.d_h, self.given.h);
+        self.initial(&mut scratch.d_h, self.d_output.h);
         if K::HAS_C {
-            self.initial(&mut scratch.d_c, self.given.c);
+            self.initial(&mut scratch.d_c, self.d_output.c);
         }
         let mut rows = Vec::with_capacity(chunk * batch);
         // Chunks as forward cut them.
@@ -292,7 +255,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
     /// Whether row `q` of all steps' rows, `[step][row]`, rests.
     #[inline(always)]
     fn rests(&self, q: usize) -> bool {
-        self.saved.rows.get(q).is_some_and(|&row| row != Row::Counts)
+        self.saved.kinds.get(q).is_some_and(|&kind| kind != StepKind::Counted)
     }
 
     fn last(&self, to: *mut T, from: &[T]) {

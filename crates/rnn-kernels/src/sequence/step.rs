@@ -3,28 +3,12 @@
 
 use crate::args::Zoneout;
 use crate::float::Float;
-use crate::plan::Plan;
+use crate::sequence::padding::StepKind;
+use crate::sequence::plan::Plan;
 use crate::simd::Simd;
 
 /// Bytes.
 const CACHE_LINE: usize = 64;
-
-/// What a row does at a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Row {
-    Counts,
-    /// It rests and its output is zero.
-    RestsAtZero,
-    /// It rests and its output is its state.
-    RestsAtState,
-}
-
-impl Row {
-    /// What the rows do from element `at` on; null where all count, for which there is no list.
-    pub(crate) fn at(rows: &[Row], at: usize) -> *const Row {
-        if rows.is_empty() { std::ptr::null() } else { rows[at..].as_ptr() }
-    }
-}
 
 /// Zoneout at one step.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +24,7 @@ impl<T: Float> Keep<T> {
     pub(crate) fn at(zoneout: Zoneout<T>, t: usize, b: usize, batch: usize, d_hidden: usize) -> Self {
         match zoneout {
             Zoneout::Off => Keep::Nothing,
-            Zoneout::Mean(p) => Keep::Mean(T::of(p)),
+            Zoneout::Mean(p) => Keep::Mean(T::from_f64(p)),
             Zoneout::Drawn(keep) => Keep::Drawn(keep[(t * batch + b) * d_hidden..].as_ptr()),
         }
     }
@@ -99,8 +83,8 @@ pub(crate) struct Step<T> {
     pub(crate) output_row: usize,
     /// From it to that of the step that is next; wraps around.
     pub(crate) output_next: usize,
-    /// One a row; null where all count.
-    pub(crate) rows: *const Row,
+    /// The kind of the step for each row; null where it counts for all.
+    pub(crate) kinds: *const StepKind,
     pub(crate) keep_h: Keep<T>,
     pub(crate) keep_c: Keep<T>,
     /// One for each mask of the products on h.
@@ -146,9 +130,9 @@ impl<T: Float> Step<T> {
     }
 
     #[inline(always)]
-    unsafe fn row(&self, row: usize) -> Row {
+    unsafe fn kind(&self, row: usize) -> StepKind {
         // SAFETY: there is one for each row unless all count.
-        if self.rows.is_null() { Row::Counts } else { unsafe { *self.rows.add(row) } }
+        if self.kinds.is_null() { StepKind::Counted } else { unsafe { *self.kinds.add(row) } }
     }
 
     /// Ends the step for the units from `u` on of one row.
@@ -159,22 +143,22 @@ impl<T: Float> Step<T> {
             let (n, at) = (self.d_hidden - u, row * self.width + u);
             let h_old = S::load(self.h.add(at));
             let zone = row * self.d_hidden + u;
-            let kind = self.row(row);
+            let kind = self.kind(row);
             if let Some(c_new) = c_new {
                 let c_old = S::load(self.c.add(at));
                 let c = match kind {
-                    Row::Counts => stay::<S>(self.keep_c, zone, n, c_new, c_old),
+                    StepKind::Counted => stay::<S>(self.keep_c, zone, n, c_new, c_old),
                     _ => c_old,
                 };
                 S::store(self.c_new.add(at), c);
             }
             let (h, output) = match kind {
-                Row::Counts => {
+                StepKind::Counted => {
                     let h = stay::<S>(self.keep_h, zone, n, h_new, h_old);
                     (h, h)
                 }
-                Row::RestsAtZero => (h_old, S::zero()),
-                Row::RestsAtState => (h_old, h_old),
+                StepKind::MaskedZero => (h_old, S::zero()),
+                StepKind::MaskedPrevious => (h_old, h_old),
             };
             S::store(self.h_new.add(at), h);
             let to = self.output.add(row * self.output_row + u);
@@ -212,7 +196,7 @@ pub(crate) struct BackStep<T> {
     pub(crate) d_output_row: usize,
     /// From it to that of the step that is next; wraps around.
     pub(crate) d_output_next: usize,
-    pub(crate) rows: *const Row,
+    pub(crate) kinds: *const StepKind,
     pub(crate) keep_h: Keep<T>,
     pub(crate) keep_c: Keep<T>,
     /// The gradient of r∘h, masked by `reset_mask`, which may be null.
@@ -230,7 +214,7 @@ pub(crate) struct Arriving<V> {
 }
 
 #[inline(always)]
-unsafe fn part<S: Simd>(keep: Keep<S::T>, at: usize, n: usize, d: S::V) -> Arriving<S::V> {
+unsafe fn split<S: Simd>(keep: Keep<S::T>, at: usize, n: usize, d: S::V) -> Arriving<S::V> {
     // SAFETY: as for `stay`.
     unsafe {
         let kept = match keep {
@@ -266,9 +250,9 @@ impl<T: Float> BackStep<T> {
     }
 
     #[inline(always)]
-    pub(crate) unsafe fn row(&self, row: usize) -> Row {
+    pub(crate) unsafe fn kind(&self, row: usize) -> StepKind {
         // SAFETY: there is one for each row unless all count.
-        if self.rows.is_null() { Row::Counts } else { unsafe { *self.rows.add(row) } }
+        if self.kinds.is_null() { StepKind::Counted } else { unsafe { *self.kinds.add(row) } }
     }
 
     /// The gradients of h and c that the step made for the units from `u` on of one row. `None` where the row rests
@@ -289,19 +273,19 @@ impl<T: Float> BackStep<T> {
             let (n, at) = (self.d_hidden - u, row * self.width + u);
             let zone = row * self.d_hidden + u;
             let mut d_h = S::load(self.d_h.add(at));
-            let kind = self.row(row);
-            if !self.d_output.is_null() && kind != Row::RestsAtZero {
+            let kind = self.kind(row);
+            if !self.d_output.is_null() && kind != StepKind::MaskedZero {
                 let d_output = self.d_output.add(row * self.d_output_row + u);
                 d_h = S::add(d_h, S::load_up_to(d_output, n));
                 // As in `settle`.
                 S::prefetch(d_output.wrapping_add(self.d_output_next));
             }
-            if kind != Row::Counts {
+            if kind != StepKind::Counted {
                 S::store(self.d_h.add(at), d_h);
                 return None;
             }
             let d_c = if has_c { S::load(self.d_c.add(at)) } else { S::zero() };
-            Some((part::<S>(self.keep_h, zone, n, d_h), part::<S>(self.keep_c, zone, n, d_c)))
+            Some((split::<S>(self.keep_h, zone, n, d_h), split::<S>(self.keep_c, zone, n, d_c)))
         }
     }
 }

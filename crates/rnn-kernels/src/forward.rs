@@ -1,129 +1,52 @@
 //! A layer over a sequence, forward.
 
 mod ahead;
+mod dropout;
 mod input;
-mod kept;
 mod recurrence;
 
 use ahead::Ahead;
-pub(crate) use input::{copy_rows, input_rows, keep_rows, mask_of_row};
-use kept::Kept;
+use dropout::KeptFeatures;
 pub(crate) use recurrence::advance;
 
-use crate::args::{Cell, Input, Layer, Output, Sequence, check_forward, check_output};
-use crate::cell::{Kernel, Part, with_kernel};
+use crate::args::{Input, LayerWeights, Output, Sequence, check_forward, check_output};
+use crate::cell::{Kernel, with_kernel};
+use crate::exec::Exec;
 use crate::float::Float;
-use crate::pack;
-use crate::plan::{Plan, rows};
 use crate::pool::{Buffer, take};
-use crate::repeats::{Chunk, Repeats};
+use crate::sequence::pack;
+use crate::sequence::padding::{StepKind, step_kinds};
+use crate::sequence::plan::Plan;
+use crate::sequence::products::GateProduct;
+use crate::sequence::repeats::{Chunk, Repeats};
+use crate::sequence::saved::{Saved, SavedPart};
+use crate::sequence::step::{Keep, MaskedCopy, Shape, Step};
 use crate::simd::{Op, Simd, run};
-use crate::step::{Keep, MaskedCopy, Row, Shape, Step};
-use crate::threads::{Machine, Shared, each};
+use crate::threads::{Shared, each};
 use std::marker::PhantomData;
 use std::ops::Range;
 
-/// What backward needs of forward, in the order in which it is read. Its memory goes back to the pool when it is dropped.
-pub struct Saved<T> {
-    pub(crate) plan: Plan,
-    /// Cell, batch, time, d_hidden.
-    pub(crate) of: (Cell, [usize; 3]),
-    pub(crate) parts: Vec<SavedPart<T>>,
-}
-
-/// The same for the rows of one thread.
-pub(crate) struct SavedPart<T> {
-    /// Chunk by chunk, `[panel][step][row]`.
-    pub(crate) panels: Buffer<T>,
-    /// Before each step, and after the last.
-    pub(crate) h: Buffer<T>,
-    pub(crate) c: Buffer<T>,
-    pub(crate) rows: Vec<Row>,
-    pub(crate) repeats: Repeats,
-}
-
-impl<T: Float> Saved<T> {
-    /// Its size in bytes.
-    pub fn bytes(&self) -> usize {
-        let elements = self.parts.iter().map(|part| part.panels.len() + part.h.len() + part.c.len());
-        let repeats = self.parts.iter().map(|part| part.repeats.bytes());
-        elements.sum::<usize>() * size_of::<T>() + repeats.sum::<usize>()
-    }
-}
-
-impl<T> std::fmt::Debug for Saved<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Saved").field("parts", &self.parts.len()).finish_non_exhaustive()
-    }
-}
-
-/// Runs `layer` over `sequence` and keeps nothing for backward.
-///
-/// # Panics
-/// On slices whose sizes do not fit, symbols and lengths that are too large, and a level that the machine does not have.
-pub fn forward<T: Float>(machine: Machine, layer: &Layer<T>, sequence: &Sequence<T>, output: Output<T>) {
-    check_forward(layer, sequence);
-    check_output(layer, sequence, &output);
-    T::run_forward(machine, layer, sequence, output, false);
-}
-
-/// Runs `layer` over `sequence` and saves what [`backward`](crate::backward) needs.
-///
-/// # Panics
-/// Where [`forward`] does.
-pub fn forward_saving<T: Float>(
-    machine: Machine,
-    layer: &Layer<T>,
-    sequence: &Sequence<T>,
-    output: Output<T>,
-) -> Saved<T> {
-    check_forward(layer, sequence);
-    check_output(layer, sequence, &output);
-    let (plan, parts) = T::run_forward(machine, layer, sequence, output, true);
-    Saved { plan, of: (layer.cell, [sequence.batch, sequence.time, layer.d_hidden]), parts }
-}
-
-/// The same for one element type, so that it is compiled with this crate and not with those that call it.
-pub trait Entry: Sized {
-    #[doc(hidden)]
-    #[expect(private_interfaces, reason = "sealed")]
-    fn run_forward(
-        machine: Machine,
-        layer: &Layer<Self>,
-        sequence: &Sequence<Self>,
-        output: Output<Self>,
-        save: bool,
-    ) -> (Plan, Vec<SavedPart<Self>>);
-}
-
-macro_rules! entry {
-    ($t:ty) => {
-        impl Entry for $t {
-            #[expect(private_interfaces, reason = "sealed")]
-            fn run_forward(
-                machine: Machine,
-                layer: &Layer<$t>,
-                sequence: &Sequence<$t>,
-                output: Output<$t>,
-                save: bool,
-            ) -> (Plan, Vec<SavedPart<$t>>) {
-                with_kernel!(layer.cell, start(machine, layer, sequence, output, save))
-            }
-        }
-    };
-}
-
-entry!(f32);
-entry!(f64);
-
-fn start<T: Float, K: Kernel>(
-    machine: Machine,
-    layer: &Layer<T>,
+/// Runs `layer` over `sequence`. What it gives is complete only if it is to `save`.
+pub(crate) fn forward<T: Float>(
+    exec: Exec,
+    layer: &LayerWeights<T>,
     sequence: &Sequence<T>,
     output: Output<T>,
     save: bool,
-) -> (Plan, Vec<SavedPart<T>>) {
-    let plan = Plan::new(machine, layer, sequence);
+) -> Saved<T> {
+    check_forward(layer, sequence);
+    check_output(layer, sequence, &output);
+    with_kernel!(layer.cell, start(exec, layer, sequence, output, save))
+}
+
+fn start<T: Float, K: Kernel>(
+    exec: Exec,
+    layer: &LayerWeights<T>,
+    sequence: &Sequence<T>,
+    output: Output<T>,
+    save: bool,
+) -> Saved<T> {
+    let plan = Plan::new(exec, layer, sequence);
     // What is dropped is left out, or what comes again is made once: not both.
     let scale = plan.scale(sequence);
     let mut saved: Vec<SavedPart<T>> = (plan.parts.iter().cloned())
@@ -131,23 +54,23 @@ fn start<T: Float, K: Kernel>(
             let (rows_count, time) = (part.len(), sequence.time);
             let (steps, states) = if save { (time, time + 1) } else { (plan.chunk::<T>(part.len(), time), 2) };
             let state = states * rows_count * plan.width;
-            let rows = rows(sequence, part.clone());
+            let kinds = step_kinds(sequence, part.clone());
             SavedPart {
                 panels: take(steps * rows_count * plan.panel_elements()),
                 h: take(state),
                 c: take(if K::HAS_C { state } else { 0 }),
-                repeats: if scale.is_none() { Repeats::new(&plan, sequence, part, &rows) } else { Repeats::default() },
-                rows,
+                repeats: if scale.is_none() { Repeats::new(&plan, sequence, part, &kinds) } else { Repeats::default() },
+                kinds,
             }
         })
         .collect();
     Repeats::forget_few(saved.iter_mut().map(|part| &mut part.repeats), sequence.batch * sequence.time);
 
     let dense = matches!(sequence.input, Input::Dense { .. });
-    let x_parts: &[Part] = if dense { &plan.products.x } else { &[] };
-    let pack = |weight, part, scale| pack::columns(&plan, layer, weight, part, scale);
-    let w_ih: Vec<_> = x_parts.iter().map(|&part| pack(layer.w_ih, part, scale.unwrap_or(T::ONE))).collect();
-    let w_hh: Vec<_> = plan.products.h.iter().map(|&part| pack(layer.w_hh, part, T::ONE)).collect();
+    let x_parts: &[GateProduct] = if dense { &plan.products.x } else { &[] };
+    let pack = |weight, product, scale| pack::columns(&plan, layer, weight, product, scale);
+    let w_ih: Vec<_> = x_parts.iter().map(|&product| pack(layer.w_ih, product, scale.unwrap_or(T::ONE))).collect();
+    let w_hh: Vec<_> = plan.products.h.iter().map(|&product| pack(layer.w_hh, product, T::ONE)).collect();
     let bias = pack::biases(&plan, layer);
     let shared = |slice: Option<&mut [T]>| Shared(slice.map_or(std::ptr::null_mut(), |slice| slice.as_mut_ptr()));
     let (sequence_out, strides) = (Shared(output.sequence.as_mut_ptr()), output.strides);
@@ -167,7 +90,7 @@ fn start<T: Float, K: Kernel>(
             panels: saved.panels.as_mut_ptr(),
             h: saved.h.as_mut_ptr(),
             c: saved.c.as_mut_ptr(),
-            rows: &saved.rows,
+            kinds: &saved.kinds,
             repeats: &saved.repeats,
             output: sequence_out.get(),
             output_strides: (strides.batch, strides.time),
@@ -175,15 +98,15 @@ fn start<T: Float, K: Kernel>(
             c_out: c_out.get(),
             kernel: PhantomData,
         };
-        run(plan.machine.level, work);
+        run(plan.exec.isa, work);
     });
-    (plan, saved)
+    Saved { plan, cell: layer.cell, shape: [sequence.batch, sequence.time, layer.d_hidden], parts: saved }
 }
 
 /// The rows of one thread.
 struct Forward<'a, T, K> {
     plan: &'a Plan,
-    layer: &'a Layer<'a, T>,
+    layer: &'a LayerWeights<'a, T>,
     sequence: &'a Sequence<'a, T>,
     part: Range<usize>,
     /// Whether the input's masks only drop features, as their scale is in the weights.
@@ -195,7 +118,7 @@ struct Forward<'a, T, K> {
     panels: *mut T,
     h: *mut T,
     c: *mut T,
-    rows: &'a [Row],
+    kinds: &'a [StepKind],
     repeats: &'a Repeats,
     output: *mut T,
     output_strides: (usize, usize),
@@ -224,16 +147,17 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
         let mut repeating =
             Repeating { chunk: Chunk::default(), chains: take(self.repeats.chains * plan.panel_elements()) };
         let x_width = self.layer.d_input.next_multiple_of(S::LANES);
-        let kept = self.scaled.then(|| Kept::new(self.sequence.input_masks, self.part.clone(), self.layer.d_input));
+        let kept =
+            self.scaled.then(|| KeptFeatures::new(self.sequence.input_masks, self.part.clone(), self.layer.d_input));
         let masked = !self.sequence.input_masks.is_empty() && kept.is_none();
         let mut masked_x = take::<T>(if masked { chunk * batch * x_width } else { 0 });
 
         // Each masked copy of h twice: one is read while the next is written.
         let mut masks: Vec<usize> =
-            plan.products.h.iter().filter(|part| !part.reset).filter_map(|part| part.mask).collect();
+            plan.products.h.iter().filter(|product| !product.reset).filter_map(|product| product.mask).collect();
         masks.dedup();
         let mut masked_h = take::<T>(2 * masks.len() * state);
-        let mut reset = take::<T>(if plan.products.h.iter().any(|part| part.reset) { state } else { 0 });
+        let mut reset = take::<T>(if plan.products.h.iter().any(|product| product.reset) { state } else { 0 });
         let (masked_h, reset) = (masked_h.as_mut_ptr(), reset.as_mut_ptr());
         let first_row = self.part.start * d_hidden;
         let mask_of = |mask: usize| self.sequence.recurrent_masks[mask][first_row..].as_ptr();
@@ -284,7 +208,7 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
                         output: self.output.add(self.part.start * self.output_strides.0 + t * self.output_strides.1),
                         output_row: self.output_strides.0,
                         output_next,
-                        rows: Row::at(self.rows, s * batch),
+                        kinds: StepKind::at(self.kinds, s * batch),
                         keep_h: Keep::at(self.sequence.zoneout_h, t, self.part.start, self.sequence.batch, d_hidden),
                         keep_c: Keep::at(self.sequence.zoneout_c, t, self.part.start, self.sequence.batch, d_hidden),
                         masked: [MaskedCopy { mask: std::ptr::null(), h: std::ptr::null_mut() }; 4],
@@ -296,8 +220,8 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
                         step.masked[i] = MaskedCopy { mask: mask_of(mask), h: copy_of(i, s + 1) };
                     }
                     let mut left = [std::ptr::null(); 4];
-                    for (left, part) in left.iter_mut().zip(&plan.products.h) {
-                        *left = match (part.reset, part.mask) {
+                    for (left, product) in left.iter_mut().zip(&plan.products.h) {
+                        *left = match (product.reset, product.mask) {
                             (true, mask) => {
                                 step.reset_mask = mask.map_or(std::ptr::null(), mask_of);
                                 reset

@@ -10,7 +10,7 @@ use crate::tile::{Cut, Tile, max_sparse_rows, multiply_kept};
 use std::ops::Range;
 
 /// The features that each mask keeps of each row.
-pub(crate) struct Kept {
+pub(crate) struct KeptFeatures {
     rows: usize,
     d_input: usize,
     /// `[mask][row][d_input]`, of which the first so many count.
@@ -18,7 +18,7 @@ pub(crate) struct Kept {
     counts: Vec<usize>,
 }
 
-impl Kept {
+impl KeptFeatures {
     /// For the rows `part` of the batch.
     pub(crate) fn new<T: Float>(masks: &[&[T]], part: Range<usize>, d_input: usize) -> Self {
         let rows = part.len();
@@ -33,10 +33,10 @@ impl Kept {
             count
         };
         let counts = masks.zip(features.chunks_exact_mut(d_input)).map(keep).collect();
-        Kept { rows, d_input, features, counts }
+        KeptFeatures { rows, d_input, features, counts }
     }
 
-    fn of(&self, mask: usize, row: usize) -> &[u32] {
+    fn features(&self, mask: usize, row: usize) -> &[u32] {
         let at = mask * self.rows + row;
         &self.features[at * self.d_input..][..self.counts[at]]
     }
@@ -45,18 +45,18 @@ impl Kept {
 impl<T: Float, K: Kernel> Forward<'_, T, K> {
     /// `x·W_ih + b` for all rows of a chunk's steps, into the panels.
     #[inline(always)]
-    pub(super) unsafe fn kept_sums<S: Simd<T = T>>(&self, panels: *mut T, steps: Range<usize>, kept: &Kept) {
+    pub(super) unsafe fn kept_sums<S: Simd<T = T>>(&self, panels: *mut T, steps: Range<usize>, kept: &KeptFeatures) {
         let Input::Dense { values, strides } = self.sequence.input else { return };
         let (plan, d_input, row) = (self.plan, self.layer.d_input, self.plan.row());
         let rows = steps.len() * kept.rows;
         // SAFETY: as for the caller.
         unsafe { self.biases::<S>(panels, rows) };
         let a_row = if self.sequence.reverse { strides.time.wrapping_neg() } else { strides.time };
-        for (part, packed) in plan.products.x.iter().zip(self.w_ih) {
-            let width = part.width(plan.products.blocks);
+        for (product, packed) in plan.products.x.iter().zip(self.w_ih) {
+            let width = product.width(plan.products.blocks);
             let cut = Cut::new(steps.len(), max_sparse_rows(S::REGISTERS, width));
             for (p, b) in (0..plan.panels).flat_map(|p| (0..kept.rows).map(move |b| (p, b))) {
-                let kept_of_row = kept.of(part.mask.unwrap_or(0), b);
+                let features = kept.features(product.mask.unwrap_or(0), b);
                 for tile in 0..cut.tiles {
                     let (first, end) = (cut.start(tile), cut.start(tile + 1));
                     let q = first * kept.rows + b;
@@ -77,12 +77,12 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
                             a_block: 0,
                             b: packed.as_ptr().add(p * d_input * width * S::LANES),
                             b_step: width * S::LANES,
-                            c0: self.bias.as_ptr().add(p * row + part.offset * S::LANES),
+                            c0: self.bias.as_ptr().add(p * row + product.offset * S::LANES),
                             c0_step: 0,
-                            c: panels.add((p * rows + q) * row + part.offset * S::LANES),
+                            c: panels.add((p * rows + q) * row + product.offset * S::LANES),
                             c_step: kept.rows * row,
                         };
-                        multiply_kept::<S>(&tile, kept_of_row);
+                        multiply_kept::<S>(&tile, features);
                     }
                 }
             }

@@ -1,0 +1,72 @@
+//! The cells: what is done to a panel between the products, forward and backward.
+//!
+//! A *panel* is what belongs to a few units, a row per row of the batch. The products leave sums there, the cell turns
+//! them into gates, and backward turns those into the gradients of the sums. A row of a panel has a slot for each gate:
+//!
+//! | cell | slots |
+//! |---|---|
+//! | LSTM | `i f g o` |
+//! | GRU, reset after | `n_x r z n_h`: the sum from x, and `h·W_hn + b_hn` apart |
+//! | GRU, reset before | `n r z –` |
+//! | RNN | `h'` |
+//!
+//! A slot is one vector wide, and one product fills the slots of all gates. Where gates have products of their own, which
+//! is in the RNN and under masks a gate, a slot is up to [`WIDTH`](crate::tile::WIDTH) vectors wide, so that a tile is.
+
+mod gru;
+mod lstm;
+mod rnn;
+
+pub(crate) use gru::{GruAfter, GruBefore};
+pub(crate) use lstm::Lstm;
+pub(crate) use rnn::{RnnRelu, RnnTanh};
+
+use crate::sequence::step::{BackStep, Step};
+use crate::simd::Simd;
+
+/// What a cell does to panels.
+///
+/// # Safety
+/// The machine must have the instruction set; the step's pointers must be valid for all rows and panels.
+pub(crate) trait Kernel: Copy + Send + Sync + 'static {
+    /// Whether the state has a c.
+    const HAS_C: bool;
+
+    /// From sums to gates and the new state, for rows `from..to` of panel `p`.
+    unsafe fn finish<S: Simd>(step: &Step<S::T>, p: usize, from: usize, to: usize);
+
+    /// Before the product on r∘h: the gates that it needs, and r∘h.
+    #[inline(always)]
+    unsafe fn reset<S: Simd>(_: &Step<S::T>, _: usize, _: usize, _: usize) {}
+
+    /// From the gradients of the new state to those of the sums, and of the old state but for what comes through the
+    /// products.
+    unsafe fn backward<S: Simd>(step: &BackStep<S::T>, p: usize, from: usize, to: usize);
+
+    /// With the gradient of r∘h: the gradients of the reset gate's sum and of h.
+    #[inline(always)]
+    unsafe fn backward_reset<S: Simd>(_: &BackStep<S::T>, _: usize, _: usize, _: usize) {}
+}
+
+/// Zeros in four slots, which are `slot` apart.
+#[inline(always)]
+unsafe fn clear<S: Simd>(row: *mut S::T, slot: usize) {
+    for i in 0..4 {
+        // SAFETY: the caller's row has so many slots.
+        unsafe { S::store(row.add(i * slot), S::zero()) }
+    }
+}
+
+/// Calls `$f::<K>($args)` with the kernel K of a cell.
+macro_rules! with_kernel {
+    ($cell:expr, $f:ident($($arg:expr),* $(,)?)) => {
+        match $cell {
+            $crate::args::Cell::Rnn($crate::args::Nonlinearity::Tanh) => $f::<_, $crate::cell::RnnTanh>($($arg),*),
+            $crate::args::Cell::Rnn($crate::args::Nonlinearity::Relu) => $f::<_, $crate::cell::RnnRelu>($($arg),*),
+            $crate::args::Cell::Lstm => $f::<_, $crate::cell::Lstm>($($arg),*),
+            $crate::args::Cell::Gru { reset_after: true } => $f::<_, $crate::cell::GruAfter>($($arg),*),
+            $crate::args::Cell::Gru { reset_after: false } => $f::<_, $crate::cell::GruBefore>($($arg),*),
+        }
+    };
+}
+pub(crate) use with_kernel;
