@@ -46,28 +46,28 @@ pub enum Nonlinearity {
 /// The weights of one layer in one direction.
 #[derive(Debug, Clone, Copy)]
 pub struct LayerWeights<'a, T> {
-    /// The equations.
+    /// Which equations make a step.
     pub cell: Cell,
-    /// Features of the input, or the number of symbols if the input is indices.
+    /// The number of features of the input; where the input is indices, the number of symbols.
     pub d_input: usize,
-    /// Units.
+    /// The number of units, at least 1.
     pub d_hidden: usize,
     /// `W_ih`, `[d_input, G·d_hidden]`.
     pub w_ih: &'a [T],
     /// `W_hh`, `[d_hidden, G·d_hidden]`.
     pub w_hh: &'a [T],
-    /// `b_ih`, `[G·d_hidden]`.
+    /// `b_ih`, `[G·d_hidden]`; zero without it.
     pub b_ih: Option<&'a [T]>,
-    /// `b_hh`, `[G·d_hidden]`.
+    /// `b_hh`, `[G·d_hidden]`; zero without it.
     pub b_hh: Option<&'a [T]>,
 }
 
 /// Where row b and step t of a sequence lie: from element `b·batch + t·time` on, features side by side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Strides {
-    /// From a row of the batch to the next.
+    /// Elements from a row of the batch to the next.
     pub batch: usize,
-    /// From a step to the next.
+    /// Elements from a step to the next.
     pub time: usize,
 }
 
@@ -102,38 +102,38 @@ impl Strides {
 pub enum Input<'a, T> {
     /// Rows of `d_input` features.
     Dense {
-        /// The features.
+        /// The features; those of a step lie side by side.
         values: &'a [T],
-        /// Where they lie.
+        /// Where the rows of features lie.
         strides: Strides,
     },
     /// Symbols below `d_input`: each stands for a one-hot row, whose product is a row of `W_ih`. Backward keeps a sum
     /// as large as `W_ih` per thread, so this is for vocabularies, not for embeddings of many thousand rows.
     Indices {
-        /// The symbols.
+        /// The symbols, each below `d_input`.
         values: &'a [u32],
         /// Where they lie; a step's width is 1.
         strides: Strides,
     },
 }
 
-/// Which steps of which rows count. One that does not leaves the row's state as it is.
+/// Which steps of which rows count. A masked step leaves the state of the row unchanged.
 #[derive(Debug, Clone, Copy)]
 pub enum Counted<'a> {
     /// All.
     All,
-    /// The first so many steps of each row.
+    /// The first steps of each row, as many as its length, 0 to `time`.
     Lengths(&'a [usize]),
     /// Those with `true`, `[batch, time]` row by row.
     Mask(&'a [bool]),
 }
 
-/// The output at steps that do not count.
+/// The output at masked steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MaskedOutput {
     /// Zero.
     Zero,
-    /// The output of the step that was done before, zero if there is none.
+    /// The output of the step before in the order of the layer, zero if there is none.
     Previous,
 }
 
@@ -142,7 +142,7 @@ pub enum MaskedOutput {
 pub enum Zoneout<'a, T> {
     /// Nothing.
     Off,
-    /// `p·old + (1−p)·new`.
+    /// `p·old + (1−p)·new`, p from 0 to 1.
     Mean(f64),
     /// 1 keeps the old value and 0 takes the new one, `[time, batch, d_hidden]`.
     Drawn(&'a [T]),
@@ -151,17 +151,16 @@ pub enum Zoneout<'a, T> {
 /// A batch of sequences and how to go over it.
 #[derive(Debug, Clone, Copy)]
 pub struct Sequence<'a, T> {
-    /// Rows, at least 1.
+    /// The number of rows, at least 1.
     pub batch: usize,
-    /// Steps, at least 1.
+    /// The number of steps, at least 1.
     pub time: usize,
-    /// The input.
+    /// What the layer reads.
     pub input: Input<'a, T>,
-    /// Where dense input is rows of a table: which row of it each step has, `[batch, time]` row by row. Steps of a row of the
-    /// batch that have the same one must have the same input; they may then share the product of one of them. In the input's
-    /// gradient the sum of theirs may stand at one of them and zero at the others: it is for the table's gradient alone, which
-    /// comes to the same. Both happen where one step in eight has an id that was there before, unless what input masks drop is
-    /// left out of the products.
+    /// The token of each step, `[batch, time]` row by row, where dense input is rows of an embedding table. Steps of a
+    /// row with the same token must have the same input; they may share one input product. The input's gradient may
+    /// then hold the sum of theirs at one of the steps and zero at the others, which gives the table the same gradient.
+    /// This is done where at least one step in eight repeats a token, unless dropped features are skipped.
     pub ids: Option<&'a [u32]>,
     /// h before the first step, `[batch, d_hidden]`; zero without it.
     pub h0: Option<&'a [T]>,
@@ -171,13 +170,13 @@ pub struct Sequence<'a, T> {
     pub reverse: bool,
     /// Which steps count.
     pub counted: Counted<'a>,
-    /// The output at the others.
+    /// The output at masked steps.
     pub masked_output: MaskedOutput,
-    /// What each row's input is multiplied by at every step, `[batch, d_input]`: none, one, or one for each gate. Where it is
-    /// 0 the input may be left out, and in its gradient the weight or the whole product, so that NaN in these or in the
-    /// gradient of the sums need not come through. For dense input only.
+    /// Factors of each row's input at every step, `[batch, d_input]`: no mask, one, or one for each gate. Where a
+    /// factor is 0, the feature may be skipped, and in backward its weight or the whole product: NaN there need not
+    /// spread. For dense input only.
     pub input_masks: &'a [&'a [T]],
-    /// What h is multiplied by in the recurrent product, `[batch, d_hidden]`: none, one, or one for each gate.
+    /// Factors of h in the recurrent product at every step, `[batch, d_hidden]`: no mask, one, or one for each gate.
     pub recurrent_masks: &'a [&'a [T]],
     /// Zoneout of h.
     pub zoneout_h: Zoneout<'a, T>,

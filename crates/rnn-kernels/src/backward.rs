@@ -1,8 +1,8 @@
 //! A layer over a sequence, backward: back-propagation through time (Werbos, 1990).
 //!
-//! Each thread goes back over its own rows of the batch, chunk by chunk of steps: the recurrence first, which leaves the
-//! gradients of the sums, then, while these are in the cache, their products: the input's gradient, and the weights'
-//! gradients summed over the thread's rows. The threads' sums are added at the end, in their order.
+//! Each thread goes back over its own rows of the batch, chunk by chunk of steps: the recurrence first, which leaves
+//! the gradients of the sums, then, while these are in the cache, their products: the input's gradient, and the
+//! weights' gradients summed over the thread's rows. The threads' sums are added at the end, in their order.
 
 mod dropout;
 mod input;
@@ -20,7 +20,7 @@ use crate::sequence::padding::StepKind;
 use crate::sequence::plan::Plan;
 use crate::sequence::products::GateProduct;
 use crate::sequence::repeats::Chunk;
-use crate::sequence::saved::{Saved, SavedPart};
+use crate::sequence::{Saved, SavedPart};
 use crate::simd::{Op, Simd, run};
 use crate::threads::{Shared, each};
 use crate::tile::{MAX_ROWS, WIDTH};
@@ -158,7 +158,8 @@ struct Scratch<T> {
     h_masks: Buffer<T>,
     /// The rows of a product's right factor, which are those of one product in a panel, side by side.
     beside: Buffer<T>,
-    /// Where inputs come again: which they are in a chunk, and the gradients of the steps with each that are done, `[panel][chain]`.
+    /// Where tokens are repeated: the rows of a chunk, and the gradients of the visited steps of each token,
+    /// `[panel][chain]`.
     repeats: Chunk,
     chains: Buffer<T>,
 }
@@ -242,12 +243,12 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
 }
 
 impl<T: Float, K: Kernel> Backward<'_, T, K> {
-    fn initial(&self, to: &mut [T], given: Option<&[T]>) {
+    fn initial(&self, to: &mut [T], grad: Option<&[T]>) {
         let d_hidden = self.layer.d_hidden;
         to.fill(T::ZERO);
-        if let Some(given) = given {
+        if let Some(grad) = grad {
             for (to, b) in to.chunks_exact_mut(self.plan.width).zip(self.part.clone()) {
-                to[..d_hidden].copy_from_slice(&given[b * d_hidden..][..d_hidden]);
+                to[..d_hidden].copy_from_slice(&grad[b * d_hidden..][..d_hidden]);
             }
         }
     }

@@ -10,8 +10,9 @@
 //! | GRU, reset before | `n r z –` |
 //! | RNN | `h'` |
 //!
-//! A slot is one vector wide, and one product fills the slots of all gates. Where gates have products of their own, which
-//! is in the RNN and under masks a gate, a slot is up to [`WIDTH`](crate::tile::WIDTH) vectors wide, so that a tile is.
+//! A slot is one vector wide, and one product fills the slots of all gates. Where gates have products of their own,
+//! which is in the RNN and under masks a gate, a slot is up to [`WIDTH`](crate::tile::WIDTH) vectors wide, so that a
+//! tile is.
 
 mod gru;
 mod lstm;

@@ -1,19 +1,19 @@
-//! The roof: every kernel that is generic over the element type, compiled here for `f32` and `f64` and so not once more in
-//! each crate that calls it. Only public functions and methods call through it; no kernel knows it.
+//! The roof: every kernel that is generic over the element type, compiled here for `f32` and `f64` and so not once more
+//! in each crate that calls it. Only public functions and methods call through it; no kernel knows it.
 
-mod optim;
-mod stepper;
+mod methods;
 
 use crate::args::{Gradients, LayerWeights, Output, OutputGradients, Sequence};
 use crate::exec::Exec;
 use crate::float::Float;
 use crate::optim::{LazyRows, Step};
-use crate::sequence::saved::Saved;
+use crate::sequence::Saved;
 use crate::simd::Isa;
 use crate::stepper::{Dense, Stepper};
 use crate::{backward, cross_entropy, embedding, forward, linear};
 
-/// Declares the trait and implements it for both element types. A line is a function of the trait and the kernel it calls.
+/// Declares the trait and implements it for both element types. A line is a function of the trait and the kernel it
+/// calls.
 macro_rules! entry_points {
     ($(fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? = $kernel:path;)*) => {
         /// The element types that the kernels are compiled for: `f32` and `f64`.

@@ -2,8 +2,8 @@
 
 use crate::simd::Isa;
 
-/// The instruction set and the number of threads that a call may use; every kernel takes one. Kernels read no setting from
-/// anywhere else: the same value gives the same bits on every machine that has the instruction set.
+/// The instruction set and the number of threads that a call may use; every kernel takes one. Kernels read no setting
+/// from anywhere else: the same value gives the same bits on every machine that has the instruction set.
 ///
 /// ```
 /// use rnn_kernels::{Exec, Isa};
@@ -15,17 +15,17 @@ use crate::simd::Isa;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exec {
-    /// The instruction set; a kernel panics on one that the machine does not have. Results of two instruction sets agree to
-    /// rounding.
+    /// The instruction set; a kernel panics on one that the machine does not have. Results of two instruction sets
+    /// agree to rounding.
     pub isa: Isa,
-    /// The most threads, from 1 on; 0 counts as 1. Small calls use fewer. Results of two numbers of threads agree to rounding,
-    /// and where a function says so to the bit.
+    /// The most threads, from 1 on; 0 counts as 1. Small calls use fewer. Results of two numbers of threads agree to
+    /// rounding, and where a function says so to the bit.
     pub threads: usize,
 }
 
 impl Default for Exec {
-    /// The best instruction set that the machine has, and as many threads as rayon has, which are all cores unless a program
-    /// built its global pool with another number. It is looked up here and nowhere else.
+    /// The best instruction set that the machine has, and as many threads as rayon has, which are all cores unless a
+    /// program built its global pool with another number. It is looked up here and nowhere else.
     fn default() -> Self {
         Exec { isa: Isa::best(), threads: rayon::current_num_threads() }
     }

@@ -54,8 +54,8 @@ pub(crate) mod sealed {
         const EXP2_MAX: Self;
         /// `2ʸ` is a normal number from here on.
         const EXP2_MIN: Self;
-        /// The polynomial Q of `2ᶠ − 1 = f·Q(f)` for |f| ≤ ½, lowest power first. It interpolates at the Chebyshev nodes;
-        /// its relative error is 2·10⁻⁸ in `f32` and 5·10⁻¹⁷ in `f64`.
+        /// The polynomial Q of `2ᶠ − 1 = f·Q(f)` for |f| ≤ ½, lowest power first. It interpolates at the Chebyshev
+        /// nodes; its relative error is 2·10⁻⁸ in `f32` and 5·10⁻¹⁷ in `f64`.
         const EXP2_SERIES: &'static [Self];
         /// tanh is 1 to all digits above.
         const TANH_MAX: Self;

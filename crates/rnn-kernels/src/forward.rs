@@ -19,8 +19,8 @@ use crate::sequence::padding::{StepKind, step_kinds};
 use crate::sequence::plan::Plan;
 use crate::sequence::products::GateProduct;
 use crate::sequence::repeats::{Chunk, Repeats};
-use crate::sequence::saved::{Saved, SavedPart};
 use crate::sequence::step::{Keep, MaskedCopy, Shape, Step};
+use crate::sequence::{Saved, SavedPart};
 use crate::simd::{Op, Simd, run};
 use crate::threads::{Shared, each};
 use std::marker::PhantomData;
@@ -47,7 +47,7 @@ fn start<T: Float, K: Kernel>(
     save: bool,
 ) -> Saved<T> {
     let plan = Plan::new(exec, layer, sequence);
-    // What is dropped is left out, or what comes again is made once: not both.
+    // Either dropped features are skipped or repeated tokens are deduplicated, not both.
     let scale = plan.scale(sequence);
     let mut saved: Vec<SavedPart<T>> = (plan.parts.iter().cloned())
         .map(|part| {
@@ -127,8 +127,8 @@ struct Forward<'a, T, K> {
     kernel: PhantomData<K>,
 }
 
-/// What a thread needs where inputs come again: which they are in a chunk, and the sums of those that come again in later ones,
-/// `[panel][chain]`.
+/// What a thread needs to deduplicate tokens: the rows of a chunk, and the sums of tokens that are repeated in later
+/// chunks, `[panel][chain]`.
 struct Repeating<T> {
     chunk: Chunk,
     chains: Buffer<T>,
@@ -246,14 +246,14 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
 impl<T: Float, K: Kernel> Forward<'_, T, K> {
     /// The rows' own initial state, filled up with zeros.
     #[inline(always)]
-    unsafe fn initial<S: Simd<T = T>>(&self, to: *mut T, given: Option<&[T]>) {
+    unsafe fn initial<S: Simd<T = T>>(&self, to: *mut T, state: Option<&[T]>) {
         let d_hidden = self.layer.d_hidden;
         for (row, b) in self.part.clone().enumerate() {
             // SAFETY: the state has a row of the plan's width for each row of the part.
             let to = unsafe { std::slice::from_raw_parts_mut(to.add(row * self.plan.width), self.plan.width) };
             to.fill(T::ZERO);
-            if let Some(given) = given {
-                to[..d_hidden].copy_from_slice(&given[b * d_hidden..][..d_hidden]);
+            if let Some(state) = state {
+                to[..d_hidden].copy_from_slice(&state[b * d_hidden..][..d_hidden]);
             }
         }
     }

@@ -12,24 +12,25 @@
 //! - [`project_out`]: Gram-Schmidt by blocks, for orthogonal weights.
 //! - [`math`]: exponential, sigmoid and tanh on vectors, with stated errors.
 //!
-//! All of it is generic over `f32` and `f64` and runs at the best instruction set that the machine has, chosen at run
-//! time ([`Isa`]); results at different instruction sets agree to rounding. [`Exec`] says which instruction set and how many threads:
-//! for the same machine value the result has the same bits every time.
+//! Everything is generic over `f32` and `f64` ([`Entry`]) and takes an [`Exec`]: the instruction set, by default the
+//! best one that the machine has, and the number of threads. The same `Exec` gives the same bits every time; two
+//! instruction sets or numbers of threads agree to rounding.
 //!
 //! # How it works
-//! A layer's units are cut into panels, in which a unit's gates stand side by side in vectors, and the weights are packed
-//! in that order once a call. One micro-kernel, a tile of a product in registers, does everything: the input products,
-//! the recurrence, and in backward the gradients. The batch's rows are divided among threads once for the whole
-//! sequence; each thread goes over its own rows without waiting for another, in chunks of steps whose sums stay in the L2
-//! cache. A single row's input product is done beside its recurrence, which waits for weights meanwhile. What dropout
-//! drops of a row it drops at all steps, so products with the input leave it out where there are 32 registers (and
-//! for f64). What backward needs is written once, chunk by chunk. Memory comes from a pool and goes back to it ([`release_memory`]); nothing is allocated per step.
+//! The units of a layer are cut into panels, in which the gates of a unit stand side by side in vectors; each call
+//! packs the weights in that order. One micro-kernel, a tile of a product in registers, computes everything: the input
+//! products, the recurrence, and in backward the gradients. The rows of the batch are divided among the threads once
+//! for the whole sequence. Each thread goes over its own rows without waiting for another, in chunks of steps whose
+//! sums stay in the L2 cache. The input product of a single row is computed beside its recurrence, which waits for
+//! weights meanwhile. One dropout mask serves a whole sequence, so dropped features are skipped where there are 32
+//! registers, and for `f64`. What backward needs is written once, chunk by chunk. Memory comes from a pool and goes
+//! back to it ([`release_memory`]); no step allocates.
 //!
 //! # What is not here
-//! LayerWeights normalisation, projection, peepholes, clipping of the state, and other activations.
+//! Layer normalisation, projections, peepholes, clips of the state, and other activations.
 //!
 //! ```
-//! use rnn_kernels::{Cell, Gradients, Input, LayerWeights, Exec, Output, OutputGradients, Sequence, Strides};
+//! use rnn_kernels::{Cell, Exec, Gradients, Input, LayerWeights, Output, OutputGradients, Sequence, Strides};
 //!
 //! let (batch, time, d_input, d_hidden) = (2, 3, 4, 5);
 //! let (w_ih, w_hh) = (vec![0.1f32; d_input * 4 * d_hidden], vec![0.1; d_hidden * 4 * d_hidden]);
@@ -46,9 +47,9 @@
 //! // The gradient of the sum of all outputs.
 //! let ones = vec![1.0; y.len()];
 //! let mut d_w_hh = vec![0.0; w_hh.len()];
-//! let given = OutputGradients { sequence: Some((&ones, strides)), h: None, c: None };
+//! let d_output = OutputGradients { sequence: Some((&ones, strides)), h: None, c: None };
 //! let wanted = Gradients { w_hh: Some(&mut d_w_hh), ..Gradients::default() };
-//! rnn_kernels::backward(&layer, &sequence, &saved, given, wanted);
+//! rnn_kernels::backward(&layer, &sequence, &saved, d_output, wanted);
 //! assert!(d_w_hh.iter().all(|&d| d > 0.0));
 //! ```
 
@@ -96,15 +97,15 @@ pub use peak::fma_peak;
 pub use pool::{kept_memory, release_memory};
 pub use project::project_out;
 pub use random::choose;
-pub use sequence::saved::Saved;
+pub use sequence::Saved;
 pub use simd::Isa;
 pub use stepper::{Dense, Stepper};
 
 /// Runs `layer` over `sequence` and saves nothing for [`backward`].
 ///
 /// # Panics
-/// On slices whose sizes do not fit, symbols and lengths that are too large, and an instruction set that the machine does
-/// not have.
+/// On slices whose sizes do not fit, symbols and lengths that are too large, and an instruction set that the machine
+/// does not have.
 pub fn forward<T: Entry>(exec: Exec, layer: &LayerWeights<T>, sequence: &Sequence<T>, output: Output<T>) {
     T::forward(exec, layer, sequence, output, false);
 }
@@ -122,8 +123,8 @@ pub fn forward_saving<T: Entry>(
     T::forward(exec, layer, sequence, output, true)
 }
 
-/// The gradients that are `wanted` of a layer over a sequence, from those of its output, executed as forward was. `layer` and
-/// `sequence` are those that `saved` was made from.
+/// The gradients that are `wanted` of a layer over a sequence, from those of its output, executed as forward was.
+/// `layer` and `sequence` are those that `saved` was made from.
 ///
 /// # Panics
 /// On slices whose sizes do not fit together, or a `saved` of another size.
@@ -145,8 +146,8 @@ pub fn embed<T: Entry>(exec: Exec, table: &[T], d: usize, ids: &[usize]) -> Vec<
     T::embed(exec, table, d, ids)
 }
 
-/// The gradient of a table `[n, d]` from that of its rows `ids`, `grads`, `[ids, d]`: the sum of those of each row, in their
-/// order, whatever the number of threads.
+/// The gradient of a table `[n, d]` from that of its rows `ids`, `grads`, `[ids, d]`: the sum of those of each row, in
+/// their order, whatever the number of threads.
 ///
 /// # Panics
 /// On an id that is not below n, more elements than memory can have, and if `grads` does not have d for each id.
@@ -162,8 +163,8 @@ pub fn linear<T: Entry>(exec: Exec, shape: [usize; 3], x: &[T], w: &[T], b: &[T]
     T::linear(exec, shape, x, w, b)
 }
 
-/// The gradients of x, of W and of b from `d_y`, `[rows, d_output]`, that of what [`linear`] gives: that of x if W is given, that
-/// of W if x is, and that of b if it is `wanted`.
+/// The gradients of x, of W and of b from `d_y`, `[rows, d_output]`, that of what [`linear`] gives: that of x if W is
+/// given, that of W if x is, and that of b if it is `wanted`.
 ///
 /// # Panics
 /// On slices of other sizes.
@@ -178,8 +179,8 @@ pub fn linear_backward<T: Entry>(
     T::linear_backward(exec, shape, x, w, d_y, wanted)
 }
 
-/// The mean over the rows of `logits`, `[rows, classes]`, of `−ln softmax(row)[target]`, and, if it is `wanted`, its gradient,
-/// `(softmax(row) − 1[target])/rows`, of the same shape. Both are the same for every number of threads.
+/// The mean over the rows of `logits`, `[rows, classes]`, of `−ln softmax(row)[target]`, and, if it is `wanted`, its
+/// gradient, `(softmax(row) − 1[target])/rows`, of the same shape. Both are the same for every number of threads.
 ///
 /// # Panics
 /// On no rows, a target that is not below the number of classes, and logits that are not as many for each target.

@@ -154,8 +154,8 @@ impl<T: Float> Op<T> for Product<'_, T> {
             let cut = Cut::new(rows.len(), max_rows(S::REGISTERS, width));
             for tile in 0..cut.tiles {
                 let (from, end) = (rows.start + cut.start(tile), rows.start + cut.start(tile + 1));
-                // SAFETY: rows of a and columns of b, which is packed so; the rows of c are this thread's, and a tile is
-                // written there only as far as c has columns.
+                // SAFETY: rows of a and columns of b, which is packed so; the rows of c are this thread's, and a tile
+                // is written there only as far as c has columns.
                 unsafe {
                     let to = c.add(from * columns + first);
                     let (place, c_step) = if row <= n { (to, columns) } else { (narrow.as_mut_ptr(), row) };

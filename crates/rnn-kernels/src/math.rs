@@ -1,7 +1,8 @@
 //! Sigmoid and tanh on vectors.
 //!
-//! `eˣ = 2ʸ` with y = x·log₂ e = n + f, n whole and |f| ≤ ½, is `2ⁿ·(1 + f·Q(f))` with a polynomial Q. Errors, absolute:
-//! 9.2·10⁻⁸ in `f32`, 2.3·10⁻¹⁶ in `f64`; tanh is also right in its leading digits near 0. NaN gives NaN; ±∞ and what saturates give the limits.
+//! `eˣ = 2ʸ` with y = x·log₂ e = n + f, n whole and |f| ≤ ½, is `2ⁿ·(1 + f·Q(f))` with a polynomial Q. Errors,
+//! absolute: 9.2·10⁻⁸ in `f32`, 2.3·10⁻¹⁶ in `f64`; tanh is also right in its leading digits near 0. NaN gives NaN; ±∞
+//! and what saturates give the limits.
 
 use crate::float::{Float, sealed::Vectors};
 use crate::simd::{Isa, Op, Simd, run};
@@ -22,8 +23,8 @@ unsafe fn series<S: Simd>(f: S::V) -> S::V {
     }
 }
 
-/// `eˣ`; where that is below the smallest normal number, some number that is not above it. Its relative error grows with |x|,
-/// as that of x·log₂ e does.
+/// `eˣ`; where that is below the smallest normal number, some number that is not above it. Its relative error grows
+/// with |x|, as that of x·log₂ e does.
 #[inline(always)]
 pub(crate) unsafe fn exp<S: Simd>(x: S::V) -> S::V {
     // SAFETY: the caller has the instruction set.

@@ -20,8 +20,8 @@ use crate::simd::Simd;
 pub enum Epsilon {
     /// Adam: `m̂/(√v̂ + ε)`, as PyTorch. RMSprop, Adagrad: `g/(√v + ε)`, as PyTorch (and Keras 2 for RMSprop).
     BesideRoot,
-    /// Adam: `α·√(1−β₂ᵗ)/(1−β₁ᵗ)·m/(√v + ε)`, as Keras and the end of section 2 of the paper, where ε counts for more in the
-    /// first steps. RMSprop, Adagrad: `g/√(v + ε)`, as Keras 3.
+    /// Adam: `α·√(1−β₂ᵗ)/(1−β₁ᵗ)·m/(√v + ε)`, as Keras and the end of section 2 of the paper, where ε counts for more
+    /// in the first steps. RMSprop, Adagrad: `g/√(v + ε)`, as Keras 3.
     Keras,
 }
 
@@ -32,8 +32,8 @@ pub enum Decay {
     None,
     /// λ·w is added to g: the L2 penalty.
     Coupled(f64),
-    /// w is multiplied by `1 − αλ` apart from the step (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019:
-    /// AdamW).
+    /// w is multiplied by `1 − αλ` apart from the step (Loshchilov and Hutter, "Decoupled weight decay regularization",
+    /// 2019: AdamW).
     Decoupled(f64),
 }
 

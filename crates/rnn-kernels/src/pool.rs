@@ -19,8 +19,8 @@ pub(crate) const EXACT: bool = cfg!(exact_buffers) || cfg!(miri);
 
 static POOL: Mutex<Pool> = Mutex::new(Pool { free: Vec::new(), kept: 0, in_use: 0, asked: 0, most: 0 });
 
-/// The memory of all buffers, in bytes: what is in use, and what is kept for later, which both together stay near the most that
-/// was ever asked for at once.
+/// The memory of all buffers, in bytes: what is in use, and what is kept for later, which both together stay near the
+/// most that was ever asked for at once.
 struct Pool {
     /// Those that came back, the oldest first, and their bytes.
     free: Vec<Block>,
@@ -132,8 +132,8 @@ pub(crate) struct Buffer<T> {
 
 /// A buffer of `len` elements.
 ///
-/// Built with `--cfg exact_buffers` it is a fresh one, of that size to the byte and full of NaN, so that a sanitizer sees
-/// what goes beyond it and tests see what is read before it is written.
+/// Built with `--cfg exact_buffers` it is a fresh one, of that size to the byte and full of NaN, so that a sanitizer
+/// sees what goes beyond it and tests see what is read before it is written.
 pub(crate) fn take<T: Float>(len: usize) -> Buffer<T> {
     if EXACT {
         let mut buffer = Buffer { block: Some(Block::new((len * size_of::<T>()).max(1))), len, element: PhantomData };
@@ -151,11 +151,11 @@ fn block_bytes<T>(len: usize) -> usize {
     (len * size_of::<T>()).next_multiple_of(ALIGNMENT).max(ALIGNMENT)
 }
 
-/// Gives the memory that is kept for later calls back to the system. What calls that are going on, and [`Saved`](crate::Saved),
-/// have stays with them.
+/// Gives the memory that is kept for later calls back to the system. What calls that are going on, and
+/// [`Saved`](crate::Saved), have stays with them.
 ///
-/// Without it kernels keep what they had, so that the next call of this size needs none: all in all, with what is in use, at most
-/// a quarter and 64 MiB more than the most that was in use at one time.
+/// Without it kernels keep what they had, so that the next call of this size needs none: all in all, with what is in
+/// use, at most a quarter and 64 MiB more than the most that was in use at one time.
 pub fn release_memory() {
     let _gone = pool().clear();
 }

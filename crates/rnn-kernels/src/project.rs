@@ -17,12 +17,12 @@ const ROWS: usize = 128;
 /// Columns that are subtracted from at once.
 const COLUMNS: usize = 32;
 
-/// Takes from each of `rows`, `[m, length]`, its projections on the rows of `basis`, `[k, length]`, which are orthonormal:
-/// `rows ← rows − (rows·basisᵀ)·basis`.
+/// Takes from each of `rows`, `[m, length]`, its projections on the rows of `basis`, `[k, length]`, which are
+/// orthonormal: `rows ← rows − (rows·basisᵀ)·basis`.
 ///
-/// The result has the same bits at all instruction sets, for all numbers of threads, and as plain loops make it: nothing is fused; a scalar
-/// product is the sum of those of pieces of 512 elements, in each of which element i goes to sum i mod 8, and these are added in
-/// their order; a row's projections are subtracted in the order of the basis.
+/// The result has the same bits at all instruction sets, for all numbers of threads, and as plain loops make it:
+/// nothing is fused; a scalar product is the sum of those of pieces of 512 elements, in each of which element i goes to
+/// sum i mod 8, and these are added in their order; a row's projections are subtracted in the order of the basis.
 ///
 /// ```
 /// let mut rows = [3.0, 4.0, 5.0];
@@ -103,8 +103,8 @@ impl Products<'_> {
                         let a = packed[row * PIECE..].as_ptr();
                         let b = self.basis[i * length + from..].as_ptr();
                         let to = self.along.wrapping_add((number * ROWS + row) * k + i);
-                        // SAFETY: m packed rows and n of the basis have `len` elements from there on; these products are this
-                        // thread's.
+                        // SAFETY: m packed rows and n of the basis have `len` elements from there on; these products
+                        // are this thread's.
                         unsafe {
                             match (m == M, n == N) {
                                 (true, true) => add_products::<S, M, N, P>(a, b, length, len, to, k),
@@ -122,7 +122,8 @@ impl Products<'_> {
     }
 }
 
-/// Adds the products of M rows at `a`, `PIECE` apart, with N at `b`, `length` apart, of `len` elements to those at `to`.
+/// Adds the products of M rows at `a`, `PIECE` apart, with N at `b`, `length` apart, of `len` elements to those at
+/// `to`.
 #[inline(always)]
 unsafe fn add_products<S: Simd<T = f64>, const M: usize, const N: usize, const P: usize>(
     a: *const f64,

@@ -1,12 +1,12 @@
-//! Draws of a counter-based generator: Philox4x32-10 of Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy
-//! as 1, 2, 3" (SC 2011).
+//! Draws of a counter-based generator: Philox4x32-10 of Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as
+//! easy as 1, 2, 3" (SC 2011).
 
 use crate::float::Float;
 use crate::simd::{Isa, Op, Simd, run};
 
-/// Fills `to`: element i becomes `below` if number i of `key` is below `bound`, else `other`. Block j of the generator's four
-/// words a, b, c, d makes the numbers 2j and 2j + 1: the upper 53 bits of `a·2³² + b` and of `c·2³² + d`, so all are below
-/// 2⁵³.
+/// Fills `to`: element i becomes `below` if number i of `key` is below `bound`, else `other`. Block j of the
+/// generator's four words a, b, c, d makes the numbers 2j and 2j + 1: the upper 53 bits of `a·2³² + b` and of `c·2³² +
+/// d`, so all are below 2⁵³.
 ///
 /// ```
 /// let mut mask = [f32::NAN; 1000];

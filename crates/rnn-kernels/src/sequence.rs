@@ -1,4 +1,5 @@
-//! What forward and backward of a layer share: how the work is laid out in panels and chunks, and the words for it.
+//! What forward and backward of a layer share: how the work is laid out in panels and chunks, the words for it, and
+//! what forward saves for backward.
 
 pub(crate) mod pack;
 pub(crate) mod padding;
@@ -6,5 +7,47 @@ pub(crate) mod plan;
 pub(crate) mod products;
 pub(crate) mod repeats;
 pub(crate) mod rows;
-pub(crate) mod saved;
 pub(crate) mod step;
+
+use crate::args::Cell;
+use crate::float::Float;
+use crate::pool::Buffer;
+use padding::StepKind;
+use plan::Plan;
+use repeats::Repeats;
+
+/// What backward needs of forward, in the order in which it is read. Its memory goes back to the pool when it is
+/// dropped.
+pub struct Saved<T> {
+    pub(crate) plan: Plan,
+    pub(crate) cell: Cell,
+    /// Batch, time, d_hidden.
+    pub(crate) shape: [usize; 3],
+    pub(crate) parts: Vec<SavedPart<T>>,
+}
+
+/// What is saved for the rows of one thread.
+pub(crate) struct SavedPart<T> {
+    /// Chunk by chunk, `[panel][step][row]`.
+    pub(crate) panels: Buffer<T>,
+    /// Before each step, and after the last.
+    pub(crate) h: Buffer<T>,
+    pub(crate) c: Buffer<T>,
+    pub(crate) kinds: Vec<StepKind>,
+    pub(crate) repeats: Repeats,
+}
+
+impl<T: Float> Saved<T> {
+    /// Its size in bytes.
+    pub fn bytes(&self) -> usize {
+        let elements = self.parts.iter().map(|part| part.panels.len() + part.h.len() + part.c.len());
+        let repeats = self.parts.iter().map(|part| part.repeats.bytes());
+        elements.sum::<usize>() * size_of::<T>() + repeats.sum::<usize>()
+    }
+}
+
+impl<T> std::fmt::Debug for Saved<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Saved").field("parts", &self.parts.len()).finish_non_exhaustive()
+    }
+}

@@ -1,8 +1,8 @@
 //! Vectors of one element type, and the choice of instruction set at run time.
 //!
 //! A kernel is written once as an [`Op`], generic over [`Simd`], with every function below it `#[inline(always)]`.
-//! [`run`] calls it through a function that is compiled for the chosen instruction set, so the whole kernel is. Only what is written in
-//! assembly for one instruction set brings its own features.
+//! [`run`] calls it through a function that is compiled for the chosen instruction set, so the whole kernel is. Only
+//! what is written in assembly for one instruction set brings its own features.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2_tile;
@@ -85,7 +85,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
             (n, Self::sub(y, Self::sub(n, rounder)))
         }
     }
-    /// Asks for the line of the cache at `p`, which need not be there; where the instruction set has no such instruction, nothing.
+    /// Asks for the line of the cache at `p`, which need not be there; where there is no such instruction, nothing.
     #[inline(always)]
     unsafe fn prefetch(_: *const Self::T) {}
 
@@ -99,8 +99,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
         }
     }
 
-    /// Adds the products of the first columns of `factors` to `c`: as many as the instruction set has something better for than a loop
-    /// over them. Gives their number.
+    /// Adds the products of the first columns of `factors` to `c`: as many as the instruction set has something better
+    /// for than a loop over them. Gives their number.
     #[inline(always)]
     unsafe fn multiply_columns<const M: usize, const N: usize>(
         _c: &mut [[Self::V; N]; M],

@@ -1,9 +1,9 @@
 //! Threads that wait for their share of a kernel's work.
 //!
-//! A layer's forward and backward are a few parts of a millisecond each, with a little of the caller's own work in between:
-//! waking a thread that sleeps takes as long as a tenth of such a part. So a thread that has done its part watches for the
-//! next one for a while, always offering its core to whoever else wants it, before it goes to sleep; and the caller waits
-//! in the same way.
+//! A layer's forward and backward are a few parts of a millisecond each, with a little of the caller's own work in
+//! between: waking a thread that sleeps takes as long as a tenth of such a part. So a thread that has done its part
+//! watches for the next one for a while, always offering its core to whoever else wants it, before it goes to sleep;
+//! and the caller waits in the same way.
 
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -47,8 +47,8 @@ unsafe impl Send for Desk {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for Desk {}
 
-/// Runs `work(0)` here and `work(1)`, `work(2)`, … `work(count - 1)` on the team's threads, and returns when all are done.
-/// Where another caller has the team, or the system gives no more threads, all are run here.
+/// Runs `work(0)` here and `work(1)`, `work(2)`, … `work(count - 1)` on the team's threads, and returns when all are
+/// done. Where another caller has the team, or the system gives no more threads, all are run here.
 ///
 /// # Panics
 /// If one of them does, after all are done.

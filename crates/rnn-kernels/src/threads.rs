@@ -16,7 +16,8 @@ pub(crate) fn each<I: Send>(items: Vec<I>, work: impl Fn(I) + Sync) {
     }
 }
 
-/// `0..count` cut into as many ranges as there are `threads`, or into `count` where that is less, but at least into one.
+/// `0..count` cut into as many ranges as there are `threads`, or into `count` where that is less, but at least into
+/// one.
 pub(crate) fn ranges(count: usize, threads: usize) -> Vec<Range<usize>> {
     let threads = threads.clamp(1, count.max(1));
     (0..threads).map(|i| i * count / threads..(i + 1) * count / threads).collect()

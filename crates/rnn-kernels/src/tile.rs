@@ -14,8 +14,8 @@ pub(crate) const MAX_ROWS: usize = 9;
 /// The most vectors in a row of a tile.
 pub(crate) const WIDTH: usize = 4;
 
-/// The most rows of a tile of `width` vectors: the accumulators, the shorter of a column of a and a row of b and one vector of
-/// the other fit the registers, and the addresses of the rows of a those for integers.
+/// The most rows of a tile of `width` vectors: the accumulators, the shorter of a column of a and a row of b and one
+/// vector of the other fit the registers, and the addresses of the rows of a those for integers.
 pub(crate) const fn max_rows(registers: usize, width: usize) -> usize {
     match (registers, width) {
         (32, 4) => 6,
@@ -27,8 +27,8 @@ pub(crate) const fn max_rows(registers: usize, width: usize) -> usize {
     }
 }
 
-/// As [`max_rows`], for [`multiply_kept`], to which a fourth row of three vectors was a loss, and for [`multiply_masked`],
-/// whose masks take registers.
+/// As [`max_rows`], for [`multiply_kept`], to which a fourth row of three vectors was a loss, and for
+/// [`multiply_masked`], whose masks take registers.
 pub(crate) const fn max_sparse_rows(registers: usize, width: usize) -> usize {
     match (registers, width) {
         (0..32, 3) => 3,

@@ -1,5 +1,5 @@
-//! Infinite values and NaN: they come out where the plain loops have them, and nowhere else. Vectors and tiles that units,
-//! features or classes do not fill are filled up with zeros, of which an infinite factor makes NaN.
+//! Infinite values and NaN: they come out where the plain loops have them, and nowhere else. Vectors and tiles that
+//! units, features or classes do not fill are filled up with zeros, of which an infinite factor makes NaN.
 
 mod common;
 
@@ -22,7 +22,8 @@ fn finite(values: &[f64]) -> Vec<bool> {
     values.iter().map(|x| x.is_finite()).collect()
 }
 
-/// Both element types at all instruction sets are finite where the plain loops are. Gives whether all of W_hh's gradient is.
+/// Both element types at all instruction sets are finite where the plain loops are. Gives whether all of W_hh's
+/// gradient is.
 fn check(case: &Case, what: &str) {
     let expected = naive::run(case);
     for isa in Isa::available() {
@@ -92,7 +93,8 @@ fn everything_else_that_a_layer_is_given() {
     }
 }
 
-/// Masks of any factors, zoneout, lengths and repeated inputs. A feature that a mask drops may be left out, so none is dropped.
+/// Masks of any factors, zoneout, lengths and repeated inputs. A feature that a mask drops may be left out, so none is
+/// dropped.
 #[test]
 fn under_options_too() {
     let mut random = Rng::with_seed(3);
@@ -360,7 +362,8 @@ fn optimizers() {
     }
 }
 
-/// One infinite input makes one row of the gradient of W_ih not finite, as in PyTorch, and no other gradient of a weight.
+/// One infinite input makes one row of the gradient of W_ih not finite, as in PyTorch, and no other gradient of a
+/// weight.
 #[test]
 fn an_infinite_input_is_one_row_of_a_gradient() {
     let mut random = Rng::with_seed(11);

@@ -1,5 +1,5 @@
-//! The gradient of the input under dropout that is the same at all steps: a row's steps are done together, in tiles in
-//! which all rows drop the same.
+//! The gradient of the input under dropout. One mask serves a whole sequence, so the steps of a row make up tiles in
+//! which all rows drop the same features.
 
 use super::{Backward, Scratch};
 use crate::cell::Kernel;

@@ -38,7 +38,8 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                 let (from, end) = (cut.start(tile), cut.start(tile + 1));
                 for (i, (product, packed)) in products.iter().zip(self.w_ih).enumerate() {
                     let inner = self.plan.panels * product.width(blocks) * S::LANES;
-                    // SAFETY: rows of the chunk's panels and of the input's gradient, packed weights as the plan has them.
+                    // SAFETY: rows of the chunk's panels and of the input's gradient, packed weights as the plan has
+                    // them.
                     unsafe {
                         multiply::<S>(&Tile {
                             rows: end - from,

@@ -4,8 +4,8 @@ use crate::sequence::rows::mask_of_row;
 use crate::simd::Simd;
 use crate::tile::{Cut, WIDTH, max_rows};
 
-/// Whether the left factor is copied so that what a tile needs lies together. Where registers are few tiles are narrow, and
-/// each line of the cache would be read for many of them. Miri is to see both ways.
+/// Whether the left factor is copied so that what a tile needs lies together. Where registers are few tiles are narrow,
+/// and each line of the cache would be read for many of them. Miri is to see both ways.
 pub(super) const fn packs<S: Simd>() -> bool {
     S::REGISTERS < 32 && !(cfg!(miri) && size_of::<S::T>() == size_of::<f64>())
 }
@@ -24,13 +24,14 @@ pub(super) fn copy_elements<S: Simd>(rows: usize, n: usize) -> usize {
 /// From a tile of packed rows to the next.
 #[inline(always)]
 pub(super) fn packed_stride<S: Simd>(rows: usize, cut: Cut) -> usize {
-    // Whole vectors are written: what is too much is the next row's place, or behind the last row. All tiles are taken for as
-    // long as the longest, which is at most one more than the shortest, so that no row ends before what is read of it begins.
+    // Whole vectors are written: what is too much is the next row's place, or behind the last row. All tiles are taken
+    // for as long as the longest, which is at most one more than the shortest, so that no row ends before what is read
+    // of it begins.
     rows * cut.longest() + S::LANES
 }
 
-/// Copies of rows of `n` elements as [`copy_rows`](crate::sequence::rows::copy_rows) makes them, but tile by tile as `cut` says: `[tile][row][element]`, and a
-/// vector more after each tile. Gives the distance of two tiles.
+/// Copies of rows of `n` elements as [`copy_rows`](crate::sequence::rows::copy_rows) makes them, but tile by tile as
+/// `cut` says: `[tile][row][element]`, and a vector more after each tile. Gives the distance of two tiles.
 ///
 /// # Safety
 /// As for `copy_rows`.
@@ -84,8 +85,8 @@ pub(super) unsafe fn pack_rows<S: Simd>(
 /// What [`pack_rows`] makes of rows and their mask, from `rows` of them packed and the mask, packed as `batch` rows.
 ///
 /// # Safety
-/// The packed rows and mask, and room for as many rows, must be there, with a vector more after each tile; `rows` are whole
-/// steps of `batch`.
+/// The packed rows and mask, and room for as many rows, must be there, with a vector more after each tile; `rows` are
+/// whole steps of `batch`.
 #[inline(always)]
 pub(super) unsafe fn multiply_packed<S: Simd>(
     packed: *const S::T,
@@ -100,7 +101,8 @@ pub(super) unsafe fn multiply_packed<S: Simd>(
         let mask = mask.wrapping_add(tile * packed_stride::<S>(batch, cut));
         for first in (0..rows / batch).map(|s| tile * stride + s * step) {
             for i in (0..step).step_by(S::LANES) {
-                // SAFETY: there is a vector more after each tile. What is written beyond a step is the next one's place.
+                // SAFETY: there is a vector more after each tile. What is written beyond a step is the next one's
+                // place.
                 unsafe {
                     let x = S::load(packed.add(first + i));
                     S::store(to.add(first + i), S::mul(x, S::load(mask.wrapping_add(i))));

@@ -71,8 +71,8 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         }
     }
 
-    /// Zeros in the lanes that fill up the last vector of units. Their weights are zero, but NaN comes of these with an infinite
-    /// value, and the products that follow add up over all lanes.
+    /// Zeros in the lanes that fill up the last vector of units. Their weights are zero, but NaN comes of these with an
+    /// infinite value, and the products that follow add up over all lanes.
     #[inline(always)]
     unsafe fn clear_rest<S: Simd<T = T>>(&self, step: &BackStep<T>) {
         let (blocks, d_hidden) = (self.plan.products.blocks, self.layer.d_hidden);

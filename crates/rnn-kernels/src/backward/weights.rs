@@ -15,8 +15,8 @@ use crate::tile::{Cut, Tile, WIDTH, max_rows, multiply};
 use std::ops::Range;
 
 impl<T: Float, K: Kernel> Backward<'_, T, K> {
-    /// Adds a chunk's products to the sums of the gradients of biases and `W_hh`; `first` starts them. Parts that have the same mask,
-    /// or none, and do not reset share their left factor.
+    /// Adds a chunk's products to the sums of the gradients of biases and `W_hh`; `first` starts them. Parts that have
+    /// the same mask, or none, and do not reset share their left factor.
     #[inline(always)]
     pub(super) unsafe fn recurrent_sums<S: Simd<T = T>>(
         &mut self,
@@ -51,7 +51,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                 } else {
                     rows.clear();
                     rows.extend((0..steps.len() * batch).map(|q| h.wrapping_add(q * plan.width)));
-                    let masks = Masks { given: self.sequence.recurrent_masks, packed: scratch.h_masks.as_ptr() };
+                    let masks = Masks { rows: self.sequence.recurrent_masks, packed: scratch.h_masks.as_ptr() };
                     let again = last.is_some() && !product.reset;
                     self.copied::<S>(rows, product, masks, d_hidden, (steps.start, None), scratch, again)
                 };
@@ -64,8 +64,8 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         }
     }
 
-    /// Where inputs come again, adds up the gradients of their sums. What is left of the chunk are its distinct rows, at the start of
-    /// each panel: that is what [`w_ih_sums`](Self::w_ih_sums) and the input's gradient take.
+    /// Where tokens are repeated, adds up the gradients of their sums. What is left of the chunk are its distinct rows,
+    /// at the start of each panel: that is what [`w_ih_sums`](Self::w_ih_sums) and the input's gradient take.
     #[inline(always)]
     pub(super) unsafe fn gather_repeats<S: Simd<T = T>>(&self, scratch: &mut Scratch<T>, steps: Range<usize>) {
         let (repeats, batch, row) = (&self.saved.repeats, self.part.len(), self.plan.row());
@@ -78,7 +78,8 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         }
     }
 
-    /// Adds a chunk's products to the sums of the gradient of `W_ih`, otherwise as [`recurrent_sums`](Self::recurrent_sums).
+    /// Adds a chunk's products to the sums of the gradient of `W_ih`, otherwise as
+    /// [`recurrent_sums`](Self::recurrent_sums).
     #[inline(always)]
     pub(super) unsafe fn w_ih_sums<S: Simd<T = T>>(
         &mut self,
@@ -130,7 +131,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                             if let Some(distinct) = &distinct {
                                 keep_rows(rows, distinct);
                             }
-                            let masks = Masks { given: self.sequence.input_masks, packed: scratch.x_masks.as_ptr() };
+                            let masks = Masks { rows: self.sequence.input_masks, packed: scratch.x_masks.as_ptr() };
                             let which = (steps.start, distinct.as_deref());
                             self.copied::<S>(rows, product, masks, d_input, which, scratch, last.is_some())
                         };
@@ -143,9 +144,9 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         }
     }
 
-    /// Copies of `rows` for the product `product`, masked as it asks; zeros for those that rest, whose inputs may be anything.
-    /// They are those of the steps from a first one on, or of these the distinct ones.
-    /// `again` if those of the last product were the same ones and are packed already.
+    /// Copies of `rows` for the product `product`, masked as it asks; zeros for those that rest, whose inputs may be
+    /// anything. They are those of the steps from a first one on, or of these the distinct ones. `again` if those of
+    /// the last product were the same ones and are packed already.
     #[inline(always)]
     #[expect(clippy::too_many_arguments, reason = "rows, their mask, and where both are")]
     unsafe fn copied<S: Simd<T = T>>(
@@ -159,7 +160,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         again: bool,
     ) -> Left<T> {
         let (batch, row) = (self.part.len(), n.next_multiple_of(S::LANES));
-        let mask = product.mask.map_or(std::ptr::null(), |mask| masks.given[mask][self.part.start * n..].as_ptr());
+        let mask = product.mask.map_or(std::ptr::null(), |mask| masks.rows[mask][self.part.start * n..].as_ptr());
         let at = |i: usize| distinct.map_or(i, |distinct| distinct[i]);
         let rests = |i: usize| self.rests(first_step * batch + at(i));
         // The zeros of a row that rests take no mask, which may be infinite.
@@ -175,7 +176,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                 let cut = self.cut::<S>(n, product);
                 let tile = match product.mask {
                     // A product that resets is alone with its rows.
-                    Some(mask) if masks.given.len() > 1 && !product.reset && distinct.is_none() => {
+                    Some(mask) if masks.rows.len() > 1 && !product.reset && distinct.is_none() => {
                         let packed = scratch.packed.as_mut_ptr();
                         if !again {
                             pack_rows::<S>(rows, std::ptr::null(), n, packed, row_of, cut);
@@ -204,8 +205,8 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         Cut::new(n, max_rows(S::REGISTERS, product.width(self.plan.products.blocks)))
     }
 
-    /// The masks that the gates have each for themselves, packed as the rows are that they are for; empty where there are none
-    /// or nothing is packed.
+    /// The masks that the gates have each for themselves, packed as the rows are that they are for; empty where there
+    /// are none or nothing is packed.
     #[inline(always)]
     pub(super) unsafe fn packed_masks<S: Simd<T = T>>(
         &self,
@@ -265,12 +266,12 @@ struct Left<T> {
 /// The masks of a left factor, `[batch, n]` each, and what [`Backward::packed_masks`] made of them.
 #[derive(Clone, Copy)]
 struct Masks<'a, T> {
-    given: &'a [&'a [T]],
+    rows: &'a [&'a [T]],
     packed: *const T,
 }
 
-/// Adds `leftᵀ·d_sums` of `steps` steps of `batch` rows of a chunk, whose panels have `panel` rows, to the sums of one product of a
-/// weight's gradient.
+/// Adds `leftᵀ·d_sums` of `steps` steps of `batch` rows of a chunk, whose panels have `panel` rows, to the sums of one
+/// product of a weight's gradient.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "one product: its two factors, their sizes, where it goes")]
 unsafe fn add_product<S: Simd>(

@@ -1,8 +1,8 @@
 //! The input product of a single row's later steps, done beside the recurrence of the steps before.
 //!
-//! At each step the recurrence of a single row reads all of `W_hh` and multiplies once with each weight: it waits for the
-//! L2 cache while the multipliers rest. They take the next [`BESIDE`] rows of the input product meanwhile, in pieces, one
-//! beside each panel.
+//! At each step the recurrence of a single row reads all of `W_hh` and multiplies once with each weight: it waits for
+//! the L2 cache while the multipliers rest. They take the next [`BESIDE`] rows of the input product meanwhile, in
+//! pieces, one beside each panel.
 
 use super::Forward;
 use crate::args::Input;
@@ -12,8 +12,8 @@ use crate::simd::Simd;
 use crate::tile::{BESIDE, Beside};
 use std::ops::{Range, RangeInclusive};
 
-/// Bytes of both packed weights for which this was found to pay: fewer come from the L1 cache in part, more do not stay in
-/// the L2 cache.
+/// Bytes of both packed weights for which this was found to pay: fewer come from the L1 cache in part, more do not stay
+/// in the L2 cache.
 const BYTES: RangeInclusive<usize> = 448 << 10..=832 << 10;
 
 /// What is left of a chunk's input product.
@@ -70,7 +70,8 @@ impl<T: Float> Ahead<T> {
 }
 
 impl<T: Float, K: Kernel> Forward<'_, T, K> {
-    /// What can be done ahead in a chunk: nothing unless there is one row, whose two products are one each and unmasked.
+    /// What can be done ahead in a chunk: nothing unless there is one row, whose two products are one each and
+    /// unmasked.
     #[inline(always)]
     pub(super) fn ahead<S: Simd<T = T>>(&self, panels: *mut T, steps: Range<usize>) -> Option<Ahead<T>> {
         let (plan, d_input, d_hidden) = (self.plan, self.layer.d_input, self.layer.d_hidden);
@@ -81,8 +82,8 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
         let bytes = (d_input + d_hidden) * plan.panels * width * size_of::<T>();
         let pays = S::REGISTERS >= 32 && BYTES.contains(&bytes);
         let plain = x.mask.is_none() && h.mask.is_none() && h.width(plan.products.blocks) == vectors && vectors >= 3;
-        // Each column of a piece has at least BESIDE of the row's columns beside it, and a panel has at most BESIDE pieces,
-        // so that BESIDE steps do them all.
+        // Each column of a piece has at least BESIDE of the row's columns beside it, and a panel has at most BESIDE
+        // pieces, so that BESIDE steps do them all.
         let columns = d_hidden / BESIDE;
         let pieces = d_input.div_ceil(columns.max(1)).max(1);
         let columns = d_input.div_ceil(pieces);

@@ -1,5 +1,5 @@
-//! The input product under dropout that is the same at all steps: what a row of the batch drops, its steps have in common,
-//! so they are multiplied together and the dropped features are left out.
+//! The input product under dropout. One mask serves a whole sequence, so the steps of a row are multiplied together and
+//! the dropped features are skipped.
 
 use super::Forward;
 use crate::args::Input;
@@ -13,7 +13,7 @@ use std::ops::Range;
 pub(crate) struct KeptFeatures {
     rows: usize,
     d_input: usize,
-    /// `[mask][row][d_input]`, of which the first so many count.
+    /// `[mask][row][d_input]`, of which the first `counts[mask][row]` are meant.
     features: Vec<u32>,
     counts: Vec<usize>,
 }

@@ -10,7 +10,7 @@ use crate::tile::{Cut, Tile, max_rows, multiply};
 use std::ops::Range;
 
 impl<T: Float, K: Kernel> Forward<'_, T, K> {
-    /// `x·W_ih + b` for all rows of the first `count` of a chunk's steps, into the panels; `repeating` if inputs come again.
+    /// `x·W_ih + b` for all rows of the first `count` of a chunk's steps, into the panels; `repeating` if tokens are.
     #[inline(always)]
     pub(super) unsafe fn input_sums<S: Simd<T = T>>(
         &self,

@@ -10,8 +10,8 @@ use crate::simd::{Op, Simd};
 use crate::tile::{Beside, Cut, RowProduct, Tile, max_rows, multiply, multiply_row};
 use std::marker::PhantomData;
 
-/// One step of the recurrence for `batch` rows: products into the panels, then the cell, tile by tile. `left` has the left
-/// factor of each product, `w_hh` the right one, packed. `ahead` is done beside the step of a single row.
+/// One step of the recurrence for `batch` rows: products into the panels, then the cell, tile by tile. `left` has the
+/// left factor of each product, `w_hh` the right one, packed. `ahead` is done beside the step of a single row.
 #[inline(always)]
 pub(crate) unsafe fn advance<S: Simd, K: Kernel>(
     plan: &Plan,
@@ -89,8 +89,8 @@ pub(crate) unsafe fn advance<S: Simd, K: Kernel>(
     }
 }
 
-/// Which of `count` is visited as number `i` of step `s`: the weights that one step used last are still in the L1 cache when
-/// the next begins.
+/// Which of `count` is visited as number `i` of step `s`: the weights that one step used last are still in the L1 cache
+/// when the next begins.
 #[inline(always)]
 fn to_and_fro(s: usize, i: usize, count: usize) -> usize {
     if s.is_multiple_of(2) { i } else { count - 1 - i }

@@ -14,9 +14,9 @@ const LONGEST: usize = if cfg!(miri) { 5 } else { 1 << 12 };
 /// A table of rows, each step of whose optimizer is given the gradients of a few; those of the others are zero.
 ///
 /// A row that a step does not name is left alone until it is read or named: what it has missed is known, and it makes
-/// these steps one after the other in registers. So a step costs no pass over the whole table, and the numbers are to the
-/// bit those that [`Step::update`] makes of the whole table, whatever the number of threads. All steps are to be of one
-/// optimizer, of which only the learning rate and the number of the step change.
+/// these steps one after the other in registers. So a step costs no pass over the whole table, and the numbers are to
+/// the bit those that [`Step::update`] makes of the whole table, whatever the number of threads. All steps are to be of
+/// one optimizer, of which only the learning rate and the number of the step change.
 pub struct LazyRows<T> {
     d: usize,
     w: Vec<T>,
@@ -25,7 +25,8 @@ pub struct LazyRows<T> {
     start: T,
     /// The steps that some row has not made.
     steps: Vec<Step<T>>,
-    /// How many of them there are up to the last one that a gradient of zero changes a row by: a moving row, a resting one.
+    /// How many of them there are up to the last one that a gradient of zero changes a row by: a moving row, a resting
+    /// one.
     missable: [u32; 2],
     rows: Vec<Progress>,
 }
@@ -225,7 +226,7 @@ impl<T: Float> Op<T> for Jobs<'_, T> {
             let Job { row, from } = jobs[at];
             let weights = weights.from(row * d);
             let steps = &steps[from as usize..];
-            let (missed, given) = match grads {
+            let (missed, last) = match grads {
                 Some(grads) => (&steps[..steps.len() - 1], Some((&steps[steps.len() - 1], &grads[at * d..][..d]))),
                 None => (steps, None),
             };
@@ -237,7 +238,7 @@ impl<T: Float> Op<T> for Jobs<'_, T> {
                     for step in missed {
                         state = step.apply::<S>(state.0, S::zero(), state.1);
                     }
-                    if let Some((last, grads)) = given {
+                    if let Some((last, grads)) = last {
                         let g = S::load_up_to(grads.as_ptr().add(i), n);
                         state = last.apply::<S>(state.0, g, state.1);
                     }

@@ -36,8 +36,8 @@ pub(crate) fn columns<T: Float>(
     over(plan, plan.panels, inner * row, |p| {
         // SAFETY: the panel's piece of the buffer, which no other thread has.
         let to = unsafe { std::slice::from_raw_parts_mut(to.get().add(p * inner * width), inner * width) };
-        // Each vector's first element in a row of the weights, and how many elements it has: those of units that only fill
-        // up the panel have none.
+        // Each vector's first element in a row of the weights, and how many elements it has: those of units that only
+        // fill up the panel have none.
         let mut vectors = [(0, 0); WIDTH];
         for (vector, (_, gate, block)) in vectors.iter_mut().zip(product.vectors(blocks)) {
             let unit = (p * blocks + block) * lanes;

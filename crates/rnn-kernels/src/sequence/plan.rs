@@ -52,11 +52,13 @@ impl Plan {
         (CHUNK_BYTES / step).max(CHUNK_ROWS.div_ceil(rows)).clamp(1, time)
     }
 
-    /// What the input's masks multiply by all that they keep, if a row's steps are multiplied together to leave out what they
-    /// drop: nothing if there are no masks, if they multiply by different numbers, or if a chunk has too few steps for a tile.
+    /// What the input's masks multiply by all that they keep, if a row's steps are multiplied together to leave out
+    /// what they drop: nothing if there are no masks, if they multiply by different numbers, or if a chunk has too few
+    /// steps for a tile.
     ///
-    /// Nor where registers are few: tiles are small there, and to look up what is kept costs more than a fifth of the product,
-    /// which is what dropout commonly drops. But for f64, where speed matters less, so that all machines test both ways.
+    /// Nor where registers are few: tiles are small there, and to look up what is kept costs more than a fifth of the
+    /// product, which is what dropout commonly drops. But for f64, where speed matters less, so that all machines test
+    /// both ways.
     pub(crate) fn scale<T: Float>(&self, sequence: &Sequence<T>) -> Option<T> {
         if registers::<T>(self.exec.isa) < 32 && size_of::<T>() < size_of::<f64>() {
             return None;

@@ -1,5 +1,7 @@
-//! Steps whose input their row of the batch has had before, as a text has its words again. Products of the input are made once
-//! for all of them: forward copies the sums, backward adds up their gradients at the first step, which it comes to last.
+//! Deduplicates repeated token inputs within a row of the batch, as a text repeats its words. One input product serves
+//! all steps of a row with the same token: forward copies its sums, backward adds up the gradients at the first of the
+//! steps, which it visits last. With AVX2, where dropped features are not skipped, it saves a tenth of the processor
+//! time of the lesson's sentiment epoch.
 
 use crate::args::Sequence;
 use crate::float::Float;
@@ -8,34 +10,34 @@ use crate::sequence::plan::Plan;
 use crate::simd::Simd;
 use std::ops::Range;
 
-/// One in so many steps must have an input that was there before, or it is not worth the copies.
+/// At least one step in so many must repeat a token, or the copies cost more than they save.
 const ONE_IN: usize = 8;
 
-/// Where the inputs of a thread's rows come again, in the order in which the layer goes over them. Rows that rest take no part.
+/// Which steps of a thread's rows repeat a token, in the order in which the layer goes over them; masked steps do not.
 #[derive(Debug, Default)]
 pub(crate) struct Repeats {
-    /// `[step][row]`; empty if too few come again.
+    /// `[step][row]`; empty if too few steps repeat a token.
     steps: Vec<Repeat>,
-    /// How many inputs come again in a later chunk.
+    /// How many tokens of a row are repeated in a later chunk.
     pub(crate) chains: usize,
-    /// How many steps have an input that was there before.
+    /// How many steps repeat a token.
     count: usize,
 }
 
 /// Of one step and row.
 #[derive(Debug, Clone, Copy, Default)]
 struct Repeat {
-    /// One more than the last step that had the same input; 0 if none had.
+    /// One more than the step before with the same token; 0 if there is none.
     before: u32,
-    /// The next step that has it; 0 if none has.
+    /// The next step with the same token; 0 if there is none.
     after: u32,
-    /// The number of the input, if it comes again in a later chunk.
+    /// The number of the token, if it is repeated in a later chunk.
     chain: u32,
 }
 
 impl Repeats {
-    /// For the rows `part` of the batch, which do what `rows` says.
-    pub(crate) fn new<T: Float>(plan: &Plan, sequence: &Sequence<T>, part: Range<usize>, rows: &[StepKind]) -> Self {
+    /// For the rows `part` of the batch, whose steps are of these `kinds`.
+    pub(crate) fn new<T: Float>(plan: &Plan, sequence: &Sequence<T>, part: Range<usize>, kinds: &[StepKind]) -> Self {
         let (batch, time, chunk) = (part.len(), sequence.time, plan.chunk::<T>(part.len(), sequence.time));
         // The input products of a single row are done beside its recurrence, if its weights are of a size for that.
         let (Some(ids), Ok(_), 2..) = (sequence.ids, u32::try_from(time), sequence.batch) else {
@@ -44,7 +46,7 @@ impl Repeats {
         let mut repeats = Repeats { steps: vec![Repeat::default(); time * batch], ..Repeats::default() };
         let mut order: Vec<u64> = Vec::with_capacity(time);
         for (row, b) in part.enumerate() {
-            let counts = |s: &usize| rows.is_empty() || rows[s * batch + row] == StepKind::Counted;
+            let counts = |s: &usize| kinds.is_empty() || kinds[s * batch + row] == StepKind::Counted;
             order.clear();
             order
                 .extend((0..time).filter(counts).map(|s| u64::from(ids[b * time + sequence.step(s)]) << 32 | s as u64));
@@ -65,7 +67,7 @@ impl Repeats {
         repeats
     }
 
-    /// Forgets those of all threads if too few of the `steps` of their rows have an input that was there before.
+    /// Empties those of all threads if too few of the `steps` of all rows repeat a token.
     pub(crate) fn forget_few<'a>(all: impl Iterator<Item = &'a mut Repeats>, steps: usize) {
         let all: Vec<_> = all.collect();
         if all.iter().map(|repeats| repeats.count).sum::<usize>() < steps.div_ceil(ONE_IN) {
@@ -82,16 +84,16 @@ impl Repeats {
     }
 }
 
-/// The rows of a chunk of steps, `[step][row]`, by what they have to do with others.
+/// The rows of a chunk of steps, `[step][row]`, sorted by where the same token stands.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
-    /// Those with an input that their row of the batch has for the first time.
+    /// Those whose token stands in their row of the batch for the first time.
     pub(crate) distinct: Vec<usize>,
-    /// The others: those with the input of an earlier row of the chunk, and that row; those with one of a chunk before, and its
-    /// chain.
+    /// The others: those with the token of an earlier row of the chunk, and that row; those with one of a chunk before,
+    /// and its chain.
     within: Vec<[usize; 2]>,
     before: Vec<[usize; 2]>,
-    /// Those with an input that comes again in a later chunk, and its chain.
+    /// Those with a token that is repeated in a later chunk, and its chain.
     after: Vec<[usize; 2]>,
 }
 
@@ -118,8 +120,8 @@ impl Chunk {
         self.within.iter().chain(&self.before).map(|&[q, _]| q)
     }
 
-    /// From the sums of the distinct rows, side by side at the start of a panel, to those of all; `chains` has a row for
-    /// each.
+    /// From the sums of the distinct rows, side by side at the start of a panel, to those of all; `chains` has a row
+    /// for each.
     ///
     /// # Safety
     /// The panel and the chains, in rows of `row` elements, must be there.
@@ -142,8 +144,8 @@ impl Chunk {
         }
     }
 
-    /// The way back: adds up the gradients of rows with the same input and moves those of the distinct rows to the start of the
-    /// panel.
+    /// The same for backward: adds up the gradients of rows with the same input and moves those of the distinct rows to
+    /// the start of the panel.
     ///
     /// # Safety
     /// As for [`spread`](Self::spread).

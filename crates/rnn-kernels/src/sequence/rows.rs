@@ -27,8 +27,8 @@ pub(crate) fn keep_rows<T>(rows: &mut Vec<*const T>, kept: &[usize]) {
     rows.truncate(kept.len());
 }
 
-/// Copies of rows of `n` elements side by side, filled up to whole vectors, times the mask of their row of the batch, which
-/// `row_of` tells, unless it is null or the row has none; `rows` is replaced by where the copies lie.
+/// Copies of rows of `n` elements side by side, filled up to whole vectors, times the mask of their row of the batch,
+/// which `row_of` tells, unless it is null or the row has none; `rows` is replaced by where the copies lie.
 ///
 /// # Safety
 /// The rows, the mask, `[batch, n]`, and room for the copies must be there.

@@ -121,8 +121,8 @@ impl<T: Float> Step<T> {
         unsafe { self.panels.add(p * self.panel + row * self.shape.row) }
     }
 
-    /// For the units of each vector of panel `p`: the first slot's vector in row `row`, and their first unit. Vectors that
-    /// only fill up the last panel are left out.
+    /// For the units of each vector of panel `p`: the first slot's vector in row `row`, and their first unit. Vectors
+    /// that only fill up the last panel are left out.
     #[inline(always)]
     pub(crate) fn units<S: Simd<T = T>>(&self, p: usize, row: usize) -> impl Iterator<Item = (*mut T, usize)> {
         let units = self.shape.units::<S>(p, row, self.panel).take_while(|&(_, u)| u < self.d_hidden);
@@ -228,9 +228,10 @@ unsafe fn split<S: Simd>(keep: Keep<S::T>, at: usize, n: usize, d: S::V) -> Arri
 }
 
 impl<T: Float> BackStep<T> {
-    /// For the units of each vector of panel `p`: the first slot's vector in row `row`, of the gates and of the gradients,
-    /// and their first unit, which is beyond all units where the vector only fills up the last panel. Asks for the gates of
-    /// the step that is next; after a chunk's last one these are elsewhere, and what is asked for is of no use.
+    /// For the units of each vector of panel `p`: the first slot's vector in row `row`, of the gates and of the
+    /// gradients, and their first unit, which is beyond all units where the vector only fills up the last panel. Asks
+    /// for the gates of the step that is next; after a chunk's last one these are elsewhere, and what is asked for is
+    /// of no use.
     ///
     /// # Safety
     /// The machine must have the instruction set.
@@ -256,8 +257,8 @@ impl<T: Float> BackStep<T> {
     }
 
     /// The gradients of h and c that the step made for the units from `u` on of one row. `None` where the row rests
-    /// or there are no such units: then the gradients of the states are as they should be, and those of the sums are to be
-    /// zero.
+    /// or there are no such units: then the gradients of the states are as they should be, and those of the sums are to
+    /// be zero.
     #[inline(always)]
     pub(crate) unsafe fn arriving<S: Simd<T = T>>(
         &self,

@@ -1,16 +1,16 @@
 //! The innermost loop of the commonest tiles, by hand.
 //!
-//! Accumulators, the shorter of a column of a and a row of b and one vector of the other are all the registers that AVX2 has,
-//! or nearly. A compiler that unrolls the loop moves loads ahead and has to spill; one that does not spends a seventh of the
-//! instructions on counting, for which a core that does other work beside has no room.
+//! Accumulators, the shorter of a column of a and a row of b and one vector of the other are all the registers that
+//! AVX2 has, or nearly. A compiler that unrolls the loop moves loads ahead and has to spill; one that does not spends a
+//! seventh of the instructions on counting, for which a core that does other work beside has no room.
 
 use super::Columns;
 use crate::pool::EXACT;
 use std::arch::asm;
 use std::arch::x86_64::{__m256, __m256d};
 
-/// Where element m of column j of a, or vector n of row j of b, lies: `apart` if the rows of a lie anywhere and those of b side
-/// by side, `beside` if the elements of a column of a do; then b is moved on after each column.
+/// Where element m of column j of a, or vector n of row j of b, lies: `apart` if the rows of a lie anywhere and those
+/// of b side by side, `beside` if the elements of a column of a do; then b is moved on after each column.
 macro_rules! at {
     (apart, a, $step:literal, $m:literal) => {
         concat!("{r", $m, "} + {k} + {size}*\\j")
@@ -36,8 +36,8 @@ macro_rules! load {
     };
 }
 
-/// Four columns a turn. What is kept has its register and its number; what passes its number and, of each accumulator that it
-/// is multiplied for, the name, the register of the other factor and the place.
+/// Four columns a turn. What is kept has its register and its number; what passes its number and, of each accumulator
+/// that it is multiplied for, the name, the register of the other factor and the place.
 macro_rules! turns {
     ($layout:ident $p:literal $c:ident $fours:ident $step:literal,
      $keep:ident [$($kept:ident $i:literal),*], $pass:ident [$($j:literal $(($acc:ident $by:ident $m:literal $n:literal))*),*],

@@ -78,7 +78,8 @@ mod tests {
         let mut to = vec![S::T::from_f64(-1.0); 20 * 23];
         let (start, place) = (from[2 * 20 + 1..].as_ptr(), to[23 + 3..].as_mut_ptr());
         let square = Square { from: start, from_row: 20, to: place, to_row: 23, scale: S::T::from_f64(0.5) };
-        // SAFETY: the square is within both; no instruction set needs more than AVX2 for it, and the caller looked for that.
+        // SAFETY: the square is within both; no instruction set needs more than AVX2 for it, and the caller looked for
+        // that.
         unsafe { S::transpose(&square) };
         for (i, found) in to.into_iter().map(Float::to_f64).enumerate() {
             let (row, column) = ((i / 23).wrapping_sub(1), (i % 23).wrapping_sub(3));

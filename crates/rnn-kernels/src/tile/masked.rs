@@ -12,11 +12,12 @@ pub(crate) struct Factors<T> {
     pub(crate) mask: *const T,
 }
 
-/// `c = c₀ +` the sum of masked products whose sizes and steps are those of `tile`, whose own a and b do not count; there are
-/// `columns` from its first on.
+/// `c = c₀ +` the sum of masked products whose sizes and steps are those of `tile`, whose own a and b do not count;
+/// there are `columns` from its first on.
 ///
 /// # Safety
-/// As for [`super::multiply`], for each of the products, but with [`max_masked_rows`]. There are columns for the last vector.
+/// As for [`super::multiply`], for each of the products, but with [`max_masked_rows`]. There are columns for the last
+/// vector.
 #[inline(always)]
 pub(crate) unsafe fn multiply_masked<S: Simd>(tile: &Tile<S::T>, factors: &[Factors<S::T>], columns: usize) {
     // SAFETY: as for the caller.

@@ -26,7 +26,8 @@ impl<T: Float> Op<T> for AllTiles {
             let mut numbers = |n: usize| -> Vec<T> { (0..n).map(|_| T::from_f64(random.f64() - 0.5)).collect() };
             let (a, b, c0) = (numbers(rows * 400), numbers((blocks * len).max(14) * (row + 3)), numbers(rows * row));
             let mut c = vec![T::from_f64(f64::NAN); rows * row];
-            // Rows that lie anywhere or side by side, columns that lie anywhere or side by side, b with and without gaps.
+            // Rows that lie anywhere or side by side, columns that lie anywhere or side by side, b with and without
+            // gaps.
             let layouts = [
                 (400, 2, row),
                 (400, 1, row),

@@ -150,7 +150,8 @@ impl Case {
         case
     }
 
-    /// Small recurrent weights: over many steps the terms of the gradients grow otherwise, and with them what passes for rounding.
+    /// Small recurrent weights: over many steps the terms of the gradients grow otherwise, and with them what passes
+    /// for rounding.
     pub fn forget_fast(&mut self) {
         self.w_hh.iter_mut().for_each(|w| *w *= 0.125);
     }
@@ -165,7 +166,8 @@ impl Case {
         self.ids = ids;
     }
 
-    /// Adds up the gradients of the steps of a row that have the same id, at the first of them: of these only the sum is given.
+    /// Adds up the gradients of the steps of a row that have the same id, at the first of them: of these only the sum
+    /// is given.
     pub fn add_repeats(&self, d_x: &mut [f64]) {
         for (b, ids) in self.ids.chunks_exact(self.time).enumerate() {
             for (t, id) in ids.iter().enumerate() {

@@ -4,8 +4,8 @@ use super::case::{Case, Zoneout};
 use super::tape::{Tape, Var};
 use rnn_kernels::{Cell, MaskedOutput, Nonlinearity};
 
-/// A tensor, and the scale of its rounding errors: its largest value; but where gradients cancel to less than a tenth of
-/// their terms, a tenth of the largest sum of absolute terms.
+/// A tensor, and the scale of its rounding errors: its largest value; but where gradients cancel to less than a tenth
+/// of their terms, a tenth of the largest sum of absolute terms.
 pub struct Expected {
     pub name: &'static str,
     pub values: Vec<f64>,
