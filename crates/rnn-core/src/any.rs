@@ -120,9 +120,9 @@ impl AnyConfig {
     /// As [`RecurrentConfig::try_init`].
     pub fn try_init(&self, key: Key, device: &Device) -> Result<AnyRecurrent, RnnError> {
         Ok(match self.cell {
-            CellKind::Rnn => AnyRecurrent::Rnn(self.of::<RnnCell>().try_init(key, device)?),
-            CellKind::Lstm => AnyRecurrent::Lstm(self.of::<LstmCell>().try_init(key, device)?),
-            CellKind::Gru => AnyRecurrent::Gru(self.of::<GruCell>().try_init(key, device)?),
+            CellKind::Rnn => AnyRecurrent::Rnn(self.config::<RnnCell>().try_init(key, device)?),
+            CellKind::Lstm => AnyRecurrent::Lstm(self.config::<LstmCell>().try_init(key, device)?),
+            CellKind::Gru => AnyRecurrent::Gru(self.config::<GruCell>().try_init(key, device)?),
         })
     }
 
@@ -132,13 +132,13 @@ impl AnyConfig {
     /// As [`RecurrentConfig::try_init_zeros`].
     pub fn try_init_zeros(&self, device: &Device) -> Result<AnyRecurrent, RnnError> {
         Ok(match self.cell {
-            CellKind::Rnn => AnyRecurrent::Rnn(self.of::<RnnCell>().try_init_zeros(device)?),
-            CellKind::Lstm => AnyRecurrent::Lstm(self.of::<LstmCell>().try_init_zeros(device)?),
-            CellKind::Gru => AnyRecurrent::Gru(self.of::<GruCell>().try_init_zeros(device)?),
+            CellKind::Rnn => AnyRecurrent::Rnn(self.config::<RnnCell>().try_init_zeros(device)?),
+            CellKind::Lstm => AnyRecurrent::Lstm(self.config::<LstmCell>().try_init_zeros(device)?),
+            CellKind::Gru => AnyRecurrent::Gru(self.config::<GruCell>().try_init_zeros(device)?),
         })
     }
 
-    fn of<C: Cell + Default>(&self) -> RecurrentConfig<C> {
+    fn config<C: Cell + Default>(&self) -> RecurrentConfig<C> {
         RecurrentConfig::new(self.d_input, self.d_hidden)
             .with_num_layers(self.num_layers)
             .with_direction(self.direction)

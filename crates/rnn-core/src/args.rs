@@ -1,7 +1,7 @@
 //! What a forward pass is given besides its input, and what it gives.
 
-use crate::Key;
 use crate::state::States;
+use crate::{Exec, Key};
 use burn::tensor::Tensor;
 
 /// What a forward pass may be given besides its input.
@@ -11,14 +11,19 @@ pub struct ForwardArgs<'a, S> {
     pub state: Option<States<S>>,
     /// Each row's own number of steps, at most the input's; all of them without it. Rows are padded at the end.
     pub lengths: Option<&'a [usize]>,
-    /// Which steps count, `[batch, time]` row by row; all of them without it. A step that does not count leaves the state
-    /// as it is. This is the form for input that is padded in front (Keras' `mask_zero`); give it or `lengths`, not both.
+    /// Which steps count, `[batch, time]` row by row; all of them without it. A step that does not count leaves the
+    /// state as it is. This is the form for input that is padded in front (Keras' `mask_zero`); give it or `lengths`,
+    /// not both.
     pub mask: Option<&'a [bool]>,
     /// The output at steps that do not count; `Previous` where all count is an error.
     pub masked_output: MaskedOutput,
-    /// Draws the masks of dropout and zoneout. **They act when a key is given and only then**: give one in training, another
-    /// at every step, and none in evaluation. The probabilities are the configuration's; a layer without any draws nothing.
+    /// Draws the masks of dropout and zoneout. **They act when a key is given and only then**: give one in training,
+    /// another at every step, and none in evaluation. The probabilities are the configuration's; a layer without any
+    /// draws nothing.
     pub dropout_key: Option<Key>,
+    /// The instruction set and the number of threads of the CPU kernels, in the backward pass too; [`Exec::default`]
+    /// without it. A GPU, and what runs step by step in tensor operations, ignore it.
+    pub exec: Option<Exec>,
 }
 
 /// The output at steps that do not count.
@@ -33,7 +38,14 @@ pub enum MaskedOutput {
 
 impl<S> Default for ForwardArgs<'_, S> {
     fn default() -> Self {
-        Self { state: None, lengths: None, mask: None, masked_output: MaskedOutput::Zero, dropout_key: None }
+        Self {
+            state: None,
+            lengths: None,
+            mask: None,
+            masked_output: MaskedOutput::Zero,
+            dropout_key: None,
+            exec: None,
+        }
     }
 }
 
@@ -59,6 +71,24 @@ impl<'a, S> ForwardArgs<'a, S> {
     /// Chooses the output at steps that do not count.
     pub fn with_masked_output(mut self, output: MaskedOutput) -> Self {
         self.masked_output = output;
+        self
+    }
+
+    /// Chooses the instruction set and the number of threads of the CPU kernels, here two threads:
+    ///
+    /// ```
+    /// # #[cfg(feature = "kernels")] {
+    /// use rnn_core::burn::tensor::{Device, Tensor};
+    /// use rnn_core::{Exec, ForwardArgs, Key, LstmConfig};
+    ///
+    /// let device = Device::default();
+    /// let lstm = LstmConfig::new(4, 8).init(Key::new(0), &device);
+    /// let two_threads = Exec { threads: 2, ..Exec::default() };
+    /// lstm.forward_with(Tensor::ones([16, 5, 4], &device), ForwardArgs::default().with_exec(two_threads));
+    /// # }
+    /// ```
+    pub fn with_exec(mut self, exec: Exec) -> Self {
+        self.exec = Some(exec);
         self
     }
 

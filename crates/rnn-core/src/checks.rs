@@ -40,8 +40,8 @@ impl<C: Cell> RecurrentConfig<C> {
             }
             d_input = self.direction.count().saturating_mul(width);
         }
-        let of = &self.initializers;
-        for (parameter, initializer) in [("input", of.input), ("recurrent", of.recurrent), ("bias", of.bias)] {
+        let own = &self.initializers;
+        for (parameter, initializer) in [("input", own.input), ("recurrent", own.recurrent), ("bias", own.bias)] {
             let right = match initializer {
                 Initializer::Constant(value) | Initializer::Identity(value) => value.is_finite(),
                 Initializer::Uniform(limit) => limit.is_finite() && limit >= 0.0,
@@ -157,10 +157,7 @@ impl<C: Cell> Recurrent<C> {
 }
 
 /// Which steps count, if that was said in one way and fits.
-pub(crate) fn check_counted<'a, S>(
-    [batch, time]: [usize; 2],
-    args: &ForwardArgs<'a, S>,
-) -> Result<Counted<'a>, RnnError> {
+pub(crate) fn check_counted<S>([batch, time]: [usize; 2], args: &ForwardArgs<S>) -> Result<Counted, RnnError> {
     match (args.lengths, args.mask) {
         (None, None) if args.masked_output == MaskedOutput::Previous => Err(RnnError::NoEffect {
             option: "masked_output = Previous".into(),
@@ -169,13 +166,13 @@ pub(crate) fn check_counted<'a, S>(
         (None, None) => Ok(Counted::All),
         (Some(_), Some(_)) => Err(RnnError::LengthsAndMask),
         (None, Some(mask)) if mask.len() != batch * time => Err(RnnError::MaskSize { batch, time, found: mask.len() }),
-        (None, Some(mask)) => Ok(Counted::Mask(mask)),
+        (None, Some(mask)) => Ok(Counted::Mask(mask.into())),
         (Some(lengths), None) if lengths.len() != batch => {
             Err(RnnError::LengthCount { expected: batch, found: lengths.len() })
         }
         (Some(lengths), None) => match lengths.iter().position(|&length| length > time) {
             Some(row) => Err(RnnError::LengthTooLong { row, length: lengths[row], time }),
-            None => Ok(Counted::Lengths(lengths)),
+            None => Ok(Counted::Lengths(lengths.into())),
         },
     }
 }

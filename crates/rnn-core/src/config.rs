@@ -288,13 +288,13 @@ impl<C: Cell> RecurrentConfig<C> {
             for _ in 0..self.direction.count() {
                 let number = layers.len() as u64;
                 // The projection came later; its keys lie beyond those of the other four.
-                let of = |parameter| {
+                let key_of = |parameter| {
                     Some(match parameter {
                         PROJECTION => key?.child((1 << 32) + number),
                         _ => key?.child(4 * number + parameter),
                     })
                 };
-                layers.push(self.init_layer(layer, of, device)?);
+                layers.push(self.init_layer(layer, key_of, device)?);
             }
         }
         Ok(Recurrent { layers, config: self.clone() })
@@ -304,17 +304,19 @@ impl<C: Cell> RecurrentConfig<C> {
     fn init_layer(&self, layer: usize, key: impl Fn(u64) -> Option<Key>, device: &Device) -> Result<Layer, RnnError> {
         let (i, h) = (self.layer_input(layer), self.d_hidden[layer]);
         let (p, g) = (self.width(layer), self.cell.gates() * h);
-        let of = &self.initializers;
+        let initializers = &self.initializers;
         let matrix = |initializer: Initializer, [rows, columns]: [usize; 2], number| match key(number) {
             Some(key) => parameter(initializer.matrix(rows, columns, h, key), columns, device),
             None => Param::from_tensor(Tensor::zeros([rows, columns], device)),
         };
-        let bias = |number| key(number).map_or_else(|| Ok(vec![0.0; g]), |key| of.bias.vector(g, h, key));
+        let bias = |number| key(number).map_or_else(|| Ok(vec![0.0; g]), |key| initializers.bias.vector(g, h, key));
         let input_bias = match self.bias {
             Bias::None => None,
             _ => {
                 let mut bias = bias(2)?;
-                if let (true, Some((gate, start)), Some(_)) = (of.unit_forget_bias, self.cell.forget_bias(), key(2)) {
+                if let (true, Some((gate, start)), Some(_)) =
+                    (initializers.unit_forget_bias, self.cell.forget_bias(), key(2))
+                {
                     bias[gate * h..(gate + 1) * h].fill(start);
                 }
                 Some(bias)
@@ -330,11 +332,11 @@ impl<C: Cell> RecurrentConfig<C> {
         };
         let gain = || self.layer_norm.then(|| vector(vec![1.0; g]));
         Ok(Layer {
-            weight_ih: matrix(of.input, [i, g], 0),
-            weight_hh: matrix(of.recurrent, [p, g], 1),
+            weight_ih: matrix(initializers.input, [i, g], 0),
+            weight_hh: matrix(initializers.recurrent, [p, g], 1),
             bias_ih: input_bias.map(vector),
             bias_hh: recurrent_bias.map(vector),
-            weight_hr: (p != h).then(|| matrix(of.recurrent, [h, p], PROJECTION)),
+            weight_hr: (p != h).then(|| matrix(initializers.recurrent, [h, p], PROJECTION)),
             norm_ih: gain(),
             norm_hh: gain(),
             vectors: self.cell.vectors(self.layer_norm).iter().map(|v| vector(vec![v.start; h])).collect(),

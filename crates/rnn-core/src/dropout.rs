@@ -3,10 +3,10 @@
 //! The key of each mask is a path of children: layer, direction, which of the kinds below, and for masks of their own
 //! the gate.
 
-use crate::Key;
 use crate::cell::Cell;
 use crate::config::{DropoutMasks, RecurrentConfig};
 use crate::ops::Zoneout;
+use crate::{Exec, Key};
 use burn::module::Param;
 use burn::tensor::{DType, Tensor, TensorData};
 
@@ -21,6 +21,7 @@ const ZONEOUT: u64 = 4;
 pub(crate) struct Dropout {
     /// `None` in evaluation.
     key: Option<Key>,
+    exec: Exec,
     weight_hh: Tensor<2>,
     kind: DropoutMasks,
     input: f64,
@@ -34,13 +35,14 @@ pub(crate) struct Dropout {
 impl Dropout {
     pub(crate) fn new<C: Cell>(
         config: &RecurrentConfig<C>,
-        key: Option<Key>,
+        (key, exec): (Option<Key>, Exec),
         layer: usize,
         direction: usize,
         weight_hh: &Param<Tensor<2>>,
     ) -> Self {
         Self {
             key: key.map(|key| key.child(layer as u64).child(direction as u64)),
+            exec,
             weight_hh: weight_hh.val(),
             kind: config.dropout_masks,
             input: config.dropout,
@@ -74,7 +76,7 @@ impl Dropout {
     }
 
     /// What each of the state's `tensors` keeps, `[time, batch, d_hidden]`, or as wide as h is for h. Empty without zoneout.
-    pub(crate) fn zoneout(&self, tensors: usize, [time, batch, d_hidden]: [usize; 3]) -> Vec<Zoneout> {
+    pub(crate) fn zoneout(&self, tensors: usize, [time, batch, d_hidden]: [usize; 3]) -> Vec<Zoneout<Tensor<3>>> {
         let ps = &self.zoneout[..tensors.min(2)];
         if ps.iter().all(|&p| p == 0.0) {
             return Vec::new();
@@ -121,8 +123,8 @@ impl Dropout {
     fn draw<const D: usize>(&self, key: Key, shape: [usize; D], p: f64, choice: [f64; 2]) -> Tensor<D> {
         let (n, dtype) = (shape.iter().product(), self.weight_hh.dtype());
         let data = match dtype {
-            DType::F32 => TensorData::new(key.choose(n, p, choice.map(|x| x as f32)), shape),
-            _ => TensorData::new(key.choose(n, p, choice), shape),
+            DType::F32 => TensorData::new(key.choose(self.exec, n, p, choice.map(|x| x as f32)), shape),
+            _ => TensorData::new(key.choose(self.exec, n, p, choice), shape),
         };
         // Masks are constants: outside the graph they go with any, also with one of gradient checkpointing.
         Tensor::from_data(data, (&self.weight_hh.device().inner(), dtype))

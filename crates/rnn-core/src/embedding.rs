@@ -2,16 +2,16 @@
 
 use crate::cell::Cell;
 use crate::checks::check_place;
-use crate::{AnyRecurrent, DropoutMasks, Recurrent, RnnError};
+use crate::{AnyRecurrent, DropoutMasks, Exec, Recurrent, RnnError};
 use burn::module::Param;
 use burn::tensor::{Int, Tensor};
 
-/// The rows of `weight`, `[n, d]`, that `ids`, `[batch, time]`, name: `[batch, time, d]`, as `burn::nn::Embedding` gives
-/// them.
+/// The rows of `weight`, `[n, d]`, that `ids`, `[batch, time]`, name: `[batch, time, d]`, as `burn::nn::Embedding`
+/// gives them.
 ///
 /// On `flex` and `ndarray`, in f32 and f64 and without gradient checkpointing, the gradient of the table is made in one
-/// buffer, in which the rows that were named are added up in their order; Burn's own is made and copied once more, and for
-/// a table of 20,000 words that is a good part of a training step. Elsewhere it is Burn's.
+/// buffer, in which the rows that were named are added up in their order; Burn's own is made and copied once more, and
+/// for a table of 20,000 words that is a good part of a training step. Elsewhere it is Burn's.
 ///
 /// ```
 /// use burn::tensor::{Device, Int, Tensor};
@@ -25,10 +25,19 @@ use burn::tensor::{Int, Tensor};
 /// # Panics
 /// On `flex` and `ndarray`, on an id that is negative or not below n; a GPU does not look.
 pub fn embedding(weight: Tensor<2>, ids: Tensor<2, Int>) -> Tensor<3> {
+    embedding_with(Exec::default(), weight, ids)
+}
+
+/// [`embedding`], with the instruction set and the number of threads of the CPU kernels.
+///
+/// # Panics
+/// Where `embedding` does.
+pub fn embedding_with(exec: Exec, weight: Tensor<2>, ids: Tensor<2, Int>) -> Tensor<3> {
     #[cfg(feature = "kernels")]
-    if let Some(rows) = crate::ops::cpu::embedding(&weight, &ids) {
+    if let Some(rows) = crate::ops::cpu::embedding(exec, &weight, &ids) {
         return rows;
     }
+    let _ = exec;
     burn::tensor::module::embedding(weight, ids)
 }
 
@@ -36,13 +45,14 @@ impl<C: Cell> Recurrent<C> {
     /// The layer over the ids themselves: [`forward_symbols`](Self::forward_symbols) of it gives what this layer gives
     /// for the rows of `table`, `[n, d_input]`, that the ids name.
     ///
-    /// `E·W_ih` is made here once, `[n, gates·d_hidden]` for each direction of the first layer, and a word's input product
-    /// is looked up from then on: the input product of the first layer is saved where the words are more than n. For
-    /// evaluation: the products are a copy that does not train, and dropout of the input, which acts on features, is off.
+    /// `E·W_ih` is made here once, `[n, gates·d_hidden]` for each direction of the first layer, and a word's input
+    /// product is looked up from then on: the input product of the first layer is saved where the words are more than
+    /// n. For evaluation: the products are a copy that does not train, and dropout of the input, which acts on
+    /// features, is off.
     ///
     /// # Errors
-    /// A table without rows, or not `d_input` wide, or of another device or dtype than the layer; weights that are not those that
-    /// the configuration says.
+    /// A table without rows, or not `d_input` wide, or of another device or dtype than the layer; weights that are not
+    /// those that the configuration says.
     pub fn over_embedding(&self, table: Tensor<2>) -> Result<Self, RnnError> {
         let [n, width] = table.dims();
         if width != self.config.d_input {
@@ -125,7 +135,10 @@ mod tests {
         #[cfg(feature = "kernels")]
         for device in [Device::default(), Device::default().autodiff()] {
             let ids = Tensor::from_ints([[1, 0]], &device);
-            assert!(crate::ops::cpu::embedding(&Tensor::zeros([7, 5], &device), &ids).is_some(), "Burn's own");
+            assert!(
+                crate::ops::cpu::embedding(Exec::default(), &Tensor::zeros([7, 5], &device), &ids).is_some(),
+                "Burn's own"
+            );
         }
         for twice in [false, true] {
             let (ours, our_gradient) = rows_and_gradient(embedding, twice);

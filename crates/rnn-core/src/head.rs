@@ -1,40 +1,59 @@
 //! What usually stands behind a recurrent layer: a dense layer, and the loss of a choice among classes.
 
+use crate::Exec;
 use burn::nn::Linear;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Int, Tensor};
 
 /// `layer.forward(input)` for `input`, `[rows, d_input]`: `input·weight + bias`, `[rows, d_output]`.
 ///
-/// On `flex` and `ndarray`, in f32 and f64 and without gradient checkpointing, a layer with a bias is one node of the graph on
-/// the kernels of the recurrent layers. Elsewhere it is Burn's.
+/// On `flex` and `ndarray`, in f32 and f64 and without gradient checkpointing, a layer with a bias is one node of the
+/// graph on the kernels of the recurrent layers. Elsewhere it is Burn's.
 ///
 /// # Panics
 /// On an input of another width.
 pub fn linear(layer: &Linear, input: Tensor<2>) -> Tensor<2> {
+    linear_with(Exec::default(), layer, input)
+}
+
+/// [`linear`], with the instruction set and the number of threads of the CPU kernels.
+///
+/// # Panics
+/// Where `linear` does.
+pub fn linear_with(exec: Exec, layer: &Linear, input: Tensor<2>) -> Tensor<2> {
     #[cfg(feature = "kernels")]
     if let Some(bias) = &layer.bias
-        && let Some(output) = crate::ops::cpu::linear(&input, &layer.weight.val(), &bias.val())
+        && let Some(output) = crate::ops::cpu::linear(exec, &input, &layer.weight.val(), &bias.val())
     {
         return output;
     }
+    let _ = exec;
     layer.forward(input)
 }
 
-/// The mean over the rows of `logits`, `[rows, classes]`, of `−ln softmax(row)[target]`, for `targets`, `[rows]`: `[1]`, as
-/// `burn::nn::loss::CrossEntropyLoss` gives it.
+/// The mean over the rows of `logits`, `[rows, classes]`, of `−ln softmax(row)[target]`, for `targets`, `[rows]`:
+/// `[1]`, as `burn::nn::loss::CrossEntropyLoss` gives it.
 ///
-/// On `flex` and `ndarray`, in f32 and f64 and without gradient checkpointing, it is one node of the graph, which makes the
-/// gradient in the same pass. Elsewhere it is Burn's.
+/// On `flex` and `ndarray`, in f32 and f64 and without gradient checkpointing, it is one node of the graph, which makes
+/// the gradient in the same pass. Elsewhere it is Burn's.
 ///
 /// # Panics
 /// On `flex` and `ndarray`, on a target that is negative or not below the number of classes; a GPU does not look. On
 /// another number of targets than of rows.
 pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
+    cross_entropy_with(Exec::default(), logits, targets)
+}
+
+/// [`cross_entropy`], with the instruction set and the number of threads of the CPU kernels.
+///
+/// # Panics
+/// Where `cross_entropy` does.
+pub fn cross_entropy_with(exec: Exec, logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
     #[cfg(feature = "kernels")]
-    if let Some(loss) = crate::ops::cpu::cross_entropy(&logits, &targets) {
+    if let Some(loss) = crate::ops::cpu::cross_entropy(exec, &logits, &targets) {
         return loss;
     }
+    let _ = exec;
     CrossEntropyLossConfig::new().init(&logits.device()).forward(logits, targets)
 }
 
@@ -93,9 +112,11 @@ mod tests {
         for device in [Device::default(), Device::default().autodiff()] {
             let layer = Preset::Pytorch.linear(6, 5, Key::new(2), &device);
             let bias = layer.bias.as_ref().expect("it has one").val();
-            let logits = crate::ops::cpu::linear(&input(&device), &layer.weight.val(), &bias).expect("on the kernels");
+            let logits = crate::ops::cpu::linear(Exec::default(), &input(&device), &layer.weight.val(), &bias);
+            let logits = logits.expect("on the kernels");
             assert_eq!(logits.dims(), [9, 5]);
-            assert!(crate::ops::cpu::cross_entropy(&logits, &Tensor::from_ints([1; 9], &device)).is_some());
+            let targets = Tensor::from_ints([1; 9], &device);
+            assert!(crate::ops::cpu::cross_entropy(Exec::default(), &logits, &targets).is_some());
         }
     }
 
@@ -107,8 +128,8 @@ mod tests {
         linear(&layer, input(&device)).into_data().assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-6));
     }
 
-    /// Parts that do not train, whether on the graph's side or not, get no gradient, and the others theirs; the sum's gradient
-    /// is a single one, expanded.
+    /// Parts that do not train, whether on the graph's side or not, get no gradient, and the others theirs; the sum's
+    /// gradient is a single one, expanded.
     #[test]
     fn what_does_not_train_gets_no_gradient() {
         let device = Device::default().autodiff();
@@ -147,7 +168,7 @@ mod tests {
 
     fn output_of(input: &Tensor<2>, weight: &Tensor<2>, bias: &Tensor<1>) -> Tensor<2> {
         #[cfg(feature = "kernels")]
-        return crate::ops::cpu::linear(input, weight, bias).expect("on the kernels");
+        return crate::ops::cpu::linear(Exec::default(), input, weight, bias).expect("on the kernels");
         #[cfg(not(feature = "kernels"))]
         burn::tensor::module::linear(input.clone(), weight.clone(), Some(bias.clone()))
     }

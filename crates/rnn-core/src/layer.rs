@@ -6,9 +6,7 @@ use crate::cell::{Cell, Recurrence, finish, masked_product};
 use crate::checks::{check_counted, check_place, check_state};
 use crate::config::RecurrentConfig;
 use crate::dropout::Dropout;
-#[cfg(feature = "kernels")]
-use crate::ops::cpu;
-use crate::ops::{Counted, Input, Pass, reference};
+use crate::ops::{self, Counted, Input, Pass, reference};
 use crate::probe;
 use crate::state::{CellState, States};
 use burn::module::{Module, Param};
@@ -62,8 +60,8 @@ impl<C: Cell> Recurrent<C> {
     /// **Without dropout, whatever the configuration says**: dropout needs a key. To train with dropout take
     /// [`forward_with`](Self::forward_with) and [`ForwardArgs::with_dropout_key`].
     ///
-    /// To evaluate a layer that was made on an autodiff device, take Burn's `layer.valid()`: with the graph on, Burn keeps what
-    /// a backward pass would need until there is one.
+    /// To evaluate a layer that was made on an autodiff device, take Burn's `layer.valid()`: with the graph on, Burn
+    /// keeps what a backward pass would need until there is one.
     ///
     /// # Panics
     /// Where [`try_forward`](Self::try_forward) gives an error.
@@ -85,13 +83,14 @@ impl<C: Cell> Recurrent<C> {
     /// Runs over `input`, `[batch, time, d_input]`, with a state, lengths or a mask, and dropout.
     ///
     /// Input dropout and recurrent dropout draw their masks once per sequence, the same at every step, and scale by
-    /// 1/(1−p); see [`DropoutMasks`](crate::DropoutMasks). The recurrent mask applies to h in the recurrent product only,
-    /// not to the GRU's `z∘h`. Zoneout draws anew for each step, and without a key takes the mean of old and new value.
+    /// 1/(1−p); see [`DropoutMasks`](crate::DropoutMasks). The recurrent mask applies to h in the recurrent product
+    /// only, not to the GRU's `z∘h`. Zoneout draws anew for each step, and without a key takes the mean of old and new
+    /// value.
     ///
     /// # Errors
     /// An input without rows or steps or with other than `d_input` features; lengths that are not one a row or longer
-    /// than the input; a mask that has not one value a row and step; states of another number, shape or direction; tensors on
-    /// different devices or of different dtypes; weights, or a changed configuration, that do not fit.
+    /// than the input; a mask that has not one value a row and step; states of another number, shape or direction;
+    /// tensors on different devices or of different dtypes; weights, or a changed configuration, that do not fit.
     ///
     /// What stands in steps that do not count, NaN too, reaches neither outputs nor states nor gradients.
     pub fn try_forward(&self, input: Tensor<3>, args: ForwardArgs<C::State>) -> Result<Output<C::State>, RnnError> {
@@ -109,8 +108,8 @@ impl<C: Cell> Recurrent<C> {
     }
 
     /// Runs over symbols, `[batch, time]` row by row: as [`try_forward`](Self::try_forward) over their one-hot rows of
-    /// `d_input` features. A one-hot row's product with `W_ih` is a row of it, which is looked up. The output is as that of
-    /// `try_forward`, in the order that the configuration asks for.
+    /// `d_input` features. A one-hot row's product with `W_ih` is a row of it, which is looked up. The output is as
+    /// that of `try_forward`, in the order that the configuration asks for.
     ///
     /// # Errors
     /// A symbol that is not below `d_input`; another number of them than `batch·time`; otherwise as `try_forward`.
@@ -145,16 +144,15 @@ impl<C: Cell> Recurrent<C> {
     }
 
     /// Runs over the rows of `table`, `[n, d_input]`, that `ids`, `[batch, time]` row by row, name: as
-    /// [`try_forward`](Self::try_forward) over what [`embedding`](crate::embedding) gives for them, which trains the table too.
-    /// The output is in the order that the configuration asks for.
+    /// [`try_forward`](Self::try_forward) over what [`embedding`](crate::embedding) gives for them, which trains the
+    /// table too. The output is in the order that the configuration asks for.
     ///
-    /// Where a row of the batch has an id more than once, as a text has its words, the fused kernels may make the input product
-    /// once for all of its steps, and what backward makes of its gradient too. Sums are then made in another order than by
-    /// `try_forward`, so the last digits may differ.
+    /// Where a row of the batch repeats an id, the fused kernels may compute one input product for all of its steps. Sums are
+    /// then made in another order than by `try_forward`, so the last digits may differ.
     ///
     /// # Errors
-    /// A table that is not `d_input` wide, or of another device or dtype than the layer; an id that is not below n; another
-    /// number of them than `batch·time`; otherwise as `try_forward`.
+    /// A table that is not `d_input` wide, or of another device or dtype than the layer; an id that is not below n;
+    /// another number of them than `batch·time`; otherwise as `try_forward`.
     pub fn try_forward_embedding(
         &self,
         table: Tensor<2>,
@@ -180,7 +178,8 @@ impl<C: Cell> Recurrent<C> {
         }
         let named = TensorData::new(ids.iter().map(|&id| i64::from(id)).collect::<Vec<_>>(), [batch, time]);
         let named = Tensor::<2, Int>::from_data(named, &table.device());
-        let rows = crate::embedding(table, named).swap_dims(0, 1);
+        let exec = args.exec.unwrap_or_default();
+        let rows = crate::embedding_with(exec, table, named).swap_dims(0, 1);
         self.run(Input::Rows { rows, ids: ids.into() }, [batch, time], args)
     }
 
@@ -223,6 +222,8 @@ impl<C: Cell> Recurrent<C> {
         self.check_weights()?;
         let counted = check_counted([batch, time], &args)?;
         let states = self.initial_states(args.state, batch)?;
+        let exec = args.exec.unwrap_or_default();
+        let draws = (args.dropout_key, exec);
 
         let mut last = Vec::with_capacity(states.len());
         let mut states = states.into_iter();
@@ -231,14 +232,15 @@ impl<C: Cell> Recurrent<C> {
         for (number, weights) in self.layers.chunks_exact(directions).enumerate() {
             let mut outputs = Vec::with_capacity(directions);
             for (direction, (weights, state)) in weights.iter().zip(states.by_ref()).enumerate() {
-                let dropout = Dropout::new(&self.config, args.dropout_key, number, direction, &weights.weight_hh);
+                let dropout = Dropout::new(&self.config, draws, number, direction, &weights.weight_hh);
                 let reverse = self.config.direction.reverse(direction);
                 let d_hidden = self.config.d_hidden[number];
                 let pass = Pass {
                     reverse,
-                    counted,
+                    counted: counted.clone(),
                     masked_output: args.masked_output,
                     zoneout: dropout.zoneout(C::State::TENSORS, [time, batch, d_hidden]),
+                    exec,
                 };
                 let input_masks = dropout.input(batch, self.config.layer_input(number));
                 if !input_masks.is_empty() && matches!(input, Input::Symbols { .. }) {
@@ -263,7 +265,7 @@ impl<C: Cell> Recurrent<C> {
             let mut sequence = if directions == 1 { outputs.remove(0) } else { Tensor::cat(outputs, 2) };
             if number + 1 < self.config.d_hidden.len() {
                 let weight_hh = &weights[0].weight_hh;
-                sequence = Dropout::new(&self.config, args.dropout_key, number, 0, weight_hh).between(sequence);
+                sequence = Dropout::new(&self.config, draws, number, 0, weight_hh).between(sequence);
             }
             input = Input::Dense(sequence);
         }
@@ -285,8 +287,7 @@ impl<C: Cell> Recurrent<C> {
         pass: &Pass,
     ) -> (Tensor<3>, C::State) {
         let cell = &self.config.cell;
-        #[cfg(feature = "kernels")]
-        if let Some(output) = cpu::sequence(cell, input, weights, recurrence, input_masks, &state, pass) {
+        if let Some(output) = ops::sequence(cell, input, weights, recurrence, input_masks, &state, pass) {
             return output;
         }
         let inputs = match input {
@@ -294,7 +295,7 @@ impl<C: Cell> Recurrent<C> {
             Input::Dense(rows) | Input::Rows { rows, .. } => {
                 input_products(weights, pass.counted.zeroed(rows.clone()), input_masks)
             }
-            Input::Symbols { symbols, batch } => symbol_products(weights, symbols, *batch, pass.counted),
+            Input::Symbols { symbols, batch } => symbol_products(weights, symbols, *batch, &pass.counted),
         };
         reference::sequence(cell, inputs, recurrence, state, pass)
     }
@@ -379,8 +380,9 @@ fn input_products(weights: &Layer, input: Tensor<3>, masks: &[Tensor<2>]) -> Ten
     products.reshape([time, batch, width])
 }
 
-/// The rows of `W_ih` of these symbols, zero at steps that do not count, and `b_ih`; normalised where the layer asks for it.
-fn symbol_products(weights: &Layer, symbols: &[u32], batch: usize, counted: Counted) -> Tensor<3> {
+/// The rows of `W_ih` of these symbols, zero at steps that do not count, and `b_ih`; normalised where the layer asks
+/// for it.
+fn symbol_products(weights: &Layer, symbols: &[u32], batch: usize, counted: &Counted) -> Tensor<3> {
     let weight = weights.weight_ih.val();
     let time = symbols.len() / batch;
     let by_time = (0..time).flat_map(|t| (0..batch).map(move |row| i64::from(symbols[row * time + t])));

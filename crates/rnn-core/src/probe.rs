@@ -126,7 +126,6 @@ pub fn observe(name: &'static str, value: Tensor<2>) -> Tensor<2> {
 }
 
 /// Whether anything is being recorded on this thread.
-#[cfg(feature = "kernels")]
 pub(crate) fn is_recording() -> bool {
     RECORDING.with_borrow(Option::is_some)
 }

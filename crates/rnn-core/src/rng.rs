@@ -46,17 +46,23 @@ impl Key {
 
     /// `below` where one of `count` numbers of [`uniforms`](Self::uniforms) is below `p`, else `other`.
     #[cfg(not(feature = "kernels"))]
-    pub(crate) fn choose<E: Copy>(self, count: usize, p: f64, [below, other]: [E; 2]) -> Vec<E> {
+    pub(crate) fn choose<E: Copy>(self, _: crate::Exec, count: usize, p: f64, [below, other]: [E; 2]) -> Vec<E> {
         self.uniforms(count).map(|u| if u < p { below } else { other }).collect()
     }
 
     /// The same on vectors.
     #[cfg(feature = "kernels")]
-    pub(crate) fn choose<E: rnn_kernels::Float>(self, count: usize, p: f64, choice: [E; 2]) -> Vec<E> {
+    pub(crate) fn choose<E: rnn_kernels::Float>(
+        self,
+        exec: crate::Exec,
+        count: usize,
+        p: f64,
+        choice: [E; 2],
+    ) -> Vec<E> {
         // The numbers are whole multiples of 2⁻⁵³, so this is the same comparison, exactly.
         let bound = (p * (1u64 << 53) as f64).ceil() as u64;
         let mut chosen = vec![E::ZERO; count];
-        rnn_kernels::choose(rnn_kernels::Isa::best(), self.0, bound, choice, &mut chosen);
+        rnn_kernels::choose(exec.isa, self.0, bound, choice, &mut chosen);
         chosen
     }
 
@@ -155,7 +161,7 @@ mod tests {
         for (count, p) in [(0, 0.5), (1, 0.2), (31, 0.2), (33, 1.0 / 3.0), (1000, 0.999), (100, 0.0), (100, 1.0)] {
             let key = Key::new(count as u64 + 7);
             let expected: Vec<f32> = key.uniforms(count).map(|u| if u < p { 1.0 } else { 2.0 }).collect();
-            assert_eq!(key.choose(count, p, [1.0, 2.0]), expected);
+            assert_eq!(key.choose(crate::Exec::default(), count, p, [1.0, 2.0]), expected);
         }
     }
 

@@ -66,7 +66,7 @@ impl Stepper {
             let bias = |bias: &Option<burn::module::Param<Tensor<1>>>| bias.as_ref().map(|bias| values(bias.val()));
             let (b_ih, b_hh) = (bias(&weights.bias_ih), bias(&weights.bias_hh));
             let layer = kernels::LayerWeights {
-                cell: kernel.0,
+                cell: kernel.into(),
                 d_input: weights.weight_ih.val().dims()[0],
                 d_hidden,
                 w_ih: &w_ih,

@@ -5,7 +5,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 use rnn_core::optim::Adam;
-use rnn_core::{ForwardArgs, Gru, GruConfig, Key, Lstm, LstmConfig, Preset, Rnn, RnnConfig, probe};
+use rnn_core::{Exec, ForwardArgs, Gru, GruConfig, Isa, Key, Lstm, LstmConfig, Preset, Rnn, RnnConfig, probe};
 
 const BATCH: usize = 20;
 const TIME: usize = 30;
@@ -90,5 +90,29 @@ fn training_with_gradient_checkpointing_agrees() {
     let (fused, kept) = (losses(Way::Fused, 5), losses(Way::Checkpointing, 5));
     for (step, (a, b)) in fused.iter().zip(&kept).enumerate() {
         assert!((a - b).abs() < 1e-5, "step {step}: {a} and {b}");
+    }
+}
+
+/// The number of threads decides in which order a weight's gradient is summed, the instruction set what is rounded.
+#[test]
+fn a_layer_runs_on_the_threads_it_is_told() {
+    let device = Device::default().autodiff();
+    let layer = LstmConfig::new(32, 32).init(Key::new(0), &device);
+    let values: Vec<f32> = Key::new(1).normals(16 * 20 * 32).map(|x| x as f32).collect();
+    let input = Tensor::<3>::from_data(TensorData::new(values, [16, 20, 32]), &device);
+    let gradient = |exec: Option<Exec>| {
+        let args = ForwardArgs { exec, ..Default::default() };
+        let grads = layer.forward_with(input.clone(), args).sequence.sum().backward();
+        layer.layers[0].weight_hh.val().grad(&grads).expect("it trains").into_data()
+    };
+    let isa = Isa::best();
+    let [one, two, again] = [1, 2, 2].map(|threads| gradient(Some(Exec { isa, threads })));
+    assert_eq!(two, again);
+    assert_ne!(one, two);
+    assert_eq!(gradient(None), gradient(Some(Exec::default())));
+    let portable = gradient(Some(Exec { isa: Isa::Portable, threads: 1 }));
+    assert_eq!(portable == one, isa == Isa::Portable);
+    for other in [two, portable] {
+        other.assert_approx_eq::<f32>(&one, burn::tensor::Tolerance::rel_abs(1e-4, 1e-4));
     }
 }

@@ -1,4 +1,3 @@
-#[cfg(feature = "kernels")]
 use super::Kernel;
 use super::{Activation, Bias, Cell, Recurrence, checked_clip, clip, split};
 use crate::RnnError;
@@ -73,10 +72,9 @@ impl Cell for GruCell {
         }
     }
 
-    #[cfg(feature = "kernels")]
     fn kernel(&self) -> Option<Kernel> {
         let Self { reset_after, .. } = *self;
-        (*self == Self { reset_after, ..Self::default() }).then_some(Kernel(rnn_kernels::Cell::Gru { reset_after }))
+        (*self == Self { reset_after, ..Self::default() }).then_some(Kernel::Gru { reset_after })
     }
 
     fn step(&self, input: Tensor<2>, state: HiddenState, recurrence: &Recurrence) -> HiddenState {

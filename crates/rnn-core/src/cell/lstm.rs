@@ -1,4 +1,3 @@
-#[cfg(feature = "kernels")]
 use super::Kernel;
 use super::{Activation, Cell, Recurrence, Vector, checked_clip, clip, split};
 use crate::RnnError;
@@ -113,9 +112,8 @@ impl Cell for LstmCell {
         }
     }
 
-    #[cfg(feature = "kernels")]
     fn kernel(&self) -> Option<Kernel> {
-        (*self == Self::default()).then_some(Kernel(rnn_kernels::Cell::Lstm))
+        (*self == Self::default()).then_some(Kernel::Lstm)
     }
 
     fn step(&self, input: Tensor<2>, state: LstmState, recurrence: &Recurrence) -> LstmState {

@@ -1,4 +1,3 @@
-#[cfg(feature = "kernels")]
 use super::Kernel;
 use super::{Activation, Cell, Recurrence, checked_clip, clip};
 use crate::RnnError;
@@ -48,14 +47,12 @@ impl Cell for RnnCell {
         }
     }
 
-    #[cfg(feature = "kernels")]
     fn kernel(&self) -> Option<Kernel> {
-        let nonlinearity = match (self.hidden_activation, self.clip) {
-            (Activation::Tanh, None) => rnn_kernels::Nonlinearity::Tanh,
-            (Activation::Relu, None) => rnn_kernels::Nonlinearity::Relu,
-            _ => return None,
-        };
-        Some(Kernel(rnn_kernels::Cell::Rnn(nonlinearity)))
+        match (self.hidden_activation, self.clip) {
+            (Activation::Tanh, None) => Some(Kernel::RnnTanh),
+            (Activation::Relu, None) => Some(Kernel::RnnRelu),
+            _ => None,
+        }
     }
 
     fn step(&self, input: Tensor<2>, state: HiddenState, recurrence: &Recurrence) -> HiddenState {

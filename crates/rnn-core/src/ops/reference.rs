@@ -13,7 +13,7 @@ use burn::tensor::{Bool, Tensor, TensorData};
 /// - `state`: before the first step, tensors `[batch, d_hidden]`
 ///
 /// Returns the hidden states of all steps, `[time, batch, d_hidden]`, and each row's state after its own last step.
-pub fn sequence<C: Cell>(
+pub(crate) fn sequence<C: Cell>(
     cell: &C,
     inputs: Tensor<3>,
     recurrence: &Recurrence,
@@ -28,12 +28,12 @@ pub fn sequence<C: Cell>(
     }
     let mut outputs: Vec<Tensor<2>> = Vec::with_capacity(steps.len());
     for (t, input) in steps {
-        let resting = pass.counted.resting(t, batch).map(|rows| {
+        let masked = pass.counted.masked(t, batch).map(|rows| {
             let rows = TensorData::new(rows, [batch, 1]);
             Tensor::<2, Bool>::from_data(rows, &device)
         });
-        let from = match &resting {
-            // A row that rests makes its step from zero, like its input: no value of its own, which may be NaN, is in it.
+        let from = match &masked {
+            // A masked row makes its step from zero, as its input is zero: its own values may be NaN.
             Some(rows) => state.clone().map(|t| t.clone().mask_fill(rows.clone().expand(t.dims()), 0.0)),
             None => state.clone(),
         };
@@ -47,18 +47,18 @@ pub fn sequence<C: Cell>(
         }
         next = see_hidden(next);
         let output = next.hidden().clone();
-        let Some(resting) = resting else {
+        let Some(masked) = masked else {
             outputs.push(output);
             state = next;
             continue;
         };
-        let resting = |shape: [usize; 2]| resting.clone().expand(shape);
+        let masked = |shape: [usize; 2]| masked.clone().expand(shape);
         let shape = output.dims();
         outputs.push(match (pass.masked_output, outputs.last()) {
-            (MaskedOutput::Previous, Some(previous)) => output.mask_where(resting(shape), previous.clone()),
-            _ => output.mask_fill(resting(shape), 0.0),
+            (MaskedOutput::Previous, Some(previous)) => output.mask_where(masked(shape), previous.clone()),
+            _ => output.mask_fill(masked(shape), 0.0),
         });
-        state = next.zip(state, |new, old| new.mask_where(resting(old.dims()), old));
+        state = next.zip(state, |new, old| new.mask_where(masked(old.dims()), old));
     }
     if pass.reverse {
         outputs.reverse();
@@ -73,7 +73,7 @@ fn see_hidden<S: CellState>(state: S) -> S {
 }
 
 /// The new value, or the old where zoneout keeps it; the mean of both where nothing is drawn.
-fn stay(zoneout: &Zoneout, t: usize, new: Tensor<2>, old: Tensor<2>) -> Tensor<2> {
+fn stay(zoneout: &Zoneout<Tensor<3>>, t: usize, new: Tensor<2>, old: Tensor<2>) -> Tensor<2> {
     match zoneout {
         Zoneout::Mean(p) => new.clone() + (old - new) * *p,
         Zoneout::Drawn(masks) => {

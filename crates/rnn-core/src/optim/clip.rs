@@ -88,7 +88,7 @@ mod tests {
         let loss = || lstm.forward(Tensor::ones([2, 4, 2], &device)).sequence.sum();
         let grads = || GradientsParams::from_grads(loss().backward(), &lstm);
         let values = |grads: &GradientsParams| -> Vec<f64> {
-            let of = |layer: &crate::Layer| {
+            let flat = |layer: &crate::Layer| {
                 let bias = layer.bias_ih.as_ref().expect("one bias");
                 let parts = [
                     grads.get::<2>(layer.weight_ih.id).expect("gradient").into_data(),
@@ -97,7 +97,7 @@ mod tests {
                 ];
                 parts.into_iter().flat_map(|data| data.iter::<f64>().collect::<Vec<_>>()).collect::<Vec<_>>()
             };
-            lstm.layers.iter().flat_map(of).collect()
+            lstm.layers.iter().flat_map(flat).collect()
         };
         let norm = |values: &[f64]| values.iter().map(|g| g * g).sum::<f64>().sqrt();
         let before = values(&grads());

@@ -1,9 +1,9 @@
 //! A table of embeddings whose rows are updated when they are next needed.
 
 use super::Rule;
+use crate::Exec;
 use crate::ops::cpu::is_here;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use rnn_kernels::Exec;
 use rnn_kernels::optim::{LazyRows, Step};
 
 /// A table of embeddings, `[n, d]`, with its optimizer, for training in which a step names few of the rows.
@@ -43,6 +43,7 @@ pub struct LazyTable {
     time: usize,
     /// Where each row is among those of the last call, if it is one of them.
     places: Vec<u32>,
+    exec: Exec,
 }
 
 impl std::fmt::Debug for LazyTable {
@@ -102,14 +103,20 @@ impl LazyTable {
         }
         let rows = LazyRows::new(weights.into_data().try_into_vec::<f32>().ok()?, d, R::START);
         let at = Box::new(move |rate, time| optimizer.at(rate, time));
-        Some(LazyTable { rows, shape, device, at, time: 0, places: vec![NONE; n] })
+        Some(LazyTable { rows, shape, device, at, time: 0, places: vec![NONE; n], exec: Exec::default() })
+    }
+
+    /// The same with the instruction set and the number of threads of the CPU kernels, on which no result depends.
+    pub fn with_exec(mut self, exec: Exec) -> Self {
+        self.exec = exec;
+        self
     }
 
     /// What the optimizer remembers after all steps; with [`weights`](Self::weights) it is the whole table.
     pub fn moments(&mut self) -> Moments {
         let device = self.device.clone().inner();
         let (time, shape) = (self.time, self.shape);
-        let moments = self.rows.moments(Exec::default()).into_iter().filter(|tensor| !tensor.is_empty());
+        let moments = self.rows.moments(self.exec).into_iter().filter(|tensor| !tensor.is_empty());
         let tensors =
             moments.map(|tensor| Tensor::from_data(TensorData::new(tensor.to_vec(), shape), &device)).collect();
         Moments { time, tensors }
@@ -132,7 +139,7 @@ impl LazyTable {
         for (own, tensor) in own.iter_mut().zip(tensors) {
             *own = tensor.into_data().try_into_vec::<f32>().ok()?;
         }
-        let weights = table.rows.table(Exec::default()).to_vec();
+        let weights = table.rows.table(table.exec).to_vec();
         table.rows = LazyRows::restore(weights, table.shape[1], R::START, own);
         table.time = time;
         Some(table)
@@ -158,7 +165,7 @@ impl LazyTable {
         };
         let places = ids.iter().map(place).collect();
         distinct.iter().for_each(|&id| self.places[id] = NONE);
-        let values = self.rows.rows(Exec::default(), &distinct);
+        let values = self.rows.rows(self.exec, &distinct);
         let values = Tensor::from_data(TensorData::new(values, [distinct.len(), self.shape[1]]), &self.device);
         Rows { values: values.require_grad(), places, ids: distinct }
     }
@@ -173,12 +180,12 @@ impl LazyTable {
         let grad = grad.into_data();
         let grad = grad.as_slice::<f32>().unwrap_or_else(|_| panic!("the gradient is {:?}, not f32", grad.dtype()));
         self.time += 1;
-        self.rows.step(Exec::default(), (self.at)(rate, self.time), &rows.ids, grad);
+        self.rows.step(self.exec, (self.at)(rate, self.time), &rows.ids, grad);
     }
 
     /// The whole table after all steps, `[n, d]`, on an autodiff device.
     pub fn weights(&mut self) -> Tensor<2> {
-        let weights = self.rows.table(Exec::default()).to_vec();
+        let weights = self.rows.table(self.exec).to_vec();
         Tensor::from_data(TensorData::new(weights, self.shape), &self.device)
     }
 }

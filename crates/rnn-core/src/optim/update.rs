@@ -12,7 +12,7 @@ pub(super) fn apply<const D: usize, const S: usize>(
     slots: [Tensor<D>; S],
 ) -> (Tensor<D>, [Tensor<D>; S]) {
     #[cfg(feature = "flex")]
-    if let Some(parameter) = flex::Parameter::of(&weights, &grads, &slots) {
+    if let Some(parameter) = flex::Parameter::new(&weights, &grads, &slots) {
         // With no other owner they are changed in place.
         drop((weights, slots));
         return parameter.step(rule, rate, time);
@@ -23,10 +23,10 @@ pub(super) fn apply<const D: usize, const S: usize>(
 #[cfg(feature = "flex")]
 mod flex {
     use super::*;
+    use crate::Exec;
     use burn::backend::Flex;
     use burn::backend::flex::FlexTensor;
     use burn::tensor::DType;
-    use rnn_kernels::Exec;
 
     pub(super) struct Parameter<const S: usize> {
         weights: FlexTensor,
@@ -36,7 +36,7 @@ mod flex {
 
     impl<const S: usize> Parameter<S> {
         /// `None` where one of them is not f32, or elsewhere.
-        pub(super) fn of<const D: usize>(
+        pub(super) fn new<const D: usize>(
             weights: &Tensor<D>,
             grads: &Tensor<D>,
             slots: &[Tensor<D>; S],

@@ -179,12 +179,13 @@ fn pack(gates: &[&GateController], [d_input, d_hidden]: [usize; 2], bias: Bias) 
             }
         }
     }
-    let weight = |of: fn(&GateController) -> &Linear| {
-        let weights = gates.iter().map(|gate| of(gate).weight.val());
+    let weight = |linear: fn(&GateController) -> &Linear| {
+        let weights = gates.iter().map(|gate| linear(gate).weight.val());
         parameter(Tensor::cat(weights.collect(), 1))
     };
-    let bias = |of: fn(&GateController) -> &Linear| {
-        let biases: Vec<Tensor<1>> = gates.iter().filter_map(|gate| of(gate).bias.as_ref()).map(|b| b.val()).collect();
+    let bias = |linear: fn(&GateController) -> &Linear| {
+        let biases: Vec<Tensor<1>> =
+            gates.iter().filter_map(|gate| linear(gate).bias.as_ref()).map(|b| b.val()).collect();
         (!biases.is_empty()).then(|| parameter(Tensor::cat(biases, 0)))
     };
     Ok(Layer {

@@ -1,106 +1,84 @@
 //! Rows of a table, and the table's gradient in one buffer.
 
-use super::backend::{Cpu, Value};
-use burn::backend::autodiff::checkpoint::base::Checkpointer;
-use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use super::CpuBackend;
+use super::memory::Value;
+use crate::Exec;
+use crate::ops::graph::{self, Operand, Operation, OutputGrads, Outputs};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, DispatchKindConversion, DispatchTensor};
 use burn::tensor::{DType, Int, Tensor};
-use rnn_kernels::Exec;
+use rnn_kernels as kernels;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 /// `None` where the table lies elsewhere or is of another dtype than f32 and f64.
-pub(crate) fn embedding(weight: &Tensor<2>, ids: &Tensor<2, Int>) -> Option<Tensor<3>> {
-    let call = Call { weight, ids };
-    match weight.dtype() {
-        DType::F32 => on_any!(call, f32),
-        DType::F64 => on_any!(call, f64),
-        _ => None,
-    }
+pub(crate) fn embedding(exec: Exec, table: &Tensor<2>, ids: &Tensor<2, Int>) -> Option<Tensor<3>> {
+    on_any!(Request { exec, table, ids })
 }
 
-/// Whether a tensor of f32 without autodiff lies in this process' memory.
-#[cfg(feature = "optim")]
-pub(crate) fn is_here(tensor: &Tensor<2>) -> bool {
-    struct Here<'a>(&'a Tensor<2>);
-    impl Here<'_> {
-        fn on<B: Cpu, T: Value<B>>(&self) -> Option<()>
-        where
-            DispatchTensor: DispatchKindConversion<B>,
-        {
-            self.0.clone().try_into_primitive::<B>().ok().map(drop)
-        }
-    }
-    let call = Here(tensor);
-    let here: Option<()> = on_any!(call, f32);
-    here.is_some()
-}
-
-struct Call<'a> {
-    weight: &'a Tensor<2>,
+struct Request<'a> {
+    exec: Exec,
+    table: &'a Tensor<2>,
     ids: &'a Tensor<2, Int>,
 }
 
-impl Call<'_> {
-    fn on<B: Cpu, T: Value<B>>(&self) -> Option<Tensor<3>>
+impl Request<'_> {
+    fn on<B: CpuBackend>(&self) -> Option<Tensor<3>>
     where
-        DispatchTensor: DispatchKindConversion<B> + DispatchKindConversion<Autodiff<B, NoCheckpointing>>,
+        f32: Value<B>,
+        f64: Value<B>,
     {
-        type Ad<B> = Autodiff<B, NoCheckpointing>;
-        if !self.weight.is_autodiff() {
-            let weight = B::contiguous(self.weight.clone().try_into_primitive::<B>().ok()?);
-            return Some(Tensor::from_primitive::<B>(self.ids().rows::<B, T>(&weight)));
+        let table = B::operand(self.table)?;
+        match self.table.dtype() {
+            DType::F32 => Some(self.run::<B, f32>(table)),
+            DType::F64 => Some(self.run::<B, f64>(table)),
+            _ => None,
         }
-        let weight = self.weight.clone().try_into_primitive::<Ad<B>>().ok()?;
-        let ids = self.ids();
-        let rows = ids.rows::<B, T>(&B::contiguous(weight.primitive().clone()));
-        let prep = Node::<T>(PhantomData).prepare::<NoCheckpointing>([weight.node()]).compute_bound().stateful();
-        Some(Tensor::from_primitive::<Ad<B>>(match prep {
-            OpsKind::Tracked(prep) => prep.finish(ids, rows),
-            OpsKind::UnTracked(prep) => prep.finish(rows),
-        }))
     }
 
-    fn ids(&self) -> Ids {
-        let [[n, d], [batch, time]] = [self.weight.dims(), self.ids.dims()];
+    fn run<B: CpuBackend, T: Value<B>>(&self, table: Operand<B>) -> Tensor<3> {
+        let [[n, d], [batch, time]] = [self.table.dims(), self.ids.dims()];
         let row = |(at, id): (usize, i64)| {
             let row = usize::try_from(id).ok().filter(|&id| id < n);
             row.unwrap_or_else(|| panic!("id {id} at [{}, {}]: the table has {n} rows", at / time, at % time))
         };
-        let rows = self.ids.to_data().iter::<i64>().enumerate().map(row).collect();
-        Ids { rows, shape: [batch, time, d], n }
+        let ids = self.ids.to_data().iter::<i64>().enumerate().map(row).collect();
+        let named = Named { exec: self.exec, ids, shape: [batch, time, d], n };
+        let operation = Embedding { named, table: B::contiguous(table.primitive()), value: PhantomData::<T> };
+        B::tensor(graph::run(operation, [Some(&table)]).main)
     }
 }
 
 /// Which rows of a table of `n` make up `[batch, time, d]`.
 #[derive(Debug, Clone)]
-struct Ids {
-    rows: Arc<[usize]>,
+struct Named {
+    exec: Exec,
+    ids: Arc<[usize]>,
     shape: [usize; 3],
     n: usize,
 }
 
-impl Ids {
-    fn rows<B: Cpu, T: Value<B>>(&self, weight: &FloatTensor<B>) -> FloatTensor<B> {
-        let rows = rnn_kernels::embed(Exec::default(), T::slice(weight), self.shape[2], &self.rows);
-        T::tensor(rows, self.shape)
-    }
+struct Embedding<B: CpuBackend, T> {
+    named: Named,
+    table: FloatTensor<B>,
+    value: PhantomData<T>,
 }
 
-#[derive(Debug)]
-struct Node<T>(PhantomData<T>);
+impl<B: CpuBackend, T: Value<B>> Operation<B, 1> for Embedding<B, T> {
+    type Saved = Named;
 
-impl<B: Cpu, T: Value<B>> Backward<B, 1> for Node<T> {
-    type State = Ids;
+    fn forward(self, [wanted]: [bool; 1]) -> (Outputs<FloatTensor<B>>, Option<Named>) {
+        let Named { exec, shape, ref ids, .. } = self.named;
+        let rows = kernels::embed(exec, T::slice(&self.table), shape[2], ids);
+        (Outputs { main: T::tensor(rows, shape), others: Vec::new() }, wanted.then_some(self.named))
+    }
 
-    fn backward(self, ops: Ops<Ids, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = B::contiguous(grads.consume::<B>(&ops.node));
-        let Ids { rows, shape: [.., d], n } = ops.state;
-        let [Some(parent)] = ops.parents else { return };
-        let table = rnn_kernels::embed_backward(Exec::default(), T::slice(&grad), [n, d], &rows);
-        grads.register::<B>(parent.id, T::tensor(table, [n, d]));
+    fn backward(
+        Named { exec, ids, shape: [.., d], n }: Named,
+        grads: OutputGrads<FloatTensor<B>>,
+        _: [bool; 1],
+    ) -> [Option<FloatTensor<B>>; 1] {
+        let d_rows = B::contiguous(grads.main);
+        let table = kernels::embed_backward(exec, T::slice(&d_rows), [n, d], &ids);
+        [Some(T::tensor(table, [n, d]))]
     }
 }

@@ -177,14 +177,14 @@ fn default(name: &str, expected: &str) -> String {
 /// A name; where it is a layer instead of a function, `{"class_name": "LeakyReLU", "config": {"negative_slope": 0.3}}`, the
 /// name and what it has beside it.
 fn activation(value: &Value) -> String {
-    let of = |key: &str| value.get("config").and_then(|config| config.get(key)).and_then(Value::as_f64);
+    let option = |key: &str| value.get("config").and_then(|config| config.get(key)).and_then(Value::as_f64);
     match value {
         Value::Null => "linear".into(),
         Value::String(name) => match name.as_str() {
             "swish" => "silu".into(),
             other => other.into(),
         },
-        _ => match (class_name(value), of("negative_slope"), of("alpha")) {
+        _ => match (class_name(value), option("negative_slope"), option("alpha")) {
             ("LeakyReLU", Some(slope), _) if (slope - 0.2).abs() < 1e-9 => "leaky_relu".into(),
             ("LeakyReLU", Some(slope), _) => format!("leaky_relu of slope {slope}"),
             ("ELU", _, Some(1.0)) => "elu".into(),

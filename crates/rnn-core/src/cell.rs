@@ -87,10 +87,22 @@ pub trait Cell: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send 
     fn step(&self, input: Tensor<2>, state: Self::State, recurrence: &Recurrence) -> Self::State;
 }
 
-/// Which of the fused kernels.
+/// The cells that devices may have fused kernels for.
 #[doc(hidden)]
-#[derive(Debug, Clone, Copy)]
-pub struct Kernel(#[cfg(feature = "kernels")] pub(crate) rnn_kernels::Cell);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kernel {
+    /// The plain RNN with tanh.
+    RnnTanh,
+    /// The plain RNN with max(0, x).
+    RnnRelu,
+    /// The LSTM with forget gates.
+    Lstm,
+    /// The GRU.
+    Gru {
+        /// Whether the reset gate acts after the recurrent product.
+        reset_after: bool,
+    },
+}
 
 /// A learned vector of a cell's own.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -6,7 +6,7 @@ use burn::tensor::{Element, TensorData};
 use rnn_kernels::{Entry, Strides};
 
 /// A backend whose tensors lie in this process' memory.
-pub(super) trait Cpu: Backend {
+pub(in crate::ops) trait Cpu: Backend {
     /// The same values, row after row.
     fn contiguous(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
 
@@ -15,7 +15,7 @@ pub(super) trait Cpu: Backend {
 }
 
 /// An element type of that backend's tensors.
-pub(super) trait Value<B: Cpu>: Entry + Element {
+pub(in crate::ops) trait Value<B: Cpu>: Entry + Element {
     /// The values of a contiguous tensor.
     fn slice(tensor: &FloatTensor<B>) -> &[Self];
 

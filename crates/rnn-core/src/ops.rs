@@ -1,0 +1,83 @@
+//! The recurrence over a whole sequence, and the seam to the fused kernels.
+//!
+//! [`mod@reference`] is the definition: tensor operations on any device, differentiated by Burn. A kind of device with
+//! fused kernels implements [`SequenceBackend`]; what its `supports` admits takes the kernels, everything else the
+//! reference. Each kernel is tested against the reference.
+
+/// The first kind of device that the tensors of `$call` are on: tries `$call.on::<B>()` for each one with kernels.
+macro_rules! on_any {
+    ($call:expr) => {{
+        let _ = &$call;
+        let outcome = None;
+        #[cfg(feature = "flex")]
+        let outcome = outcome.or_else(|| $call.on::<burn::backend::Flex>());
+        #[cfg(feature = "ndarray")]
+        #[expect(deprecated, reason = "supported as long as Burn has it")]
+        let outcome = outcome.or_else(|| $call.on::<burn::backend::NdArray>());
+        outcome
+    }};
+}
+
+#[cfg_attr(not(feature = "kernels"), allow(dead_code, reason = "no device of this build has kernels"))]
+mod call;
+#[cfg(all(test, feature = "flex"))]
+mod capabilities;
+#[cfg(feature = "kernels")]
+pub(crate) mod cpu;
+#[cfg_attr(not(feature = "kernels"), allow(dead_code, reason = "no device of this build has kernels"))]
+mod graph;
+pub(crate) mod reference;
+#[cfg_attr(not(feature = "kernels"), allow(dead_code, reason = "no device of this build has kernels"))]
+mod sequence;
+
+use crate::{Exec, MaskedOutput};
+use burn::tensor::{Bool, Tensor, TensorData};
+#[allow(unused_imports, reason = "some are named by the kinds of devices alone")]
+pub(crate) use call::{
+    Counted, SequenceBackend, SequenceCall, SequenceInput, SequenceOptions, SequenceOutput, Zoneout,
+};
+pub(crate) use sequence::sequence;
+use std::sync::Arc;
+
+/// What a layer reads.
+#[derive(Debug, Clone)]
+pub(crate) enum Input {
+    /// `[time, batch, d_input]`.
+    Dense(Tensor<3>),
+    /// The same, rows of an embedding table: the row of each step, `[batch, time]` row by row. Only the table's gradient is
+    /// right: where a row of the batch repeats an id, the input's gradient may stand as a sum at one of the steps.
+    Rows { rows: Tensor<3>, ids: Arc<[u32]> },
+    /// Symbols below d_input, each for a one-hot row; `[batch, time]` row by row.
+    Symbols { symbols: Arc<[u32]>, batch: usize },
+}
+
+/// How one layer and direction goes over a sequence.
+#[derive(Debug, Clone)]
+pub(crate) struct Pass {
+    /// From the last step to the first.
+    pub reverse: bool,
+    /// Which steps of which rows count.
+    pub counted: Counted,
+    /// The output at those that do not.
+    pub masked_output: MaskedOutput,
+    /// For each tensor of the state, h first. Empty without zoneout.
+    pub zoneout: Vec<Zoneout<Tensor<3>>>,
+    /// How the CPU kernels are executed.
+    pub exec: Exec,
+}
+
+impl Counted {
+    /// `rows`, `[time, batch, width]`, with zero at the steps that do not count, and in their gradient too.
+    pub(crate) fn zeroed(&self, rows: Tensor<3>) -> Tensor<3> {
+        let [time, batch, width] = rows.dims();
+        let none = || vec![false; batch];
+        let masked: Vec<Option<Vec<bool>>> = (0..time).map(|t| self.masked(t, batch)).collect();
+        if masked.iter().all(Option::is_none) {
+            return rows;
+        }
+        let masked: Vec<bool> = masked.into_iter().flat_map(|step| step.unwrap_or_else(none)).collect();
+        let masked = TensorData::new(masked, [time, batch, 1]);
+        let masked: Tensor<3, Bool> = Tensor::from_data(masked, &rows.device().inner());
+        rows.mask_fill(masked.expand([time, batch, width]), 0.0)
+    }
+}

@@ -1,0 +1,176 @@
+//! A call of a fused kernel: one layer and direction over a batch of sequences.
+
+use crate::cell::Kernel;
+use crate::{Exec, MaskedOutput};
+use burn::backend::Backend;
+use burn::backend::tensor::FloatTensor;
+use burn::tensor::DType;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// The inputs of a call that may ask for a gradient, in this order: x, `W_ih`, `b_ih`, `W_hh`, `b_hh`, h and c before
+/// the first step.
+pub(crate) const INPUTS: usize = 7;
+
+/// Which steps of which rows count. A step that does not leaves the row's state as it is.
+#[derive(Debug, Clone)]
+pub(crate) enum Counted {
+    /// All.
+    All,
+    /// The first steps of each row, as many as its length.
+    Lengths(Arc<[usize]>),
+    /// Those with `true`, `[batch, time]` row by row.
+    Mask(Arc<[bool]>),
+}
+
+impl Counted {
+    /// The rows that are masked at step `t`; `None` when none is.
+    pub fn masked(&self, t: usize, batch: usize) -> Option<Vec<bool>> {
+        let masked: Vec<bool> = match self {
+            Counted::All => return None,
+            Counted::Lengths(lengths) => lengths.iter().map(|&length| length <= t).collect(),
+            Counted::Mask(mask) => mask.chunks_exact(mask.len() / batch).map(|row| !row[t]).collect(),
+        };
+        masked.contains(&true).then_some(masked)
+    }
+}
+
+/// Zoneout of one tensor of the state (Krueger et al., 2017): each unit keeps its old value with probability p. `P` is
+/// a tensor.
+#[derive(Debug, Clone)]
+pub(crate) enum Zoneout<P> {
+    /// In evaluation: `p·old + (1−p)·new`.
+    Mean(f64),
+    /// In training: 1 keeps the old value, 0 takes the new one; `[time, batch, d_hidden]`.
+    Drawn(P),
+}
+
+impl<P> Zoneout<P> {
+    /// The same with another kind of tensor; `None` if `convert` fails.
+    pub(crate) fn try_map<Q>(&self, convert: impl FnOnce(&P) -> Option<Q>) -> Option<Zoneout<Q>> {
+        Some(match self {
+            Zoneout::Mean(p) => Zoneout::Mean(*p),
+            Zoneout::Drawn(keep) => Zoneout::Drawn(convert(keep)?),
+        })
+    }
+}
+
+/// The input of a call. `P` is a tensor.
+#[derive(Debug, Clone)]
+pub(crate) enum SequenceInput<P> {
+    /// `[time, batch, d_input]`.
+    Dense(P),
+    /// The same, rows of an embedding table: the row of each step, `[batch, time]` row by row. Steps of a row with the same
+    /// id have the same input, and the gradient may be given as its sum at one of them and zero at the others.
+    Rows(P, Arc<[u32]>),
+    /// Symbols below d_input, each for a one-hot row; `[batch, time]` row by row.
+    Symbols(Arc<[u32]>),
+}
+
+/// All that a call says besides its tensors. [`SequenceBackend::supports`] decides by it.
+#[derive(Debug, Clone)]
+pub(crate) struct SequenceOptions {
+    /// Which kernel computes the cell with its options; `None` if there is none.
+    pub kernel: Option<Kernel>,
+    /// Of all float tensors.
+    pub dtype: DType,
+    /// Whether the sums are normalised.
+    pub layer_norm: bool,
+    /// Whether h is projected.
+    pub projection: bool,
+    /// Whether the cell has learned vectors of its own, such as peepholes.
+    pub vectors: bool,
+    /// Whether a probe records the steps.
+    pub probed: bool,
+    /// Whether the graph recomputes what backward needs.
+    pub checkpointing: bool,
+    /// Whether the input is symbols.
+    #[allow(dead_code, reason = "the CPU kernels support every value")]
+    pub symbols: bool,
+    /// Masks of dropout of the input: 0, 1, or one for each gate.
+    #[allow(dead_code, reason = "the CPU kernels support every value")]
+    pub input_masks: usize,
+    /// Masks of recurrent dropout: 0, 1, or one for each gate.
+    #[allow(dead_code, reason = "the CPU kernels support every value")]
+    pub recurrent_masks: usize,
+    /// Whether there is zoneout.
+    #[allow(dead_code, reason = "the CPU kernels support every value")]
+    pub zoneout: bool,
+    /// Steps, at least 1.
+    pub time: usize,
+    /// Rows, at least 1.
+    pub batch: usize,
+    /// Features of the input, or the number of symbols.
+    pub d_input: usize,
+    /// Units.
+    pub d_hidden: usize,
+    /// From the last step to the first.
+    pub reverse: bool,
+    /// Which steps count.
+    pub counted: Counted,
+    /// The output at the others.
+    pub masked_output: MaskedOutput,
+    /// How the CPU kernels are executed; a GPU ignores it.
+    pub exec: Exec,
+}
+
+/// One layer and direction over a batch: tensors of a backend's float primitive `P`, and plain options. A clone shares
+/// the tensors.
+#[derive(Debug, Clone)]
+pub(crate) struct SequenceCall<P> {
+    /// All that is not a tensor.
+    pub options: SequenceOptions,
+    /// What the layer reads.
+    pub input: SequenceInput<P>,
+    /// `[d_input, gates·d_hidden]`.
+    pub w_ih: P,
+    /// `[1, gates·d_hidden]`.
+    pub b_ih: Option<P>,
+    /// `[d_hidden, gates·d_hidden]`.
+    pub w_hh: P,
+    /// `[1, gates·d_hidden]`.
+    pub b_hh: Option<P>,
+    /// h, and c for an LSTM, before the first step, `[batch, d_hidden]`.
+    pub states: Vec<P>,
+    /// `[batch, d_input]` each.
+    pub input_masks: Vec<P>,
+    /// `[batch, d_hidden]` each.
+    pub recurrent_masks: Vec<P>,
+    /// For h, and for c; empty without zoneout.
+    pub zoneout: Vec<Zoneout<P>>,
+}
+
+/// What a call gives, or the gradients of that.
+#[derive(Debug, Clone)]
+pub(crate) struct SequenceOutput<P, S> {
+    /// h of all steps, `[time, batch, d_hidden]`.
+    pub sequence: P,
+    /// h, and c for an LSTM, after each row's last step, `[batch, d_hidden]`.
+    pub states: S,
+}
+
+/// A kind of device with fused kernels for a layer over a sequence.
+pub(crate) trait SequenceBackend: Backend {
+    /// What forward saves for backward.
+    type Saved: Clone + Debug + Send + 'static;
+
+    /// Whether there is a kernel for such a call.
+    ///
+    /// # Errors
+    /// The reason why there is none.
+    fn supports(options: &SequenceOptions) -> Result<(), &'static str>;
+
+    /// Runs a supported call; saves for backward if it is to `save`.
+    fn forward(
+        call: SequenceCall<FloatTensor<Self>>,
+        save: bool,
+    ) -> (SequenceOutput<FloatTensor<Self>, Vec<FloatTensor<Self>>>, Option<Self::Saved>);
+
+    /// The gradients of the inputs that are `wanted`, in the order of [`INPUTS`]. A last state whose gradient is zero
+    /// may have none.
+    fn backward(
+        saved: Self::Saved,
+        grads: SequenceOutput<FloatTensor<Self>, [Option<FloatTensor<Self>>; 2]>,
+        wanted: [bool; INPUTS],
+    ) -> [Option<FloatTensor<Self>>; INPUTS];
+}

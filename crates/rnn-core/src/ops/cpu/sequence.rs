@@ -1,0 +1,258 @@
+//! A layer over a sequence on the CPU kernels.
+
+use super::memory::{Cpu, Value};
+use crate::MaskedOutput;
+use crate::cell::Kernel;
+use crate::ops::call::INPUTS;
+use crate::ops::{Counted, SequenceBackend, SequenceCall, SequenceInput, SequenceOptions, SequenceOutput, Zoneout};
+use burn::backend::tensor::FloatTensor;
+use burn::tensor::DType;
+use rnn_kernels::{self as kernels, Strides};
+use std::fmt::Debug;
+use std::sync::Arc;
+
+impl From<Kernel> for kernels::Cell {
+    fn from(kernel: Kernel) -> Self {
+        match kernel {
+            Kernel::RnnTanh => kernels::Cell::Rnn(kernels::Nonlinearity::Tanh),
+            Kernel::RnnRelu => kernels::Cell::Rnn(kernels::Nonlinearity::Relu),
+            Kernel::Lstm => kernels::Cell::Lstm,
+            Kernel::Gru { reset_after } => kernels::Cell::Gru { reset_after },
+        }
+    }
+}
+
+/// What forward saved, and the call that it was for.
+#[derive(Debug, Clone)]
+pub(crate) enum Saved<P> {
+    F32(SequenceCall<P>, Arc<kernels::Saved<f32>>),
+    F64(SequenceCall<P>, Arc<kernels::Saved<f64>>),
+}
+
+impl<B: Cpu> SequenceBackend for B
+where
+    f32: Value<B>,
+    f64: Value<B>,
+{
+    type Saved = Saved<FloatTensor<B>>;
+
+    fn supports(options: &SequenceOptions) -> Result<(), &'static str> {
+        let refused = [
+            (options.kernel.is_none(), "the cell has no kernel with these options"),
+            (options.layer_norm, "layer normalisation has no kernel"),
+            (options.projection, "projections have no kernel"),
+            (options.vectors, "learned vectors of the cell's own have no kernel"),
+            (options.probed, "a probe sees every step"),
+            (options.checkpointing, "gradient checkpointing recomputes tensor operations"),
+            (!matches!(options.dtype, DType::F32 | DType::F64), "only f32 and f64 have kernels"),
+        ];
+        match refused.into_iter().find(|(is_asked_for, _)| *is_asked_for) {
+            Some((_, reason)) => Err(reason),
+            None => Ok(()),
+        }
+    }
+
+    fn forward(
+        call: SequenceCall<FloatTensor<B>>,
+        save: bool,
+    ) -> (SequenceOutput<FloatTensor<B>, Vec<FloatTensor<B>>>, Option<Self::Saved>) {
+        let call = in_order::<B>(call);
+        match call.options.dtype {
+            DType::F64 => {
+                let (output, saved) = forward::<B, f64>(&call, save);
+                (output, saved.map(|saved| Saved::F64(call, Arc::new(saved))))
+            }
+            _ => {
+                let (output, saved) = forward::<B, f32>(&call, save);
+                (output, saved.map(|saved| Saved::F32(call, Arc::new(saved))))
+            }
+        }
+    }
+
+    fn backward(
+        saved: Self::Saved,
+        grads: SequenceOutput<FloatTensor<B>, [Option<FloatTensor<B>>; 2]>,
+        wanted: [bool; INPUTS],
+    ) -> [Option<FloatTensor<B>>; INPUTS] {
+        match saved {
+            Saved::F32(call, saved) => backward::<B, f32>(&call, &saved, grads, wanted),
+            Saved::F64(call, saved) => backward::<B, f64>(&call, &saved, grads, wanted),
+        }
+    }
+}
+
+/// The call with its tensors laid out as the kernels read them.
+fn in_order<B: Cpu>(call: SequenceCall<FloatTensor<B>>) -> SequenceCall<FloatTensor<B>> {
+    let all = |tensors: Vec<FloatTensor<B>>| tensors.into_iter().map(B::contiguous).collect();
+    let zoneout = call.zoneout.into_iter().map(|zoneout| match zoneout {
+        Zoneout::Mean(p) => Zoneout::Mean(p),
+        Zoneout::Drawn(keep) => Zoneout::Drawn(B::contiguous(keep)),
+    });
+    SequenceCall {
+        options: call.options,
+        input: match call.input {
+            SequenceInput::Dense(x) => SequenceInput::Dense(B::rows(x)),
+            SequenceInput::Rows(x, ids) => SequenceInput::Rows(B::rows(x), ids),
+            symbols => symbols,
+        },
+        w_ih: B::contiguous(call.w_ih),
+        b_ih: call.b_ih.map(B::contiguous),
+        w_hh: B::contiguous(call.w_hh),
+        b_hh: call.b_hh.map(B::contiguous),
+        states: all(call.states),
+        input_masks: all(call.input_masks),
+        recurrent_masks: all(call.recurrent_masks),
+        zoneout: zoneout.collect(),
+    }
+}
+
+/// Calls `f` with the kernels' view of a call.
+fn view<B: Cpu, T: Value<B>, R>(
+    call: &SequenceCall<FloatTensor<B>>,
+    f: impl FnOnce(&kernels::LayerWeights<T>, &kernels::Sequence<T>) -> R,
+) -> R {
+    let options = &call.options;
+    let Some(kernel) = options.kernel else { unreachable!("a call without a kernel is not supported") };
+    let weights = kernels::LayerWeights {
+        cell: kernel.into(),
+        d_input: options.d_input,
+        d_hidden: options.d_hidden,
+        w_ih: T::slice(&call.w_ih),
+        w_hh: T::slice(&call.w_hh),
+        b_ih: call.b_ih.as_ref().map(T::slice),
+        b_hh: call.b_hh.as_ref().map(T::slice),
+    };
+    let input = match &call.input {
+        SequenceInput::Dense(x) | SequenceInput::Rows(x, _) => {
+            let (values, strides) = T::strided(x);
+            kernels::Input::Dense { values, strides }
+        }
+        SequenceInput::Symbols(symbols) => {
+            kernels::Input::Indices { values: symbols, strides: Strides { batch: options.time, time: 1 } }
+        }
+    };
+    let input_masks: Vec<&[T]> = call.input_masks.iter().map(T::slice).collect();
+    let recurrent_masks: Vec<&[T]> = call.recurrent_masks.iter().map(T::slice).collect();
+    let zoneout = |tensor: usize| match call.zoneout.get(tensor) {
+        None => kernels::Zoneout::Off,
+        Some(Zoneout::Mean(p)) => kernels::Zoneout::Mean(*p),
+        Some(Zoneout::Drawn(keep)) => kernels::Zoneout::Drawn(T::slice(keep)),
+    };
+    let sequence = kernels::Sequence {
+        ids: if let SequenceInput::Rows(_, ids) = &call.input { Some(ids) } else { None },
+        h0: call.states.first().map(T::slice),
+        c0: call.states.get(1).map(T::slice),
+        reverse: options.reverse,
+        counted: match &options.counted {
+            Counted::All => kernels::Counted::All,
+            Counted::Lengths(lengths) => kernels::Counted::Lengths(lengths),
+            Counted::Mask(mask) => kernels::Counted::Mask(mask),
+        },
+        masked_output: match options.masked_output {
+            MaskedOutput::Zero => kernels::MaskedOutput::Zero,
+            MaskedOutput::Previous => kernels::MaskedOutput::Previous,
+        },
+        input_masks: &input_masks,
+        recurrent_masks: &recurrent_masks,
+        zoneout_h: zoneout(0),
+        zoneout_c: zoneout(1),
+        ..kernels::Sequence::new(options.batch, options.time, input)
+    };
+    f(&weights, &sequence)
+}
+
+fn forward<B: Cpu, T: Value<B>>(
+    call: &SequenceCall<FloatTensor<B>>,
+    save: bool,
+) -> (SequenceOutput<FloatTensor<B>, Vec<FloatTensor<B>>>, Option<kernels::Saved<T>>) {
+    let SequenceOptions { time, batch, d_hidden, exec, .. } = call.options;
+    let order = Order::for_call::<B, T>(call);
+    let mut sequence = vec![T::ZERO; time * batch * d_hidden];
+    let mut states = vec![vec![T::ZERO; batch * d_hidden]; call.states.len()];
+    let mut slices = states.iter_mut().map(Vec::as_mut_slice);
+    let output = kernels::Output {
+        sequence: &mut sequence,
+        strides: order.strides([time, batch, d_hidden]),
+        h: slices.next(),
+        c: slices.next(),
+    };
+    let saved = view::<B, T, _>(call, |weights, sequence| match save {
+        true => Some(kernels::forward_saving(exec, weights, sequence, output)),
+        false => {
+            kernels::forward(exec, weights, sequence, output);
+            None
+        }
+    });
+    let sequence = order.tensor::<B, T>(sequence, [time, batch, d_hidden]);
+    let states = states.into_iter().map(|values| T::tensor(values, [batch, d_hidden])).collect();
+    (SequenceOutput { sequence, states }, saved)
+}
+
+fn backward<B: Cpu, T: Value<B>>(
+    call: &SequenceCall<FloatTensor<B>>,
+    saved: &kernels::Saved<T>,
+    grads: SequenceOutput<FloatTensor<B>, [Option<FloatTensor<B>>; 2]>,
+    wanted: [bool; INPUTS],
+) -> [Option<FloatTensor<B>>; INPUTS] {
+    let SequenceOptions { time, batch, d_input, d_hidden, .. } = call.options;
+    let d_sequence = (!T::is_nothing(&grads.sequence)).then(|| B::rows(grads.sequence));
+    let [d_h, d_c] = grads.states.map(|grad| grad.map(B::contiguous));
+    let width = call.options.kernel.map_or(0, |kernel| kernels::Cell::from(kernel).gates()) * d_hidden;
+    let order = Order::for_call::<B, T>(call);
+    let shapes = [[d_input, width], [1, width], [d_hidden, width], [1, width], [batch, d_hidden], [batch, d_hidden]];
+    let [want_x, want_others @ ..] = wanted;
+    let mut d_x = want_x.then(|| vec![T::ZERO; time * batch * d_input]);
+    let mut others: [Option<Vec<T>>; INPUTS - 1] = std::array::from_fn(|i| {
+        let [rows, columns] = shapes[i];
+        want_others[i].then(|| vec![T::ZERO; rows * columns])
+    });
+    let [w_ih, b_ih, w_hh, b_hh, h0, c0] = others.each_mut().map(Option::as_deref_mut);
+    let input = d_x.as_deref_mut().map(|d_x| (d_x, order.strides([time, batch, d_input])));
+    let wanted = kernels::Gradients { input, w_ih, w_hh, b_ih, b_hh, h0, c0 };
+    let d_output = kernels::OutputGradients {
+        sequence: d_sequence.as_ref().map(T::strided),
+        h: d_h.as_ref().map(T::slice),
+        c: d_c.as_ref().map(T::slice),
+    };
+    view::<B, T, _>(call, |weights, sequence| kernels::backward(weights, sequence, saved, d_output, wanted));
+    let d_x = d_x.map(|values| order.tensor::<B, T>(values, [time, batch, d_input]));
+    let mut results = [d_x, None, None, None, None, None, None];
+    for ((result, values), shape) in results[1..].iter_mut().zip(others).zip(shapes) {
+        *result = values.map(|values| T::tensor(values, shape));
+    }
+    results
+}
+
+/// Which of time and batch is outermost in memory; the tensor is `[time, batch, width]` either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Time,
+    Batch,
+}
+
+impl Order {
+    /// Results lie as the input does.
+    fn for_call<B: Cpu, T: Value<B>>(call: &SequenceCall<FloatTensor<B>>) -> Self {
+        match &call.input {
+            SequenceInput::Dense(x) | SequenceInput::Rows(x, _) => {
+                let strides = T::strided(x).1;
+                if strides.batch > strides.time { Order::Batch } else { Order::Time }
+            }
+            SequenceInput::Symbols(_) => Order::Batch,
+        }
+    }
+
+    fn strides(self, [time, batch, width]: [usize; 3]) -> Strides {
+        match self {
+            Order::Time => Strides::time_major(batch, width),
+            Order::Batch => Strides::batch_major(time, width),
+        }
+    }
+
+    fn tensor<B: Cpu, T: Value<B>>(self, values: Vec<T>, [time, batch, width]: [usize; 3]) -> FloatTensor<B> {
+        match self {
+            Order::Time => T::tensor(values, [time, batch, width]),
+            Order::Batch => B::float_swap_dims(T::tensor(values, [batch, time, width]), 0, 1),
+        }
+    }
+}

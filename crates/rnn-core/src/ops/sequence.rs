@@ -1,0 +1,179 @@
+//! A layer over a sequence, on the kernels of whichever device the tensors are on.
+
+use super::call::{INPUTS, SequenceBackend, SequenceCall, SequenceInput, SequenceOptions, SequenceOutput};
+use super::graph::{self, Dispatched, Operand, Operation, OutputGrads, Outputs};
+use super::{Input, Pass};
+use crate::cell::{Cell, Recurrence};
+use crate::layer::Layer;
+use crate::probe;
+use crate::state::CellState;
+use burn::backend::tensor::FloatTensor;
+use burn::tensor::Tensor;
+
+/// One layer and direction over `input`: h of all steps, `[time, batch, d_hidden]`, and the state after each row's last
+/// step. `None` where there is no kernel for it.
+pub(crate) fn sequence<C: Cell>(
+    cell: &C,
+    input: &Input,
+    weights: &Layer,
+    recurrence: &Recurrence,
+    input_masks: &[Tensor<2>],
+    state: &C::State,
+    pass: &Pass,
+) -> Option<(Tensor<3>, C::State)> {
+    let mut states = Vec::new();
+    let _ = state.clone().map(|tensor| {
+        states.push(tensor.clone());
+        tensor
+    });
+    let w_ih = weights.weight_ih.val();
+    let request = Request {
+        options: options(cell, input, &w_ih, recurrence, input_masks.len(), pass),
+        input,
+        w_ih,
+        b_ih: weights.bias_ih.as_ref().map(|bias| bias.val().unsqueeze()),
+        w_hh: recurrence.weight.clone(),
+        b_hh: recurrence.bias.clone().map(|bias| bias.unsqueeze()),
+        states,
+        input_masks,
+        recurrent_masks: &recurrence.masks,
+        pass,
+    };
+    #[cfg(test)]
+    ASKED.with_borrow_mut(|asked| asked.push(request.options.clone()));
+    let outcome: Option<(Tensor<3>, Vec<Tensor<2>>)> = on_any!(request);
+    let (output, last) = outcome?;
+    let mut last = last.into_iter();
+    Some((output, state.clone().map(|old| last.next().unwrap_or(old))))
+}
+
+/// What such a call asks for.
+fn options<C: Cell>(
+    cell: &C,
+    input: &Input,
+    w_ih: &Tensor<2>,
+    recurrence: &Recurrence,
+    input_masks: usize,
+    pass: &Pass,
+) -> SequenceOptions {
+    let Recurrence { weight, gain, projection, vectors, masks, d_hidden, .. } = recurrence;
+    let (symbols, [time, batch]) = match input {
+        Input::Dense(rows) | Input::Rows { rows, .. } => (false, [rows.dims()[0], rows.dims()[1]]),
+        Input::Symbols { symbols, batch } => (true, [symbols.len() / batch, *batch]),
+    };
+    let strategy = [w_ih, weight].map(Tensor::gradient_checkpointing_strategy);
+    SequenceOptions {
+        kernel: cell.kernel(),
+        dtype: weight.dtype(),
+        layer_norm: gain.is_some(),
+        projection: projection.is_some(),
+        vectors: !vectors.is_empty(),
+        probed: probe::is_recording(),
+        checkpointing: strategy.into_iter().flatten().any(|strategy| strategy != Default::default()),
+        symbols,
+        input_masks,
+        recurrent_masks: masks.len(),
+        zoneout: !pass.zoneout.is_empty(),
+        time,
+        batch,
+        d_input: w_ih.dims()[0],
+        d_hidden: *d_hidden,
+        reverse: pass.reverse,
+        counted: pass.counted.clone(),
+        masked_output: pass.masked_output,
+        exec: pass.exec,
+    }
+}
+
+/// A call before it is known on which kind of device its tensors are.
+struct Request<'a> {
+    options: SequenceOptions,
+    input: &'a Input,
+    w_ih: Tensor<2>,
+    b_ih: Option<Tensor<2>>,
+    w_hh: Tensor<2>,
+    b_hh: Option<Tensor<2>>,
+    states: Vec<Tensor<2>>,
+    input_masks: &'a [Tensor<2>],
+    recurrent_masks: &'a [Tensor<2>],
+    pass: &'a Pass,
+}
+
+impl Request<'_> {
+    /// On the backend `B`, if it has a kernel for the call and the tensors are there.
+    fn on<B: SequenceBackend + Dispatched>(&self) -> Option<(Tensor<3>, Vec<Tensor<2>>)> {
+        B::supports(&self.options).ok()?;
+        let x = match self.input {
+            Input::Dense(rows) | Input::Rows { rows, .. } => Some(B::operand(rows)?),
+            Input::Symbols { .. } => None,
+        };
+        let (w_ih, w_hh) = (B::operand(&self.w_ih)?, B::operand(&self.w_hh)?);
+        let (b_ih, b_hh) = (optional::<B>(&self.b_ih)?, optional::<B>(&self.b_hh)?);
+        let states: Vec<Operand<B>> = self.states.iter().map(B::operand).collect::<Option<_>>()?;
+        let constants = |masks: &[Tensor<2>]| masks.iter().map(B::constant).collect::<Option<Vec<_>>>();
+        let zoneout = self.pass.zoneout.iter().map(|zoneout| zoneout.try_map(B::constant));
+        let call = SequenceCall {
+            options: self.options.clone(),
+            input: match (&x, self.input) {
+                (None, Input::Symbols { symbols, .. }) => SequenceInput::Symbols(symbols.clone()),
+                (x, Input::Rows { ids, .. }) => SequenceInput::Rows(x.as_ref()?.primitive(), ids.clone()),
+                (x, _) => SequenceInput::Dense(x.as_ref()?.primitive()),
+            },
+            w_ih: w_ih.primitive(),
+            b_ih: b_ih.as_ref().map(Operand::primitive),
+            w_hh: w_hh.primitive(),
+            b_hh: b_hh.as_ref().map(Operand::primitive),
+            states: states.iter().map(Operand::primitive).collect(),
+            input_masks: constants(self.input_masks)?,
+            recurrent_masks: constants(self.recurrent_masks)?,
+            zoneout: zoneout.collect::<Option<_>>()?,
+        };
+        let inputs =
+            [x.as_ref(), Some(&w_ih), b_ih.as_ref(), Some(&w_hh), b_hh.as_ref(), states.first(), states.get(1)];
+        let Outputs { main, others } = graph::run(CallOperation::<B>(call), inputs);
+        Some((B::tensor(main), others.into_iter().map(B::tensor).collect()))
+    }
+}
+
+/// `Some(None)` where there is no tensor, `None` if the conversion failed.
+fn optional<B: Dispatched>(tensor: &Option<Tensor<2>>) -> Option<Option<Operand<B>>> {
+    match tensor {
+        Some(tensor) => B::operand(tensor).map(Some),
+        None => Some(None),
+    }
+}
+
+/// A call as an operation of the graph.
+struct CallOperation<B: SequenceBackend>(SequenceCall<FloatTensor<B>>);
+
+impl<B: SequenceBackend> Operation<B, INPUTS> for CallOperation<B> {
+    type Saved = B::Saved;
+
+    fn forward(self, wanted: [bool; INPUTS]) -> (Outputs<FloatTensor<B>>, Option<B::Saved>) {
+        let (SequenceOutput { sequence, states }, saved) = B::forward(self.0, wanted.contains(&true));
+        (Outputs { main: sequence, others: states }, saved)
+    }
+
+    fn backward(
+        saved: B::Saved,
+        grads: OutputGrads<FloatTensor<B>>,
+        wanted: [bool; INPUTS],
+    ) -> [Option<FloatTensor<B>>; INPUTS] {
+        let OutputGrads { main, others } = grads;
+        B::backward(saved, SequenceOutput { sequence: main, states: others }, wanted)
+    }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// The options of all calls on this thread.
+    static ASKED: std::cell::RefCell<Vec<SequenceOptions>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+/// The options of the calls that `run` asks for.
+#[cfg(test)]
+pub(super) fn asked(run: impl FnOnce()) -> Vec<SequenceOptions> {
+    ASKED.take();
+    run();
+    ASKED.take()
+}
