@@ -9,7 +9,7 @@ use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Key, Preset, RnnError};
 use rnn_harness::options::check_size;
 use rnn_harness::{Failure, check_range};
-use rnn_train::{Figure, StepOutput, Task};
+use rnn_train::{Figure, StepOutput, Task, trained};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
@@ -46,7 +46,7 @@ impl ModelConfig {
 
     /// The recurrent layer.
     pub fn layer(&self) -> AnyConfig {
-        AnyConfig::new(self.cell, 2, self.hidden)
+        AnyConfig::of_kind(self.cell, 2, self.hidden)
     }
 
     /// A new model, its weights drawn from `key` as Keras draws them.
@@ -67,8 +67,7 @@ impl ModelConfig {
 impl Model {
     /// `[batch, bits, 2]` to a logit for each bit of the sum, `[batch, bits]`: above 0 is 1.
     pub fn logits(&self, input: Tensor<3>) -> Tensor<2> {
-        let (hidden, _) = self.layer.forward(input, None, None);
-        self.dense.forward(hidden).squeeze_dim(2)
+        self.dense.forward(self.layer.forward(input).sequence).squeeze_dim(2)
     }
 
     /// The sums it gives for `pairs`.
@@ -114,8 +113,7 @@ impl TrainStep for Model {
     fn step(&self, batch: Batch) -> TrainOutput<StepOutput> {
         let logits = self.logits(batch.input);
         let loss = loss(logits.clone(), batch.sums.clone());
-        let grads = loss.backward();
-        TrainOutput::new(self, grads, output(loss.inner(), logits.inner(), batch.sums))
+        trained(self, loss.clone(), output(loss.inner(), logits.inner(), batch.sums))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Writing on: the model says which character comes next, that one is read too, and so on.
 
 use crate::model::Reader;
-use rnn_core::Key;
+use rnn_core::{Key, Sampling};
 
 /// What the next character is guessed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,20 +10,6 @@ pub enum Memory {
     Window,
     /// All characters so far: each is read once and the state is carried on.
     State,
-}
-
-/// How the next character is chosen.
-#[derive(Debug, Clone, Copy)]
-pub enum Choice {
-    /// The most probable.
-    Argmax,
-    /// Drawn with probability proportional to exp(logit / temperature).
-    Sample {
-        /// Above 0; 1 is what the model says, less is more careful, more is wilder.
-        temperature: f64,
-        /// What the draws come from.
-        key: Key,
-    },
 }
 
 /// Writes `length` characters after `ids`, of which there must be one, and hands each over as it comes.
@@ -42,7 +28,7 @@ pub fn generate<E>(
             writer.reader.forget();
             ids.drain(..ids.len().saturating_sub(writer.window));
         }
-        let next = choose(writer.reader.read(&ids), writer.choice, step) as u32;
+        let next = writer.choice.choose(writer.reader.read(&ids), writer.key.child(step)) as u32;
         on_character(next)?;
         if writer.memory == Memory::State {
             ids.clear();
@@ -58,42 +44,8 @@ pub struct Writer {
     /// Characters that the model was trained to see.
     pub window: usize,
     pub memory: Memory,
-    pub choice: Choice,
-}
-
-fn choose(logits: &[f32], choice: Choice, step: u64) -> usize {
-    let argmax = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap_or(0);
-    let Choice::Sample { temperature, key } = choice else {
-        return argmax;
-    };
-    let weights: Vec<f64> = logits.iter().map(|x| (f64::from(x - logits[argmax]) / temperature).exp()).collect();
-    let mut left = key.child(step).uniforms(1).sum::<f64>() * weights.iter().sum::<f64>();
-    for (i, weight) in weights.iter().enumerate() {
-        left -= weight;
-        if left < 0.0 {
-            return i;
-        }
-    }
-    argmax // rounding left a rest
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn draws_follow_the_softmax() {
-        let logits = [1.0f32, 3.0, 2.0];
-        assert_eq!(choose(&logits, Choice::Argmax, 0), 1);
-        let share = |temperature: f64| {
-            let choice = Choice::Sample { temperature, key: Key::new(0) };
-            let hits = (0..4000).filter(|&step| choose(&logits, choice, step) == 1).count();
-            hits as f64 / 4000.0
-        };
-        let softmax = |t: f64| (3.0 / t).exp() / logits.iter().map(|&x| (f64::from(x) / t).exp()).sum::<f64>();
-        for temperature in [0.5, 1.0, 2.0] {
-            assert!((share(temperature) - softmax(temperature)).abs() < 0.03, "{temperature}");
-        }
-        assert_eq!(share(1e-9), 1.0);
-    }
+    /// How each character is chosen.
+    pub choice: Sampling,
+    /// What it is drawn from, if it is drawn.
+    pub key: Key,
 }

@@ -5,10 +5,10 @@ use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use rnn_core::stepper::{Dense, Stepper};
-use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Key, Preset, RnnError};
+use rnn_core::{AnyConfig, AnyRecurrent, CellKind, ForwardArgs, Input, Key, Preset, RnnError};
 use rnn_harness::options::{DropoutConfig, LAYERS, SIZES, check_size};
 use rnn_harness::{Failure, check_range};
-use rnn_train::{Figure, StepOutput, Task};
+use rnn_train::{Figure, StepOutput, Task, trained};
 use serde::{Deserialize, Serialize};
 
 /// Every size of the model; saved with a run.
@@ -53,8 +53,7 @@ impl ModelConfig {
 
     /// The recurrent layer.
     pub fn layer(&self) -> AnyConfig {
-        let layer = self.dropout.apply(AnyConfig::new(self.cell, self.symbols, self.hidden));
-        AnyConfig { num_layers: self.layers, ..layer }
+        self.dropout.apply(AnyConfig::of_kind(self.cell, self.symbols, self.hidden).with_num_layers(self.layers))
     }
 
     /// A new model, its weights drawn from `key` as Keras draws them.
@@ -81,10 +80,9 @@ impl Model {
     /// Windows of symbols, `[batch, window]` row by row, to a logit for each possible next symbol, `[batch, symbols]`. The
     /// layer takes each symbol for its one-hot row. Dropout acts when a key is given.
     pub fn logits(&self, windows: &[u32], shape: [usize; 2], dropout: Option<Key>) -> Tensor<2> {
-        match self.layer.try_forward_symbols(windows, shape, dropout) {
-            Ok((_, state)) => rnn_core::linear(&self.dense, state.hidden()),
-            Err(error) => unreachable!("windows are made of the model's own symbols: {error}"),
-        }
+        let args = ForwardArgs::default().with_dropout_key(dropout);
+        let output = self.layer.forward_with(Input::symbols(windows, shape), args);
+        rnn_core::linear(&self.dense, output.last_hidden())
     }
 }
 
@@ -99,7 +97,7 @@ impl Model {
     /// A reader that has read nothing.
     pub fn reader(&self) -> Result<Reader, RnnError> {
         let [_, symbols] = self.dense.weight.dims();
-        Ok(Reader { layer: self.layer.stepper()?, dense: Dense::new(&self.dense), logits: vec![0.0; symbols] })
+        Ok(Reader { layer: Stepper::new(&self.layer)?, dense: Dense::new(&self.dense), logits: vec![0.0; symbols] })
     }
 }
 
@@ -151,8 +149,7 @@ impl TrainStep for Model {
     fn step(&self, batch: Batch) -> TrainOutput<StepOutput> {
         let logits = self.logits(&batch.windows, batch.shape(), Some(batch.dropout));
         let loss = loss(logits.clone(), batch.next.clone());
-        let grads = loss.backward();
-        TrainOutput::new(self, grads, output(loss.inner(), logits.inner(), batch.next))
+        trained(self, loss.clone(), output(loss.inner(), logits.inner(), batch.next))
     }
 }
 

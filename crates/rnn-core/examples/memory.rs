@@ -15,7 +15,7 @@ const D_HIDDEN: usize = 32;
 type Model = (AnyRecurrent, Linear);
 
 fn logits((layer, output): &Model, input: Tensor<3>) -> Tensor<2> {
-    output.forward(layer.forward(input, None, None).1.hidden())
+    output.forward(layer.forward(input).last_hidden())
 }
 
 /// Random symbols, one-hot, `[rows, length, SYMBOLS]`, and the first of each row.
@@ -28,14 +28,15 @@ fn batch(rows: usize, length: usize, key: Key, device: &Device) -> (Tensor<3>, T
 /// Trains a new model and tests it on 500 other sequences. `open` starts gates so that the state lasts for `length` steps.
 fn accuracy(cell: CellKind, preset: Preset, open: bool, length: usize, steps: u64) -> f32 {
     let (device, tracking) = (Device::default(), Device::default().autodiff());
-    let config = AnyConfig { preset, ..AnyConfig::new(cell, SYMBOLS, D_HIDDEN) };
-    let mut layer = config.try_init(Key::new(0), &tracking).expect("sizes are right");
+    let config = AnyConfig::of_kind(cell, SYMBOLS, D_HIDDEN).with_preset(preset);
+    let mut layer = config.init(Key::new(0), &tracking);
     let keep = (length as f64).ln();
-    let (weights, gates) = match &mut layer {
-        AnyRecurrent::Rnn(rnn) => (&mut rnn.layers[0], vec![]),
-        AnyRecurrent::Gru(gru) => (&mut gru.layers[0], vec![(1, keep)]),
-        AnyRecurrent::Lstm(lstm) => (&mut lstm.layers[0], vec![(0, -keep), (1, keep)]),
+    let gates = match cell {
+        CellKind::Rnn => vec![],
+        CellKind::Gru => vec![(1, keep)],
+        CellKind::Lstm => vec![(0, -keep), (1, keep)],
     };
+    let weights = &mut layer.layers[0];
     for (gate, value) in gates.into_iter().filter(|_| open) {
         let set = |bias: Tensor<1>| bias.slice_fill(gate * D_HIDDEN..(gate + 1) * D_HIDDEN, value).detach();
         weights.bias_ih = weights.bias_ih.take().map(|bias| bias.map(|bias| set(bias).require_grad()));

@@ -41,7 +41,7 @@ fn curve<C: Cell>(name: &str, config: RecurrentConfig<C>, gates: &[(usize, f64)]
     let input: Vec<f64> = Key::new(1).normals(16 * TIME * D_INPUT).collect();
     let input = Tensor::from_data(TensorData::new(input, [16, TIME, D_INPUT]), &device);
     let (output, traces) = probe::record(|| layer.forward(input));
-    let gradients = output.state.last().hidden().clone().sum().backward();
+    let gradients = output.last_hidden().sum().backward();
     let norms = traces[0].gradient_norms(of, &gradients).expect("every cell has h, an LSTM c");
     let (colour, stroke) = match name.split([',', ':']).next() {
         Some("IRNN") => ("#e09f3e", Stroke::Dotted),

@@ -1,12 +1,9 @@
-//! A recurrent layer whose cell is chosen at run time.
+//! A cell that is chosen at run time.
 
-use crate::cell::{Cell, GruCell, LstmCell, RnnCell};
-use crate::state::{LstmState, States};
-use crate::{
-    Direction, DropoutMasks, ForwardArgs, Gru, HiddenState, Key, Lstm, Preset, Recurrent, RecurrentConfig, Rnn,
-    RnnError,
-};
-use burn::module::Module;
+use crate::cell::Kernel;
+use crate::cell::{Bias, Cell, GruCell, LstmCell, Recurrence, RnnCell, Vector};
+use crate::state::{CellState, HiddenState, LstmState};
+use crate::{Recurrent, RecurrentConfig, RnnError};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -51,335 +48,224 @@ impl std::str::FromStr for CellKind {
     }
 }
 
-/// Options of an [`AnyRecurrent`]; what they mean is said at [`RecurrentConfig`].
+/// One of the three cells with its options. It is a [`Cell`] like each of them, so that a layer over it has all that theirs
+/// have.
+///
+/// ```
+/// use rnn_core::burn::tensor::{Device, Tensor};
+/// use rnn_core::{AnyConfig, CellKind, Key};
+///
+/// let device = Device::default();
+/// let kind: CellKind = "gru".parse()?;
+/// let layer = AnyConfig::of_kind(kind, 4, 8).with_num_layers(2).init(Key::new(0), &device);
+/// let output = layer.forward(Tensor::ones([2, 5, 4], &device));
+/// assert_eq!(output.last_hidden().dims(), [2, 8]);
+/// # Ok::<(), rnn_core::RnnError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct AnyConfig {
-    /// The cell.
-    pub cell: CellKind,
-    /// Features per step of the input.
-    pub d_input: usize,
-    /// Units of the hidden state, in every layer.
-    pub d_hidden: usize,
-    /// Layers upon each other.
-    pub num_layers: usize,
-    /// Which way each goes.
-    pub direction: Direction,
-    /// Input dropout.
-    pub dropout: f64,
-    /// Recurrent dropout.
-    pub recurrent_dropout: f64,
-    /// One mask for all gates, or one a gate.
-    pub dropout_masks: DropoutMasks,
-    /// Initialisers and biases.
-    pub preset: Preset,
+pub enum AnyCell {
+    /// A plain RNN.
+    Rnn(RnnCell),
+    /// An LSTM.
+    Lstm(LstmCell),
+    /// A GRU.
+    Gru(GruCell),
+}
+
+/// A recurrent layer whose cell is chosen at run time.
+pub type AnyRecurrent = Recurrent<AnyCell>;
+/// The configuration of an [`AnyRecurrent`].
+pub type AnyConfig = RecurrentConfig<AnyCell>;
+
+impl From<CellKind> for AnyCell {
+    fn from(kind: CellKind) -> Self {
+        match kind {
+            CellKind::Rnn => AnyCell::Rnn(RnnCell::default()),
+            CellKind::Lstm => AnyCell::Lstm(LstmCell::default()),
+            CellKind::Gru => AnyCell::Gru(GruCell::default()),
+        }
+    }
 }
 
 impl AnyConfig {
-    /// One forward layer without dropout, with [`Preset::Keras`].
-    pub fn new(cell: CellKind, d_input: usize, d_hidden: usize) -> Self {
-        Self {
-            cell,
-            d_input,
-            d_hidden,
-            num_layers: 1,
-            direction: Direction::Forward,
-            dropout: 0.0,
-            recurrent_dropout: 0.0,
-            dropout_masks: DropoutMasks::Shared,
-            preset: Preset::Keras,
-        }
-    }
-
-    /// How many gates the cell has.
-    pub fn gates(&self) -> usize {
-        match self.cell {
-            CellKind::Rnn => RnnCell::default().gates(),
-            CellKind::Lstm => LstmCell::default().gates(),
-            CellKind::Gru => GruCell::default().gates(),
-        }
-    }
-
-    /// How many numbers the weight matrices have, the biases left out; `usize::MAX` where that is too small.
-    pub fn num_weights(&self) -> usize {
-        let one = |d_input: usize| {
-            let rows = d_input.saturating_add(self.d_hidden);
-            rows.saturating_mul(self.gates()).saturating_mul(self.d_hidden).saturating_mul(self.direction.count())
-        };
-        let later = one(self.d_output()).saturating_mul(self.num_layers.saturating_sub(1));
-        one(self.d_input).saturating_add(later)
-    }
-
-    /// Features per step of the output: directions times `d_hidden`.
-    pub fn d_output(&self) -> usize {
-        self.direction.count().saturating_mul(self.d_hidden)
-    }
-
-    /// Makes the layer, its weights drawn from `key`.
-    ///
-    /// # Errors
-    /// As [`RecurrentConfig::try_init`].
-    pub fn try_init(&self, key: Key, device: &Device) -> Result<AnyRecurrent, RnnError> {
-        Ok(match self.cell {
-            CellKind::Rnn => AnyRecurrent::Rnn(self.config::<RnnCell>().try_init(key, device)?),
-            CellKind::Lstm => AnyRecurrent::Lstm(self.config::<LstmCell>().try_init(key, device)?),
-            CellKind::Gru => AnyRecurrent::Gru(self.config::<GruCell>().try_init(key, device)?),
-        })
-    }
-
-    /// Makes the layer with zeros for all weights and biases, to load those of another into it.
-    ///
-    /// # Errors
-    /// As [`RecurrentConfig::try_init_zeros`].
-    pub fn try_init_zeros(&self, device: &Device) -> Result<AnyRecurrent, RnnError> {
-        Ok(match self.cell {
-            CellKind::Rnn => AnyRecurrent::Rnn(self.config::<RnnCell>().try_init_zeros(device)?),
-            CellKind::Lstm => AnyRecurrent::Lstm(self.config::<LstmCell>().try_init_zeros(device)?),
-            CellKind::Gru => AnyRecurrent::Gru(self.config::<GruCell>().try_init_zeros(device)?),
-        })
-    }
-
-    fn config<C: Cell + Default>(&self) -> RecurrentConfig<C> {
-        RecurrentConfig::new(self.d_input, self.d_hidden)
-            .with_num_layers(self.num_layers)
-            .with_direction(self.direction)
-            .with_preset(self.preset)
-            .with_dropout(self.dropout)
-            .with_recurrent_dropout(self.recurrent_dropout)
-            .with_dropout_masks(self.dropout_masks)
+    /// A layer of `d_hidden` units over `d_input` features with the cell of that name; otherwise as
+    /// [`RecurrentConfig::new`].
+    pub fn of_kind(kind: CellKind, d_input: usize, d_hidden: usize) -> Self {
+        Self::of(kind.into(), d_input, d_hidden)
     }
 }
 
-/// An RNN, LSTM or GRU layer, whichever was asked for.
-#[derive(Module, Debug)]
-pub enum AnyRecurrent {
-    /// A plain RNN.
-    Rnn(Rnn),
-    /// An LSTM.
-    Lstm(Lstm),
-    /// A GRU.
-    Gru(Gru),
-}
-
-/// The state of an [`AnyRecurrent`].
+/// The state of an [`AnyCell`].
 #[derive(Debug, Clone)]
-pub enum AnyStates {
-    /// Of a plain RNN.
-    Rnn(States<HiddenState>),
-    /// Of an LSTM.
-    Lstm(States<LstmState>),
-    /// Of a GRU.
-    Gru(States<HiddenState>),
+pub struct AnyState {
+    /// h, `[batch, d_output]`.
+    pub hidden: Tensor<2>,
+    /// c of an LSTM, `[batch, d_hidden]`.
+    pub cell: Option<Tensor<2>>,
 }
 
-impl AnyStates {
-    /// The last layer's h, with both directions side by side: `[batch, directions·d_hidden]`; see [`States::hidden`].
-    pub fn hidden(&self) -> Tensor<2> {
-        match self {
-            AnyStates::Rnn(s) | AnyStates::Gru(s) => s.hidden(),
-            AnyStates::Lstm(s) => s.hidden(),
-        }
-    }
-}
+impl CellState for AnyState {
+    const TENSORS: usize = 2;
 
-impl AnyRecurrent {
-    /// Runs over `input`, `[batch, time, d_input]`, from `state` or from zero. Dropout acts when `dropout_key` is given and only
-    /// then, in training too.
-    /// Returns the hidden states, `[batch, time, d_hidden]`, and the final state.
-    ///
-    /// # Errors
-    /// As [`Recurrent::try_forward`], and a state of another cell.
-    pub fn try_forward(
-        &self,
-        input: Tensor<3>,
-        state: Option<AnyStates>,
-        dropout_key: Option<Key>,
-    ) -> Result<(Tensor<3>, AnyStates), RnnError> {
-        match (self, state) {
-            (AnyRecurrent::Rnn(layer), None) => run(layer, input, None, dropout_key, AnyStates::Rnn),
-            (AnyRecurrent::Rnn(layer), Some(AnyStates::Rnn(s))) => {
-                run(layer, input, Some(s), dropout_key, AnyStates::Rnn)
-            }
-            (AnyRecurrent::Lstm(layer), None) => run(layer, input, None, dropout_key, AnyStates::Lstm),
-            (AnyRecurrent::Lstm(layer), Some(AnyStates::Lstm(s))) => {
-                run(layer, input, Some(s), dropout_key, AnyStates::Lstm)
-            }
-            (AnyRecurrent::Gru(layer), None) => run(layer, input, None, dropout_key, AnyStates::Gru),
-            (AnyRecurrent::Gru(layer), Some(AnyStates::Gru(s))) => {
-                run(layer, input, Some(s), dropout_key, AnyStates::Gru)
-            }
-            (_, Some(_)) => Err(RnnError::StateKind),
-        }
+    fn zeros(batch: usize, d_hidden: usize, d_output: usize, device: &Device) -> Self {
+        LstmState::zeros(batch, d_hidden, d_output, device).into()
     }
 
-    /// [`try_forward`](Self::try_forward) for arguments known to be right.
-    ///
-    /// # Panics
-    /// Where `try_forward` gives an error.
-    pub fn forward(
-        &self,
-        input: Tensor<3>,
-        state: Option<AnyStates>,
-        dropout_key: Option<Key>,
-    ) -> (Tensor<3>, AnyStates) {
-        match self.try_forward(input, state, dropout_key) {
-            Ok(output) => output,
-            Err(error) => panic!("{error}"),
-        }
+    fn hidden(&self) -> &Tensor<2> {
+        &self.hidden
     }
 
-    /// Runs over symbols, `[batch, time]` row by row, each for a one-hot row of `d_input` features; otherwise as
-    /// [`try_forward`](Self::try_forward).
-    ///
-    /// # Errors
-    /// As [`Recurrent::try_forward_symbols`].
-    pub fn try_forward_symbols(
-        &self,
-        symbols: &[u32],
-        shape: [usize; 2],
-        dropout_key: Option<Key>,
-    ) -> Result<(Tensor<3>, AnyStates), RnnError> {
-        fn run<C: Cell>(
-            layer: &Recurrent<C>,
-            symbols: &[u32],
-            shape: [usize; 2],
-            dropout_key: Option<Key>,
-            wrap: impl Fn(States<C::State>) -> AnyStates,
-        ) -> Result<(Tensor<3>, AnyStates), RnnError> {
-            let output =
-                layer.try_forward_symbols(symbols, shape, ForwardArgs::default().with_dropout_key(dropout_key))?;
-            Ok((output.sequence, wrap(output.state)))
-        }
-        match self {
-            AnyRecurrent::Rnn(layer) => run(layer, symbols, shape, dropout_key, AnyStates::Rnn),
-            AnyRecurrent::Lstm(layer) => run(layer, symbols, shape, dropout_key, AnyStates::Lstm),
-            AnyRecurrent::Gru(layer) => run(layer, symbols, shape, dropout_key, AnyStates::Gru),
-        }
+    fn map(self, mut f: impl FnMut(Tensor<2>) -> Tensor<2>) -> Self {
+        Self { hidden: f(self.hidden), cell: self.cell.map(f) }
     }
 
-    /// Runs over the rows of `table`, `[n, d_input]`, that `ids`, `[batch, time]` row by row, name; otherwise as
-    /// [`try_forward`](Self::try_forward).
-    ///
-    /// # Errors
-    /// As [`Recurrent::try_forward_embedding`].
-    pub fn try_forward_embedding(
-        &self,
-        table: Tensor<2>,
-        ids: &[u32],
-        shape: [usize; 2],
-        dropout_key: Option<Key>,
-    ) -> Result<(Tensor<3>, AnyStates), RnnError> {
-        fn run<C: Cell>(
-            layer: &Recurrent<C>,
-            (table, ids): (Tensor<2>, &[u32]),
-            shape: [usize; 2],
-            dropout_key: Option<Key>,
-            wrap: impl Fn(States<C::State>) -> AnyStates,
-        ) -> Result<(Tensor<3>, AnyStates), RnnError> {
-            let args = ForwardArgs::default().with_dropout_key(dropout_key);
-            let output = layer.try_forward_embedding(table, ids, shape, args)?;
-            Ok((output.sequence, wrap(output.state)))
-        }
-        let input = (table, ids);
-        match self {
-            AnyRecurrent::Rnn(layer) => run(layer, input, shape, dropout_key, AnyStates::Rnn),
-            AnyRecurrent::Lstm(layer) => run(layer, input, shape, dropout_key, AnyStates::Lstm),
-            AnyRecurrent::Gru(layer) => run(layer, input, shape, dropout_key, AnyStates::Gru),
-        }
-    }
-
-    /// [`try_forward_embedding`](Self::try_forward_embedding) for arguments known to be right.
-    ///
-    /// # Panics
-    /// Where `try_forward_embedding` gives an error.
-    pub fn forward_embedding(
-        &self,
-        table: Tensor<2>,
-        ids: &[u32],
-        shape: [usize; 2],
-        dropout_key: Option<Key>,
-    ) -> (Tensor<3>, AnyStates) {
-        match self.try_forward_embedding(table, ids, shape, dropout_key) {
-            Ok(output) => output,
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    /// A stepper on slices with a copy of the weights.
-    ///
-    /// # Errors
-    /// As [`Stepper::new`](crate::stepper::Stepper::new).
-    #[cfg(feature = "kernels")]
-    pub fn stepper(&self) -> Result<crate::stepper::Stepper, RnnError> {
-        match self {
-            AnyRecurrent::Rnn(layer) => crate::stepper::Stepper::new(layer),
-            AnyRecurrent::Lstm(layer) => crate::stepper::Stepper::new(layer),
-            AnyRecurrent::Gru(layer) => crate::stepper::Stepper::new(layer),
-        }
+    fn zip(self, other: Self, mut f: impl FnMut(Tensor<2>, Tensor<2>) -> Tensor<2>) -> Self {
+        let hidden = f(self.hidden, other.hidden);
+        Self { hidden, cell: self.cell.zip(other.cell).map(|(a, b)| f(a, b)) }
     }
 }
 
-fn run<C: Cell>(
-    layer: &Recurrent<C>,
-    input: Tensor<3>,
-    state: Option<States<C::State>>,
-    dropout_key: Option<Key>,
-    wrap: impl Fn(States<C::State>) -> AnyStates,
-) -> Result<(Tensor<3>, AnyStates), RnnError> {
-    let args = ForwardArgs { state, ..Default::default() }.with_dropout_key(dropout_key);
-    let output = layer.try_forward(input, args)?;
-    Ok((output.sequence, wrap(output.state)))
+impl From<HiddenState> for AnyState {
+    fn from(state: HiddenState) -> Self {
+        Self { hidden: state.hidden, cell: None }
+    }
+}
+
+impl From<LstmState> for AnyState {
+    fn from(state: LstmState) -> Self {
+        Self { hidden: state.hidden, cell: Some(state.cell) }
+    }
+}
+
+/// `$method` of whichever cell it is.
+macro_rules! of_each {
+    ($any:expr, $cell:ident => $result:expr) => {
+        match $any {
+            AnyCell::Rnn($cell) => $result,
+            AnyCell::Lstm($cell) => $result,
+            AnyCell::Gru($cell) => $result,
+        }
+    };
+}
+
+impl Cell for AnyCell {
+    type State = AnyState;
+
+    fn gates(&self) -> usize {
+        of_each!(self, cell => cell.gates())
+    }
+
+    fn forget_bias(&self) -> Option<(usize, f64)> {
+        of_each!(self, cell => cell.forget_bias())
+    }
+
+    fn proj_size(&self) -> Option<usize> {
+        of_each!(self, cell => cell.proj_size())
+    }
+
+    fn vectors(&self, layer_norm: bool) -> Vec<Vector> {
+        of_each!(self, cell => cell.vectors(layer_norm))
+    }
+
+    fn check(&self) -> Result<(), RnnError> {
+        of_each!(self, cell => cell.check())
+    }
+
+    fn keras_bias(&self) -> Bias {
+        of_each!(self, cell => cell.keras_bias())
+    }
+
+    fn unlike_pytorch(&self) -> Option<&'static str> {
+        of_each!(self, cell => cell.unlike_pytorch())
+    }
+
+    fn state_tensors(&self) -> usize {
+        of_each!(self, cell => cell.state_tensors())
+    }
+
+    fn zero_state(&self, batch: usize, d_hidden: usize, d_output: usize, device: &Device) -> AnyState {
+        of_each!(self, cell => cell.zero_state(batch, d_hidden, d_output, device).into())
+    }
+
+    fn kernel(&self) -> Option<Kernel> {
+        of_each!(self, cell => cell.kernel())
+    }
+
+    fn step(&self, input: Tensor<2>, state: AnyState, recurrence: &Recurrence) -> AnyState {
+        let AnyState { hidden, cell } = state;
+        match (self, cell) {
+            (AnyCell::Rnn(rnn), _) => rnn.step(input, HiddenState { hidden }, recurrence).into(),
+            (AnyCell::Gru(gru), _) => gru.step(input, HiddenState { hidden }, recurrence).into(),
+            (AnyCell::Lstm(lstm), Some(cell)) => lstm.step(input, LstmState { hidden, cell }, recurrence).into(),
+            // The layer checks states before their first step.
+            (AnyCell::Lstm(_), None) => unreachable!("a state without c for an LSTM"),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Direction, ForwardArgs, Input, Key};
+    use burn::module::Module;
+    use burn::tensor::Distribution;
 
+    /// Values, states, lengths, zoneout and steps are those of the typed layer.
     #[test]
     fn any_layer_is_the_layer_it_names() {
         let device = Device::default();
-        let input = Tensor::<3>::ones([2, 3, 4], &device);
-        let (any, _) = AnyConfig::new(CellKind::Gru, 4, 5)
-            .try_init(Key::new(1), &device)
-            .expect("sizes are right")
-            .forward(input.clone(), None, None);
+        let input = Tensor::<3>::random([2, 3, 4], Distribution::Default, &device);
+        let args = || ForwardArgs::default().with_lengths(&[3, 2]).with_dropout_key(Some(Key::new(5)));
+        let any = AnyConfig::of_kind(CellKind::Lstm, 4, 5).with_num_layers(2).with_zoneout(0.1, 0.2);
+        let any = any.init(Key::new(1), &device);
+        let lstm = crate::LstmConfig::new(4, 5).with_num_layers(2).with_zoneout(0.1, 0.2).init(Key::new(1), &device);
+        let (a, b) = (any.forward_with(input.clone(), args()), lstm.forward_with(input.clone(), args_of(&[3, 2])));
+        assert_eq!(a.sequence.into_data(), b.sequence.into_data());
+        let (a, b) = (a.state.into_vec(), b.state.into_vec());
+        for (a, b) in a.into_iter().zip(b) {
+            assert_eq!(a.hidden.into_data(), b.hidden.into_data());
+            assert_eq!(a.cell.expect("an LSTM's").into_data(), b.cell.into_data());
+        }
         let gru = crate::GruConfig::new(4, 5).init(Key::new(1), &device);
-        assert_eq!(any.into_data(), gru.forward(input).sequence.into_data());
+        let any = AnyConfig::of_kind(CellKind::Gru, 4, 5).init(Key::new(1), &device);
+        let step = Tensor::<2>::random([2, 4], Distribution::Default, &device);
+        assert_eq!(any.step(step.clone(), None).hidden().into_data(), gru.step(step, None).hidden().into_data());
+        let ids = Input::symbols(&[3, 1], [1, 2]);
+        assert_eq!(any.forward(ids.clone()).sequence.into_data(), gru.forward(ids).sequence.into_data());
     }
 
-    /// Rows and steps of a time-major layer are not mistaken for each other.
-    #[test]
-    fn a_step_is_that_of_the_layer() {
-        let device = Device::default();
-        let config = crate::LstmConfig::new(4, 5).with_time_major(true);
-        let layer = config.init(Key::new(1), &device);
-        let input = Tensor::<2>::random([3, 4], burn::tensor::Distribution::Default, &device);
-        let state = layer.step(input.clone(), None);
-        let expected = layer.step(input.clone(), Some(state)).hidden().into_data();
-        let any = AnyRecurrent::Lstm(layer);
-        let state = any.step(input.clone(), None);
-        assert_eq!(any.step(input, Some(state)).hidden().into_data(), expected);
-        let windows = any.try_windows(Tensor::zeros([7, 3, 4], &device), 3).expect("forward");
-        assert_eq!(windows.map(|window| window.dims()).collect::<Vec<_>>(), [[3, 3, 4], [3, 3, 4], [1, 3, 4]]);
+    fn args_of<S>(lengths: &[usize]) -> ForwardArgs<'_, S> {
+        ForwardArgs::default().with_lengths(lengths).with_dropout_key(Some(Key::new(5)))
     }
 
     #[test]
     fn weights_are_counted() {
         let config =
-            AnyConfig { num_layers: 2, direction: Direction::Bidirectional, ..AnyConfig::new(CellKind::Lstm, 3, 5) };
-        let layer = config.try_init(Key::new(0), &Device::default()).expect("sizes are right");
+            AnyConfig::of_kind(CellKind::Lstm, 3, 5).with_num_layers(2).with_direction(Direction::Bidirectional);
+        let layer = config.init(Key::new(0), &Device::default());
         let biases = 2 * 2 * 4 * 5;
         assert_eq!(config.num_weights() + biases, layer.num_params());
-        let direction = Direction::Bidirectional;
-        assert_eq!(AnyConfig { direction, ..AnyConfig::new(CellKind::Gru, 1, usize::MAX) }.num_weights(), usize::MAX);
+        let large = AnyConfig::of_kind(CellKind::Gru, 1, usize::MAX).with_direction(Direction::Bidirectional);
+        assert_eq!((large.num_weights(), large.d_output()), (usize::MAX, usize::MAX));
     }
 
     #[test]
     fn a_state_of_another_cell_is_an_error() {
         let device = Device::default();
         let input = Tensor::<3>::ones([2, 3, 4], &device);
-        let make = |cell| AnyConfig::new(cell, 4, 5).try_init(Key::new(1), &device).expect("sizes are right");
-        let (_, state) = make(CellKind::Gru).forward(input.clone(), None, None);
-        let error = make(CellKind::Lstm).try_forward(input, Some(state), None).expect_err("wrong on purpose");
-        assert_eq!(error.to_string(), "the initial state is of another cell than the layer's");
+        let make = |cell| AnyConfig::of_kind(cell, 4, 5).init(Key::new(1), &device);
+        for [from, to] in [[CellKind::Gru, CellKind::Lstm], [CellKind::Lstm, CellKind::Rnn]] {
+            let state = make(from).forward(input.clone()).state;
+            let args = ForwardArgs::default().with_state(state);
+            let error = make(to).try_forward(input.clone(), args).expect_err("wrong on purpose");
+            assert_eq!(error.to_string(), "the initial state is of another cell than the layer's");
+        }
+    }
+
+    #[test]
+    fn zoneout_of_c_is_refused_without_c() {
+        let error =
+            AnyConfig::of_kind(CellKind::Gru, 4, 5).with_zoneout(0.0, 0.1).try_init(Key::new(1), &Device::default());
+        assert!(error.expect_err("no c").to_string().contains("this cell has no c"));
     }
 }

@@ -1,6 +1,7 @@
 //! What a forward pass is given besides its input, and what it gives.
 
-use crate::state::States;
+use crate::state::{CellState, States};
+use crate::table::Table;
 use crate::{Exec, Key};
 use burn::tensor::Tensor;
 
@@ -99,6 +100,63 @@ impl<'a, S> ForwardArgs<'a, S> {
     }
 }
 
+/// What a layer reads: features, symbols, or ids with their table. A tensor is features; see [`Input::symbols`] and
+/// [`Input::ids`] for the other two.
+#[derive(Debug, Clone)]
+pub enum Input<'a> {
+    /// `[batch, time, d_input]`, or `[time, batch, d_input]` for a time-major layer.
+    Dense(Tensor<3>),
+    /// Symbols below `d_input`, each for its one-hot row.
+    Symbols {
+        /// `[batch, time]` row by row.
+        symbols: &'a [u32],
+        /// `[batch, time]`.
+        shape: [usize; 2],
+    },
+    /// Rows of a table.
+    Ids {
+        /// `[n, d_input]`.
+        table: Table,
+        /// Below n, `[batch, time]` row by row.
+        ids: &'a [u32],
+        /// `[batch, time]`.
+        shape: [usize; 2],
+    },
+}
+
+impl<'a> Input<'a> {
+    /// Symbols below `d_input`, `[batch, time]` row by row: as their one-hot rows of `d_input` features. A one-hot row's product
+    /// with `W_ih` is a row of it, which is looked up.
+    pub fn symbols(symbols: &'a [u32], shape: [usize; 2]) -> Self {
+        Self::Symbols { symbols, shape }
+    }
+
+    /// The rows of `table`, `[n, d_input]`, that `ids`, `[batch, time]` row by row, name: as what
+    /// [`embedding`](crate::embedding) gives for them, which trains the table too. The table is a tensor or Burn's `Embedding`,
+    /// which a [`LazyTable`](crate::optim::LazyTable) and an [`evaluation`](crate::evaluation) know how to speed up.
+    ///
+    /// ```
+    /// use rnn_core::burn::{nn::EmbeddingConfig, tensor::Device};
+    /// use rnn_core::{Input, Key, LstmConfig};
+    ///
+    /// let device = Device::default();
+    /// let lstm = LstmConfig::new(4, 8).init(Key::new(0), &device);
+    /// let words = EmbeddingConfig::new(10, 4).init(&device);  // ten words, four numbers each
+    /// let text = [1, 7, 7, 0, 3, 9]; // two texts of three words
+    /// let output = lstm.forward(Input::ids(&words, &text, [2, 3]));
+    /// assert_eq!(output.sequence.dims(), [2, 3, 8]);
+    /// ```
+    pub fn ids(table: impl Into<Table>, ids: &'a [u32], shape: [usize; 2]) -> Self {
+        Self::Ids { table: table.into(), ids, shape }
+    }
+}
+
+impl From<Tensor<3>> for Input<'_> {
+    fn from(input: Tensor<3>) -> Self {
+        Self::Dense(input)
+    }
+}
+
 /// What a forward pass gives.
 #[derive(Debug, Clone)]
 pub struct Output<S> {
@@ -107,4 +165,12 @@ pub struct Output<S> {
     pub sequence: Tensor<3>,
     /// Each row's state after its own last step (for the backward direction, after its first), per layer and direction.
     pub state: States<S>,
+}
+
+impl<S: CellState> Output<S> {
+    /// The last layer's h after each row's own last step, `[batch, d_output]`; with both directions, beside it the backward
+    /// one's after the row's first step. What a classifier of whole sequences reads.
+    pub fn last_hidden(&self) -> Tensor<2> {
+        self.state.hidden()
+    }
 }

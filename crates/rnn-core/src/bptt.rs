@@ -2,7 +2,7 @@
 
 use crate::cell::Cell;
 use crate::state::States;
-use crate::{AnyRecurrent, AnyStates, Direction, ForwardArgs, Recurrent, RnnError};
+use crate::{Direction, ForwardArgs, Recurrent, RnnError};
 use burn::tensor::Tensor;
 
 impl<C: Cell> Recurrent<C> {
@@ -80,49 +80,6 @@ impl<C: Cell> Recurrent<C> {
         match self.config.direction {
             Direction::Forward => Ok(()),
             direction => Err(RnnError::NotForward { what, direction }),
-        }
-    }
-}
-
-impl AnyRecurrent {
-    /// One step: `input` is `[batch, d_input]`. No dropout.
-    ///
-    /// # Errors
-    /// As [`Recurrent::try_step`], and a state of another cell.
-    pub fn try_step(&self, input: Tensor<2>, state: Option<AnyStates>) -> Result<AnyStates, RnnError> {
-        match (self, state) {
-            (AnyRecurrent::Rnn(layer), None) => layer.try_step(input, None).map(AnyStates::Rnn),
-            (AnyRecurrent::Rnn(layer), Some(AnyStates::Rnn(s))) => layer.try_step(input, Some(s)).map(AnyStates::Rnn),
-            (AnyRecurrent::Lstm(layer), None) => layer.try_step(input, None).map(AnyStates::Lstm),
-            (AnyRecurrent::Lstm(layer), Some(AnyStates::Lstm(s))) => {
-                layer.try_step(input, Some(s)).map(AnyStates::Lstm)
-            }
-            (AnyRecurrent::Gru(layer), None) => layer.try_step(input, None).map(AnyStates::Gru),
-            (AnyRecurrent::Gru(layer), Some(AnyStates::Gru(s))) => layer.try_step(input, Some(s)).map(AnyStates::Gru),
-            (_, Some(_)) => Err(RnnError::StateKind),
-        }
-    }
-
-    /// [`try_step`](Self::try_step) for arguments known to be right.
-    ///
-    /// # Panics
-    /// Where `try_step` gives an error.
-    pub fn step(&self, input: Tensor<2>, state: Option<AnyStates>) -> AnyStates {
-        match self.try_step(input, state) {
-            Ok(state) => state,
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    /// Cuts a long sequence into windows of at most `bptt` steps.
-    ///
-    /// # Errors
-    /// As [`Recurrent::try_windows`].
-    pub fn try_windows(&self, sequence: Tensor<3>, bptt: usize) -> Result<Windows, RnnError> {
-        match self {
-            AnyRecurrent::Rnn(layer) => layer.try_windows(sequence, bptt),
-            AnyRecurrent::Lstm(layer) => layer.try_windows(sequence, bptt),
-            AnyRecurrent::Gru(layer) => layer.try_windows(sequence, bptt),
         }
     }
 }

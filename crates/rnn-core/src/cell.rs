@@ -15,7 +15,7 @@ pub use rnn::RnnCell;
 
 use crate::RnnError;
 use crate::state::CellState;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
 use std::ops::Range;
@@ -67,6 +67,16 @@ pub trait Cell: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send 
     /// The biases that Keras gives this cell.
     fn keras_bias(&self) -> Bias {
         Bias::One
+    }
+
+    /// How many tensors the state has.
+    fn state_tensors(&self) -> usize {
+        Self::State::TENSORS
+    }
+
+    /// The state that a sequence starts from: all zero, for `batch` rows; see [`CellState::zeros`].
+    fn zero_state(&self, batch: usize, d_hidden: usize, d_output: usize, device: &Device) -> Self::State {
+        Self::State::zeros(batch, d_hidden, d_output, device)
     }
 
     /// What PyTorch has no layer for, if that is so: then weights cannot come from there. Cells of one's own are such.

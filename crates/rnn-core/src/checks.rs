@@ -6,7 +6,6 @@ use crate::config::{DropoutMasks, RecurrentConfig};
 use crate::init::Initializer;
 use crate::layer::Recurrent;
 use crate::ops::Counted;
-use crate::state::CellState;
 use crate::{Key, RnnError};
 use burn::module::Param;
 use burn::tensor::{Device, Tensor};
@@ -87,7 +86,7 @@ impl<C: Cell> RecurrentConfig<C> {
                 "it acts between layers, and there is one; stack layers, or use dropout or recurrent_dropout",
             );
         }
-        if self.zoneout.cell > 0.0 && C::State::TENSORS < 2 {
+        if self.zoneout.cell > 0.0 && self.cell.state_tensors() < 2 {
             return no_effect(
                 format!("zoneout.cell = {}", self.zoneout.cell),
                 "this cell has no c; use zoneout.hidden alone",

@@ -121,7 +121,13 @@ impl<C: Cell + Default> RecurrentConfig<C> {
     /// A layer of `d_hidden` units over `d_input` features, without dropout, with [`Preset::Keras`]: an orthogonal
     /// recurrence and a forget bias of 1 keep gradients alive over more steps than PyTorch's uniform start does.
     pub fn new(d_input: usize, d_hidden: usize) -> Self {
-        let cell = C::default();
+        Self::of(C::default(), d_input, d_hidden)
+    }
+}
+
+impl<C: Cell> RecurrentConfig<C> {
+    /// As [`new`](Self::new), over `cell`.
+    pub fn of(cell: C, d_input: usize, d_hidden: usize) -> Self {
         Self {
             d_input,
             d_hidden: vec![d_hidden],
@@ -139,9 +145,7 @@ impl<C: Cell + Default> RecurrentConfig<C> {
             initializers: Initializers::KERAS,
         }
     }
-}
 
-impl<C: Cell> RecurrentConfig<C> {
     /// Stacks `layers` layers of the first one's size.
     pub fn with_num_layers(mut self, layers: usize) -> Self {
         let d_hidden = self.d_hidden.first().copied().unwrap_or_default();
@@ -238,7 +242,18 @@ impl<C: Cell> RecurrentConfig<C> {
 
     /// Features per step of the output: directions times the width of the last layer's h.
     pub fn d_output(&self) -> usize {
-        self.d_hidden.len().checked_sub(1).map_or(0, |last| self.direction.count() * self.width(last))
+        let last = self.d_hidden.len().checked_sub(1);
+        last.map_or(0, |last| self.direction.count().saturating_mul(self.width(last)))
+    }
+
+    /// How many numbers the weight matrices have, without biases and projections; `usize::MAX` where that is too small.
+    pub fn num_weights(&self) -> usize {
+        let gates = self.cell.gates();
+        let weights = |(layer, &d_hidden): (usize, &usize)| {
+            let rows = self.layer_input(layer).saturating_add(self.width(layer));
+            rows.saturating_mul(gates).saturating_mul(d_hidden).saturating_mul(self.direction.count())
+        };
+        self.d_hidden.iter().enumerate().map(weights).fold(0, usize::saturating_add)
     }
 
     /// The width of h in the `layer`-th layer.
@@ -248,7 +263,7 @@ impl<C: Cell> RecurrentConfig<C> {
 
     /// Features per step of the `layer`-th layer's input.
     pub(crate) fn layer_input(&self, layer: usize) -> usize {
-        if layer == 0 { self.d_input } else { self.direction.count() * self.width(layer - 1) }
+        if layer == 0 { self.d_input } else { self.direction.count().saturating_mul(self.width(layer - 1)) }
     }
 
     /// Makes the layer, its weights drawn from `key`.
@@ -425,7 +440,7 @@ mod tests {
         let (drawn, zeros) = (config.try_init(Key::new(0), &device), config.try_init_zeros(&device));
         assert_eq!(zeros.map(|_| ()).expect_err("no units"), drawn.map(|_| ()).expect_err("no units"));
         for cell in CellKind::ALL {
-            let config = AnyConfig { num_layers: 2, ..AnyConfig::new(cell, 3, 4) };
+            let config = AnyConfig::of_kind(cell, 3, 4).with_num_layers(2);
             let (drawn, zeros) = (config.try_init(Key::new(0), &device), config.try_init_zeros(&device));
             assert_eq!(seen(&drawn.expect("right")).shapes, seen(&zeros.expect("right")).shapes);
         }

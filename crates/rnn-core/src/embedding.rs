@@ -2,7 +2,7 @@
 
 use crate::cell::Cell;
 use crate::checks::check_place;
-use crate::{AnyRecurrent, DropoutMasks, Exec, Recurrent, RnnError};
+use crate::{DropoutMasks, Exec, Recurrent, RnnError};
 use burn::module::Param;
 use burn::tensor::{Int, Tensor};
 
@@ -42,7 +42,7 @@ pub fn embedding_with(exec: Exec, weight: Tensor<2>, ids: Tensor<2, Int>) -> Ten
 }
 
 impl<C: Cell> Recurrent<C> {
-    /// The layer over the ids themselves: [`forward_symbols`](Self::forward_symbols) of it gives what this layer gives
+    /// The layer over the ids themselves: of [`Input::symbols`](crate::Input::symbols) it gives what this layer gives
     /// for the rows of `table`, `[n, d_input]`, that the ids name.
     ///
     /// `E·W_ih` is made here once, `[n, gates·d_hidden]` for each direction of the first layer, and a word's input
@@ -87,24 +87,10 @@ fn untracked(tensor: &Tensor<2>) -> Tensor<2> {
     if tensor.is_autodiff() { tensor.clone().inner() } else { tensor.clone() }
 }
 
-impl AnyRecurrent {
-    /// The layer over the ids themselves.
-    ///
-    /// # Errors
-    /// As [`Recurrent::over_embedding`].
-    pub fn over_embedding(&self, table: Tensor<2>) -> Result<Self, RnnError> {
-        Ok(match self {
-            AnyRecurrent::Rnn(layer) => AnyRecurrent::Rnn(layer.over_embedding(table)?),
-            AnyRecurrent::Lstm(layer) => AnyRecurrent::Lstm(layer.over_embedding(table)?),
-            AnyRecurrent::Gru(layer) => AnyRecurrent::Gru(layer.over_embedding(table)?),
-        })
-    }
-}
-
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use super::*;
-    use crate::{Direction, Key, LstmCell, RecurrentConfig};
+    use crate::{Direction, Input, Key, LstmCell, RecurrentConfig};
     use burn::tensor::{Device, TensorData};
 
     const SHAPE: [usize; 3] = [3, 40, 5];
@@ -159,13 +145,13 @@ mod tests {
             embedding(table.clone(), Tensor::<1, Int>::from_ints(ids.map(|id| id as i32), &device).reshape([2, 4]));
         let expected = layer.forward(rows).sequence.into_data();
         let folded = layer.over_embedding(table.clone()).expect("as wide");
-        let found = folded.forward_symbols(&ids, [2, 4], Default::default()).sequence.into_data();
+        let found = folded.forward(Input::symbols(&ids, [2, 4])).sequence.into_data();
         found.assert_approx_eq::<f32>(&expected, burn::tensor::Tolerance::absolute(1e-6));
         // Input dropout goes, and with it the choice of its masks.
         let mut dropped = layer.clone();
         (dropped.config.dropout, dropped.config.dropout_masks) = (0.2, DropoutMasks::PerGate);
         let dropped = dropped.over_embedding(table.clone()).expect("as wide");
-        assert_eq!(dropped.forward_symbols(&ids, [2, 4], Default::default()).sequence.into_data(), found);
+        assert_eq!(dropped.forward(Input::symbols(&ids, [2, 4])).sequence.into_data(), found);
         let error = layer.over_embedding(Tensor::zeros([7, 4], &device)).expect_err("too narrow");
         assert_eq!(error, RnnError::TableWidth { expected: 5, found: 4 });
         let error = layer.over_embedding(Tensor::zeros([0, 5], &device)).expect_err("no rows");
@@ -184,7 +170,7 @@ mod tests {
         let layer = RecurrentConfig::<LstmCell>::new(5, 6).init(Key::new(4), &device);
         let table = Tensor::<2>::ones([7, 5], &device).require_grad();
         let folded = layer.over_embedding(table.clone()).expect("as wide");
-        let sum = folded.forward_symbols(&[3, 6], [1, 2], Default::default()).sequence.sum();
+        let sum = folded.forward(Input::symbols(&[3, 6], [1, 2])).sequence.sum();
         // The table's products are a copy, and do not train.
         let grads = sum.backward();
         assert!(table.grad(&grads).is_none());
@@ -195,7 +181,7 @@ mod tests {
         let kept = RecurrentConfig::<LstmCell>::new(5, 6).init(Key::new(4), &device);
         let table_there = Tensor::<2>::ones([7, 5], &device).require_grad();
         let folded = kept.over_embedding(table_there).expect("as wide");
-        let sum = folded.forward_symbols(&[3, 6], [1, 2], Default::default()).sequence.sum();
+        let sum = folded.forward(Input::symbols(&[3, 6], [1, 2])).sequence.sum();
         assert!(folded.layers[0].weight_hh.val().grad(&sum.backward()).is_some());
         // A table that trains does not make a plain layer one that does.
         let plain = RecurrentConfig::<LstmCell>::new(5, 6).init(Key::new(4), &Device::default());

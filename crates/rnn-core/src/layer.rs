@@ -1,14 +1,15 @@
 //! The one driver: a cell over a batch of sequences, layer upon layer, in one direction or both.
 
-use crate::RnnError;
-use crate::args::{ForwardArgs, Output};
+use crate::args::{ForwardArgs, Input, Output};
 use crate::cell::{Cell, Recurrence, finish, masked_product};
 use crate::checks::{check_counted, check_place, check_state};
 use crate::config::RecurrentConfig;
 use crate::dropout::Dropout;
-use crate::ops::{self, Counted, Input, Pass, reference};
+use crate::ops::{self, Counted, LayerInput, Pass, reference};
 use crate::probe;
 use crate::state::{CellState, States};
+use crate::table;
+use crate::{Exec, RnnError};
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
 
@@ -55,7 +56,7 @@ pub struct Recurrent<C: Cell> {
 }
 
 impl<C: Cell> Recurrent<C> {
-    /// Runs over `input`, `[batch, time, d_input]`, from a zero state.
+    /// Runs over `input` from a zero state: a tensor `[batch, time, d_input]`, [`Input::symbols`] or [`Input::ids`].
     ///
     /// **Without dropout, whatever the configuration says**: dropout needs a key. To train with dropout take
     /// [`forward_with`](Self::forward_with) and [`ForwardArgs::with_dropout_key`].
@@ -65,157 +66,111 @@ impl<C: Cell> Recurrent<C> {
     ///
     /// # Panics
     /// Where [`try_forward`](Self::try_forward) gives an error.
-    pub fn forward(&self, input: Tensor<3>) -> Output<C::State> {
+    pub fn forward<'a>(&self, input: impl Into<Input<'a>>) -> Output<C::State> {
         self.forward_with(input, ForwardArgs::default())
     }
 
-    /// Runs over `input`, `[batch, time, d_input]`, with a state, lengths or dropout.
+    /// Runs over `input` with a state, lengths or dropout.
     ///
     /// # Panics
     /// Where [`try_forward`](Self::try_forward) gives an error.
-    pub fn forward_with(&self, input: Tensor<3>, args: ForwardArgs<C::State>) -> Output<C::State> {
+    pub fn forward_with<'a>(&self, input: impl Into<Input<'a>>, args: ForwardArgs<C::State>) -> Output<C::State> {
         match self.try_forward(input, args) {
             Ok(output) => output,
             Err(error) => panic!("{error}"),
         }
     }
 
-    /// Runs over `input`, `[batch, time, d_input]`, with a state, lengths or a mask, and dropout.
+    /// Runs over `input` with a state, lengths or a mask, and dropout. The output is in the order that the configuration asks
+    /// for, whatever the input is.
     ///
     /// Input dropout and recurrent dropout draw their masks once per sequence, the same at every step, and scale by
     /// 1/(1−p); see [`DropoutMasks`](crate::DropoutMasks). The recurrent mask applies to h in the recurrent product
     /// only, not to the GRU's `z∘h`. Zoneout draws anew for each step, and without a key takes the mean of old and new
     /// value.
     ///
-    /// # Errors
-    /// An input without rows or steps or with other than `d_input` features; lengths that are not one a row or longer
-    /// than the input; a mask that has not one value a row and step; states of another number, shape or direction;
-    /// tensors on different devices or of different dtypes; weights, or a changed configuration, that do not fit.
-    ///
     /// What stands in steps that do not count, NaN too, reaches neither outputs nor states nor gradients.
-    pub fn try_forward(&self, input: Tensor<3>, args: ForwardArgs<C::State>) -> Result<Output<C::State>, RnnError> {
-        let ([batch, time], [_, _, d_input]) = (self.sizes(&input), input.dims());
-        if batch == 0 || time == 0 {
-            return Err(RnnError::EmptyInput { batch, time });
-        }
-        if d_input != self.config.d_input {
-            return Err(RnnError::InputSize { expected: self.config.d_input, found: d_input });
-        }
-        if let Some(first) = self.layers.first() {
-            check_place("input", &input, &first.weight_hh.val())?;
-        }
-        self.run(Input::Dense(self.swap_unless_time_major(input)), [batch, time], args)
-    }
-
-    /// Runs over symbols, `[batch, time]` row by row: as [`try_forward`](Self::try_forward) over their one-hot rows of
-    /// `d_input` features. A one-hot row's product with `W_ih` is a row of it, which is looked up. The output is as
-    /// that of `try_forward`, in the order that the configuration asks for.
     ///
     /// # Errors
-    /// A symbol that is not below `d_input`; another number of them than `batch·time`; otherwise as `try_forward`.
-    pub fn try_forward_symbols(
+    /// An input without rows or steps or with other than `d_input` features; a symbol that is not below `d_input`, an id that
+    /// is not below the table's rows, another number of them than `batch·time`; lengths that are not one a row or longer
+    /// than the input; a mask that has not one value a row and step; states of another number, shape, direction or cell;
+    /// tensors on different devices or of different dtypes; weights, or a changed configuration, that do not fit.
+    pub fn try_forward<'a>(
         &self,
-        symbols: &[u32],
-        [batch, time]: [usize; 2],
+        input: impl Into<Input<'a>>,
         args: ForwardArgs<C::State>,
     ) -> Result<Output<C::State>, RnnError> {
+        let input = input.into();
+        if let Input::Ids { table, ids, shape } = &input
+            && let Some(folded) = table::folded(self, table, ids, *shape, &args)
+        {
+            return folded.try_forward(Input::symbols(ids, *shape), args);
+        }
+        let (input, shape) = self.layer_input(input, args.exec.unwrap_or_default())?;
+        self.run(input, shape, args)
+    }
+
+    /// What the first layer reads, with its rows and steps.
+    fn layer_input(&self, input: Input, exec: Exec) -> Result<(LayerInput, [usize; 2]), RnnError> {
+        let first = self.layers.first();
+        let check_table =
+            |what, tensor: &Tensor<2>| first.map_or(Ok(()), |l| check_place(what, tensor, &l.weight_hh.val()));
+        let d_input = self.config.d_input;
+        let check_count = |[batch, time]: [usize; 2], found: usize| match Some(found) == batch.checked_mul(time) {
+            true => Ok(()),
+            false => Err(RnnError::SymbolCount { batch, time, found }),
+        };
+        let shape = match &input {
+            Input::Dense(rows) => self.sizes(rows),
+            Input::Symbols { shape, .. } | Input::Ids { shape, .. } => *shape,
+        };
+        let [batch, time] = shape;
         if batch == 0 || time == 0 {
             return Err(RnnError::EmptyInput { batch, time });
         }
-        if Some(symbols.len()) != batch.checked_mul(time) {
-            return Err(RnnError::SymbolCount { batch, time, found: symbols.len() });
-        }
-        let known = self.config.d_input;
-        if let Some(at) = symbols.iter().position(|&symbol| symbol as usize >= known) {
-            return Err(RnnError::Symbol { symbol: symbols[at], row: at / time, step: at % time, d_input: known });
-        }
-        self.run(Input::Symbols { symbols: symbols.into(), batch }, [batch, time], args)
-    }
-
-    /// [`try_forward_symbols`](Self::try_forward_symbols) for arguments known to be right.
-    ///
-    /// # Panics
-    /// Where `try_forward_symbols` gives an error.
-    pub fn forward_symbols(&self, symbols: &[u32], shape: [usize; 2], args: ForwardArgs<C::State>) -> Output<C::State> {
-        match self.try_forward_symbols(symbols, shape, args) {
-            Ok(output) => output,
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    /// Runs over the rows of `table`, `[n, d_input]`, that `ids`, `[batch, time]` row by row, name: as
-    /// [`try_forward`](Self::try_forward) over what [`embedding`](crate::embedding) gives for them, which trains the
-    /// table too. The output is in the order that the configuration asks for.
-    ///
-    /// Where a row of the batch repeats an id, the fused kernels may compute one input product for all of its steps. Sums are
-    /// then made in another order than by `try_forward`, so the last digits may differ.
-    ///
-    /// # Errors
-    /// A table that is not `d_input` wide, or of another device or dtype than the layer; an id that is not below n;
-    /// another number of them than `batch·time`; otherwise as `try_forward`.
-    pub fn try_forward_embedding(
-        &self,
-        table: Tensor<2>,
-        ids: &[u32],
-        [batch, time]: [usize; 2],
-        args: ForwardArgs<C::State>,
-    ) -> Result<Output<C::State>, RnnError> {
-        if batch == 0 || time == 0 {
-            return Err(RnnError::EmptyInput { batch, time });
-        }
-        if Some(ids.len()) != batch.checked_mul(time) {
-            return Err(RnnError::SymbolCount { batch, time, found: ids.len() });
-        }
-        let [rows, width] = table.dims();
-        if width != self.config.d_input {
-            return Err(RnnError::TableWidth { expected: self.config.d_input, found: width });
-        }
-        if let Some(at) = ids.iter().position(|&id| id as usize >= rows) {
-            return Err(RnnError::Id { id: ids[at], row: at / time, step: at % time, rows });
-        }
-        if let Some(first) = self.layers.first() {
-            check_place("the table", &table, &first.weight_hh.val())?;
-        }
-        let named = TensorData::new(ids.iter().map(|&id| i64::from(id)).collect::<Vec<_>>(), [batch, time]);
-        let named = Tensor::<2, Int>::from_data(named, &table.device());
-        let exec = args.exec.unwrap_or_default();
-        let rows = crate::embedding_with(exec, table, named).swap_dims(0, 1);
-        self.run(Input::Rows { rows, ids: ids.into() }, [batch, time], args)
-    }
-
-    /// [`try_forward_embedding`](Self::try_forward_embedding) for arguments known to be right.
-    ///
-    /// ```
-    /// use rnn_core::burn::tensor::{Device, Tensor};
-    /// use rnn_core::{ForwardArgs, Key, LstmConfig};
-    ///
-    /// let device = Device::default();
-    /// let lstm = LstmConfig::new(4, 8).init(Key::new(0), &device);
-    /// let words = Tensor::<2>::ones([10, 4], &device);    // ten words, four numbers each
-    /// let text = [1, 7, 7, 0, 3, 9];                      // two texts of three words
-    /// let output = lstm.forward_embedding(words, &text, [2, 3], ForwardArgs::default());
-    /// assert_eq!(output.sequence.dims(), [2, 3, 8]);
-    /// ```
-    ///
-    /// # Panics
-    /// Where `try_forward_embedding` gives an error.
-    pub fn forward_embedding(
-        &self,
-        table: Tensor<2>,
-        ids: &[u32],
-        shape: [usize; 2],
-        args: ForwardArgs<C::State>,
-    ) -> Output<C::State> {
-        match self.try_forward_embedding(table, ids, shape, args) {
-            Ok(output) => output,
-            Err(error) => panic!("{error}"),
-        }
+        let input = match input {
+            Input::Dense(rows) => {
+                let [_, _, found] = rows.dims();
+                if found != d_input {
+                    return Err(RnnError::InputSize { expected: d_input, found });
+                }
+                if let Some(first) = first {
+                    check_place("input", &rows, &first.weight_hh.val())?;
+                }
+                LayerInput::Dense(self.swap_unless_time_major(rows))
+            }
+            Input::Symbols { symbols, .. } => {
+                check_count(shape, symbols.len())?;
+                if let Some(at) = symbols.iter().position(|&symbol| symbol as usize >= d_input) {
+                    return Err(RnnError::Symbol { symbol: symbols[at], row: at / time, step: at % time, d_input });
+                }
+                LayerInput::Symbols { symbols: symbols.into(), batch }
+            }
+            Input::Ids { table, ids, .. } => {
+                check_count(shape, ids.len())?;
+                let (table, ids) = table.named(ids);
+                let [rows, width] = table.dims();
+                if width != d_input {
+                    return Err(RnnError::TableWidth { expected: d_input, found: width });
+                }
+                if let Some(at) = ids.iter().position(|&id| id as usize >= rows) {
+                    return Err(RnnError::Id { id: ids[at], row: at / time, step: at % time, rows });
+                }
+                check_table("the table", &table)?;
+                let named = TensorData::new(ids.iter().map(|&id| i64::from(id)).collect::<Vec<_>>(), shape);
+                let named = Tensor::<2, Int>::from_data(named, &table.device());
+                let rows = crate::embedding_with(exec, table, named).swap_dims(0, 1);
+                LayerInput::Rows { rows, ids: ids.into() }
+            }
+        };
+        Ok((input, shape))
     }
 
     /// Runs all layers over `input`.
     fn run(
         &self,
-        mut input: Input,
+        mut input: LayerInput,
         [batch, time]: [usize; 2],
         args: ForwardArgs<C::State>,
     ) -> Result<Output<C::State>, RnnError> {
@@ -239,13 +194,13 @@ impl<C: Cell> Recurrent<C> {
                     reverse,
                     counted: counted.clone(),
                     masked_output: args.masked_output,
-                    zoneout: dropout.zoneout(C::State::TENSORS, [time, batch, d_hidden]),
+                    zoneout: dropout.zoneout(self.config.cell.state_tensors(), [time, batch, d_hidden]),
                     exec,
                 };
                 let input_masks = dropout.input(batch, self.config.layer_input(number));
-                if !input_masks.is_empty() && matches!(input, Input::Symbols { .. }) {
+                if !input_masks.is_empty() && matches!(input, LayerInput::Symbols { .. }) {
                     // What is dropped of a one-hot row is seen in the row alone.
-                    input = Input::Dense(self.dense(input));
+                    input = LayerInput::Dense(self.dense(input));
                 }
                 let recurrence = Recurrence {
                     weight: dropout.weight(),
@@ -267,7 +222,7 @@ impl<C: Cell> Recurrent<C> {
                 let weight_hh = &weights[0].weight_hh;
                 sequence = Dropout::new(&self.config, draws, number, 0, weight_hh).between(sequence);
             }
-            input = Input::Dense(sequence);
+            input = LayerInput::Dense(sequence);
         }
         Ok(Output {
             sequence: self.swap_unless_time_major(self.dense(input)),
@@ -279,7 +234,7 @@ impl<C: Cell> Recurrent<C> {
     /// options and the device, else step by step.
     fn sequence(
         &self,
-        input: &Input,
+        input: &LayerInput,
         weights: &Layer,
         recurrence: &Recurrence,
         input_masks: &[Tensor<2>],
@@ -292,19 +247,19 @@ impl<C: Cell> Recurrent<C> {
         }
         let inputs = match input {
             // Zero before the product: in its gradient NaN·0 would be NaN.
-            Input::Dense(rows) | Input::Rows { rows, .. } => {
+            LayerInput::Dense(rows) | LayerInput::Rows { rows, .. } => {
                 input_products(weights, pass.counted.zeroed(rows.clone()), input_masks)
             }
-            Input::Symbols { symbols, batch } => symbol_products(weights, symbols, *batch, &pass.counted),
+            LayerInput::Symbols { symbols, batch } => symbol_products(weights, symbols, *batch, &pass.counted),
         };
         reference::sequence(cell, inputs, recurrence, state, pass)
     }
 
     /// `input` as `[time, batch, d_input]`.
-    fn dense(&self, input: Input) -> Tensor<3> {
+    fn dense(&self, input: LayerInput) -> Tensor<3> {
         match input {
-            Input::Dense(rows) | Input::Rows { rows, .. } => rows,
-            Input::Symbols { symbols, batch } => {
+            LayerInput::Dense(rows) | LayerInput::Rows { rows, .. } => rows,
+            LayerInput::Symbols { symbols, batch } => {
                 let weight = self.layers[0].weight_hh.val();
                 let mut rows = vec![0f32; symbols.len() * self.config.d_input];
                 let ones = rows.chunks_exact_mut(self.config.d_input).zip(symbols.iter());
@@ -336,7 +291,7 @@ impl<C: Cell> Recurrent<C> {
         let weights = || self.layers.iter().map(|layer| (layer.weight_hh.val(), layer.d_hidden(gates)));
         let Some(given) = given else {
             let zeros = weights().map(|(weight, d_hidden)| {
-                let zeros = C::State::zeros(batch, d_hidden, weight.dims()[0], &weight.device());
+                let zeros = self.config.cell.zero_state(batch, d_hidden, weight.dims()[0], &weight.device());
                 zeros.map(|t| t.cast(weight.dtype()))
             });
             return Ok(zeros.collect());
@@ -350,13 +305,18 @@ impl<C: Cell> Recurrent<C> {
             let mut result = Ok(());
             // h comes first, as wide as W_hh is high.
             let (mut width, mut name) = (weight.dims()[0], "h");
+            let mut tensors = 0;
             let state = state.map(|tensor| {
+                tensors += 1;
                 if result.is_ok() {
                     result = check_state((index, name), &tensor, [batch, width], &weight);
                 }
                 (width, name) = (d_hidden, "c");
                 tensor
             });
+            if tensors != self.config.cell.state_tensors() {
+                return Err(RnnError::StateKind);
+            }
             result.map(|()| state)
         };
         states.into_iter().zip(weights()).enumerate().map(check).collect()

@@ -9,7 +9,7 @@
 //! let input = Tensor::<3>::ones([2, 5, 8], &device); // [batch, time, d_input]
 //! let output = lstm.forward(input);
 //! assert_eq!(output.sequence.dims(), [2, 5, 16]); // [batch, time, d_hidden]
-//! assert_eq!(output.state.last().cell.dims(), [2, 16]);
+//! assert_eq!(output.state.last_layer()[0].cell.dims(), [2, 16]);
 //! ```
 //!
 //! One driver, [`Recurrent`], runs every cell: [`Rnn`], [`Lstm`] and [`Gru`] are names for it. Random numbers
@@ -37,14 +37,16 @@ mod ops;
 pub mod optim;
 pub mod probe;
 mod rng;
+mod sampling;
 mod state;
 #[cfg(feature = "kernels")]
 pub mod stepper;
+mod table;
 #[cfg(feature = "weights")]
 pub mod weights;
 
-pub use any::{AnyConfig, AnyRecurrent, AnyStates, CellKind};
-pub use args::{ForwardArgs, MaskedOutput, Output};
+pub use any::{AnyCell, AnyConfig, AnyRecurrent, AnyState, CellKind};
+pub use args::{ForwardArgs, Input, MaskedOutput, Output};
 pub use bptt::Windows;
 pub use burn;
 pub use cell::{Activation, Bias, GruCell, LstmCell, RnnCell};
@@ -59,7 +61,9 @@ pub use init::{Initializer, Initializers, Preset};
 pub use layer::{Layer, Recurrent};
 pub use memory::{kept_memory, release_memory};
 pub use rng::Key;
+pub use sampling::Sampling;
 pub use state::{CellState, HiddenState, LstmState, States};
+pub use table::{Table, evaluation};
 
 /// A plain RNN layer.
 pub type Rnn = Recurrent<RnnCell>;

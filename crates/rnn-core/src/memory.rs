@@ -13,7 +13,7 @@
 ///
 /// let device = Device::default();
 /// let lstm = LstmConfig::new(8, 16).init(Key::new(0), &device);
-/// let long = lstm.forward(Tensor::ones([1, 1000, 8], &device)).state.last().hidden.clone();
+/// let long = lstm.forward(Tensor::ones([1, 1000, 8], &device)).last_hidden();
 /// # #[cfg(feature = "kernels")]
 /// assert!(rnn_core::kept_memory() > 0);
 /// rnn_core::release_memory();

@@ -39,9 +39,9 @@ pub(crate) use call::{
 pub(crate) use sequence::sequence;
 use std::sync::Arc;
 
-/// What a layer reads.
+/// What one layer of a stack reads.
 #[derive(Debug, Clone)]
-pub(crate) enum Input {
+pub(crate) enum LayerInput {
     /// `[time, batch, d_input]`.
     Dense(Tensor<3>),
     /// The same, rows of an embedding table: the row of each step, `[batch, time]` row by row. Only the table's gradient is

@@ -23,7 +23,8 @@ mod update;
 
 pub use clip::clip_grad_norm;
 #[cfg(feature = "kernels")]
-pub use lazy::{LazyTable, Moments, Rows};
+pub(crate) use lazy::named_rows;
+pub use lazy::{LazyTable, Moments, Rows, rows_gradient};
 pub use rules::{Adagrad, Adam, RmsProp, Sgd};
 
 use burn::optim::{LearningRate, Optimizer, RecordState, StateSink, StateSource};

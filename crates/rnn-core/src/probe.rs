@@ -13,7 +13,7 @@
 //! let forget = traces[0].values("f").expect("an LSTM has a gate f");
 //! assert_eq!(forget.dims(), [5, 2, 4]); // [time, batch, d_hidden]
 //!
-//! let gradients = output.state.last().hidden.clone().sum().backward();
+//! let gradients = output.last_hidden().sum().backward();
 //! let norms = traces[0].gradient_norms("h", &gradients).expect("every cell has h");
 //! assert_eq!(norms.len(), 5); // ‖∂L/∂h_t‖ for each t
 //! ```

@@ -121,19 +121,6 @@ impl<S> States<S> {
 }
 
 impl<S: CellState> States<S> {
-    /// The state of the last layer, of a layer that goes one way.
-    ///
-    /// # Panics
-    /// If the layer goes both ways, because it has two: see [`last_layer`](Self::last_layer) and [`hidden`](Self::hidden).
-    /// If there is no state; those that a layer returns hold at least one.
-    pub fn last(&self) -> &S {
-        assert!(
-            self.direction != Direction::Bidirectional,
-            "a layer that goes both ways has two last states; take `last_layer()`, or `hidden()` for both h side by side"
-        );
-        &self.each[self.each.len() - 1]
-    }
-
     /// The last layer's h after each row's own last step, and with both directions beside it the backward one's after the
     /// row's first step: `[batch, directions·d_hidden]`.
     ///

@@ -145,13 +145,13 @@ impl Dense {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Direction, ForwardArgs, GruConfig, Key, LstmConfig, RnnConfig};
+    use crate::{Direction, GruConfig, Input, Key, LstmConfig, RnnConfig};
     use burn::nn::LinearConfig;
     use burn::tensor::Device;
 
     fn check<C: Cell>(layer: &Recurrent<C>) {
         let symbols = [3u32, 0, 4, 4, 1, 2];
-        let whole = layer.forward_symbols(&symbols, [1, symbols.len()], ForwardArgs::default()).sequence;
+        let whole = layer.forward(Input::symbols(&symbols, [1, symbols.len()])).sequence;
         let expected = values(whole);
         let mut stepper = Stepper::new(layer).expect("a kernel");
         for _ in 0..2 {

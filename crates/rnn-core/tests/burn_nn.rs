@@ -180,7 +180,7 @@ fn rnns_are_the_same_both_ways() {
         let layer = Rnn::from_burn(&theirs).expect("the same layer");
         let check = |theirs: &nn::Rnn| {
             compare("rnn", &layer, &[vec![&theirs.gate]], |x| {
-                let state = nn::RnnState::new(start::<rnn_core::HiddenState>(Direction::Forward).last().hidden.clone());
+                let state = nn::RnnState::new(start::<rnn_core::HiddenState>(Direction::Forward).hidden());
                 let (sequence, state) = theirs.forward(x, Some(state));
                 Given { sequence, states: vec![state.hidden.unsqueeze()] }
             });
@@ -208,7 +208,7 @@ fn lstms_are_the_same_both_ways() {
         let layer = Lstm::from_burn(&theirs).expect("the same layer");
         let check = |theirs: &nn::Lstm| {
             compare("lstm", &layer, &[gates_of_lstm(theirs)], |x| {
-                let start = start::<rnn_core::LstmState>(Direction::Forward).last().clone();
+                let start = start::<rnn_core::LstmState>(Direction::Forward).last_layer()[0].clone();
                 let (sequence, state) = theirs.forward(x, Some(nn::LstmState::new(start.cell, start.hidden)));
                 Given { sequence, states: vec![state.hidden.unsqueeze(), state.cell.unsqueeze()] }
             });
@@ -230,7 +230,7 @@ fn grus_are_the_same_both_ways() {
         let layer = Gru::from_burn(&theirs).expect("the same layer");
         let check = |theirs: &nn::Gru| {
             compare("gru", &layer, &[gates_of_gru(theirs)], |x| {
-                let state = start::<rnn_core::HiddenState>(Direction::Forward).last().hidden.clone();
+                let state = start::<rnn_core::HiddenState>(Direction::Forward).hidden();
                 let sequence = theirs.forward(x, Some(state));
                 let last = sequence.clone().slice_dim(1, TIME - 1..TIME).swap_dims(0, 1);
                 Given { sequence, states: vec![last] }

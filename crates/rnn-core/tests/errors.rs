@@ -3,8 +3,8 @@
 use burn::module::Param;
 use burn::tensor::{DType, Device, Tensor};
 use rnn_core::{
-    Activation, AnyConfig, AnyRecurrent, Bias, CellKind, CellState, Direction, DropoutMasks, ForwardArgs, GruConfig,
-    HiddenState, Initializer, Initializers, Key, LstmConfig, LstmState, MaskedOutput, RnnConfig, RnnError, States,
+    Activation, AnyConfig, Bias, CellKind, CellState, Direction, DropoutMasks, ForwardArgs, GruConfig, HiddenState,
+    Initializer, Initializers, Input, Key, LstmConfig, LstmState, MaskedOutput, RnnConfig, RnnError, States,
 };
 
 fn layer() -> rnn_core::Rnn {
@@ -77,7 +77,7 @@ fn configurations_are_checked() {
     for (told, expected) in no_effect {
         assert_eq!(told, expected);
     }
-    let any = AnyConfig { dropout_masks: DropoutMasks::PerGate, ..AnyConfig::new(CellKind::Gru, 3, 3) };
+    let any = AnyConfig::of_kind(CellKind::Gru, 3, 3).with_dropout_masks(DropoutMasks::PerGate);
     assert!(matches!(any.try_init(Key::new(0), &device), Err(RnnError::NoEffect { .. })));
     assert_eq!(
         error(LstmConfig::new(3, 3).with_d_hidden([3, 1]).with_layer_norm(true)),
@@ -153,7 +153,8 @@ fn inputs_are_checked() {
         assert_eq!(told, expected);
     }
     let told = |symbols: &[u32], shape| {
-        layer().try_forward_symbols(symbols, shape, ForwardArgs::default()).expect_err("wrong on purpose").to_string()
+        let input = Input::symbols(symbols, shape);
+        layer().try_forward(input, ForwardArgs::default()).expect_err("wrong on purpose").to_string()
     };
     assert_eq!(told(&[0, 1, 0, 2], [2, 2]), "symbol 2 of row 1 at step 1 is not below d_input = 2");
     assert_eq!(told(&[0, 1, 0], [2, 2]), "3 symbols or ids were given, expected one a row and step: 2·2");
@@ -165,7 +166,7 @@ fn inputs_are_checked() {
     let told = |rows, width, ids: &[u32], shape| {
         let table = Tensor::zeros([rows, width], &Device::default());
         let args = ForwardArgs::default();
-        layer().try_forward_embedding(table, ids, shape, args).expect_err("wrong on purpose").to_string()
+        layer().try_forward(Input::ids(table, ids, shape), args).expect_err("wrong on purpose").to_string()
     };
     assert_eq!(
         told(7, 2, &[0, 6, 1, 7], [2, 2]),
@@ -175,7 +176,7 @@ fn inputs_are_checked() {
     assert_eq!(told(7, 2, &[0, 1, 0], [2, 2]), "3 symbols or ids were given, expected one a row and step: 2·2");
     assert_eq!(told(7, 2, &[], [2, 0]), "input is [batch 2, time 0]; both must be at least 1");
     let table = Tensor::zeros([7, 2], (&Device::default(), DType::F64));
-    let error = layer().try_forward_embedding(table, &[0], [1, 1], ForwardArgs::default()).unwrap_err();
+    let error = layer().try_forward(Input::ids(table, &[0], [1, 1]), ForwardArgs::default()).unwrap_err();
     assert_eq!(error.to_string(), "the table is F64, but the layer's weights are F32");
     let mask = [true; 7];
     assert_eq!(
@@ -203,14 +204,11 @@ fn a_layer_that_goes_backward_has_no_steps_and_no_windows() {
              `forward` the whole sequence"
         );
         let layer = LstmConfig::new(2, 3).with_direction(direction).init(Key::new(0), &device);
-        let any = AnyRecurrent::Lstm(layer.clone());
         let (input, whole) = (Tensor::<2>::ones([1, 2], &device), Tensor::<3>::ones([1, 8, 2], &device));
-        for error in [layer.try_step(input.clone(), None).err(), any.try_step(input, None).err()] {
-            assert_eq!(error.map(|e| e.to_string()), Some(format!("`step` {rest}")));
-        }
-        for error in [layer.try_windows(whole.clone(), 5).err(), any.try_windows(whole, 5).err()] {
-            assert_eq!(error.map(|e| e.to_string()), Some(format!("`windows` {rest}")));
-        }
+        let error = layer.try_step(input, None).err();
+        assert_eq!(error.map(|e| e.to_string()), Some(format!("`step` {rest}")));
+        let error = layer.try_windows(whole, 5).err();
+        assert_eq!(error.map(|e| e.to_string()), Some(format!("`windows` {rest}")));
     }
     let told = |shape: [usize; 3], bptt| layer().try_windows(Tensor::zeros(shape, &device), bptt).unwrap_err();
     assert_eq!(told([1, 8, 2], 0).to_string(), "bptt is 0; it must be at least 1");
@@ -229,7 +227,7 @@ fn states_know_which_way_their_layer_goes() {
     let config = || GruConfig::new(2, 4).with_num_layers(2);
     let forward = config().init(Key::new(0), &device).forward(input.clone());
     assert_eq!(forward.state.hidden().into_data(), at(&forward.sequence, 4, 0..4));
-    assert_eq!(forward.state.last().hidden.clone().into_data(), at(&forward.sequence, 4, 0..4));
+    assert_eq!(forward.last_hidden().into_data(), at(&forward.sequence, 4, 0..4));
     let layer = config().with_direction(Direction::Backward).init(Key::new(0), &device);
     let backward = layer.forward(input.clone());
     assert_eq!(backward.state.hidden().into_data(), at(&backward.sequence, 0, 0..4));
@@ -240,8 +238,7 @@ fn states_know_which_way_their_layer_goes() {
     assert!(found.eq(halves.clone()));
     let hidden = both.state.hidden();
     assert_eq!([0..4, 4..8].map(|units| hidden.clone().slice_dim(1, units).into_data()), halves);
-    let any = AnyRecurrent::Gru(layer.clone()).forward(input.clone(), None, None).1;
-    assert_eq!(any.hidden().into_data(), hidden.into_data());
+    assert_eq!(both.last_hidden().into_data(), hidden.into_data());
     // What they are carried into.
     let reset = both.state.clone().detach().reset(&[true, false, false]);
     assert_eq!(reset.direction(), Direction::Bidirectional);
@@ -249,13 +246,6 @@ fn states_know_which_way_their_layer_goes() {
     let other = GruConfig::new(2, 4).with_num_layers(4).init(Key::new(0), &device);
     let error = other.try_forward(input, ForwardArgs::default().with_state(both.state)).unwrap_err();
     assert_eq!(error.to_string(), "the initial states are of a layer that goes both ways, but this one goes forward");
-}
-
-#[test]
-#[should_panic(expected = "a layer that goes both ways has two last states")]
-fn a_layer_that_goes_both_ways_has_no_last_state() {
-    let layer = GruConfig::new(2, 4).with_direction(Direction::Bidirectional).init(Key::new(0), &Device::default());
-    layer.forward(Tensor::ones([1, 3, 2], &Device::default())).state.last();
 }
 
 #[test]

@@ -44,7 +44,7 @@ impl Model {
         let wanted = input.clone().slice_dim(2, 0..1).mean_dim(1).squeeze_dim::<2>(1) * 3.0;
         let sequence = self.lstm.forward_with(input, args(lengths, dropout)).sequence;
         let sequence = self.gru.forward_with(sequence, args(lengths, dropout)).sequence;
-        let hidden = self.rnn.forward_with(sequence, args(lengths, dropout)).state.last().hidden.clone();
+        let hidden = self.rnn.forward_with(sequence, args(lengths, dropout)).last_hidden();
         (self.dense.forward(hidden) - wanted).square().mean()
     }
 }

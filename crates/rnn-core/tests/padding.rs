@@ -4,8 +4,8 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use rnn_core::cell::Cell;
 use rnn_core::{
-    Activation, CellState, Direction, DropoutMasks, ForwardArgs, GruConfig, Key, LstmConfig, MaskedOutput, Output,
-    Recurrent, RecurrentConfig, RnnConfig, States, probe,
+    Activation, CellState, Direction, DropoutMasks, ForwardArgs, GruConfig, Input, Key, LstmConfig, MaskedOutput,
+    Output, Recurrent, RecurrentConfig, RnnConfig, States, probe,
 };
 
 const BATCH: usize = 3;
@@ -297,7 +297,7 @@ fn the_row_of_padding_in_a_table_reaches_nothing() {
                 let mut table = values(1, 3 * INPUT);
                 table[..INPUT].fill(padding);
                 let table = tensor(table, [3, INPUT], &device).require_grad();
-                let output = way.run(|| layer.forward_embedding(table.clone(), &ids, [BATCH, TIME], args()));
+                let output = way.run(|| layer.forward_with(Input::ids(table.clone(), &ids, [BATCH, TIME]), args()));
                 let grads = loss(&output).backward();
                 let mut all = Collect(&grads, vec![to_vec(table.grad(&grads).expect("the table's"))]);
                 layer.visit(&mut all);
@@ -313,7 +313,7 @@ fn the_row_of_padding_in_a_table_reaches_nothing() {
                 let mut weight = values(2, rows * columns);
                 weight[..columns].fill(padding);
                 layer.layers[0].weight_ih = Param::from_tensor(tensor(weight, [rows, columns], &device));
-                let output = way.run(|| layer.forward_symbols(&ids, [BATCH, TIME], args()));
+                let output = way.run(|| layer.forward_with(Input::symbols(&ids, [BATCH, TIME]), args()));
                 let grads = loss(&output).backward();
                 let mut all = Collect(&grads, vec![to_vec(output.sequence)]);
                 layer.visit(&mut all);

@@ -10,6 +10,7 @@ use crate::{Failure, whole};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 pub use dropout::{DropoutArgs, DropoutConfig};
 pub use optimizer::OptimizerArgs;
+use rnn_core::cell::Cell;
 use rnn_core::{AnyConfig, CellKind};
 pub(crate) use session::BESIDE_RESUME;
 pub use session::{Session, SessionArgs};
@@ -67,12 +68,13 @@ pub fn check_size(
         )));
     }
     let width = width(layer);
-    let values = batch.saturating_mul(steps).saturating_mul(width).saturating_mul(layer.num_layers);
+    let values = batch.saturating_mul(steps).saturating_mul(width).saturating_mul(layer.d_hidden.len());
     if values > MOST_VALUES {
         return Err(Failure::input(format!(
             "a step would take {values} values ({batch} rows, {steps} steps, {} layers of {width} numbers), more than the \
              {MOST_VALUES} that are possible here; lower {}",
-            layer.num_layers, options[1]
+            layer.d_hidden.len(),
+            options[1]
         )));
     }
     Ok(())
@@ -80,12 +82,12 @@ pub fn check_size(
 
 /// Values of one row, one step and one layer.
 fn width(layer: &AnyConfig) -> usize {
-    layer.d_input.saturating_add(layer.gates().saturating_mul(layer.d_output()))
+    layer.d_input.saturating_add(layer.cell.gates().saturating_mul(layer.d_output()))
 }
 
 /// Rows of `steps` steps that a mini-batch may have at most: as [`check_size`] counts, but at least one.
 pub fn most_rows(layer: &AnyConfig, steps: usize) -> usize {
-    (MOST_VALUES / steps.saturating_mul(width(layer)).saturating_mul(layer.num_layers).max(1)).max(1)
+    (MOST_VALUES / steps.saturating_mul(width(layer)).saturating_mul(layer.d_hidden.len()).max(1)).max(1)
 }
 
 /// Which run a command takes.

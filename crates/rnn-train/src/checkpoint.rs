@@ -12,7 +12,7 @@
 
 use crate::figures::{Totals, TotalsRead};
 use crate::optim::OptimizerConfig;
-use crate::parameters::numbered;
+use crate::parameters::{embedding, numbered};
 use crate::state::{Best, EpochRecord, TrainState};
 use crate::task::Task;
 use crate::{TrainError, durable};
@@ -198,18 +198,17 @@ pub(crate) fn load<M: Task>(folder: &Path, model: M, optimizer: &OptimizerConfig
     state.optimizer =
         guarded(|| Ok(state.optimizer.load_record(OptimizerRecord::from_bytes(bytes).map_err(|e| e.to_string())?)))
             .map_err(|e| wrong(OPTIMIZER, &e))?;
-    if let (Some(time), Some(lookup)) = (saved.table_updates, M::LOOKUP) {
+    if let (Some(time), Some((id, table))) = (saved.table_updates, embedding(&state.model)) {
         let bytes = checked(MOMENTS)?;
         let record =
             guarded(|| ModuleRecord::from_bytes(bytes).map_err(|e| e.to_string())).map_err(|e| wrong(MOMENTS, &e))?;
-        let table = (lookup.table)(&mut state.model).val();
         let blank = || Param::from_tensor(Tensor::zeros(table.dims(), &table.device().inner()));
         let blank: Vec<Param<Tensor<2>>> = (0..record.len()).map(|_| blank()).collect();
         let tensors =
             guarded(|| blank.try_load_record(record).map_err(|e| e.to_string())).map_err(|e| wrong(MOMENTS, &e))?;
         let tensors = tensors.into_iter().map(|param| param.into_value()).collect();
         match optimizer.lazy_from(&table, Moments { time, tensors }) {
-            Some(table) => state.table = Some((lookup, table)),
+            Some(table) => state.table = Some((id, table)),
             None => {
                 return Err(TrainError::checkpoint(
                     &path,

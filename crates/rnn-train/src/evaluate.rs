@@ -28,16 +28,18 @@ where
     let mut totals = Totals::default();
     let mut items = 0;
     let mut last: Option<Instant> = None;
-    for batch in batches.epoch(0, 0) {
-        let output = model.step(batch);
-        items += output.items;
-        totals.add(output);
-        if items == batches.items() || last.is_none_or(|last| last.elapsed() >= SEEN_EVERY) {
-            last = Some(Instant::now());
-            if !seen(Seen { items, of: batches.items(), totals: &mut totals }) {
-                return None;
+    rnn_core::evaluation(batches.items(), || {
+        for batch in batches.epoch(0, 0) {
+            let output = model.step(batch);
+            items += output.items;
+            totals.add(output);
+            if items == batches.items() || last.is_none_or(|last| last.elapsed() >= SEEN_EVERY) {
+                last = Some(Instant::now());
+                if !seen(Seen { items, of: batches.items(), totals: &mut totals }) {
+                    return None;
+                }
             }
         }
-    }
-    Some(Figures::of(&mut totals))
+        Some(Figures::of(&mut totals))
+    })
 }

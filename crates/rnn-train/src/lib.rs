@@ -35,5 +35,5 @@ pub use keys::Keys;
 pub use schedule::{Schedule, Shape};
 pub use state::{Best, EpochRecord, TrainState};
 pub use strategy::Ended;
-pub use task::{Batch, Lookup, Task};
+pub use task::{Batch, Task, trained};
 pub use training::{Flow, Hooks, Outcome, Plan, Training};

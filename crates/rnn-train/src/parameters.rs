@@ -73,3 +73,63 @@ impl ModuleVisitor for Scaled {
         }
     }
 }
+
+/// The parameter of Burn's `Embedding` in `module`, if there is one that trains, and no second.
+pub(crate) fn embedding<M: Module>(module: &M) -> Option<(ParamId, Tensor<2>)> {
+    let mut found = Embeddings { inside: false, tables: Vec::new() };
+    module.visit(&mut found);
+    if found.tables.len() == 1 { found.tables.pop() } else { None }
+}
+
+struct Embeddings {
+    inside: bool,
+    tables: Vec<(ParamId, Tensor<2>)>,
+}
+
+/// What Burn calls the container of an `Embedding`'s parameter.
+const EMBEDDING: &str = "Struct:Embedding";
+
+impl ModuleVisitor for Embeddings {
+    fn enter_module(&mut self, _: &str, container: &str) {
+        self.inside |= container == EMBEDDING;
+    }
+
+    fn exit_module(&mut self, _: &str, container: &str) {
+        self.inside &= container != EMBEDDING;
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let tensor = param.val();
+        if self.inside && D == 2 && tensor.is_require_grad() {
+            let [rows, columns] = [tensor.dims()[0], tensor.dims()[D - 1]];
+            self.tables.push((param.id, tensor.reshape([rows, columns])));
+        }
+    }
+}
+
+/// `module` with another value for the parameter `id`.
+pub(crate) fn with_value<M: Module>(module: M, id: ParamId, value: Tensor<2>) -> M {
+    module.map(&mut Value { id, value: Some(value) })
+}
+
+struct Value {
+    id: ParamId,
+    value: Option<Tensor<2>>,
+}
+
+impl ModuleMapper for Value {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if param.id != self.id {
+            return param;
+        }
+        match self.value.take() {
+            Some(value) => {
+                let shape: [usize; D] = param.val().dims();
+                let trains = param.val().is_require_grad();
+                let value = value.reshape(shape);
+                Param::initialized(param.id, if trains { value.detach().require_grad() } else { value })
+            }
+            None => param,
+        }
+    }
+}

@@ -1,12 +1,13 @@
 //! All that a training has: what a checkpoint saves and what resuming loads.
 
-use crate::figures::{Figures, Totals};
+use crate::figures::{Figures, StepOutput, Totals};
 use crate::optim::OptimizerConfig;
-use crate::parameters::{average, numbered};
-use crate::task::{Batch, Lookup, Task};
+use crate::parameters::{average, embedding, numbered, with_value};
+use crate::task::{Batch, Task};
 use burn::module::{ModuleVisitor, Param, ParamId};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
+use burn::train::{TrainOutput, TrainStep};
 use rnn_core::optim::{LazyTable, Rows};
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +44,7 @@ pub struct TrainState<M: Task> {
     pub(crate) model: M,
     pub(crate) optimizer: ModuleOptimizer,
     /// The table of embeddings, where its rows wait for their updates; the model's own is out of date then.
-    pub(crate) table: Option<(Lookup<M>, LazyTable)>,
+    pub(crate) table: Option<(ParamId, LazyTable)>,
     pub(crate) average: Option<M>,
     /// Mini-batches behind it.
     pub(crate) step: u64,
@@ -106,31 +107,29 @@ impl<M: Task> TrainState<M> {
 
     /// Gives the model's table the updates that wait.
     pub(crate) fn merge(&mut self) {
-        if let Some((lookup, table)) = &mut self.table {
-            put((lookup.table)(&mut self.model), table.weights().require_grad());
+        if let Some((id, table)) = &mut self.table {
+            self.model = with_value(self.model.clone(), *id, table.weights());
         }
     }
 
-    /// Has the rows of the model's table updated when a mini-batch names them, where that is possible.
-    pub(crate) fn begin_lookup(&mut self, lookup: Lookup<M>, lazy: impl FnOnce(&Tensor<2>) -> Option<LazyTable>) {
-        let table = (lookup.table)(&mut self.model).val();
-        if table.is_require_grad()
-            && let Some(lazy) = lazy(&table)
-        {
-            self.table = Some((lookup, lazy));
-        }
+    /// Has the rows of the model's table of embeddings updated when a mini-batch names them, where that is possible.
+    pub(crate) fn begin_table(&mut self, lazy: impl FnOnce(&Tensor<2>) -> Option<LazyTable>) {
+        let Some((id, table)) = embedding(&self.model) else { return };
+        self.table = lazy(&table).map(|lazy| (id, lazy));
     }
 
-    /// The model for one mini-batch: its table has the rows that the mini-batch names, whose ids then number these rows.
-    pub(crate) fn view(&mut self, batch: &mut Batch<M>) -> (M, Option<(ParamId, Rows)>) {
-        let mut view = self.model.clone();
-        let named = self.table.as_mut().map(|(lookup, table)| {
-            let ids = (lookup.ids)(batch);
-            let mut rows = table.rows(ids);
-            *ids = std::mem::take(&mut rows.places);
-            (put((lookup.table)(&mut view), rows.values.clone()), rows)
-        });
-        (view, named)
+    /// The training step on a mini-batch, and the rows of the table of embeddings that it looked up.
+    pub(crate) fn forward(&mut self, batch: Batch<M>) -> (TrainOutput<StepOutput>, Option<Rows>) {
+        let Some((id, table)) = self.table.take() else {
+            return (TrainStep::step(&self.model, batch), None);
+        };
+        let (table, rows, output) = table.during(id, || TrainStep::step(&self.model, batch));
+        // A model whose first step does not look the table up by `Input::ids` reads it in another way, and has read it whole:
+        // from here on it is updated whole.
+        if rows.is_some() || table.steps() > 0 {
+            self.table = Some((id, table));
+        }
+        (output, rows)
     }
 
     /// One update of the weights.
@@ -138,11 +137,11 @@ impl<M: Task> TrainState<M> {
         mut self,
         rate: f64,
         mut grads: GradientsParams,
-        named: Option<(ParamId, Rows)>,
+        rows: Option<Rows>,
         decay: Option<f64>,
     ) -> Self {
-        if let (Some((id, rows)), Some((_, table))) = (named, &mut self.table)
-            && let Some(grad) = grads.remove::<2>(id)
+        if let (Some(rows), Some((id, table))) = (rows, &mut self.table)
+            && let Some(grad) = grads.remove::<2>(*id)
         {
             table.step(rate, &rows, grad);
         }
@@ -169,10 +168,4 @@ impl ModuleVisitor for Finite {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         self.0 &= param.val().is_finite().all().into_scalar::<bool>();
     }
-}
-
-/// Gives the parameter another value.
-fn put(param: &mut Param<Tensor<2>>, value: Tensor<2>) -> ParamId {
-    *param = Param::initialized(param.id, value);
-    param.id
 }

@@ -17,8 +17,7 @@ use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::train::{
-    Learner, SupervisedLearningStrategy, SupervisedTrainingEventProcessor, TrainLoader, TrainStep, TrainingComponents,
-    ValidLoader,
+    Learner, SupervisedLearningStrategy, SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, ValidLoader,
 };
 use rnn_core::optim::clip_grad_norm;
 use std::cell::RefCell;
@@ -144,19 +143,17 @@ impl<M: Task> Loop<M> {
         let mut last_report: Option<Instant> = None;
         let mut group = Group::new(self.plan.accumulate);
         let train = self.train.clone();
-        for (step, mut batch) in (from + 1..=steps).zip(train.epoch(epoch, from)) {
-            let (view, named) = state.view(&mut batch);
-            let output = TrainStep::step(&view, batch);
+        for (step, batch) in (from + 1..=steps).zip(train.epoch(epoch, from)) {
+            let (output, rows) = state.forward(batch);
             let items = output.item.items;
             state.totals.add(output.item);
             state.step += 1;
             let rate = self.scheduler.step();
-            let Some(mut grads) = group.add(&view, output.grads, items, step == steps) else { continue };
+            let Some(mut grads) = group.add(&state.model, output.grads, items, step == steps) else { continue };
             if let Some(norm) = self.plan.optimizer.clip_norm {
-                grads = clip_grad_norm(&view, grads, norm).0;
+                grads = clip_grad_norm(&state.model, grads, norm).0;
             }
-            drop(view);
-            state = state.update(rate.base(), grads, named, self.plan.average);
+            state = state.update(rate.base(), grads, rows, self.plan.average);
             state.seconds = before + start.elapsed().as_secs_f64();
 
             if step == steps || last_report.is_none_or(|at| at.elapsed() >= REPORT_EVERY) {

@@ -1,38 +1,41 @@
 //! What is trained.
 
 use crate::figures::{Figure, StepOutput};
-use burn::module::Param;
+use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::train::{InferenceStep, LearnerModel, TrainStep};
+use burn::train::{InferenceStep, LearnerModel, TrainOutput, TrainStep};
+use rnn_core::optim::rows_gradient;
 
 /// A model with its loss and figures: burn-train's steps, whose output is a [`StepOutput`]. Regression and classification
-/// differ in [`FIGURES`](Self::FIGURES) only.
+/// differ in [`FIGURES`](Self::FIGURES) only. Its training step ends with [`trained`].
+///
+/// A table of embeddings that the model gives to [`Input::ids`](rnn_core::Input::ids) is updated lazily on a CPU, if it is
+/// the only one: a step then costs no pass over the whole table, and no number changes.
 pub trait Task:
     LearnerModel + TrainStep<Output = StepOutput> + InferenceStep<Input = <Self as TrainStep>::Input, Output = StepOutput>
 {
     /// The figures beside the loss that a step gives, in this order.
     const FIGURES: &'static [Figure];
-
-    /// The table of embeddings that the model begins with, if it has one. On a CPU a step then costs no pass over the whole
-    /// table.
-    const LOOKUP: Option<Lookup<Self>> = None;
 }
 
 /// A mini-batch of a task.
 pub type Batch<M> = <M as TrainStep>::Input;
 
-/// Where a model has its table of embeddings, and where a mini-batch has the ids that name its rows. A training step must
-/// need neither for anything else: it gets a table of the named rows only, and ids to match.
-pub struct Lookup<M: TrainStep + ?Sized> {
-    /// The table, `[n, d]`.
-    pub table: fn(&mut M) -> &mut Param<Tensor<2>>,
-    /// The ids, below n.
-    pub ids: fn(&mut M::Input) -> &mut Vec<u32>,
-}
-
-impl<M: TrainStep + ?Sized> Clone for Lookup<M> {
-    fn clone(&self) -> Self {
-        *self
+/// What a training step gives: the gradients of `loss` and what it measured.
+///
+/// # Panics
+/// If a table of embeddings that is updated lazily was used in another way than by `Input::ids`.
+pub fn trained<M: Module>(model: &M, loss: Tensor<1>, measured: StepOutput) -> TrainOutput<StepOutput> {
+    let mut grads = loss.backward();
+    let rows = rows_gradient(&mut grads);
+    let mut output = TrainOutput::new(model, grads, measured);
+    if let Some((id, grad)) = rows {
+        assert!(
+            output.grads.get::<2>(id).is_none(),
+            "a training step uses a table of embeddings beside `Input::ids`; give `Input::ids` its values \
+             (`embedding.weight.val()`), which updates all of it at each step"
+        );
+        output.grads.register(id, grad);
     }
+    output
 }
-impl<M: TrainStep + ?Sized> Copy for Lookup<M> {}

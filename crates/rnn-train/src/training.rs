@@ -200,8 +200,8 @@ impl<M: Task> Training<M> {
         }
         // An average, or gradients of several mini-batches, need the whole table at each step.
         let whole = self.plan.average.is_some() || self.plan.accumulate > 1;
-        if let (Some(lookup), None, false) = (M::LOOKUP, &state.table, whole) {
-            state.begin_lookup(lookup, |table| self.plan.optimizer.lazy(table));
+        if state.table.is_none() && !whole {
+            state.begin_table(|table| self.plan.optimizer.lazy(table));
         }
         Ok(state)
     }

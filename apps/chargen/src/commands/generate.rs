@@ -1,9 +1,9 @@
 //! `chargen generate`: a trained model writes on.
 
-use crate::generate::{Choice, Memory, Writer, generate as write_on};
+use crate::generate::{Memory, Writer, generate as write_on};
 use crate::prime;
 use crate::run::Trained;
-use rnn_core::Key;
+use rnn_core::{Key, Sampling};
 use rnn_harness::device::DeviceArgs;
 use rnn_harness::options::RunArgs;
 use rnn_harness::{Failure, json_line, printable_text, whole};
@@ -78,8 +78,7 @@ pub fn generate(args: &GenerateArgs) -> Result<(), Failure> {
         }
         Some(given) => prime::read(given, config.data.prepare, &trained.vocabulary)?,
     };
-    let key = Key::new(seed);
-    let choice = if temperature == 0.0 { Choice::Argmax } else { Choice::Sample { temperature, key } };
+    let choice = if temperature == 0.0 { Sampling::Argmax } else { Sampling::Temperature(temperature) };
     let mut stdout = std::io::stdout().lock();
     // On a terminal one sees it write. Elsewhere a few characters are held back: a call of the system for each would take
     // half as long as the character.
@@ -107,6 +106,7 @@ pub fn generate(args: &GenerateArgs) -> Result<(), Failure> {
         window: config.model.window,
         memory: if args.carry_state { Memory::State } else { Memory::Window },
         choice,
+        key: Key::new(seed),
     };
     let start = Instant::now();
     write_on(writer, &ids, args.length, on_character)?;

@@ -2,10 +2,10 @@
 
 use crate::config::{RunConfig, TrainArgs};
 use crate::data::Data;
-use crate::generate::{Choice, Memory, Writer, generate};
+use crate::generate::{Memory, Writer, generate};
 use crate::model::Model;
 use crate::run::{PROGRAM, SYMBOLS};
-use rnn_core::CellKind;
+use rnn_core::{CellKind, Sampling};
 use rnn_data::chars::Vocabulary;
 use rnn_harness::options::Session;
 use rnn_harness::progress::{Waiting, waiting};
@@ -105,7 +105,7 @@ fn train(config: &RunConfig, data: Data, session: &Session, reading: Waiting) ->
             Ok::<(), Failure>(())
         };
         let reader = model.reader().map_err(Failure::failed)?;
-        let writer = Writer { reader, window, memory: Memory::Window, choice: Choice::Argmax };
+        let writer = Writer { reader, window, memory: Memory::Window, choice: Sampling::Argmax, key: keys.samples };
         generate(writer, prime, SHOWN, write)?;
         let prime = data.decode(prime);
         let lines = format!(

@@ -2,13 +2,16 @@
 
 use crate::commands::train::{accuracy, verdict};
 use crate::data::{DataArgs, Encoded, majority_share};
+use crate::model::Model;
 use crate::run::Trained;
 use crate::words::Totals;
 use rnn_core::Key;
 use rnn_harness::device::DeviceArgs;
 use rnn_harness::options::RunArgs;
 use rnn_harness::progress::waiting;
+use rnn_harness::training::evaluate;
 use rnn_harness::{Failure, json_line, print_line, say};
+use rnn_train::Task;
 use serde::Serialize;
 
 /// Tests a trained model on the test part of a corpus, or on all of a table that has no parts.
@@ -65,7 +68,7 @@ pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
     let words = encoded.words();
     let batches = encoded.batches(model.test_batch(), None, Key::new(0), &selected.device);
     drop(reading);
-    let tested = trained.model.test(&batches, model.tokens)?;
+    let tested = evaluate(&trained.model, &batches, Model::FIGURES, "reviews")?;
     print_line!("{}", verdict(&reviews.source, &tested, &reviews.test));
     words.say(model.tokens);
     words.warn();

@@ -9,9 +9,9 @@ use rnn_data::Source;
 use rnn_data::reviews::Review;
 use rnn_harness::options::Session;
 use rnn_harness::progress::{Waiting, waiting};
-use rnn_harness::training::{Examples, Tested, summary};
+use rnn_harness::training::{Examples, Tested, evaluate, summary};
 use rnn_harness::{Failure, json_line, print_line};
-use rnn_train::{EpochRecord, Figures, Flow, Keys};
+use rnn_train::{EpochRecord, Figures, Flow, Keys, Task};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -93,7 +93,10 @@ fn train(config: &RunConfig, data: Data, session: &Session, reading: Waiting) ->
         Ok((format!("epoch {epoch}: training loss {loss:.4}, {trained}{validated}, {seconds:.1} s"), Flow::Continue))
     };
     let mut outcome = session.fit(&run, config, model, examples, Box::new(after_epoch))?;
-    let tested = if test.is_empty() { None } else { Some(outcome.model().test(&test_batches, sizes.tokens)?) };
+    let tested = match test.is_empty() {
+        true => None,
+        false => Some(evaluate(&outcome.model(), &test_batches, Model::FIGURES, "reviews")?),
+    };
 
     let figures = tested.as_ref().map(|test| &test.figures);
     let metrics = Metrics {

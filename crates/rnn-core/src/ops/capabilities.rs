@@ -62,8 +62,7 @@ fn rows() -> Vec<(&'static str, Vec<SequenceOptions>)> {
     let key = || ForwardArgs::default().with_dropout_key(Some(Key::new(1)));
     let drawn = |config: LstmConfig| calls(config, &Device::default(), key());
     let of_dtype = |dtype| vec![SequenceOptions { dtype, ..plain(lstm()).remove(0) }];
-    let symbols =
-        asked(|| drop(lstm().init(Key::new(0), &device).forward_symbols(&[3, 1], [1, 2], Default::default())));
+    let symbols = asked(|| drop(lstm().init(Key::new(0), &device).forward(crate::Input::symbols(&[3, 1], [1, 2]))));
     let probed =
         asked(|| drop(probe::record(|| lstm().init(Key::new(0), &device).forward(Tensor::ones([1, 2, 4], &device)))));
     vec![

@@ -2,7 +2,7 @@
 
 use super::call::{INPUTS, SequenceBackend, SequenceCall, SequenceInput, SequenceOptions, SequenceOutput};
 use super::graph::{self, Dispatched, Operand, Operation, OutputGrads, Outputs};
-use super::{Input, Pass};
+use super::{LayerInput, Pass};
 use crate::cell::{Cell, Recurrence};
 use crate::layer::Layer;
 use crate::probe;
@@ -14,7 +14,7 @@ use burn::tensor::Tensor;
 /// step. `None` where there is no kernel for it.
 pub(crate) fn sequence<C: Cell>(
     cell: &C,
-    input: &Input,
+    input: &LayerInput,
     weights: &Layer,
     recurrence: &Recurrence,
     input_masks: &[Tensor<2>],
@@ -50,7 +50,7 @@ pub(crate) fn sequence<C: Cell>(
 /// What such a call asks for.
 fn options<C: Cell>(
     cell: &C,
-    input: &Input,
+    input: &LayerInput,
     w_ih: &Tensor<2>,
     recurrence: &Recurrence,
     input_masks: usize,
@@ -58,8 +58,8 @@ fn options<C: Cell>(
 ) -> SequenceOptions {
     let Recurrence { weight, gain, projection, vectors, masks, d_hidden, .. } = recurrence;
     let (symbols, [time, batch]) = match input {
-        Input::Dense(rows) | Input::Rows { rows, .. } => (false, [rows.dims()[0], rows.dims()[1]]),
-        Input::Symbols { symbols, batch } => (true, [symbols.len() / batch, *batch]),
+        LayerInput::Dense(rows) | LayerInput::Rows { rows, .. } => (false, [rows.dims()[0], rows.dims()[1]]),
+        LayerInput::Symbols { symbols, batch } => (true, [symbols.len() / batch, *batch]),
     };
     let strategy = [w_ih, weight].map(Tensor::gradient_checkpointing_strategy);
     SequenceOptions {
@@ -88,7 +88,7 @@ fn options<C: Cell>(
 /// A call before it is known on which kind of device its tensors are.
 struct Request<'a> {
     options: SequenceOptions,
-    input: &'a Input,
+    input: &'a LayerInput,
     w_ih: Tensor<2>,
     b_ih: Option<Tensor<2>>,
     w_hh: Tensor<2>,
@@ -104,8 +104,8 @@ impl Request<'_> {
     fn on<B: SequenceBackend + Dispatched>(&self) -> Option<(Tensor<3>, Vec<Tensor<2>>)> {
         B::supports(&self.options).ok()?;
         let x = match self.input {
-            Input::Dense(rows) | Input::Rows { rows, .. } => Some(B::operand(rows)?),
-            Input::Symbols { .. } => None,
+            LayerInput::Dense(rows) | LayerInput::Rows { rows, .. } => Some(B::operand(rows)?),
+            LayerInput::Symbols { .. } => None,
         };
         let (w_ih, w_hh) = (B::operand(&self.w_ih)?, B::operand(&self.w_hh)?);
         let (b_ih, b_hh) = (optional::<B>(&self.b_ih)?, optional::<B>(&self.b_hh)?);
@@ -115,8 +115,8 @@ impl Request<'_> {
         let call = SequenceCall {
             options: self.options.clone(),
             input: match (&x, self.input) {
-                (None, Input::Symbols { symbols, .. }) => SequenceInput::Symbols(symbols.clone()),
-                (x, Input::Rows { ids, .. }) => SequenceInput::Rows(x.as_ref()?.primitive(), ids.clone()),
+                (None, LayerInput::Symbols { symbols, .. }) => SequenceInput::Symbols(symbols.clone()),
+                (x, LayerInput::Rows { ids, .. }) => SequenceInput::Rows(x.as_ref()?.primitive(), ids.clone()),
                 (x, _) => SequenceInput::Dense(x.as_ref()?.primitive()),
             },
             w_ih: w_ih.primitive(),

@@ -3,8 +3,10 @@
 use super::Rule;
 use crate::Exec;
 use crate::ops::cpu::is_here;
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn::module::ParamId;
+use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
 use rnn_kernels::optim::{LazyRows, Step};
+use std::cell::RefCell;
 
 /// A table of embeddings, `[n, d]`, with its optimizer, for training in which a step names few of the rows.
 ///
@@ -83,6 +85,71 @@ impl Rows {
     }
 }
 
+thread_local! {
+    static STEP: RefCell<Option<TrainingStep>> = const { RefCell::new(None) };
+}
+
+/// A training step that runs on this thread.
+struct TrainingStep {
+    id: ParamId,
+    table: LazyTable,
+    rows: Option<Rows>,
+}
+
+/// The rows of the table `id` for `ids`, and which of them each id is, if a training step runs whose table waits for updates.
+///
+/// # Panics
+/// On the second look-up of a step.
+pub(crate) fn named_rows(id: ParamId, ids: &[u32]) -> Option<(Tensor<2>, Vec<u32>)> {
+    STEP.with_borrow_mut(|step| {
+        let step = step.as_mut().filter(|step| step.id == id)?;
+        assert!(
+            step.rows.is_none(),
+            "a training step looks a table of embeddings up twice; give `Input::ids` its values (`embedding.weight.val()`), \
+             which updates all of it at each step"
+        );
+        let mut rows = step.table.rows(ids);
+        let places = std::mem::take(&mut rows.places);
+        let values = rows.values.clone();
+        step.rows = Some(rows);
+        Some((values, places))
+    })
+}
+
+/// The gradient of the rows that the training step on this thread looked up, with the id of their table; it is taken out of
+/// `grads`.
+pub fn rows_gradient(grads: &mut Gradients) -> Option<(ParamId, Tensor<2>)> {
+    STEP.with_borrow(|step| {
+        let step = step.as_ref()?;
+        Some((step.id, step.rows.as_ref()?.values.grad_remove(grads)?))
+    })
+}
+
+impl LazyTable {
+    /// Runs a training step of a model whose table of embeddings, Burn's `Embedding` with the parameter `id`, is this one: for
+    /// [`Input::ids`](crate::Input::ids) of it the step reads rows that are up to date. Gives back the table, and the rows that
+    /// the step looked up. Their gradient is [`rows_gradient`]; the model's own table stays as it is.
+    ///
+    /// # Panics
+    /// If the step looks the table up twice.
+    pub fn during<R>(self, id: ParamId, step: impl FnOnce() -> R) -> (Self, Option<Rows>, R) {
+        struct End;
+        impl Drop for End {
+            fn drop(&mut self) {
+                STEP.take();
+            }
+        }
+        STEP.set(Some(TrainingStep { id, table: self, rows: None }));
+        let end = End;
+        let result = step();
+        let Some(TrainingStep { table, rows, .. }) = STEP.take() else {
+            panic!("a training step began another one");
+        };
+        drop(end);
+        (table, rows, result)
+    }
+}
+
 /// No place.
 const NONE: u32 = u32::MAX;
 
@@ -104,6 +171,11 @@ impl LazyTable {
         let rows = LazyRows::new(weights.into_data().try_into_vec::<f32>().ok()?, d, R::START);
         let at = Box::new(move |rate, time| optimizer.at(rate, time));
         Some(LazyTable { rows, shape, device, at, time: 0, places: vec![NONE; n], exec: Exec::default() })
+    }
+
+    /// Steps made.
+    pub fn steps(&self) -> usize {
+        self.time
     }
 
     /// The same with the instruction set and the number of threads of the CPU kernels, on which no result depends.

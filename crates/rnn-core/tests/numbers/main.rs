@@ -11,9 +11,9 @@ use burn::tensor::{Device, FloatDType, Gradients, Tensor, TensorData};
 use naive::Naive;
 use rnn_core::cell::Cell;
 use rnn_core::{
-    Activation, Bias, CellState, Direction, DropoutMasks, ForwardArgs, GruCell, GruConfig, HiddenState, Key, Layer,
-    LstmCell, LstmConfig, LstmState, MaskedOutput, Preset, Recurrent, RecurrentConfig, RnnCell, RnnConfig, States,
-    probe,
+    Activation, Bias, CellState, Direction, DropoutMasks, ForwardArgs, GruCell, GruConfig, HiddenState, Input, Key,
+    Layer, LstmCell, LstmConfig, LstmState, MaskedOutput, Preset, Recurrent, RecurrentConfig, RnnCell, RnnConfig,
+    States, probe,
 };
 use std::sync::Once;
 

@@ -86,7 +86,7 @@ fn a_probe_sees_what_happens_and_changes_nothing() {
     let loss = weigh(seen.sequence.slice_dim(1, 3..TIME));
     let found = traces[0].gradients("h", &loss.backward()).expect("differentiable");
     let first = layer.forward(x.clone().slice_dim(1, 0..3)).state.detach();
-    let start = first.last().hidden.clone().require_grad();
+    let start = first.hidden().require_grad();
     let args = ForwardArgs::default().with_state(HiddenState { hidden: start.clone() });
     let second = layer.forward_with(x.slice_dim(1, 3..TIME), args);
     let expected = start.grad(&weigh(second.sequence).backward()).expect("gradient");
@@ -221,7 +221,7 @@ fn ids_are_rows_of_the_table() {
             let rows = if config.time_major { rows.swap_dims(0, 1) } else { rows };
             let dense = layer.forward_with(rows, args());
             let expected = loss(&dense).backward();
-            let run = || layer.forward_embedding(table.clone(), &ids, [BATCH, TIME], args());
+            let run = || layer.forward_with(Input::ids(table.clone(), &ids, [BATCH, TIME]), args());
             for found in [run(), probe::record(run).0] {
                 assert!(worst(&to_vec(found.sequence.clone()), &to_vec(dense.sequence.clone())) < 1e-14);
                 let grads = loss(&found).backward();
@@ -256,7 +256,7 @@ fn symbols_are_one_hot_rows() {
         };
         let dense = layer.forward_with(tensor(&one_hot, [BATCH, TIME, 5]), args());
         let expected = loss(&dense).backward();
-        let run = || layer.forward_symbols(&symbols, [BATCH, TIME], args());
+        let run = || layer.forward_with(Input::symbols(&symbols, [BATCH, TIME]), args());
         for found in [run(), probe::record(run).0] {
             assert!(worst(&to_vec(found.sequence.clone()), &to_vec(dense.sequence.clone())) < 1e-14);
             assert!(worst(&state_values(&found.state), &state_values(&dense.state)) < 1e-14);

@@ -80,8 +80,8 @@ impl DropoutConfig {
 
     /// `layer` with this dropout.
     pub fn apply(self, layer: AnyConfig) -> AnyConfig {
-        let Self { input: dropout, recurrent: recurrent_dropout, masks: dropout_masks } = self;
-        AnyConfig { dropout, recurrent_dropout, dropout_masks, ..layer }
+        let layer = layer.with_dropout(self.input).with_recurrent_dropout(self.recurrent);
+        layer.with_dropout_masks(self.masks)
     }
 }
 

@@ -11,9 +11,9 @@ use burn::train::renderer::{
     EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation, MetricsRendererTraining,
 };
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
-use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Key, Preset};
+use rnn_core::{AnyConfig, AnyRecurrent, CellKind, ForwardArgs, Input, Key, Preset};
 use rnn_train::optim::{OptimizerConfig, OptimizerName};
-use rnn_train::{Batches, EpochRecord, Figure, Flow, Hooks, Lookup, Plan, StepOutput, Task, TrainError, TrainState};
+use rnn_train::{Batches, EpochRecord, Figure, Flow, Hooks, Plan, StepOutput, Task, TrainError, TrainState, trained};
 use std::sync::{Arc, Mutex};
 
 pub const WORDS: usize = 30;
@@ -35,7 +35,7 @@ pub struct Batch {
 pub fn model(seed: u64) -> Model {
     let device = Device::default().autodiff();
     let key = Key::new(seed);
-    let config = AnyConfig { dropout: 0.2, ..AnyConfig::new(CellKind::Lstm, 6, 7) };
+    let config = AnyConfig::of_kind(CellKind::Lstm, 6, 7).with_dropout(0.2);
     Model {
         embedding: Preset::Keras.embedding(WORDS, 6, key.child(0), &device),
         layer: config.try_init(key.child(1), &device).expect("a layer"),
@@ -46,9 +46,9 @@ pub fn model(seed: u64) -> Model {
 impl Model {
     fn measured(&self, batch: &Batch, dropout: Option<Key>) -> (Tensor<1>, StepOutput) {
         let items = batch.labels.dims()[0];
-        let table = self.embedding.weight.val();
-        let (_, state) = self.layer.forward_embedding(table, &batch.ids, [items, TIME], dropout);
-        let logits: Tensor<1> = self.dense.forward(state.hidden()).squeeze_dim(1);
+        let args = ForwardArgs::default().with_dropout_key(dropout);
+        let output = self.layer.forward_with(Input::ids(&self.embedding, &batch.ids, [items, TIME]), args);
+        let logits: Tensor<1> = self.dense.forward(output.last_hidden()).squeeze_dim(1);
         let loss = BinaryCrossEntropyLossConfig::new().with_logits(true).init(&logits.device());
         let loss = loss.forward(logits.clone(), batch.labels.clone());
         let inner = |tensor: Tensor<1>| if tensor.is_autodiff() { tensor.inner() } else { tensor };
@@ -63,7 +63,7 @@ impl TrainStep for Model {
 
     fn step(&self, batch: Batch) -> TrainOutput<StepOutput> {
         let (loss, output) = self.measured(&batch, Some(batch.dropout));
-        TrainOutput::new(self, loss.backward(), output)
+        trained(self, loss, output)
     }
 }
 
@@ -78,8 +78,6 @@ impl InferenceStep for Model {
 
 impl Task for Model {
     const FIGURES: &'static [Figure] = &[Figure { name: "accuracy", higher_is_better: true }];
-    const LOOKUP: Option<Lookup<Self>> =
-        Some(Lookup { table: |model| &mut model.embedding.weight, ids: |batch| &mut batch.ids });
 }
 
 /// `items` sequences of words, positive where the sum of their ids is even; another set for each `key`.

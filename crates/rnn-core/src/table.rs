@@ -1,0 +1,165 @@
+//! Tables of embeddings as the input of a layer, and what is done for them behind a plain call: in training a table whose
+//! rows wait for their updates, in evaluation the products of the whole table with `W_ih`.
+
+use crate::Recurrent;
+use crate::args::ForwardArgs;
+use crate::cell::Cell;
+use burn::module::ParamId;
+use burn::nn::Embedding;
+use burn::tensor::Tensor;
+use std::any::Any;
+use std::borrow::Cow;
+use std::cell::RefCell;
+
+/// A table of embeddings: a tensor, or Burn's [`Embedding`], which a training can update lazily and an evaluation can multiply
+/// with `W_ih` once for all words.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// `[n, d]`.
+    pub values: Tensor<2>,
+    /// Which parameter it is.
+    pub id: Option<ParamId>,
+}
+
+impl From<Tensor<2>> for Table {
+    fn from(values: Tensor<2>) -> Self {
+        Self { values, id: None }
+    }
+}
+
+impl From<&Embedding> for Table {
+    fn from(embedding: &Embedding) -> Self {
+        Self { values: embedding.weight.val(), id: Some(embedding.weight.id) }
+    }
+}
+
+impl Table {
+    /// The rows that a training with lazy updates has for `ids`, with ids to match; else the table itself.
+    pub(crate) fn named(self, ids: &[u32]) -> (Tensor<2>, Cow<'_, [u32]>) {
+        #[cfg(feature = "optim")]
+        if let Some((rows, places)) = self.id.and_then(|id| crate::optim::named_rows(id, ids)) {
+            return (rows, places.into());
+        }
+        (self.values, ids.into())
+    }
+}
+
+thread_local! {
+    static EVALUATION: RefCell<Option<Evaluation>> = const { RefCell::new(None) };
+}
+
+/// An evaluation that runs on this thread.
+struct Evaluation {
+    items: usize,
+    /// Layers over the ids themselves, by their table and their first `W_ih`; `None` where that saves nothing.
+    folded: Vec<([ParamId; 2], Option<Box<dyn Any>>)>,
+}
+
+/// Elements of the products of all of a table's rows that an evaluation may hold: 256 MB of f32.
+const MOST_PRODUCTS: usize = 1 << 26;
+
+/// Runs `run`, which evaluates a model on `items` sequences without changing it. A layer over Burn's [`Embedding`] then
+/// multiplies the table with `W_ih` once and looks the products up ([`Recurrent::over_embedding`]), where the sequences have
+/// more tokens than the table has rows; sums may differ in their last digits.
+///
+/// ```
+/// use rnn_core::burn::{nn::EmbeddingConfig, tensor::Device};
+/// use rnn_core::{Input, Key, LstmConfig, evaluation};
+///
+/// let device = Device::default();
+/// let words = EmbeddingConfig::new(10, 4).init(&device);
+/// let lstm = LstmConfig::new(4, 8).init(Key::new(0), &device);
+/// let texts = [[1, 7, 7], [0, 3, 9]];
+/// let last = evaluation(texts.len(), || {
+///     texts.map(|text| lstm.forward(Input::ids(&words, &text, [1, 3])).last_hidden())
+/// });
+/// assert_eq!(last[1].dims(), [1, 8]);
+/// ```
+pub fn evaluation<R>(items: usize, run: impl FnOnce() -> R) -> R {
+    struct Restore(Option<Evaluation>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            EVALUATION.set(self.0.take());
+        }
+    }
+    let _before = Restore(EVALUATION.replace(Some(Evaluation { items, folded: Vec::new() })));
+    run()
+}
+
+/// `layer` over the ids of `table` themselves, if an evaluation runs in which that saves work.
+pub(crate) fn folded<C: Cell>(
+    layer: &Recurrent<C>,
+    table: &Table,
+    ids: &[u32],
+    [batch, time]: [usize; 2],
+    args: &ForwardArgs<C::State>,
+) -> Option<Recurrent<C>> {
+    let (table_id, first) = (table.id?, layer.layers.first()?);
+    let [rows, _] = table.values.dims();
+    let is_tracked = table.values.is_autodiff() || first.weight_ih.val().is_autodiff();
+    // The plain way says what is wrong with ids.
+    let are_right = Some(ids.len()) == batch.checked_mul(time) && ids.iter().all(|&id| (id as usize) < rows);
+    if is_tracked || args.dropout_key.is_some() || !are_right {
+        return None;
+    }
+    let key = [table_id, first.weight_ih.id];
+    EVALUATION.with_borrow_mut(|evaluation| {
+        let evaluation = evaluation.as_mut()?;
+        if let Some((_, known)) = evaluation.folded.iter().find(|(known, _)| *known == key) {
+            return known.as_ref()?.downcast_ref::<Recurrent<C>>().cloned();
+        }
+        let [_, width] = first.weight_ih.val().dims();
+        let products = rows.saturating_mul(width).saturating_mul(layer.config.direction.count());
+        let saves = evaluation.items.saturating_mul(time) > rows && products <= MOST_PRODUCTS;
+        let folded = if saves { layer.over_embedding(table.values.clone()).ok() } else { None };
+        evaluation.folded.push((key, folded.clone().map(|folded| Box::new(folded) as Box<dyn Any>)));
+        folded
+    })
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+    use crate::{AnyConfig, CellKind, Direction, Input, Key};
+    use burn::nn::EmbeddingConfig;
+    use burn::tensor::{Device, Tolerance};
+
+    #[test]
+    fn an_evaluation_gives_what_the_layer_gives() {
+        let device = Device::default();
+        let words = EmbeddingConfig::new(6, 5).init(&device);
+        let texts: Vec<[u32; 4]> = (0..9).map(|i| [i % 6, (i * i) % 6, 5, (i + 3) % 6]).collect();
+        for (kind, layers, direction) in [
+            (CellKind::Rnn, 1, Direction::Forward),
+            (CellKind::Lstm, 2, Direction::Bidirectional),
+            (CellKind::Gru, 1, Direction::Backward),
+        ] {
+            let config = AnyConfig::of_kind(kind, 5, 7).with_num_layers(layers).with_direction(direction);
+            let layer = config.with_dropout(0.3).init(Key::new(3), &device);
+            let run = || {
+                let last = |text: &[u32; 4]| layer.forward(Input::ids(&words, text, [1, 4])).last_hidden();
+                Tensor::cat(texts.iter().map(last).collect(), 0).into_data()
+            };
+            let plain = run();
+            let count =
+                || EVALUATION.with_borrow(|e| e.as_ref().map_or(0, |e| e.folded.iter().flat_map(|f| &f.1).count()));
+            let (folded, made) = evaluation(texts.len(), || (run(), count()));
+            assert_eq!(made, 1);
+            folded.assert_approx_eq::<f32>(&plain, Tolerance::absolute(1e-6));
+            // With fewer tokens than words the products would cost more than they save.
+            let (few, made) = evaluation(1, || (run(), count()));
+            assert_eq!((few, made), (plain, 0));
+            assert_eq!(count(), 0);
+        }
+    }
+
+    #[test]
+    fn wrong_ids_are_named_as_ids_in_an_evaluation_too() {
+        let device = Device::default();
+        let words = EmbeddingConfig::new(6, 5).init(&device);
+        let layer = AnyConfig::of_kind(CellKind::Gru, 5, 7).init(Key::new(3), &device);
+        let error = evaluation(100, || layer.try_forward(Input::ids(&words, &[6], [1, 1]), ForwardArgs::default()));
+        let error = error.expect_err("there is no row 6").to_string();
+        assert_eq!(error, "id 6 of row 0 at step 0 is not below the number of the table's rows, 6");
+    }
+}
