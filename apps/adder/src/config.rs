@@ -1,4 +1,4 @@
-//! How a model is asked for: the command line's arguments, and the checked configuration that they make.
+//! The arguments of the command line, and the checked configuration made from them.
 
 use crate::model::{BITS, ModelConfig, UNITS};
 use rnn_core::{CellKind, Key};
@@ -10,13 +10,13 @@ use rnn_train::optim::OptimizerName;
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
-/// What the additions in a mini-batch may be.
+/// The range of additions in a mini-batch.
 const BATCHES: RangeInclusive<u64> = 1..=65_536;
-/// Mini-batches in an epoch: after each epoch the pairs are checked.
+/// The number of mini-batches in an epoch. The pairs are checked after each epoch.
 pub const EPOCH: usize = 250;
-/// What the mini-batches of a training may be.
+/// The range of mini-batches in a training.
 const STEPS: RangeInclusive<u64> = 1..=250_000_000;
-/// Pairs in one forward pass of a check.
+/// The number of pairs in one forward pass of a check.
 pub const CHECK_BATCH: usize = 4096;
 
 /// Trains on random additions until every checked pair is right.
@@ -44,17 +44,17 @@ pub struct TrainArgs {
     pub session: SessionArgs,
 }
 
-/// How a model was made; saved with a run.
+/// The configuration of a model and its training; saved with a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunConfig {
     /// The model's sizes.
     pub model: ModelConfig,
-    /// How it was trained.
+    /// The settings of its training.
     pub training: TrainConfig,
 }
 
 impl TrainArgs {
-    /// The configuration that was asked for.
+    /// The checked configuration.
     ///
     /// # Errors
     /// A setting outside its range.
@@ -86,19 +86,20 @@ impl Config for RunConfig {
     }
 }
 
-/// The keys of all that is drawn, by name. Their numbers are fixed: with others every seed would give another model.
+/// The keys of all random numbers, by purpose. The child numbers must not change, or every seed would give another
+/// model.
 #[derive(Debug, Clone, Copy)]
 pub struct Keys {
-    /// Of the first weights.
+    /// For the initial weights.
     pub weights: Key,
-    /// Of the additions to train on.
+    /// For the additions to train on.
     pub additions: Key,
-    /// Of the pairs that are checked, where they are not all.
+    /// For the pairs to check, where not all are checked.
     pub checks: Key,
 }
 
 impl Keys {
-    /// Those of `seed`.
+    /// The keys of `seed`.
     pub fn new(seed: u64) -> Self {
         let seed = Key::new(seed);
         Self { weights: seed.child(0), additions: seed.child(1), checks: seed.child(2) }

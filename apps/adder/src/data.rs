@@ -3,9 +3,9 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rnn_core::Key;
 
-/// Up to this many bits the check covers every pair of operands.
+/// The largest number of bits for which the check covers every pair of operands.
 pub const ALL_PAIRS_BITS: u32 = 10;
-/// Above that, this many seeded pairs.
+/// The number of random pairs in a check of more bits.
 const SAMPLED_PAIRS: usize = 100_000;
 
 /// Operands below half the range, so that the sum fits in `bits` bits.

@@ -13,9 +13,9 @@ use rnn_train::{Figure, StepOutput, Task, trained};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
-/// What the bits of a sum may be.
+/// The range of bits in a sum.
 pub const BITS: RangeInclusive<u64> = 2..=24;
-/// What the units of the layer may be.
+/// The range of units in the layer.
 pub const UNITS: RangeInclusive<u64> = 1..=4096;
 
 /// Every size of the model; saved with a run.
@@ -37,7 +37,7 @@ pub struct Model {
 }
 
 impl ModelConfig {
-    /// Whether a model of these sizes can be made, and a step of `batch` additions with it.
+    /// Checks that a model of these sizes, and a step of `batch` additions with it, fit into memory.
     pub fn check(&self, batch: usize) -> Result<(), Failure> {
         check_range("--bits", self.bits as usize, &BITS)?;
         check_range("--hidden", self.hidden, &UNITS)?;
@@ -49,7 +49,7 @@ impl ModelConfig {
         AnyConfig::of_kind(self.cell, 2, self.hidden)
     }
 
-    /// A new model, its weights drawn from `key` as Keras draws them.
+    /// A new model with Keras' initialisation, drawn from `key`.
     pub fn init(&self, key: Key, device: &Device) -> Result<Model, RnnError> {
         Ok(Model {
             layer: self.layer().try_init(key.child(0), device)?,
@@ -57,7 +57,7 @@ impl ModelConfig {
         })
     }
 
-    /// A model of zeros, to load weights into: drawing takes long where there are many.
+    /// A model of zeros to load weights into, because drawing many random numbers takes time.
     pub fn zeros(&self, device: &Device) -> Result<Model, RnnError> {
         let dense = LinearConfig::new(self.hidden, 1).with_initializer(Initializer::Zeros);
         Ok(Model { layer: self.layer().try_init_zeros(device)?, dense: dense.init(device) })
@@ -65,12 +65,12 @@ impl ModelConfig {
 }
 
 impl Model {
-    /// `[batch, bits, 2]` to a logit for each bit of the sum, `[batch, bits]`: above 0 is 1.
+    /// From `[batch, bits, 2]` to a logit for each bit of the sum, `[batch, bits]`; a logit above 0 means 1.
     pub fn logits(&self, input: Tensor<3>) -> Tensor<2> {
         self.dense.forward(self.layer.forward(input).sequence).squeeze_dim(2)
     }
 
-    /// The sums it gives for `pairs`.
+    /// The model's sums of `pairs`.
     pub fn add(&self, pairs: &[(u32, u32)], bits: u32, device: &Device) -> Vec<u32> {
         let logits = self.logits(data::inputs(pairs, bits, device));
         let logits: Vec<f32> = logits.into_data().convert::<f32>().iter().collect();
@@ -86,7 +86,7 @@ pub fn loss(logits: Tensor<2>, targets: Tensor<2, Int>) -> Tensor<1> {
     BinaryCrossEntropyLossConfig::new().with_logits(true).init(&logits.device()).forward(logits, targets)
 }
 
-/// Additions as the model takes them.
+/// A mini-batch of additions.
 pub struct Batch {
     /// `[batch, bits, 2]`.
     input: Tensor<3>,

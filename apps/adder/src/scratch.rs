@@ -1,7 +1,7 @@
 //! The lesson's recurrent network from scratch: no framework, plain loops, `f64`.
 //!
-//! It reads two binary numbers bit by bit, the last bit first, and says at each step the bit of their sum. What it must
-//! remember from one step to the next is the carry, and it is told nothing about that.
+//! It reads two binary numbers bit by bit, the last bit first, and at each step answers one bit of their sum. It must
+//! remember the carry from one step to the next, and nobody tells it that there is a carry.
 //!
 //! ```text
 //! h_t = σ(W_xᵀ x_t + W_hᵀ h_{t−1})     x_t: the two bits at step t; h_t: what it remembers; h_0 = 0
@@ -13,15 +13,16 @@
 //!
 //! ```text
 //! δo_t = (o_t − y_t)·o_t(1 − o_t)                          at the output
-//! δh_t = (w_o·δo_t + W_h·δh_{t+1}) ∘ h_t ∘ (1 − h_t)       at the hidden layer: from the output and from the step after
-//! ∂L/∂w_o = Σ_t h_t·δo_t     ∂L/∂W_h = Σ_t h_{t−1}·δh_tᵀ     ∂L/∂W_x = Σ_t x_t·δh_tᵀ
+//! δh_t = (w_o·δo_t + W_h·δh_{t+1}) ∘ h_t ∘ (1 − h_t)       at the hidden layer: from the output and from the step
+//! after ∂L/∂w_o = Σ_t h_t·δo_t     ∂L/∂W_h = Σ_t h_{t−1}·δh_tᵀ     ∂L/∂W_x = Σ_t x_t·δh_tᵀ
 //! ```
 //!
 //! | the lesson's code | here |
 //! |---|---|
 //! | `synapse_0`, `synapse_h`, `synapse_1` | `Weights::{input, recurrent, output}` (W_x, W_h, w_o) |
 //! | `layer_1_values`, `layer_2` | `Trace::{hidden, answers}` (h_t, o_t) |
-//! | `layer_2_deltas`, `layer_1_delta`, `future_layer_1_delta` | −δo_t, −δh_t, −δh_{t+1}: the lesson adds where this subtracts |
+//! | `layer_2_deltas`, `layer_1_delta`, `future_layer_1_delta` | −δo_t, −δh_t, −δh_{t+1}: the lesson adds where this
+//! subtracts |
 
 use crate::numpy_random::RandomState;
 use std::fmt;
@@ -287,8 +288,8 @@ impl Report {
     }
 }
 
-/// The largest difference between the gradient of BPTT and central differences of L, relative to the largest derivative,
-/// over all weights at a few additions before training.
+/// The largest difference between the gradient of BPTT and central differences of L, relative to the largest
+/// derivative, over all weights at a few additions before training.
 pub fn check_gradients(settings: &Settings) -> f64 {
     const STEP: f64 = 1e-5;
     const ADDITIONS: usize = 5;

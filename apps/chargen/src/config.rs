@@ -1,4 +1,4 @@
-//! How a model is asked for: the command line's arguments, and the checked configuration that they make.
+//! The arguments of the command line, and the checked configuration made from them.
 
 use crate::data::{Data, DataArgs, DataConfig};
 use crate::model::ModelConfig;
@@ -21,7 +21,7 @@ pub enum Preset {
     Sample,
 }
 
-/// Trains a model and shows after each epoch what it writes.
+/// Trains a model and shows a generated sample after each epoch.
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("optimizer", |arg| defaults_to(arg, "rmsprop")))]
 #[command(mut_arg("dropout", |arg| defaults_to(arg, "0")))]
@@ -32,13 +32,13 @@ pub struct TrainArgs {
     /// Share of the text, its end, to validate on after each epoch [default: none]
     #[arg(long, value_name = "SHARE")]
     validation: Option<f64>,
-    /// Set of defaults for what follows
+    /// Set of defaults for the options below
     #[arg(long, value_enum)]
     preset: Option<Preset>,
     /// Recurrent cell [default: gru]
     #[arg(long, value_parser = cell_parser())]
     cell: Option<CellKind>,
-    /// Characters the model sees before it guesses the next [default: 10]
+    /// Characters that the model reads to predict the next one [default: 10]
     #[arg(long, value_name = "N", value_parser = size())]
     window: Option<u64>,
     /// Stacked recurrent layers [default: 1]
@@ -52,7 +52,7 @@ pub struct TrainArgs {
     /// Windows in a mini-batch [default: 128]
     #[arg(long, value_name = "N", value_parser = size())]
     batch: Option<u64>,
-    /// Times over the whole text; the lesson advises 25 [default: 1; sample: 10]
+    /// Passes over the whole text; the lesson advises 25 [default: 1; sample: 10]
     #[arg(long, value_name = "N", value_parser = size())]
     epochs: Option<u64>,
     #[command(flatten)]
@@ -61,21 +61,21 @@ pub struct TrainArgs {
     pub session: SessionArgs,
 }
 
-/// How a model was made; saved with a run.
+/// The configuration of a model, its data and its training; saved with a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunConfig {
     /// The model's sizes.
     pub model: ModelConfig,
-    /// What it was trained on.
+    /// The data it is trained on.
     pub data: DataConfig,
-    /// A window of the text, to begin with when nobody gives another.
+    /// A window of the text: the default prime of `generate`.
     pub prime: String,
-    /// How it was trained.
+    /// The settings of its training.
     pub training: TrainConfig,
 }
 
 impl TrainArgs {
-    /// The configuration that was asked for, and the text, on which some defaults depend.
+    /// The checked configuration, and the text, on which some defaults depend.
     ///
     /// # Errors
     /// A text that cannot be read; a setting outside its range.

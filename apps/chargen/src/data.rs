@@ -1,4 +1,4 @@
-//! A text as ids, and windows of it.
+//! A text as ids, and mini-batches of its windows.
 
 use crate::model::{Batch, ModelConfig};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -38,11 +38,11 @@ pub enum Prepare {
     None,
 }
 
-/// The lesson's preparation may drop at most one in this many of the characters that are no white space.
+/// The lesson's preparation may drop at most one in this many characters, not counting white space.
 const DROPPED: usize = 10;
 
 impl Prepare {
-    /// Prepares a text and says on stderr what it loses by it.
+    /// Prepares a text and reports on stderr what it loses.
     fn text(self, text: String) -> Result<String, Failure> {
         if self == Self::None {
             return Ok(text);
@@ -64,10 +64,11 @@ impl Prepare {
     }
 }
 
-/// The dropped characters that are named.
+/// The number of dropped characters that a message names.
 const NAMED: usize = 5;
 
-/// What a preparation does to a text: line ends that become spaces, and characters that it drops.
+/// The message about a preparation: the line ends that become spaces, and the dropped characters. `None` if there are
+/// none.
 pub fn lost(joined: usize, dropped: &[(char, usize)]) -> Option<String> {
     let mut parts = Vec::new();
     let all: usize = dropped.iter().map(|(_, count)| count).sum();
@@ -86,33 +87,33 @@ pub fn lost(joined: usize, dropped: &[(char, usize)]) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(" and "))
 }
 
-/// What a model was trained on; saved with a run.
+/// The data a model is trained on; saved with a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DataConfig {
-    /// What to call it.
+    /// The name of the corpus in results.
     pub corpus: String,
-    /// As `--data`.
+    /// The value of `--data`.
     data: Option<PathBuf>,
-    /// As `--corpus`.
+    /// The value of `--corpus`.
     name: String,
-    /// How the text was prepared.
+    /// The preparation of the text.
     pub prepare: Prepare,
     /// SHA-256 of the prepared text.
     fingerprint: String,
 }
 
-/// A text as it was read.
+/// The loaded text.
 pub struct Data {
-    /// Where it comes from.
+    /// Its source.
     pub source: Source,
-    /// Its symbols.
+    /// Its distinct characters.
     pub vocabulary: Vocabulary,
-    /// The text, symbol by symbol.
+    /// The id of each character of the text.
     pub ids: Arc<Vec<u32>>,
 }
 
 impl DataConfig {
-    /// What was asked for; the rest is known when it is loaded.
+    /// The requested data. [`load`](Self::load) fills in the other fields.
     pub fn new(args: &DataArgs) -> Self {
         Self {
             data: args.data.clone(),
@@ -123,7 +124,7 @@ impl DataConfig {
         }
     }
 
-    /// Loads the text, says on stderr where it comes from, and prepares it.
+    /// Loads and prepares the text; reports its source on stderr.
     ///
     /// # Errors
     /// A text that cannot be read or prepared.
@@ -141,13 +142,13 @@ impl DataConfig {
         Ok(Data { source: corpus.source, vocabulary, ids })
     }
 
-    /// The same with a path that holds in any folder, since a run may be resumed from another one.
+    /// The same with an absolute path, because a run may be resumed in another working folder.
     pub fn with_absolute_paths(mut self) -> Self {
         self.data = self.data.map(rnn_data::absolute);
         self
     }
 
-    /// Loads the text that a run began with.
+    /// Loads the text again for a run that is resumed.
     ///
     /// # Errors
     /// As [`load`](Self::load); a text that has changed.
@@ -156,7 +157,7 @@ impl DataConfig {
         let data = now.load()?;
         if now.fingerprint != self.fingerprint {
             return Err(Failure::input(format!(
-                "the text {} is another one than that which the training began with; restore it, or start a new run",
+                "the text {} has changed since the training began; restore it, or start a new run",
                 self.corpus
             )));
         }
@@ -165,7 +166,7 @@ impl DataConfig {
 }
 
 impl Data {
-    /// The text's windows: those to train on, and at its end those to validate on.
+    /// The windows of the text: the training set, and at its end the validation set.
     ///
     /// # Errors
     /// A text that is too short.
@@ -183,7 +184,7 @@ impl Data {
         Ok(Windows { window, train: all - validation, validation })
     }
 
-    /// These symbols as text.
+    /// The text of these ids.
     pub fn decode(&self, ids: &[u32]) -> String {
         ids.iter().map(|&id| self.vocabulary.decode(id)).collect()
     }
@@ -192,32 +193,32 @@ impl Data {
 /// The windows of a text, each with the character after it.
 #[derive(Debug, Clone, Copy)]
 pub struct Windows {
-    /// Characters of one.
+    /// The characters in a window.
     window: usize,
-    /// How many are to train on, from the first.
+    /// The number of windows in the training set, from the first window on.
     pub train: usize,
-    /// How many are to validate on, after those.
+    /// The number of windows in the validation set, after the training set.
     pub validation: usize,
 }
 
 impl Windows {
-    /// A window to train on, drawn for `epoch`.
+    /// A random window of the training set, a function of the seed and `epoch`.
     pub fn random(&self, keys: Keys, epoch: u64) -> Range<usize> {
         let start = (keys.samples.child(epoch).uniforms(1).sum::<f64>() * self.train as f64) as usize;
         start..start + self.window
     }
 
-    /// The characters after the windows to train on.
+    /// The positions of the characters to predict in training.
     pub fn targets(&self) -> Range<usize> {
         self.window..self.window + self.train
     }
 
-    /// Mini-batches to train on, in an order of their own each epoch.
+    /// Mini-batches of the training set, in a new random order each epoch.
     pub fn train(&self, ids: &Arc<Vec<u32>>, batch: usize, keys: Keys, device: &Device) -> Batches<Batch> {
         self.batches(ids, 0, self.train, batch, Some(keys.order), keys, device)
     }
 
-    /// Mini-batches to validate on, in order.
+    /// Mini-batches of the validation set, in order.
     pub fn validation(&self, ids: &Arc<Vec<u32>>, batch: usize, keys: Keys, device: &Device) -> Option<Batches<Batch>> {
         let batches = || self.batches(ids, self.train, self.validation, batch, None, keys, device);
         (self.validation > 0).then(batches)

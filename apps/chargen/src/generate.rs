@@ -1,28 +1,28 @@
-//! Writing on: the model says which character comes next, that one is read too, and so on.
+//! Generation: the model predicts the next character, reads it, and so on.
 
 use crate::model::Reader;
 use rnn_core::{Key, Sampling};
 
-/// What the next character is guessed from.
+/// The context from which the next character is predicted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Memory {
-    /// The last `window` characters alone, read anew for each: what the model was trained to do, and what the lesson does.
+    /// The last `window` characters, read again for each character: as in training, and as in the lesson.
     Window,
-    /// All characters so far: each is read once and the state is carried on.
+    /// All characters so far: each is read once, and the state is carried over.
     State,
 }
 
-/// Writes `length` characters after `ids`, of which there must be one, and hands each over as it comes.
+/// Generates `length` characters after `ids`, which must not be empty, and passes each one to `on_character`.
 ///
 /// # Errors
-/// What `on_character` says; then writing stops.
+/// An error of `on_character`, which ends the generation.
 pub fn generate<E>(
     mut writer: Writer,
     ids: &[u32],
     length: u64,
     mut on_character: impl FnMut(u32) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut ids = ids.to_vec(); // those to read
+    let mut ids = ids.to_vec(); // the ids to read next
     for step in 0..length {
         if writer.memory == Memory::Window {
             writer.reader.forget();
@@ -38,14 +38,14 @@ pub fn generate<E>(
     Ok(())
 }
 
-/// A model and how it is to write.
+/// A model and the settings of generation.
 pub struct Writer {
     pub reader: Reader,
-    /// Characters that the model was trained to see.
+    /// The length of the windows in training.
     pub window: usize,
     pub memory: Memory,
     /// How each character is chosen.
     pub choice: Sampling,
-    /// What it is drawn from, if it is drawn.
+    /// The key of the random numbers.
     pub key: Key,
 }

@@ -26,7 +26,7 @@ struct Cli {
 enum Command {
     /// Train a model on a text (the default)
     Train(Box<TrainArgs>),
-    /// Let a trained model write: chargen generate --prime "alice was "
+    /// Continue a text with a trained model: chargen generate --prime "alice was "
     Generate(commands::generate::GenerateArgs),
 }
 

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub struct ModelConfig {
     /// Distinct characters.
     pub symbols: usize,
-    /// Characters the model sees before it guesses the next.
+    /// The number of characters that the model reads to predict the next one.
     pub window: usize,
     /// rnn, lstm or gru.
     pub cell: CellKind,
@@ -35,11 +35,11 @@ pub struct Model {
     dense: Linear,
 }
 
-/// There are no more characters than that.
+/// The number of Unicode characters.
 const MOST_SYMBOLS: u64 = char::MAX as u64 + 1;
 
 impl ModelConfig {
-    /// Whether a model of these sizes can be made, and a step of `batch` windows with it.
+    /// Checks that a model of these sizes, and a step of `batch` windows with it, fit into memory.
     pub fn check(&self, batch: usize) -> Result<(), Failure> {
         check_range("symbols", self.symbols, &(1..=MOST_SYMBOLS))?;
         check_range("--window", self.window, &SIZES)?;
@@ -56,7 +56,7 @@ impl ModelConfig {
         self.dropout.apply(AnyConfig::of_kind(self.cell, self.symbols, self.hidden).with_num_layers(self.layers))
     }
 
-    /// A new model, its weights drawn from `key` as Keras draws them.
+    /// A new model with Keras' initialisation, drawn from `key`.
     pub fn init(&self, key: Key, device: &Device) -> Result<Model, RnnError> {
         Ok(Model {
             layer: self.layer().try_init(key.child(0), device)?,
@@ -64,7 +64,7 @@ impl ModelConfig {
         })
     }
 
-    /// A model of zeros, to load weights into: drawing takes long where there are many.
+    /// A model of zeros to load weights into, because drawing many random numbers takes time.
     pub fn zeros(&self, device: &Device) -> Result<Model, RnnError> {
         let dense = LinearConfig::new(self.hidden, self.symbols).with_initializer(Initializer::Zeros);
         Ok(Model { layer: self.layer().try_init_zeros(device)?, dense: dense.init(device) })
@@ -72,13 +72,13 @@ impl ModelConfig {
 }
 
 impl Task for Model {
-    /// The share of characters that are guessed right.
+    /// The share of characters that are predicted correctly.
     const FIGURES: &'static [Figure] = &[Figure { name: "accuracy", higher_is_better: true }];
 }
 
 impl Model {
-    /// Windows of symbols, `[batch, window]` row by row, to a logit for each possible next symbol, `[batch, symbols]`. The
-    /// layer takes each symbol for its one-hot row. Dropout acts when a key is given.
+    /// Windows of symbols, `[batch, window]` row by row, to a logit for each possible next symbol, `[batch, symbols]`.
+    /// The layer takes each symbol for its one-hot row. Dropout acts when a key is given.
     pub fn logits(&self, windows: &[u32], shape: [usize; 2], dropout: Option<Key>) -> Tensor<2> {
         let args = ForwardArgs::default().with_dropout_key(dropout);
         let output = self.layer.forward_with(Input::symbols(windows, shape), args);
@@ -86,7 +86,7 @@ impl Model {
     }
 }
 
-/// The model for writing, one character at a time on slices: a copy of its weights, on the CPU.
+/// The model for generation: a copy of its weights on the CPU, stepped character by character on slices.
 pub struct Reader {
     layer: Stepper,
     dense: Dense,
@@ -94,7 +94,7 @@ pub struct Reader {
 }
 
 impl Model {
-    /// A reader that has read nothing.
+    /// A reader with a zero state.
     pub fn reader(&self) -> Result<Reader, RnnError> {
         let [_, symbols] = self.dense.weight.dims();
         Ok(Reader { layer: Stepper::new(&self.layer)?, dense: Dense::new(&self.dense), logits: vec![0.0; symbols] })
@@ -102,7 +102,7 @@ impl Model {
 }
 
 impl Reader {
-    /// Reads characters and gives a logit for each that may come next.
+    /// Reads characters and returns a logit for each possible next one.
     pub fn read(&mut self, ids: &[u32]) -> &[f32] {
         for (number, &id) in ids.iter().enumerate() {
             let hidden = self.layer.step_symbol(id as usize);
@@ -113,24 +113,24 @@ impl Reader {
         &self.logits
     }
 
-    /// Forgets what was read.
+    /// Resets the state to zero.
     pub fn forget(&mut self) {
         self.layer.reset();
     }
 }
 
-/// The mean cross-entropy of `logits`, `[batch, symbols]`, against the symbols that came, `[batch]`.
+/// The mean cross-entropy of `logits`, `[batch, symbols]`, and the symbols that followed, `[batch]`.
 pub fn loss(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
     rnn_core::cross_entropy(logits, targets)
 }
 
-/// Windows as the model takes them.
+/// A mini-batch of windows.
 pub struct Batch {
     /// `[batch, window]`, row by row.
     pub windows: Vec<u32>,
-    /// The symbol that came after each, `[batch]`.
+    /// The symbol after each window, `[batch]`.
     pub next: Tensor<1, Int>,
-    /// The key of this step's dropout.
+    /// The key of this step's dropout masks.
     pub dropout: Key,
 }
 

@@ -1,19 +1,19 @@
-//! The beginning that a person gives, in the characters of the model's text.
+//! The prime: the beginning of a generated text, given by the user, in the characters of the training text.
 
 use crate::data::{Prepare, lost};
 use rnn_data::chars::Vocabulary;
 use rnn_data::{DataError, text};
 use rnn_harness::{Failure, say};
 
-/// A prime prepared as the model's text was, and its ids. Says on stderr what became another character.
+/// Prepares a prime as the training text was prepared; returns it with its ids. Reports changed characters on stderr.
 ///
 /// # Errors
-/// A prime of which nothing is left, a character that the text does not have.
+/// A prime that becomes empty, or a character that the training text does not have.
 pub fn read(given: &str, prepare: Prepare, vocabulary: &Vocabulary) -> Result<(String, Vec<u32>), Failure> {
     if given.is_empty() {
         return Err(Failure::input("--prime is empty; give at least one character that the model knows"));
     }
-    // Runs made before line ends were unified can know CR.
+    // Older runs, from before line ends were unified, may have CR in their vocabulary.
     let prime = if vocabulary.contains('\r') { given.to_string() } else { text::line_feeds(given.to_string()) };
     let prime = match prepare {
         Prepare::None => prime,
@@ -21,19 +21,19 @@ pub fn read(given: &str, prepare: Prepare, vocabulary: &Vocabulary) -> Result<(S
     };
     if prime.is_empty() {
         return Err(Failure::input(
-            "--prime has no ASCII character, and the lesson's preparation, with which the model was trained, drops all \
+            "--prime has no ASCII character, and the training text was prepared as in the lesson, which drops all \
              others",
         ));
     }
     let known = vocabulary.in_known_form(&prime);
-    let ids = vocabulary.encode(&known).map_err(|error| told(&error, vocabulary))?;
+    let ids = vocabulary.encode(&known).map_err(|error| unknown_character(&error, vocabulary))?;
     if known != prime {
         say!("--prime: letters with accents are taken in the Unicode form (NFC or NFD) that the model's text has");
     }
     Ok((known, ids))
 }
 
-/// The spaces at both ends stay, as a prime may end within a line.
+/// Keeps spaces at both ends, because a prime may end within a line.
 fn lesson(prime: &str) -> String {
     let last = prime.matches('\n').count();
     let mut joined = String::with_capacity(prime.len());
@@ -46,12 +46,12 @@ fn lesson(prime: &str) -> String {
         joined.push_str(line);
     }
     if let Some(lost) = lost(last, &text::prepare(&joined).dropped) {
-        say!("--prime: {lost}, as in the lesson, with whose preparation the model was trained");
+        say!("--prime: {lost}, because the training text was prepared as in the lesson");
     }
     joined.chars().filter(char::is_ascii).map(|c| c.to_ascii_lowercase()).collect()
 }
 
-fn told(error: &DataError, vocabulary: &Vocabulary) -> Failure {
+fn unknown_character(error: &DataError, vocabulary: &Vocabulary) -> Failure {
     let &DataError::UnknownCharacter(unknown) = error else {
         return Failure::input(format!("--prime: {error}"));
     };

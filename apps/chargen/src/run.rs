@@ -13,7 +13,7 @@ pub const PROGRAM: &str = "chargen";
 /// The file of the vocabulary.
 pub const SYMBOLS: &str = "symbols.json";
 
-/// A trained model with all it needs.
+/// A trained model with its configuration and vocabulary.
 pub struct Trained {
     pub path: PathBuf,
     pub config: RunConfig,
@@ -22,7 +22,7 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// Loads the run onto `device` and says on stderr which it is.
+    /// Loads the run onto `device` and reports its name on stderr.
     pub fn load(args: &RunArgs, device: &Device) -> Result<Self, Failure> {
         let run = args.open(PROGRAM)?;
         let config: RunConfig = run.read_config()?;

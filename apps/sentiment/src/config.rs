@@ -1,4 +1,4 @@
-//! How a model is asked for: the command line's arguments, and the checked configuration that they make.
+//! The arguments of the command line, and the checked configuration made from them.
 
 use crate::data::{Data, DataArgs, DataConfig};
 use crate::model::{ModelConfig, WORDS};
@@ -36,17 +36,16 @@ pub struct TrainArgs {
     /// Share of the training reviews to validate on after each epoch, drawn by the seed [default: none]
     #[arg(long, value_name = "SHARE")]
     validation: Option<f64>,
-    /// Set of defaults for what follows
+    /// Set of defaults for the options below
     #[arg(long, value_enum)]
     preset: Option<Preset>,
     /// Recurrent cell [default: lstm]
     #[arg(long, value_parser = cell_parser())]
     cell: Option<CellKind>,
-    /// How many of the most frequent words the model tells apart, counting padding, the start and rare words
-    /// [default: 20000]
+    /// Size of the vocabulary: the most frequent words, and the ids of padding, start and rare words [default: 20000]
     #[arg(long, value_name = "N", value_parser = whole::<u64>(WORDS))]
     words: Option<u64>,
-    /// Words of a review the model sees, the last ones [default: 80]
+    /// Number of words that the model reads of a review, from its end [default: 80]
     #[arg(long, value_name = "N", value_parser = size())]
     tokens: Option<u64>,
     /// Width of a word's vector [default: 128; sample: 32]
@@ -55,7 +54,7 @@ pub struct TrainArgs {
     /// Stacked recurrent layers [default: 1]
     #[arg(long, value_name = "N", value_parser = whole::<u64>(LAYERS))]
     layers: Option<u64>,
-    /// Read each review both ways
+    /// Read each review in both directions
     #[arg(long)]
     bidirectional: bool,
     /// Units of each recurrent layer [default: 128; sample: 32]
@@ -66,7 +65,7 @@ pub struct TrainArgs {
     /// Reviews in a mini-batch [default: 50; sample: 10]
     #[arg(long, value_name = "N", value_parser = size())]
     batch: Option<u64>,
-    /// Times over all training reviews [default: 1; sample: 10]
+    /// Passes over all training reviews [default: 1; sample: 10]
     #[arg(long, value_name = "N", value_parser = size())]
     epochs: Option<u64>,
     #[command(flatten)]
@@ -75,19 +74,19 @@ pub struct TrainArgs {
     pub session: SessionArgs,
 }
 
-/// How a model was made; saved with a run.
+/// The configuration of a model, its data and its training; saved with a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunConfig {
     /// The model's sizes.
     pub model: ModelConfig,
-    /// What it was trained on.
+    /// The data it is trained on.
     pub data: DataConfig,
-    /// How it was trained.
+    /// The settings of its training.
     pub training: TrainConfig,
 }
 
 impl TrainArgs {
-    /// The configuration that was asked for, and the reviews, on which some defaults depend.
+    /// The checked configuration, and the reviews, on which some defaults depend.
     ///
     /// # Errors
     /// Reviews that cannot be read; a setting outside its range.

@@ -1,4 +1,4 @@
-//! Reviews as ids of one length, and batches of them.
+//! Reviews as ids of equal length, and mini-batches of them.
 
 use crate::model::Batch;
 use crate::words::{Totals, encode};
@@ -18,8 +18,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone, clap::Args)]
 pub struct DataArgs {
     /// Reviews: an aclImdb folder or .tar.gz, a .csv, .tsv or .jsonl file with a text and a label column, a folder with
-    /// files train and test of these, or "sample". Without it IMDb from $RNN_DATASETS, the cache or the network, else the
-    /// sample
+    /// files train and test of these, or "sample". Without it IMDb from $RNN_DATASETS, the cache or the network, else
+    /// the sample
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     /// Leave out rows of tables that cannot be read, and say how many
@@ -27,41 +27,41 @@ pub struct DataArgs {
     skip_bad: bool,
 }
 
-/// What a model was trained on; saved with a run.
+/// The data a model is trained on; saved with a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DataConfig {
-    /// What to call it.
+    /// The name of the corpus in results.
     pub corpus: String,
-    /// As `--data`.
+    /// The value of `--data`.
     data: Option<PathBuf>,
-    /// As `--test`.
+    /// The value of `--test`.
     test: Option<PathBuf>,
-    /// As `--skip-bad`.
+    /// The value of `--skip-bad`.
     skip_bad: bool,
-    /// The table that all of it came from, if it is one that does not say which rows are for the test.
+    /// The table of all reviews, if they come from one table without a `split` column.
     pub table: Option<TableId>,
-    /// How its texts are split into words.
+    /// The tokenizer of its texts.
     pub tokenizer: Tokenizer,
     /// SHA-256 of the reviews and their labels.
     fingerprint: String,
 }
 
-/// Reviews as they were read.
+/// The loaded reviews.
 pub struct Data {
-    /// To train on.
+    /// The training set.
     pub train: Vec<Review>,
-    /// To test on.
+    /// The test set.
     pub test: Vec<Review>,
-    /// Where those to train on come from.
+    /// The source of the training set.
     pub source: Source,
-    /// Where those to test on come from.
+    /// The source of the test set.
     pub tested: Source,
-    /// Whether they come from another file than those to train on.
+    /// Whether the test set comes from its own file (`--test`).
     pub has_own_test: bool,
 }
 
 impl DataConfig {
-    /// What was asked for; the rest is known when it is loaded.
+    /// The requested data. [`load`](Self::load) fills in the other fields.
     pub fn new(args: &DataArgs, test: Option<&Path>) -> Self {
         Self {
             data: args.data.clone(),
@@ -74,7 +74,7 @@ impl DataConfig {
         }
     }
 
-    /// Loads the reviews and says on stderr where they come from and what was left out.
+    /// Loads the reviews; reports on stderr where they come from and what was left out.
     ///
     /// # Errors
     /// Reviews that cannot be read.
@@ -95,7 +95,8 @@ impl DataConfig {
             if known > 0 {
                 let all = reviews.test.len();
                 say!(
-                    "{known} of the {all} test texts are also trained on: for these the figures show how well the model knows them"
+                    "{known} of the {all} test texts are also trained on: for these the figures show what the model has \
+                     memorised"
                 );
             }
         }
@@ -109,14 +110,14 @@ impl DataConfig {
         Ok(Data { train, test, source, tested, has_own_test: self.test.is_some() })
     }
 
-    /// The same with paths that hold in any folder, since a run may be resumed from another one.
+    /// The same with absolute paths, because a run may be resumed in another working folder.
     pub fn with_absolute_paths(mut self) -> Self {
         self.data = self.data.map(rnn_data::absolute);
         self.test = self.test.map(rnn_data::absolute);
         self
     }
 
-    /// Loads the reviews that a run began with.
+    /// Loads the reviews again for a run that is resumed.
     ///
     /// # Errors
     /// As [`load`](Self::load); reviews that have changed.
@@ -125,7 +126,7 @@ impl DataConfig {
         let data = now.load()?;
         if now.fingerprint != self.fingerprint {
             return Err(Failure::input(format!(
-                "the reviews of {} are others than those that the training began with; restore them, or start a new run",
+                "the reviews of {} have changed since the training began; restore them, or start a new run",
                 self.corpus
             )));
         }
@@ -134,7 +135,7 @@ impl DataConfig {
 }
 
 impl DataArgs {
-    /// Loads the reviews to test on; says on stderr where they come from and what was left out.
+    /// Loads the test set; reports on stderr where it comes from and what was left out.
     pub fn to_test(&self) -> Result<Reviews, Failure> {
         let reviews = load(self.data.clone(), self.skip_bad, Purpose::Test)?;
         say!("reviews: {}, {} to test", reviews.source, reviews.test.len());
@@ -157,7 +158,8 @@ fn load(data: Option<PathBuf>, skip_bad: bool, purpose: Purpose) -> Result<Revie
     Ok(reviews)
 }
 
-/// Takes `held_out` of `reviews` for validation, drawn from `key`; both parts keep their order.
+/// Holds out `held_out` of `reviews` for validation, drawn from `key`; both parts keep their order. Returns the
+/// training part first.
 pub fn split(reviews: Vec<Review>, held_out: usize, key: Key) -> (Vec<Review>, Vec<Review>) {
     let mut is_held_out = vec![false; reviews.len()];
     key.permutation(reviews.len()).into_iter().take(held_out).for_each(|i| is_held_out[i] = true);
@@ -168,18 +170,18 @@ pub fn split(reviews: Vec<Review>, held_out: usize, key: Key) -> (Vec<Review>, V
     (train, validation)
 }
 
-/// Whether these are somebody's own reviews, neither IMDb nor the sample.
+/// Whether these are the user's own reviews, neither IMDb nor the sample.
 fn is_own(source: &Source) -> bool {
     source.path.as_ref().is_some_and(|path| path.to_string_lossy() == source.corpus)
 }
 
-/// The share of the larger class: the accuracy of who always answers with it. 0 of no reviews.
+/// The share of the larger class, which is the accuracy of always answering with it. 0 without reviews.
 pub fn majority_share(reviews: &[Review]) -> f64 {
     let positive = reviews.iter().filter(|review| review.positive).count();
     positive.max(reviews.len() - positive) as f64 / reviews.len().max(1) as f64
 }
 
-/// The vocabulary of `reviews`: Keras' of IMDb's.
+/// The vocabulary of `reviews`; for IMDb it equals Keras'.
 pub fn vocabulary(reviews: &[Review], tokenizer: Tokenizer) -> Vocabulary {
     Vocabulary::build_with(tokenizer, texts(reviews))
 }
@@ -188,7 +190,7 @@ fn texts(reviews: &[Review]) -> impl Iterator<Item = &str> {
     reviews.iter().map(|review| review.text.as_str())
 }
 
-/// Reviews with their labels, encoded.
+/// Encoded reviews with their labels.
 pub struct Encoded {
     ids: Vec<u32>,
     labels: Vec<bool>,
@@ -196,11 +198,11 @@ pub struct Encoded {
     words: Totals,
 }
 
-/// Ids that all reviews together may have: 2 GB.
+/// The most ids of all reviews together: 2 GB.
 const MOST_IDS: usize = 1 << 29;
 
 impl Encoded {
-    /// All of `reviews`.
+    /// Encodes `reviews`.
     ///
     /// # Errors
     /// More ids than memory could hold.
@@ -208,8 +210,8 @@ impl Encoded {
         let all = reviews.len().saturating_mul(tokens);
         if all > MOST_IDS {
             return Err(Failure::input(format!(
-                "--tokens {tokens} of each of {} reviews are {all}, more than the {MOST_IDS} that are possible here; train \
-                 with fewer",
+                "--tokens {tokens} for {} reviews gives {all} ids, more than the {MOST_IDS} that are possible here; \
+                 give fewer --tokens or fewer reviews",
                 reviews.len()
             )));
         }
@@ -223,12 +225,12 @@ impl Encoded {
         Ok(Self { ids, labels: reviews.iter().map(|review| review.positive).collect(), tokens, words })
     }
 
-    /// How many words the model reads of the reviews, and knows.
+    /// The numbers of words that the model reads and knows.
     pub fn words(&self) -> Totals {
         self.words
     }
 
-    /// In batches; `shuffle` and `dropout` are the keys of the order and of the masks.
+    /// Mini-batches of the reviews; `shuffle` and `dropout` are the keys of their order and of the dropout masks.
     pub fn batches(self, batch: usize, shuffle: Option<Key>, dropout: Key, device: &Device) -> Batches<Batch> {
         let (items, device, data) = (self.labels.len(), device.clone(), Arc::new(self));
         Batches::new(items, batch, shuffle, move |indices, step| {

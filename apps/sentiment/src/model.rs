@@ -107,8 +107,8 @@ impl Task for Model {
 pub const ACCURACY: Figure = Figure { name: "accuracy", higher_is_better: true };
 
 impl Model {
-    /// Ids end to end, `[batch, tokens]`, to one logit a review, `[batch]`: above 0 is positive. Dropout acts when a key is
-    /// given.
+    /// Ids end to end, `[batch, tokens]`, to one logit a review, `[batch]`: above 0 is positive. Dropout acts when a
+    /// key is given.
     pub fn logits(&self, ids: &[u32], tokens: usize, dropout: Option<Key>) -> Tensor<1> {
         let args = ForwardArgs::default().with_dropout_key(dropout);
         let output = self.layer.forward_with(Input::ids(&self.embedding, ids, [ids.len() / tokens, tokens]), args);

@@ -1,20 +1,20 @@
-//! A text as the model reads it, and how much of it the model does not know.
+//! Encodes texts for the model, and counts the words that it does not know.
 
 use rnn_data::words::{OUT_OF_RANGE, START, Tokenizer, Vocabulary, pad_front};
 use rnn_harness::say;
 use serde::Serialize;
 use std::ops::AddAssign;
 
-/// The words of a text, or of several.
+/// Counts of words in one or more texts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct WordCounts {
-    /// All.
+    /// All words.
     pub words: usize,
-    /// Those that the model reads, the last ones: it sees a number of known or rare words, and what lies between.
+    /// The words that the model reads: the last ones, counted from the first known or rare word within its length.
     pub words_read: usize,
-    /// Words read that the model knows.
+    /// The words read that the model knows.
     pub known_words: usize,
-    /// Words read that the model does not know: rare ones, and words of no training text.
+    /// The words read that the model does not know: rare words, and words in no training text.
     pub unknown_words: usize,
 }
 
@@ -27,7 +27,7 @@ impl AddAssign for WordCounts {
     }
 }
 
-/// The ids of a text, padded and cut in front to `tokens`, and its words.
+/// Encodes a text as ids, padded or cut at the front to `tokens`, and counts its words.
 pub fn encode(
     text: &str,
     vocabulary: &Vocabulary,
@@ -37,7 +37,7 @@ pub fn encode(
 ) -> (Vec<u32>, WordCounts) {
     let found = vocabulary.look_up(tokenizer, text, num_words as u32);
     let ids: Vec<u32> = std::iter::once(START).chain(found.iter().copied().flatten()).collect();
-    // The first word that is read is the one whose id is the first that is left; without a cut it is the first of all.
+    // The first word read is the one with the first remaining id; without a cut it is the first word of the text.
     let cut = ids.len().saturating_sub(tokens).saturating_sub(1);
     let unread = match cut {
         0 => 0,
@@ -49,30 +49,30 @@ pub fn encode(
     (pad_front(&ids, tokens), counts)
 }
 
-/// The words of several texts.
+/// Counts of words and texts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
-    /// How many texts.
+    /// The number of texts.
     #[serde(skip)]
     pub texts: usize,
-    /// Texts of which only the end is read.
+    /// The texts of which only the end is read.
     pub cut_texts: usize,
-    /// Texts of whose words the model knows none.
+    /// The texts without a word that the model knows.
     pub unknown_texts: usize,
-    /// Of all texts together.
+    /// The words of all texts together.
     #[serde(flatten)]
     pub words: WordCounts,
 }
 
 impl Totals {
-    /// Those of a single text.
+    /// The counts of a single text.
     pub fn of(words: WordCounts) -> Self {
         let mut totals = Self::default();
         totals.add(words);
         totals
     }
 
-    /// Counts one more.
+    /// Adds a text.
     pub fn add(&mut self, words: WordCounts) {
         self.texts += 1;
         self.cut_texts += usize::from(words.words_read < words.words);
@@ -80,7 +80,7 @@ impl Totals {
         self.words += words;
     }
 
-    /// Says on stderr how many words the model does not know, and how many texts are longer than it reads.
+    /// Reports on stderr the number of unknown words, and of texts that are longer than the model reads.
     pub fn say(&self, tokens: usize) {
         for line in self.lines(tokens) {
             say!("{line}");
@@ -114,7 +114,7 @@ impl Totals {
         lines
     }
 
-    /// Warns on stderr where hardly any text has a word that the model knows, so that figures from them mean nothing.
+    /// Warns on stderr if hardly any text has a word that the model knows: then the figures mean nothing.
     pub fn warn(&self) {
         let known = self.texts - self.unknown_texts;
         if self.texts > 0 && known * HARDLY < self.texts {
@@ -127,7 +127,7 @@ impl Totals {
     }
 }
 
-/// Fewer than one text in this many is hardly any.
+/// Fewer than one text in this many counts as hardly any.
 const HARDLY: usize = 10;
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ fn own_test_files_are_tested_to_the_last_row() {
     let ran = train(&program, &["--data", "alltrain.csv", "--test", "testonly"]).ok();
     assert_eq!(ran.json()["test_reviews"], 5);
     let ran = train(&program, &["--data", "train.csv", "--test", "train.csv"]).ok();
-    assert!(ran.stderr.contains("100 of the 100 test texts are also trained on: of these"), "{ran:?}");
+    assert!(ran.stderr.contains("100 of the 100 test texts are also trained on: for these"), "{ran:?}");
     train(&program, &["--data", "train.csv", "--test", "nowhere"]).told("nowhere: there is no such file or folder");
 
     // A folder with both.

@@ -76,7 +76,7 @@ impl Args {
         if let Some(targets) = targets::of(&bench.run) {
             println!("## Targets\n\n{targets}");
         }
-        if self.record { records::keep(bench.run, self.is_whole()) } else { Ok(()) }
+        if self.record { records::keep(bench.run) } else { Ok(()) }
     }
 
     /// In the order of the enum. The sweep takes long, so it is never there by default.
@@ -86,11 +86,6 @@ impl Args {
             false => self.only.contains(case) || (*case == Case::Sweep && self.sweep),
         };
         Case::value_variants().iter().copied().filter(is_chosen).collect()
-    }
-
-    /// Whether a record of this run is one for the README.
-    fn is_whole(&self) -> bool {
-        self.only.is_empty() && self.peers && !self.quick
     }
 }
 

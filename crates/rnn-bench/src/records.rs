@@ -7,7 +7,6 @@
 pub mod chart;
 mod json;
 pub mod page;
-mod readme;
 pub mod row;
 pub mod run;
 pub mod sweep;
@@ -44,20 +43,12 @@ pub fn render(folder: &Path) -> Result<(), String> {
     chart.map_or(Ok(()), |chart| write(&folder.join(CHART), &chart))
 }
 
-/// Writes a new record under docs/bench; `into_readme` also puts its summary into the repository's README.
+/// Writes a new record under docs/bench.
 ///
 /// # Errors
 /// One line: nothing was measured, or a file cannot be written.
-pub fn keep(run: Run, into_readme: bool) -> Result<(), String> {
-    let (folder, run) = keep_in(&crate::root().join("docs/bench"), run)?;
-    if into_readme {
-        let path = crate::root().join("README.md");
-        let text = std::fs::read_to_string(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
-        match readme::fill(&text, &run) {
-            Some(filled) => write(&path, &filled)?,
-            None => eprintln!("README.md has no place for the summary"),
-        }
-    }
+pub fn keep(run: Run) -> Result<(), String> {
+    let (folder, _) = keep_in(&crate::root().join("docs/bench"), run)?;
     eprintln!("record: {}", folder.display());
     Ok(())
 }

@@ -6,7 +6,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
-/// The distinct characters of a text, in the order of their code points; a character's id is its place.
+/// The distinct characters of a text, sorted by code point. A character's id is its index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vocabulary {
     symbols: Vec<char>,
@@ -22,27 +22,27 @@ impl Vocabulary {
         Self { symbols: ('\0'..=char::MAX).filter(|&c| occurs[c as usize]).collect() }
     }
 
-    /// How many there are.
+    /// The number of characters.
     pub fn len(&self) -> usize {
         self.symbols.len()
     }
 
-    /// Whether there is none.
+    /// Whether the vocabulary is empty.
     pub fn is_empty(&self) -> bool {
         self.symbols.is_empty()
     }
 
-    /// Whether `c` is there.
+    /// Whether the vocabulary has `c`.
     pub fn contains(&self, c: char) -> bool {
         self.symbols.binary_search(&c).is_ok()
     }
 
-    /// The characters' ids.
+    /// The ids of the characters of `text`.
     ///
     /// # Errors
     /// A character that is not in the vocabulary.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, DataError> {
-        // A vector that grows by doubling would take twice the memory of a long text.
+        // Reserves once: a vector that doubles would need twice the memory for a long text.
         let mut ids = Vec::with_capacity(text.chars().count());
         for c in text.chars() {
             let id = self.symbols.binary_search(&c).map_err(|_| DataError::UnknownCharacter(c))?;
@@ -51,8 +51,8 @@ impl Vocabulary {
         Ok(ids)
     }
 
-    /// `text` in the Unicode form (NFC or NFD) whose characters are there, each letter for itself. A letter that is there
-    /// in neither form is given composed.
+    /// `text` with each letter in the Unicode form (NFC or NFD) that the vocabulary has. A letter that it has in
+    /// neither form is composed.
     pub fn in_known_form(&self, text: &str) -> String {
         let known = |text: &str| text.chars().all(|c| self.contains(c));
         if known(text) {
@@ -62,7 +62,7 @@ impl Vocabulary {
         let mut result = String::with_capacity(text.len());
         let mut rest = composed.as_str();
         while !rest.is_empty() {
-            // A letter and its marks.
+            // A letter and its combining marks.
             let end = rest.char_indices().skip(1).find(|&(_, c)| !is_combining_mark(c)).map_or(rest.len(), |(i, _)| i);
             let (letter, behind) = rest.split_at(end);
             let decomposed: String = letter.nfd().collect();
@@ -72,7 +72,7 @@ impl Vocabulary {
         result
     }
 
-    /// The characters that are there and differ from `c` in capitals or typography alone.
+    /// The characters of the vocabulary that differ from `c` only in case or typography.
     pub fn similar(&self, c: char) -> Vec<char> {
         let wanted = typed(c);
         self.symbols.iter().copied().filter(|&symbol| typed(symbol) == wanted).collect()
@@ -81,7 +81,7 @@ impl Vocabulary {
     /// The character of an id.
     ///
     /// # Panics
-    /// If there is none: ids come from [`encode`](Self::encode) or are below [`len`](Self::len).
+    /// If `id` is not below [`len`](Self::len).
     pub fn decode(&self, id: u32) -> char {
         self.symbols[id as usize]
     }
@@ -123,7 +123,7 @@ mod tests {
             assert_eq!(vocabulary.in_known_form(other), form);
             assert_eq!(vocabulary.in_known_form(form), form);
         }
-        // Each letter for itself: this text has one of each form.
+        // The text has one letter in each form, so each letter is looked up by itself.
         let mixed = "\u{e9} o\u{302}";
         assert_eq!(Vocabulary::build(mixed).in_known_form("e\u{301} \u{f4}"), mixed);
         assert_eq!(Vocabulary::build("ab").in_known_form("ae\u{301}"), "a\u{e9}");

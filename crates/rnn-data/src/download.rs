@@ -1,5 +1,5 @@
-//! Downloads: resumable, checked, under a temporary name until they are whole. Of several downloads of one file, in any
-//! processes, one at a time writes it.
+//! Downloads: resumable, checked, under a temporary name until complete. A lock on the partial file lets one download
+//! at a time write it, across processes.
 
 use crate::registry::CorpusFile;
 use crate::{DataError, show};
@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
-/// How long a server may take to answer at all.
+/// The longest wait for a server's answer.
 const ANSWER: Duration = Duration::from_millis(4500);
-/// How long it may then pause.
+/// The longest pause within an answer.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// The SHA-256 of what `file` holds from its start.
+/// The SHA-256 of the whole `file`.
 fn sha256(mut file: &File) -> std::io::Result<String> {
     file.rewind()?;
     let mut hash = Sha256::new();
@@ -30,7 +30,7 @@ fn sha256(mut file: &File) -> std::io::Result<String> {
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// What is wrong with `found` if it is to be `file`, if anything: size first, then hash.
+/// How `found` differs from `file`: compares the size, then the hash. `None` if they are equal.
 fn fault(found: &File, file: &CorpusFile) -> std::io::Result<Option<String>> {
     let bytes = found.metadata()?.len();
     if bytes != file.bytes {
@@ -49,15 +49,15 @@ pub(crate) fn check(path: &Path, file: &CorpusFile) -> Result<(), DataError> {
     }
 }
 
-/// What has come of a download, for this process alone as long as it has it.
+/// A partially downloaded file, locked by this process.
 struct Part {
     path: PathBuf,
     file: File,
 }
 
 impl Part {
-    /// Waits until nobody else has the part at `path`. `None` if there is none (unless `create`), or if whoever had it
-    /// finished or deleted it meanwhile.
+    /// Waits for the lock of the partial file at `path`. `None` if the file does not exist (unless `create`), or if
+    /// another process finished or deleted it while this one waited.
     fn lock(path: &Path, create: bool) -> std::io::Result<Option<Self>> {
         let file = match File::options().read(true).append(true).create(create).open(path) {
             Ok(file) => file,
@@ -65,10 +65,10 @@ impl Part {
             Err(error) => return Err(error),
         };
         if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
-            let bar =
-                ProgressBar::new_spinner().with_message(format!("waits for another download of {}", show::path(path)));
+            let bar = ProgressBar::new_spinner()
+                .with_message(format!("waiting for another download of {}", show::path(path)));
             bar.enable_steady_tick(Duration::from_millis(200));
-            // Where the file system has no locks, each goes on alone.
+            // On a file system without locks every download continues by itself.
             let _ = file.lock();
             bar.finish_and_clear();
         }
@@ -76,7 +76,7 @@ impl Part {
         Ok(part.is_still_there()?.then_some(part))
     }
 
-    /// Whether the file is the one at its path.
+    /// Whether the open file is still the one at its path.
     fn is_still_there(&self) -> std::io::Result<bool> {
         match same_file::Handle::from_path(&self.path) {
             Ok(there) => Ok(there == same_file::Handle::from_file(self.file.try_clone()?)?),
@@ -90,7 +90,7 @@ impl Part {
     }
 }
 
-/// What the thread that talks to the server says.
+/// What the download thread reports.
 enum Message {
     /// The server answers; the body starts at this byte of the file.
     From(u64),
@@ -98,8 +98,8 @@ enum Message {
     Failed(String),
 }
 
-/// Downloads `file` from its address to `target`. What has come goes to `target` with `.part` behind it, from where a
-/// later call goes on; a whole file that is not the right one is deleted.
+/// Downloads `file` from its address to `target`. Received bytes go to `target` with the suffix `.part`, which a later
+/// call resumes. A complete file with the wrong size or hash is deleted.
 pub(crate) fn download(address: &str, file: &CorpusFile, target: &Path) -> Result<(), DataError> {
     let mut path = target.as_os_str().to_owned();
     path.push(".part");
@@ -116,7 +116,8 @@ pub(crate) fn download(address: &str, file: &CorpusFile, target: &Path) -> Resul
     }
 }
 
-/// Brings `part`, or a new one at `path`, to the size of `file`. `None` if another download was faster: look again.
+/// Completes `part`, or a new partial file at `path`, to the size of `file`. `None` if another download was faster: the
+/// caller looks again.
 fn fill(
     address: &str,
     file: &CorpusFile,
@@ -140,7 +141,7 @@ fn fill(
         Ok(Message::Failed(problem)) => return Err(unreachable(problem)),
         Ok(Message::Bytes(_)) | Err(_) => return Err(unreachable("no answer within 5 seconds".into())),
     };
-    // Only now: where nobody answers, nothing is left behind.
+    // Created only after the server answers, so that a failed call leaves no file behind.
     let part = match part {
         Some(part) => part,
         None => {
@@ -186,22 +187,22 @@ fn fill(
     Ok(Some(part))
 }
 
-/// Gives the whole `part` its name, or deletes it if it is not `file`.
+/// Renames the complete `part` to its final name, or deletes it if it differs from `file`.
 fn finish(address: &str, file: &CorpusFile, target: &Path, part: &Part) -> Result<(), DataError> {
     let io = |e| DataError::io(&part.path, e);
     if let Some(fault) = fault(&part.file, file).map_err(io)? {
         std::fs::remove_file(&part.path).map_err(io)?;
-        let problem = format!("what came is not the file that was asked for: {fault}; it was deleted");
+        let problem = format!("the downloaded file is not the expected one: {fault}; it was deleted");
         return Err(DataError::Download { address: address.to_string(), problem, answered: true });
     }
     std::fs::rename(&part.path, target).map_err(|e| DataError::io(target, e))
 }
 
 fn stopped(have: u64, file: &CorpusFile, why: &str) -> String {
-    format!("stopped at {have} of {} bytes ({why}); run the command again to go on from there", file.bytes)
+    format!("stopped at {have} of {} bytes ({why}); run the command again to continue from there", file.bytes)
 }
 
-/// Asks for the file from byte `have` on and passes on what comes. An error of `send` means that nobody waits any more.
+/// Requests the file from byte `have` on and sends on what arrives. An error of `send` means that the receiver is gone.
 fn talk(address: &str, have: u64, sender: &SyncSender<Message>) {
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
     let mut request = agent.get(address);
@@ -303,7 +304,7 @@ mod tests {
     fn an_address_that_does_not_answer_costs_less_than_five_seconds() {
         let folder = tempfile::tempdir().expect("folder");
         let target = folder.path().join("x");
-        let listener = TcpListener::bind("127.0.0.1:0").expect("port"); // takes the call and says nothing
+        let listener = TcpListener::bind("127.0.0.1:0").expect("port"); // accepts and never answers
         let silent = format!("http://{}/x", listener.local_addr().expect("address"));
         let start = Instant::now();
         let error = download(&silent, &file(CONTENT), &target).expect_err("silence");
@@ -316,8 +317,8 @@ mod tests {
         assert_eq!(std::fs::read_dir(folder.path()).expect("folder").count(), 0);
     }
 
-    /// Answers every request with the bytes of `content` that it asks for, a few every now and then, up to `most` of them
-    /// in the first answer; gives the ranges asked for as they come.
+    /// Answers every request with the requested bytes of `content`, slowly, at most `most` of them in the first answer.
+    /// Reports the requested ranges.
     fn patient_server(content: &'static [u8], most: usize) -> (String, std::sync::mpsc::Receiver<usize>) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("port");
         let address = format!("http://{}/x", listener.local_addr().expect("address"));
@@ -339,7 +340,7 @@ mod tests {
                         content.len() - from
                     );
                     let to = if number == 0 { most } else { content.len() };
-                    // Whoever has its file already hangs up.
+                    // A client that already has the file hangs up.
                     let _ = stream.write_all(head.as_bytes());
                     for bytes in content[from..to].chunks(1000) {
                         let _ = stream.write_all(bytes);
@@ -389,7 +390,7 @@ mod tests {
                 assert_eq!(first.join().expect("no panic").is_ok(), most == content.len());
             });
             assert!(std::fs::read(&target).expect("whole") == content);
-            // The second asks for nothing, or for what the first left.
+            // The second client requests nothing, or what the first one left.
             let expected = if most == content.len() { vec![0] } else { vec![0, most] };
             assert_eq!(asked.try_iter().collect::<Vec<_>>(), expected);
             assert_eq!(std::fs::read_dir(folder.path()).expect("folder").count(), 1);

@@ -3,7 +3,7 @@
 use crate::show;
 use std::path::{Path, PathBuf};
 
-/// Why a corpus cannot be had. Each message says what is wrong, where, and what would be right.
+/// Why a corpus cannot be loaded. Each message says what is wrong, where, and what would be right.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {

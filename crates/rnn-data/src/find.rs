@@ -1,4 +1,4 @@
-//! Where a corpus comes from: a path, `$RNN_DATASETS`, the cache, the network, the built-in sample; in this order.
+//! Where a corpus comes from, in this order: a path, `$RNN_DATASETS`, the cache, the network, the built-in sample.
 
 use crate::download::{check, download};
 use crate::registry::{Corpus, CorpusFile};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// The name of the built-in samples, as `--data` takes it and as results give it.
 pub const SAMPLE: &str = "sample";
 
-/// The places that are searched for a corpus. The default has none but the built-in sample.
+/// The places that are searched for a corpus. The default has only the built-in sample.
 #[derive(Debug, Clone, Default)]
 pub struct Places {
     /// What `--data` says: a file or folder, or `sample` for the built-in one.
@@ -18,7 +18,7 @@ pub struct Places {
     pub datasets: Option<PathBuf>,
     /// The folder where downloads go.
     pub cache: Option<PathBuf>,
-    /// Whether to download what is nowhere else. Needs a cache.
+    /// Whether to download what no other place has. Needs a cache.
     pub network: bool,
 }
 
@@ -43,12 +43,12 @@ pub struct Source {
     pub corpus: String,
     /// The file or folder; `None` for the built-in sample.
     pub path: Option<PathBuf>,
-    /// Why it is only the sample, if nobody asked for that.
+    /// Why the sample was taken, if it was not asked for.
     pub note: Option<String>,
 }
 
 impl Source {
-    /// Whether this is the built-in sample, on which no figure means much.
+    /// Whether this is the built-in sample, which is too small for meaningful figures.
     pub fn is_sample(&self) -> bool {
         self.path.is_none()
     }
@@ -96,7 +96,7 @@ pub(crate) fn find(corpus: &Corpus, places: &Places) -> Result<Source, DataError
     match &places.cache {
         Some(cache) if places.network => match fetch(corpus, cache) {
             Ok(path) => Ok(found(path)),
-            // A download that broke, or gave a wrong file, is told; nobody meant to train on the sample then.
+            // A broken download or a wrong file is an error: falling back to the sample would hide it.
             Err(error @ DataError::Download { answered: false, .. }) => Ok(sample(Some(error.to_string()))),
             Err(error) => Err(error),
         },
@@ -110,7 +110,7 @@ fn addressed(corpus: &Corpus) -> (&CorpusFile, &str) {
     addressed.expect("every corpus has an address: a test of the registry sees to it")
 }
 
-/// Downloads `corpus` into `cache` unless it is there, and returns its path.
+/// Downloads `corpus` into `cache` unless the cache has it, and returns its path.
 ///
 /// # Errors
 /// An address that does not answer, a download that stops, a file with another hash than the registry's.
@@ -125,12 +125,12 @@ pub fn fetch(corpus: &Corpus, cache: &Path) -> Result<PathBuf, DataError> {
     Ok(target)
 }
 
-/// What [`verify`] finds.
+/// What [`verify`] found about one file.
 #[derive(Debug)]
 pub struct Verdict {
     /// The file.
     pub path: PathBuf,
-    /// Whether it is what the registry says.
+    /// Whether its size and hash are those of the registry.
     pub result: Result<(), DataError>,
 }
 
@@ -220,7 +220,7 @@ mod tests {
         }
         assert!(start.elapsed().as_secs_f64() < 6.0);
         assert!(!cache.exists());
-        // A download that once began changes nothing of that, and is kept.
+        // A partial file from an earlier download changes nothing and is kept.
         std::fs::create_dir_all(cache.join("text")).expect("made");
         std::fs::write(cache.join("text/x.txt.part"), b"ri").expect("written");
         assert!(find(&corpus(b"right", "http://127.0.0.1:9/x"), &places).expect("sample").is_sample());

@@ -3,42 +3,41 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
-/// What people and word processors write for the apostrophe. U+0091 and U+0092 are the quotation marks of Windows-1252
-/// that were read as Latin-1.
+/// The characters that people and word processors write for the apostrophe. U+0091 and U+0092 are quotation marks of
+/// Windows-1252 that were decoded as Latin-1.
 const APOSTROPHES: &str = "\u{91}\u{92}\u{b4}\u{2b9}\u{2bb}\u{2bc}\u{2bd}\u{55a}\u{5f3}\
                            \u{2018}\u{2019}\u{201a}\u{201b}\u{2032}\u{2035}\u{ff07}";
 
-/// The plain form of a text: words in one spelling, whatever capitals, Unicode form or typography they have, with
-/// spaces and ASCII punctuation between them.
+/// The plain form of a text: each word in one spelling, independent of case, Unicode form and typography, with spaces
+/// and ASCII punctuation between words.
 ///
-/// - Letters are small, by Unicode's case mapping of each character: `ß` is `ss`, `ς` is `σ`; `I`, `İ`, `ı` are `i`.
-///   Greek letters lose their accents and breathings, as their capitals do.
-/// - Compatibility forms are taken for what they stand for, and composed (NFKC): full-width letters, ligatures, `é` as
-///   one character or two.
-/// - An apostrophe of any kind is `'`. Other punctuation outside ASCII, signs, white space and control characters
-///   become spaces. A symbol such as `★`, an emoji, `½` or `²` stands by itself.
-/// - Characters that are not seen (soft hyphen, U+FEFF, joiners, marks of direction) are dropped. U+200B is a space in
-///   Thai, Lao, Myanmar and Khmer, which have no other, and dropped elsewhere.
+/// - Letters are lower-cased by Unicode's case mapping of each character: `ß` becomes `ss`, `ς` becomes `σ`, and `I`,
+///   `İ`, `ı` become `i`. Greek letters lose their accents and breathings, as their capitals do.
+/// - Compatibility forms are replaced and composed (NFKC): full-width letters, ligatures, `é` as one character or two.
+/// - Every kind of apostrophe becomes `'`. Other punctuation outside ASCII, signs, white space and control characters
+///   become spaces. A symbol such as `★`, an emoji, `½` or `²` becomes a word of its own.
+/// - Invisible characters (soft hyphen, U+FEFF, joiners, marks of direction) are dropped. U+200B becomes a space in
+///   Thai, Lao, Myanmar and Khmer, which have no other word separator, and is dropped elsewhere.
 ///
-/// Printable ASCII stays as it is, but for capitals.
+/// Printable ASCII changes only in case.
 pub fn plain(text: &str) -> String {
     if text.is_ascii() {
         return text.chars().map(|c| if c.is_control() { ' ' } else { c.to_ascii_lowercase() }).collect();
     }
     let composed: String = marked_off(text.nfc()).nfkc().flat_map(small).collect();
     let composed: String = without_marks_that_capitals_lack(&composed).nfc().collect();
-    // Again: a compatibility form can hold punctuation, ½ is 1⁄2.
+    // Separated again, because a compatibility form can contain punctuation: ½ is 1⁄2.
     marked_off(composed.chars())
 }
 
-/// By way of the capitals, so that small letters with the same capital become one.
+/// Upper-cases first, so that lower-case letters with the same capital become equal.
 fn small(c: char) -> impl Iterator<Item = char> {
     c.to_lowercase().flat_map(char::to_uppercase).flat_map(char::to_lowercase)
 }
 
-/// `text`, decomposed, without the dot of `İ`, which is `i` and a dot, and without the accents of Greek letters.
+/// `text` decomposed, without the dot of `İ` (an `i` and a combining dot) and without the accents of Greek letters.
 fn without_marks_that_capitals_lack(text: &str) -> String {
-    let mut letter = ' '; // the one that the marks stand on
+    let mut letter = ' '; // the base letter of the following marks
     let is_kept = |c: &char| {
         let is_mark = matches!(c, '\u{300}' | '\u{301}' | '\u{307}' | '\u{308}' | '\u{313}' | '\u{314}' | '\u{342}');
         if !is_mark {
@@ -53,7 +52,7 @@ fn without_marks_that_capitals_lack(text: &str) -> String {
     text.nfd().filter(is_kept).collect()
 }
 
-/// `text` with apostrophes in ASCII, spaces for what separates words outside ASCII, and nothing for what is not seen.
+/// `text` with ASCII apostrophes, spaces in place of separators outside ASCII, and without invisible characters.
 fn marked_off(text: impl Iterator<Item = char>) -> String {
     let mut plain = String::with_capacity(text.size_hint().0);
     for c in text {
@@ -88,7 +87,7 @@ fn kind(c: char) -> Kind {
         return Kind::Apostrophe;
     }
     match c.general_category() {
-        // Variation selectors and the combining grapheme joiner are marks, but not seen.
+        // Variation selectors and the combining grapheme joiner are marks, but invisible.
         _ if matches!(c, '\u{34f}' | '\u{180b}'..='\u{180f}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}') => {
             Kind::Unseen
         }
@@ -108,7 +107,7 @@ fn kind(c: char) -> Kind {
     }
 }
 
-/// Whether `c` is of a script that is written without spaces and marks the ends of words with U+200B, if at all.
+/// Whether the script of `c` is written without spaces, with U+200B as its only word separator.
 fn has_no_spaces(c: char) -> bool {
     matches!(c, '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}')
 }
@@ -138,7 +137,7 @@ mod tests {
         ] {
             assert_eq!(words(typographic), words(typed), "{typographic:?}");
         }
-        // Who writes without spaces has U+200B for one.
+        // In scripts without spaces U+200B separates words.
         assert_eq!(words("ភាសា\u{200b}ខ្មែរ"), ["ភាសា", "ខ្មែរ"]);
     }
 
@@ -163,14 +162,14 @@ mod tests {
                 assert_eq!(words(word).len(), 1, "{word}");
             }
         }
-        // An accent is no typography, and other capitals than Greek ones have it.
+        // An accent is not typography, and capitals outside Greek keep it.
         for (word, other) in [("café", "cafe"), ("йод", "иод"), ("χαϊ", "χαι")] {
             assert_ne!(plain(word), plain(other));
         }
     }
 
-    /// Of every character but rare ideographs: its capital and small form, composed or not, are the same word; what is
-    /// plain stays so.
+    /// For every character except rare ideographs: its upper and lower case, composed or not, give the same word, and
+    /// the plain form of a plain form is itself.
     #[test]
     fn every_character_has_one_plain_form() {
         let forms = |c: char| -> [String; 5] {

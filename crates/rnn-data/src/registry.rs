@@ -10,15 +10,15 @@ use std::sync::OnceLock;
 pub struct Corpus {
     /// Its name.
     pub name: String,
-    /// How to read it.
+    /// The form of its files.
     pub kind: Kind,
     /// What it is, in one line.
     pub about: String,
-    /// Under what terms.
+    /// The terms of its use.
     pub terms: String,
-    /// Whom to cite.
+    /// The publication to cite.
     pub citation: String,
-    /// The files it may be had from, any one of them.
+    /// Its files; each one alone is the whole corpus.
     #[serde(rename = "file")]
     pub files: Vec<CorpusFile>,
 }
@@ -37,9 +37,9 @@ pub enum Kind {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CorpusFile {
-    /// Where it lies under `$RNN_DATASETS` and in the cache.
+    /// Its path under `$RNN_DATASETS` and in the cache.
     pub path: String,
-    /// Where it is downloaded from, if it is.
+    /// The address to download it from; `None` if it cannot be downloaded.
     pub address: Option<String>,
     /// Its size in bytes.
     pub bytes: u64,

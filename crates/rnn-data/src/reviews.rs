@@ -15,24 +15,24 @@ use std::path::{Path, PathBuf};
 
 const SAMPLE_POSITIVE: &str = include_str!("../../../datasets/sample/reviews_pos.txt");
 const SAMPLE_NEGATIVE: &str = include_str!("../../../datasets/sample/reviews_neg.txt");
-/// Of the sample's reviews of each class, every such one is for the test.
+/// One in this many reviews of each class of the sample is for the test.
 const SAMPLE_HELD_OUT: usize = 4;
-/// The same for a table that does not say which are.
+/// The same for a table without a `split` column.
 const TABLE_HELD_OUT: usize = 5;
 
-/// What is said of a review without a text.
+/// The message about a review without a text.
 const EMPTY: &str = "the text is empty; give the review's text or leave the review out";
 
 /// A text and whether it is positive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Review {
-    /// What was written.
+    /// The text.
     pub text: String,
     /// Whether the writer liked the film.
     pub positive: bool,
 }
 
-/// What reviews are read for: it decides about those of a table that does not say which are for the test.
+/// The purpose of reading: it decides which reviews of a table without a `split` column are for the test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Purpose {
     /// To train and to test. Of a table without a `split` column every fifth review of each class is for the test.
@@ -47,18 +47,18 @@ pub enum Purpose {
 /// How reviews are read.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Reading {
-    /// What for.
+    /// The purpose.
     pub purpose: Purpose,
     /// Whether bad rows of a table are left out; if not, they are an error.
     pub skip_bad: bool,
 }
 
-/// Which file a table is: its path, and what is in it.
+/// Identifies the file of a table by path and content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableId {
     /// The absolute path.
     pub path: PathBuf,
-    /// Bytes of its text.
+    /// The length of its text in bytes.
     pub bytes: u64,
     /// The CRC-32 of its beginning and its end, a megabyte each.
     pub crc32: u32,
@@ -91,15 +91,15 @@ pub struct Reviews {
     pub test: Vec<Review>,
     /// What was left out of them, and why.
     pub notes: Vec<String>,
-    /// The table that the reviews to train on came from (to test on, if that is the purpose), if there is one and it does
-    /// not say itself which rows are for what.
+    /// The table that the reviews to train on came from (to test on, if that is the purpose), if there is one and it
+    /// does not say itself which rows are for what.
     pub table: Option<TableId>,
 }
 
 /// IMDb, or what `places.data` names, or the built-in sample, to train and to test; bad rows are an error.
 ///
-/// IMDb has its own split and comes in Keras' order before its shuffle: positive, then negative, each by file name. Of the
-/// sample every fourth review of each class is for the test; of a table without a `split` column every fifth.
+/// IMDb has its own split and comes in Keras' order before its shuffle: positive, then negative, each by file name. Of
+/// the sample every fourth review of each class is for the test; of a table without a `split` column every fifth.
 ///
 /// # Errors
 /// As [`load_as`].
@@ -107,11 +107,11 @@ pub fn load(places: &Places) -> Result<Reviews, DataError> {
     load_as(places, Reading::default())
 }
 
-/// As [`load`], for a purpose, and perhaps without bad rows.
+/// As [`load`], with a purpose and a choice about bad rows.
 ///
 /// # Errors
-/// A path that cannot be read or holds no labelled reviews, rows that are bad, what can be read in two ways, no reviews of
-/// a class to train on, none to test on if that is the purpose: see [`DataError`].
+/// A path that cannot be read or has no labelled reviews; bad rows; an ambiguous table; no reviews of a class to train
+/// on; no reviews to test on if that is the purpose. See [`DataError`].
 pub fn load_as(places: &Places, reading: Reading) -> Result<Reviews, DataError> {
     let source = find(registry::corpus("imdb")?, places)?;
     let parts = match &source.path {
@@ -122,14 +122,14 @@ pub fn load_as(places: &Places, reading: Reading) -> Result<Reviews, DataError> 
     parts.arrange(&path, source, reading.purpose)
 }
 
-/// What a source holds: reviews that it says the purpose of, and those that it does not.
+/// The reviews of a source: those with a given purpose, and those without one.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Parts {
     train: Vec<Review>,
     test: Vec<Review>,
     /// Of a table without a `split` column.
     whole: Vec<Review>,
-    /// How many are for validation; nothing is done with them.
+    /// The number of reviews for validation, which are ignored.
     validation: usize,
     notes: Vec<String>,
     /// The tables that `train` and `test`, or `whole`, came from.
@@ -159,10 +159,10 @@ fn read(path: &Path, skip_bad: bool) -> Result<Parts, DataError> {
     }
 }
 
-/// The endings of tables' names.
+/// The file name extensions of tables.
 const TABLES: [&str; 4] = [".csv", ".tsv", ".jsonl", ".ndjson"];
 
-/// Whether `name`, in lower case, is a table's.
+/// Whether the lower-case `name` has the extension of a table.
 fn is_table(name: &str) -> bool {
     TABLES.iter().any(|ending| name.ends_with(ending))
 }
@@ -190,7 +190,7 @@ fn sample() -> Parts {
     Parts { train, test, ..Parts::default() }
 }
 
-/// Every `one_in`-th review of each class goes to the test.
+/// Moves every `one_in`-th review of each class to the test set.
 fn hold_out(reviews: Vec<Review>, one_in: usize) -> (Vec<Review>, Vec<Review>) {
     let mut seen = [0; 2];
     let (test, train) = reviews.into_iter().partition(|review| {
@@ -201,14 +201,14 @@ fn hold_out(reviews: Vec<Review>, one_in: usize) -> (Vec<Review>, Vec<Review>) {
     (train, test)
 }
 
-/// Positive and negative ones of `reviews`.
+/// The numbers of positive and negative `reviews`.
 fn classes(reviews: &[Review]) -> [(usize, &'static str); 2] {
     let positive = reviews.iter().filter(|review| review.positive).count();
     [(positive, "positive"), (reviews.len() - positive, "negative")]
 }
 
 impl Parts {
-    /// What `purpose` needs of them, of a source at `path`.
+    /// The reviews that `purpose` needs, from a source at `path`.
     fn arrange(mut self, path: &Path, source: Source, purpose: Purpose) -> Result<Reviews, DataError> {
         let wrong = |problem: String| Err(DataError::content(path, problem));
         if self.validation > 0 {

@@ -1,21 +1,21 @@
-//! How messages quote what stands in somebody's files.
+//! How messages quote the content of files, safely and briefly.
 
 use std::path::Path;
 
-/// Characters of a quotation.
+/// The most characters of a quotation.
 const LONGEST: usize = 60;
-/// Characters of a path, and of a whole message.
+/// The most characters of a path, and of a whole message.
 const LONGEST_MESSAGE: usize = 1000;
-/// Names of a list.
+/// The most names in a list.
 const MOST_NAMES: usize = 8;
 
-/// Characters that a terminal acts on or that nobody sees: controls, marks of direction, zero-width characters.
+/// Control characters, which a terminal obeys, and invisible characters: marks of direction, zero-width characters.
 fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// The first `longest` characters of `text`, those that nobody sees escaped: `\t`, `\u{1b}`.
+/// The first `longest` characters of `text`, with control and invisible characters escaped: `\t`, `\u{1b}`.
 pub(crate) fn shortened(text: &str, longest: usize) -> String {
     let mut shown = String::new();
     for (i, c) in text.chars().enumerate() {
@@ -33,7 +33,7 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("\"{}\"", shortened(text, LONGEST))
 }
 
-/// The first of `names`, each in quotes, and how many more there are.
+/// The first of `names`, quoted, and the number of the others.
 pub(crate) fn list<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     let all = names.len();
     let mut shown: Vec<String> = names.take(MOST_NAMES).map(quoted).collect();

@@ -1,4 +1,4 @@
-//! Plain text, whole.
+//! Plain text files.
 
 use crate::find::find;
 use crate::{DataError, Places, Source, registry};
@@ -14,7 +14,7 @@ const SAMPLE_STORY: &str = include_str!("../../../datasets/sample/story.txt");
 /// The byte order mark.
 const MARK: char = '\u{feff}';
 
-/// Bytes that a text may have. A training on it takes about 8 bytes for each character: 4.3 GB.
+/// The largest text in bytes. Training takes about 8 bytes per character, here 4.3 GB.
 const MOST_BYTES: u64 = 1 << 29;
 
 /// A text and where it came from.
@@ -22,7 +22,7 @@ const MOST_BYTES: u64 = 1 << 29;
 pub struct TextCorpus {
     /// Where it came from.
     pub source: Source,
-    /// The text as it is in the file, less a byte order mark; every line ends with a line feed.
+    /// The text without a byte order mark; every line ends with a line feed.
     pub text: String,
 }
 
@@ -39,7 +39,7 @@ pub fn load(name: &str, places: &Places) -> Result<TextCorpus, DataError> {
     Ok(TextCorpus { source, text })
 }
 
-/// Reads a UTF-8 text file. Its lines may end with LF, CR LF or CR; all are given as LF.
+/// Reads a UTF-8 text file. LF, CR LF and CR end a line; all of them become LF.
 ///
 /// # Errors
 /// A file that cannot be read, is empty, has more than 512 MiB, is not UTF-8 or has NUL bytes.
@@ -75,10 +75,10 @@ pub fn line_feeds(text: String) -> String {
     if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text }
 }
 
-/// The text that `bytes` of `path` are, less a byte order mark.
+/// Decodes `bytes` of `path` as UTF-8, without a byte order mark.
 ///
 /// # Errors
-/// Bytes that are not UTF-8 or NUL, with the encoding that they seem to have.
+/// Bytes that are not UTF-8, or NUL bytes; the message guesses the encoding.
 pub fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String, DataError> {
     let mut text = String::from_utf8(bytes).map_err(|e| {
         let at = e.utf8_error().valid_up_to();
@@ -116,8 +116,8 @@ pub fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String, DataError> {
     Ok(text)
 }
 
-/// The wide encoding that a text seems to have, from its byte order mark or from where its NUL bytes stand: spaces and
-/// line ends have one in each of them, whatever the script.
+/// Guesses UTF-16 or UTF-32 from the byte order mark or from the positions of NUL bytes: in these encodings spaces and
+/// line ends contain NUL bytes in every script.
 fn encoding(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => return Some("UTF-32"),
@@ -125,13 +125,13 @@ fn encoding(bytes: &[u8]) -> Option<&'static str> {
         _ => {}
     }
     let bytes = &bytes[..bytes.len().min(1 << 16) / 4 * 4];
-    let (mut nul, mut low) = ([0; 4], [0; 2]); // by the place in four bytes, or in two
+    let (mut nul, mut low) = ([0; 4], [0; 2]); // counts by position modulo 4, and modulo 2
     for (i, &byte) in bytes.iter().enumerate() {
         nul[i % 4] += usize::from(byte == 0);
         low[i % 2] += usize::from(byte < b' ' && !byte.is_ascii_whitespace());
     }
     let fours = bytes.len() / 4;
-    // The upper bytes are low in all scripts but those of the far east; there spaces and line ends have to tell.
+    // The upper bytes are small in all scripts except East Asian ones, where only spaces and line ends show the order.
     let is_wide = |low, nul, other| 20 * other <= nul && (low > fours || nul > 1 && 16 * nul >= fours);
     match nul {
         [_, _, c, d] if fours > 0 && d == fours && 2 * c > fours => Some("UTF-32LE"),
@@ -142,24 +142,24 @@ fn encoding(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// A text as the lesson prepares it, and what became of it.
+/// A text as the lesson prepares it, and what the preparation changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lesson {
-    /// What is left.
+    /// The prepared text.
     pub text: String,
-    /// Line ends that became spaces.
+    /// The number of line ends that became spaces.
     pub joined: usize,
-    /// Characters that were dropped because they are not ASCII, and how often; the most frequent first.
+    /// The dropped characters outside ASCII with their counts, the most frequent first.
     pub dropped: Vec<(char, usize)>,
 }
 
-/// The text as the lesson prepares it ("Deep Learning with Keras", Gulli and Pal, 2017): each line stripped, lower-cased
-/// and reduced to ASCII, empty lines dropped, the rest joined with single spaces.
+/// The text as the lesson prepares it ("Deep Learning with Keras", Gulli and Pal, 2017): each line stripped,
+/// lower-cased and reduced to ASCII, empty lines dropped, the rest joined with single spaces.
 pub fn lesson(text: &str) -> String {
     prepare(text).text
 }
 
-/// As [`lesson`], with what became of the text.
+/// As [`lesson`], and reports what it changed.
 pub fn prepare(text: &str) -> Lesson {
     let mut lesson = Lesson { text: String::with_capacity(text.len()), ..Lesson::default() };
     let mut dropped: HashMap<char, usize> = HashMap::new();

@@ -8,16 +8,16 @@ use std::collections::HashMap;
 pub const PADDING: u32 = 0;
 /// The id every review starts with.
 pub const START: u32 = 1;
-/// The id of a word that is known but too rare.
+/// The id of a word whose rank is beyond the model's vocabulary.
 pub const OUT_OF_RANGE: u32 = 2;
 /// A word's id is its rank, counted from 1, plus this.
 const OFFSET: u32 = 3;
 
-/// What separates words besides the space. The apostrophe is not among them.
+/// The separators of words other than the space. The apostrophe is not one.
 const SEPARATORS: &str = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n";
 
 /// The words of a text as Keras' IMDb has them ([`Tokenizer::Keras`]): ASCII letters lower-cased, split at spaces and
-/// at ASCII punctuation other than the apostrophe. Anything else, other white space included, is part of a word.
+/// at ASCII punctuation other than the apostrophe. All other characters, other white space too, are parts of words.
 pub fn tokens(text: &str) -> impl Iterator<Item = String> {
     text.split(|c: char| c == ' ' || SEPARATORS.contains(c))
         .filter(|word| !word.is_empty())
@@ -35,11 +35,12 @@ pub enum Tokenizer {
     Unicode,
 }
 
-/// How many reviews IMDb has to train and to test, and their bytes: what no other texts have.
+/// The numbers of IMDb's training and test reviews and their sizes in bytes, by which IMDb is recognised.
 const IMDB: [(usize, usize); 2] = [(25_000, 33_132_823), (25_000, 32_350_685)];
 
 impl Tokenizer {
-    /// Keras' for the training or test reviews of IMDb, wherever they were read from; for all other texts Unicode's.
+    /// `Keras` for the training or test reviews of IMDb, wherever they were read from, and `Unicode` for all other
+    /// texts.
     pub fn of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let size = texts.into_iter().fold((0, 0), |(texts, bytes), text| (texts + 1, bytes + text.len()));
         if IMDB.contains(&size) { Self::Keras } else { Self::Unicode }
@@ -54,14 +55,15 @@ impl Tokenizer {
     }
 }
 
-/// All words of the training texts by their rank: the most frequent first, words that are equally frequent in the order
-/// of their first occurrence.
+/// All words of the training texts by rank: the most frequent first, equally frequent words in the order of their first
+/// occurrence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vocabulary {
     tokenizer: Tokenizer,
     words: Vec<String>,
     ranks: HashMap<String, u32>,
-    /// The ranks of words that are not plain, by their plain form, where no word is written so: of Keras' words a few.
+    /// Ranks of words that differ from their plain form, by that form, unless another word is spelled so. Keras'
+    /// vocabulary has a few.
     by_plain_form: HashMap<String, u32>,
 }
 
@@ -101,23 +103,23 @@ impl Vocabulary {
             if let (Some(form), None) = (tokens.next(), tokens.next())
                 && !ranks.contains_key(&form)
             {
-                by_plain_form.entry(form).or_insert(rank); // of several the most frequent
+                by_plain_form.entry(form).or_insert(rank); // the most frequent one wins
             }
         }
         Self { tokenizer: Tokenizer::Keras, words, ranks, by_plain_form }
     }
 
-    /// The same words, found in their texts by `tokenizer`.
+    /// The same words with another `tokenizer`.
     pub fn with_tokenizer(self, tokenizer: Tokenizer) -> Self {
         Self { tokenizer, ..self }
     }
 
-    /// What found the words in their texts.
+    /// The tokenizer that split the training texts.
     pub fn tokenizer(&self) -> Tokenizer {
         self.tokenizer
     }
 
-    /// How to read `texts` with this vocabulary: IMDb's reviews as Keras does if it was made so, all others by Unicode.
+    /// The tokenizer for `texts`: `Keras` for IMDb's reviews if the vocabulary was made with it, else `Unicode`.
     pub fn tokenizer_for<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> Tokenizer {
         match self.tokenizer {
             Tokenizer::Keras => Tokenizer::of(texts),
@@ -136,16 +138,17 @@ impl Vocabulary {
     }
 
     /// The ids of a text as `imdb.load_data(num_words=num_words)` gives them: [`START`], then for each word its
-    /// rank + 3, or [`OUT_OF_RANGE`] where that is `num_words` or more. Words that are not in the vocabulary are dropped.
+    /// rank + 3, or [`OUT_OF_RANGE`] where that is `num_words` or more. Words that are not in the vocabulary are
+    /// dropped.
     pub fn encode(&self, text: &str, num_words: u32) -> Vec<u32> {
         let ids = self.look_up(Tokenizer::Keras, text, num_words);
         std::iter::once(START).chain(ids.into_iter().flatten()).collect()
     }
 
-    /// The id of each word of a text, as [`encode`](Self::encode) has them; none of a word that is not there.
+    /// The id of each word of a text, as in [`encode`](Self::encode); `None` for an unknown word.
     ///
-    /// With [`Tokenizer::Unicode`] a word of the text is the one of the vocabulary with the same plain form: in Keras'
-    /// vocabulary, where "it's" has two spellings, the typed one.
+    /// With [`Tokenizer::Unicode`] a word matches the vocabulary's word with the same plain form. Where several have
+    /// it, as the two spellings of "it's" in Keras' vocabulary, the exact spelling wins.
     pub fn look_up(&self, tokenizer: Tokenizer, text: &str, num_words: u32) -> Vec<Option<u32>> {
         let rank = |word: &String| match tokenizer {
             Tokenizer::Keras => self.rank(word),
@@ -155,12 +158,12 @@ impl Vocabulary {
         tokenizer.tokens(text).iter().map(|word| rank(word).map(id)).collect()
     }
 
-    /// As a file holds it: one word a line, by rank.
+    /// The content of a vocabulary file: one word per line, by rank.
     pub fn to_text(&self) -> String {
         self.words.join("\n")
     }
 
-    /// Reads what [`to_text`](Self::to_text) gives, as words of [`Tokenizer::Keras`].
+    /// Parses the output of [`to_text`](Self::to_text), with [`Tokenizer::Keras`].
     pub fn from_text(text: &str) -> Self {
         Self::from_ranked(text.split('\n').filter(|word| !word.is_empty()).map(str::to_string))
     }
@@ -201,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_word_is_found_in_its_plain_form() {
-        // As Keras splits them: the typographic spelling is a word of its own, and capitals outside ASCII stay.
+        // With Keras' tokenizer the typographic spelling is a different word, and capitals outside ASCII stay.
         let keras =
             Vocabulary::build(["it's it's it\u{2019}s \u{c9}t\u{e9} \u{e9}t\u{e9} \u{e9}t\u{e9} \u{d6}l x\u{85}y"]);
         assert_eq!(keras.words(), ["it's", "\u{e9}t\u{e9}", "it\u{2019}s", "\u{c9}t\u{e9}", "\u{d6}l", "x\u{85}y"]);

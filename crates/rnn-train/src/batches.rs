@@ -26,8 +26,8 @@ impl<B> Clone for Batches<B> {
 }
 
 impl<B> Batches<B> {
-    /// Mini-batches that `make` makes of item indices and the number of the step, counted from 0 over all epochs. With a key
-    /// each epoch has a permutation of its own, drawn from it; without one the order is the items' own.
+    /// Mini-batches that `make` builds from item indices and the number of the step, counted from 0 over all epochs.
+    /// With a key each epoch has its own random permutation; without one the items keep their order.
     ///
     /// # Panics
     /// If there are 2³² items or more.
@@ -41,7 +41,7 @@ impl<B> Batches<B> {
         Self { items, batch: batch.max(1), shuffle, make: Arc::new(make) }
     }
 
-    /// The same without items.
+    /// Batches of the same kind without items.
     pub(crate) fn none(&self) -> Self {
         Self { items: 0, ..self.clone() }
     }
@@ -61,9 +61,9 @@ impl<B> Batches<B> {
         self.items.min(steps.saturating_mul(self.batch))
     }
 
-    /// The mini-batches of `epoch`, counted from 0, from the step `from` of it on: the same whatever was asked for before.
+    /// The mini-batches of `epoch`, counted from 0, starting at its step `from`. Calls do not influence each other.
     pub fn epoch(&self, epoch: usize, from: usize) -> impl Iterator<Item = B> + '_ {
-        // Of a long text the order is half of what training takes: 4 bytes an item.
+        // 4 bytes per item: for a long text the order is half of the memory that training needs.
         let order: Option<Vec<u32>> =
             self.shuffle.map(|key| key.child(epoch as u64).shuffled((0..self.items as u32).collect()));
         let first = epoch as u64 * self.steps() as u64;
@@ -77,13 +77,13 @@ impl<B> Batches<B> {
         })
     }
 
-    /// Which places of an epoch's order are in a step.
+    /// The range of a step in an epoch's order.
     fn range(&self, step: usize) -> Range<usize> {
         step * self.batch..self.items.min((step + 1) * self.batch)
     }
 }
 
-/// Batches as burn-train's own loops take them: each call of `iter` is the next epoch.
+/// Batches as burn-train's own loops use them: each call of `iter` is the next epoch.
 pub(crate) struct Loader<B> {
     batches: Batches<B>,
     epoch: AtomicUsize,
@@ -106,12 +106,12 @@ impl<B: Send + 'static> DataLoader<B> for Loader<B> {
         self.batches.items
     }
 
-    /// The mini-batches are made where `make` makes them.
+    /// `make` decides the device of the mini-batches.
     fn to_device(&self, _: &Device) -> Arc<dyn DataLoader<B>> {
         Arc::new(Self::new(self.batches.clone(), self.epoch.load(Ordering::Relaxed)))
     }
 
-    /// Items `start..end` alone, as one device of several has them.
+    /// The items `start..end` only: the share of one device of several.
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<B>> {
         let make = self.batches.make.clone();
         let shifted = move |indices: &[usize], step| {

@@ -4,8 +4,8 @@
 //! checkpoints/00000500/   after 500 mini-batches; the highest number is the newest
 //!     state.json          place in the training, figures, SHA-256 of the other files
 //!     model.bpk           the weights, the table of embeddings with all its updates
-//!     optimizer.bpk       what the optimizer remembers
-//!     moments.bpk         the same of the table of embeddings, if its rows wait for updates
+//!     optimizer.bpk       the optimizer's state
+//!     moments.bpk         the optimizer's state for the table of embeddings, if its rows are updated lazily
 //!     average.bpk         the average of the weights, if there is one
 //!     best.bpk            the model with the lowest validation loss, if there is a validation set
 //! ```
@@ -38,7 +38,7 @@ const BEST: &str = "best.bpk";
 #[derive(Serialize, Deserialize)]
 struct State {
     format: u32,
-    /// Mini-batches behind it.
+    /// The number of mini-batches made.
     step: u64,
     totals: TotalsRead,
     #[serde(with = "crate::exact")]
@@ -48,7 +48,7 @@ struct State {
     /// Whether a hook ended the training.
     #[serde(default)]
     stopped: bool,
-    /// Updates of the table of embeddings.
+    /// The number of updates of the table of embeddings.
     table_updates: Option<usize>,
     /// The SHA-256 of every other file.
     sha256: BTreeMap<String, String>,
@@ -72,7 +72,7 @@ fn sha256(bytes: &[u8]) -> String {
 pub(crate) fn save<M: Task>(folder: &Path, state: &mut TrainState<M>) -> Result<(), TrainError> {
     let path = folder.join(format!("{:08}", state.step));
     if path.exists() {
-        return Ok(()); // the same state
+        return Ok(()); // the state of this step is already saved
     }
     state.merge();
     let cannot =
@@ -114,12 +114,12 @@ pub(crate) fn save<M: Task>(folder: &Path, state: &mut TrainState<M>) -> Result<
     durable::write_folder(&path, &contents).map_err(|e| TrainError::io(&path, e))?;
     for left in std::fs::read_dir(folder).map_err(|e| TrainError::io(folder, e))?.flatten() {
         if left.file_name().to_str().is_some_and(durable::is_temporary) {
-            let _ = std::fs::remove_dir_all(left.path()); // a process left it that was killed
+            let _ = std::fs::remove_dir_all(left.path()); // left by a killed process
         }
     }
     for (step, old) in checkpoints(folder)? {
         if step != state.step {
-            let _ = std::fs::remove_dir_all(&old); // another one is newer; what cannot be deleted does no harm
+            let _ = std::fs::remove_dir_all(&old); // an older one; keeping it does no harm
         }
     }
     Ok(())
@@ -145,7 +145,7 @@ pub fn exists(folder: &Path) -> bool {
     checkpoints(folder).is_ok_and(|checkpoints| !checkpoints.is_empty())
 }
 
-/// The newest checkpoint in `folder`. `model` is one of the same structure on an autodiff device, whose weights are replaced.
+/// Loads the newest checkpoint in `folder` into `model`, which has the same structure and lies on an autodiff device.
 ///
 /// # Errors
 /// No checkpoint; one of another version, of another model, damaged or edited.
@@ -173,7 +173,7 @@ pub(crate) fn load<M: Task>(folder: &Path, model: M, optimizer: &OptimizerConfig
         let bytes = read(name)?;
         match saved.sha256.get(name) {
             Some(written) if *written == sha256(&bytes) => Ok(Bytes::from_bytes_vec(bytes)),
-            _ => Err(wrong(name, &"its SHA-256 is another one than in state.json")),
+            _ => Err(wrong(name, &"its SHA-256 differs from that in state.json")),
         }
     };
     let weights = |name: &str, model: M| -> Result<M, TrainError> {
@@ -227,7 +227,7 @@ pub(crate) fn load<M: Task>(folder: &Path, model: M, optimizer: &OptimizerConfig
     Ok(state)
 }
 
-/// The formats' readers can panic on a damaged file.
+/// Turns a panic into an error: the formats' readers can panic on a damaged file.
 fn guarded<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(|_| Err("it cannot be read".into()))
 }

@@ -1,13 +1,13 @@
-//! Files and folders that are whole after whatever happens, a power cut too: each is written under another name, synced with
-//! the disk, renamed, and then its folder is synced.
+//! Files and folders that are complete or absent after any failure, even a power cut: each is written under another
+//! name, synced to the disk and renamed, and then its parent folder is synced.
 
 use std::fs::File;
 use std::io::{ErrorKind, Result, Write};
 use std::path::{Path, PathBuf};
 
-/// What writing takes. A test can have another one, whose power it cuts.
+/// The file operations that writing needs. Tests replace it to simulate power cuts.
 pub trait Disk {
-    /// Makes the file, or empties it, and writes it.
+    /// Creates or truncates the file and writes it.
     ///
     /// # Errors
     /// If the file system says so.
@@ -56,20 +56,20 @@ impl Disk for System {
     }
 }
 
-/// The name that `name` has until it is whole.
+/// The name of `name` until it is complete.
 fn temporary(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!(".{name}.tmp"))
 }
 
-/// Whether a file of this name is one that never became whole.
+/// Whether this is the name of an incomplete file.
 pub fn is_temporary(name: &str) -> bool {
     name.starts_with('.') && name.ends_with(".tmp")
 }
 
-/// Writes the files in this order: each is there only if those before it are.
+/// Writes the files in this order: a file exists only if the files before it exist.
 ///
 /// # Errors
-/// If the file system says so; a file that was not renamed is as it was.
+/// If the file system reports one; files that were not renamed keep their old content.
 pub fn replace(disk: &impl Disk, folder: &Path, files: &[(&str, &[u8])]) -> Result<()> {
     let write = || {
         for (name, bytes) in files {
@@ -90,7 +90,7 @@ pub fn replace(disk: &impl Disk, folder: &Path, files: &[(&str, &[u8])]) -> Resu
     })
 }
 
-/// Writes a new folder of files as `path`, whole or not at all.
+/// Writes a new folder of files at `path`, completely or not at all.
 ///
 /// # Errors
 /// If the file system says so.
@@ -98,7 +98,7 @@ pub fn write_folder(path: &Path, files: &[(&str, &[u8])]) -> Result<()> {
     let disk = System;
     let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let temporary = temporary(above, &path.file_name().unwrap_or_default().to_string_lossy());
-    let _ = std::fs::remove_dir_all(&temporary); // one that a process left that was killed
+    let _ = std::fs::remove_dir_all(&temporary); // left by a killed process
     let write = || {
         std::fs::create_dir(&temporary)?;
         for (name, bytes) in files {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// What went wrong. Each message says what, where, and what to do.
+/// Why a training failed. Each message says what is wrong, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
@@ -12,7 +12,7 @@ pub enum TrainError {
          smaller learning rate or clip the norm of the gradients"
     )]
     Diverged {
-        /// The mean loss at that point.
+        /// The mean loss of the epoch so far.
         loss: f64,
         /// The epoch, counted from 1.
         epoch: usize,
@@ -27,7 +27,7 @@ pub enum TrainError {
          norm of the gradients"
     )]
     Weights {
-        /// Mini-batches made.
+        /// The number of mini-batches made.
         step: u64,
     },
     /// A setting that cannot be used.
@@ -43,21 +43,21 @@ pub enum TrainError {
     Checkpoint {
         /// Its folder or file.
         path: PathBuf,
-        /// What is wrong and what would be right.
+        /// What is wrong, and what would be right.
         problem: String,
     },
     /// A file that cannot be read or written.
     #[error("{}: {source}", path.display())]
     Io {
-        /// Which one.
+        /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// What burn-train reports.
+    /// An error of burn-train.
     #[error("{0}")]
     Burn(String),
-    /// What a hook reports.
+    /// An error of a hook.
     #[error(transparent)]
     Hook(Box<dyn std::error::Error + Send + Sync>),
 }

@@ -5,22 +5,22 @@ use crate::figures::{Figures, StepOutput, Totals};
 use burn::train::InferenceStep;
 use std::time::{Duration, Instant};
 
-/// How far an evaluation is.
+/// The progress of an evaluation.
 #[derive(Debug)]
 pub struct Seen<'a> {
-    /// Items so far.
+    /// The number of items so far.
     pub items: usize,
-    /// Items of all mini-batches.
+    /// The number of items in all mini-batches.
     pub of: usize,
     /// The figures so far.
     pub totals: &'a mut Totals,
 }
 
-/// Between two calls of `seen`.
+/// The time between two calls of `seen`.
 const SEEN_EVERY: Duration = Duration::from_millis(100);
 
-/// The figures of `model` over all of `batches`, in their order. `seen` is called for the first mini-batch, the last one and
-/// every tenth of a second; `None` where it says `false`, which stops the evaluation.
+/// The figures of `model` over all of `batches`, in order. Calls `seen` after the first mini-batch, after the last one
+/// and every tenth of a second; if it returns `false`, the evaluation stops and returns `None`.
 pub fn evaluate<M>(model: &M, batches: &Batches<M::Input>, mut seen: impl FnMut(Seen) -> bool) -> Option<Figures>
 where
     M: InferenceStep<Output = StepOutput>,

@@ -1,4 +1,4 @@
-//! What burn-train gets to know: its events go to the metrics, the event store and the renderer.
+//! The events sent to burn-train, which passes them to the metrics, the event store and the renderer.
 
 use crate::batches::Batches;
 use crate::evaluate::evaluate;
@@ -9,7 +9,7 @@ use burn::data::dataloader::Progress;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::train::{EventProcessorTraining, LearnerEvent, TrainingComponents, TrainingItem};
 
-/// Which part of an epoch.
+/// A part of an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
     Train,
@@ -21,7 +21,7 @@ pub(crate) struct Events<M: Task> {
     pub components: TrainingComponents<M>,
     /// What an item is called.
     pub unit: &'static str,
-    /// The part that has begun and not ended, and its epoch.
+    /// The part that has begun but not ended, with its epoch.
     open: Option<(Part, usize)>,
 }
 
@@ -45,19 +45,19 @@ impl<M: Task> Events<M> {
         self.send(part, LearnerEvent::StartSplit { epoch_number: epoch, total_items: items });
     }
 
-    /// It ends.
+    /// A part of `epoch` ends.
     pub fn end(&mut self, part: Part, epoch: usize) {
         self.open = None;
         self.send(part, LearnerEvent::EndSplit(epoch));
     }
 
-    /// The epoch ends; whatever shows it has shown it when this returns.
+    /// The epoch ends. Returns after the renderer has shown it.
     pub fn end_of_epoch(&mut self, epoch: usize) {
         self.send(Part::Train, LearnerEvent::EndEpoch(epoch));
         self.flush();
     }
 
-    /// Ends what an interruption or an error left open; whatever shows it has shown it when this returns.
+    /// Ends a part that an interruption or an error left open. Returns after the renderer has shown it.
     pub fn finish(&mut self) {
         if let Some((part, epoch)) = self.open {
             self.end(part, epoch);
@@ -70,7 +70,7 @@ impl<M: Task> Events<M> {
         self.components.interrupter.fail_on_error(flushed);
     }
 
-    /// What came since the last report, `now` of `of` items.
+    /// Sends the difference of `now` and `reported`, and updates `reported`; the part has `of` items.
     pub fn report(
         &mut self,
         part: Part,
@@ -102,7 +102,7 @@ impl<M: Task> Events<M> {
         self.send(part, LearnerEvent::ProcessedItem(TrainingItem::new(output, progress, step, rate)));
     }
 
-    /// The figures of `model` over `batches`; `None` if it was stopped.
+    /// Validates `model` on `batches`; `None` if it was stopped.
     pub fn validate(
         &mut self,
         model: &M,
@@ -120,7 +120,7 @@ impl<M: Task> Events<M> {
         figures
     }
 
-    /// Whether somebody asked the training to stop; burn-train then knows it too.
+    /// Whether the training was asked to stop, by `stopped` or by burn-train; passes the request on to burn-train.
     pub fn stopped(&self, stopped: &dyn Fn() -> bool) -> bool {
         let interrupter = &self.components.interrupter;
         if stopped() && !interrupter.should_stop() {
@@ -129,14 +129,15 @@ impl<M: Task> Events<M> {
         interrupter.should_stop()
     }
 
-    /// Whether the early stopping ends the training after `epoch`.
+    /// Whether early stopping ends the training after `epoch`.
     pub fn stops_early(&mut self, epoch: usize) -> bool {
         let store = &self.components.event_store;
         self.components.early_stopping.as_mut().is_some_and(|early| early.should_stop(epoch, store))
     }
 
-    /// Sends the epochs before a checkpoint once more, so that metrics, early stopping and dashboard are where they were.
-    /// `items` are those of a training epoch and of a validation. Returns whether early stopping had ended the training.
+    /// Sends the epochs before a checkpoint again, which restores metrics, early stopping and dashboard. `items` are
+    /// the numbers of items in a training epoch and in a validation. Returns whether early stopping had ended the
+    /// training.
     pub fn replay(&mut self, history: &[EpochRecord], items: [usize; 2]) -> bool {
         let mut stopped = false;
         for EpochRecord { epoch, train, validation, .. } in history {

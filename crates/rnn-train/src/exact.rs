@@ -1,4 +1,4 @@
-//! Numbers in JSON that come back to the last bit, NaN and infinity too: as the shortest text that gives the same number.
+//! Writes numbers to JSON as the shortest strings that parse to the same bits, NaN and infinity included.
 
 use serde::{Deserialize, Deserializer, Serializer, de::Error};
 

@@ -1,46 +1,46 @@
-//! What a step measures: the loss, and any figures by name.
+//! The figures of a step: the loss, and others by name.
 
 use burn::tensor::{ExecutionError, Tensor};
 use burn::train::ItemLazy;
 use burn::train::metric::Adaptor;
 use serde::{Deserialize, Serialize};
 
-/// A figure of a task, such as its accuracy. The loss is always there and is none of them.
+/// A figure of a task, such as its accuracy. The loss is not one of them; every task has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Figure {
-    /// Its name, as results give it: `accuracy`.
+    /// Its name in results, such as `accuracy`.
     pub name: &'static str,
-    /// Whether more of it is better.
+    /// Whether a higher value is better.
     pub higher_is_better: bool,
 }
 
 /// The name of the loss among the figures.
 pub const LOSS: Figure = Figure { name: "loss", higher_is_better: false };
 
-/// What a step measured over the items of its mini-batch.
+/// The figures of one mini-batch.
 #[derive(Debug)]
 pub struct StepOutput {
-    /// Items in the mini-batch.
+    /// The number of items in the mini-batch.
     pub items: usize,
     values: Values,
 }
 
 #[derive(Debug)]
 enum Values {
-    /// The mean loss, then each figure's sum over the items: one value each, still on the device.
+    /// On the device, one value each: the mean loss, then each figure's sum over the items.
     Device(Vec<Tensor<1>>),
     /// The sums over the items, the loss first.
     Sums(Vec<f64>),
 }
 
 impl StepOutput {
-    /// The mean loss of `items` items and the sums over them of the task's figures, in the order of
-    /// [`Task::FIGURES`](crate::Task::FIGURES). Each tensor has one value. They are read off the device when they are shown.
+    /// The mean loss of `items` items, and for each of [`Task::FIGURES`](crate::Task::FIGURES), in order, its sum over
+    /// the items. Each tensor has one value, which is read from the device only when it is shown.
     pub fn new(items: usize, loss: Tensor<1>, figures: impl IntoIterator<Item = Tensor<1>>) -> Self {
         Self { items, values: Values::Device(std::iter::once(loss).chain(figures).collect()) }
     }
 
-    /// From sums that were read before.
+    /// From sums that were already read.
     pub(crate) fn of_sums(items: usize, sums: Vec<f64>) -> Self {
         Self { items, values: Values::Sums(sums) }
     }
@@ -51,7 +51,7 @@ impl StepOutput {
         match self.values {
             Values::Sums(sums) => sums,
             Values::Device(tensors) => {
-                // The loss is a mean.
+                // The loss is a mean, the others are sums.
                 let factors = std::iter::once(items).chain(std::iter::repeat(1.0));
                 tensors.into_iter().zip(factors).map(|(x, factor)| f64::from(x.into_scalar::<f32>()) * factor).collect()
             }
@@ -60,14 +60,14 @@ impl StepOutput {
 }
 
 impl ItemLazy for StepOutput {
-    /// Reads what is still on the device.
+    /// Reads values that are still on the device.
     fn sync(self) -> Result<Self, ExecutionError> {
         let items = self.items;
         Ok(Self::of_sums(items, self.into_sums()))
     }
 }
 
-/// What burn-train's metrics are given: the sums over the items of a step, and how many items there are.
+/// The input of burn-train's metrics: the sums over the items of a step, and the number of items.
 #[derive(Debug, Clone)]
 pub struct Sums {
     pub(crate) items: usize,
@@ -78,20 +78,20 @@ impl Adaptor<Sums> for StepOutput {
     fn adapt(&self) -> Sums {
         match &self.values {
             Values::Sums(sums) => Sums { items: self.items, sums: sums.clone() },
-            // burn-train adapts what `sync` gave.
+            // burn-train calls `sync` before it adapts.
             Values::Device(_) => Sums { items: 0, sums: Vec::new() },
         }
     }
 }
 
-/// Sums over the steps of an epoch. Steps wait on the device until somebody reads them.
+/// Sums over the steps of an epoch. Values stay on the device until they are read.
 #[derive(Debug, Default)]
 pub struct Totals {
     waiting: Vec<StepOutput>,
     read: TotalsRead,
 }
 
-/// The part of [`Totals`] that was read; a checkpoint has it.
+/// The part of [`Totals`] that was read; saved in a checkpoint.
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TotalsRead {
     pub items: u64,
@@ -105,13 +105,13 @@ impl Totals {
         self.waiting.push(output);
     }
 
-    /// The means so far over all items, the loss first; NaN where there were none.
+    /// The means over all items so far, the loss first; NaN without items.
     pub fn means(&mut self) -> Vec<f64> {
         let read = self.read_all();
         read.sums.iter().map(|sum| sum / read.items as f64).collect()
     }
 
-    /// Reads what waits.
+    /// Reads the values that are still on the device.
     pub(crate) fn read_all(&mut self) -> &TotalsRead {
         for output in self.waiting.drain(..) {
             self.read.items += output.items as u64;
@@ -127,7 +127,7 @@ impl Totals {
     }
 }
 
-/// The figures of one pass over some data: means over its items.
+/// The figures of one pass over a data set: means over its items.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Figures {
     /// The mean loss.

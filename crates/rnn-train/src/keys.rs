@@ -1,24 +1,24 @@
-//! The keys of all that is drawn in a training, by name.
+//! The keys of all random numbers in a training, by purpose.
 
 use rnn_core::Key;
 
-/// Keys drawn from one seed. Their numbers are fixed: with others every seed would give another model.
+/// The keys of one seed. The child numbers must not change, or every seed would give another model.
 #[derive(Debug, Clone, Copy)]
 pub struct Keys {
-    /// Of the first weights.
+    /// For the initial weights.
     pub weights: Key,
-    /// Of the order of the examples.
+    /// For the order of the examples.
     pub order: Key,
-    /// Of the masks of dropout.
+    /// For dropout masks.
     pub dropout: Key,
-    /// Of what is sampled to show how the model does.
+    /// For samples that show the model's progress.
     pub samples: Key,
-    /// Of the examples that are held out for validation.
+    /// For the choice of examples that are held out for validation.
     pub validation: Key,
 }
 
 impl Keys {
-    /// Those of `seed`.
+    /// The keys of `seed`.
     pub fn new(seed: u64) -> Self {
         let seed = Key::new(seed);
         Self {

@@ -1,9 +1,9 @@
-//! The training loop of all programs, on burn-train: epochs, figures by name, validation, early stopping, learning rates,
-//! checkpoints that resume to the same bits. It knows no terminal; a [`MetricsRenderer`](burn::train::renderer::MetricsRenderer)
-//! shows how it goes.
+//! The training loop of all programs, on burn-train: epochs, figures by name, validation, early stopping, learning
+//! rates, checkpoints that resume to the same bits. It knows no terminal; a
+//! [`MetricsRenderer`](burn::train::renderer::MetricsRenderer) shows how it goes.
 //!
-//! A model that implements [`Task`], mini-batches that are a function of seed, epoch and step ([`Batches`]), and a [`Plan`]
-//! make a [`Training`]; what it has at any moment is its [`TrainState`].
+//! A model that implements [`Task`], mini-batches that are a function of seed, epoch and step ([`Batches`]), and a
+//! [`Plan`] make a [`Training`]; what it has at any moment is its [`TrainState`].
 
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//! Figures as burn-train's metrics: its event store keeps them, its dashboard draws them, its early stopping asks for them.
+//! Figures as burn-train's metrics, for its event store, its dashboard and its early stopping.
 
 use crate::figures::{Figure, Sums};
 use burn::tensor::TensorReadError;
@@ -12,14 +12,14 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Mean {
     name: MetricName,
-    /// Which of the sums.
+    /// The index among the sums.
     place: usize,
     higher_is_better: bool,
     state: NumericMetricState,
 }
 
 impl Mean {
-    /// The figure at `place` of the sums: 0 is the loss.
+    /// The figure with index `place` among the sums; the loss has 0.
     pub(crate) fn new(figure: Figure, place: usize) -> Self {
         let Figure { name, higher_is_better } = figure;
         Self { name: Arc::new(name.to_string()), place, higher_is_better, state: NumericMetricState::new() }

@@ -8,7 +8,7 @@
 //! | sgd | no momentum | 1e-2 |
 //! | adagrad | accumulator from 0.1, ε 1e-7 inside the root: g/√(a+ε) | 1e-3 |
 //!
-//! RMSprop is Keras 2's; Keras 3 has ε inside the root. They are rnn-core's, which update in one pass over memory.
+//! RMSprop is that of Keras 2; Keras 3 has ε inside the root. All are rnn-core's, which update in one pass over memory.
 
 use crate::TrainError;
 use burn::optim::ModuleOptimizer;
@@ -75,18 +75,18 @@ impl FromStr for OptimizerName {
 /// An optimizer and its settings; saved with a run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct OptimizerConfig {
-    /// Which one.
+    /// The algorithm.
     pub name: OptimizerName,
     /// The learning rate.
     pub learning_rate: f64,
     /// Momentum of sgd and rmsprop.
     pub momentum: f64,
-    /// What the norm of all gradients together is clipped to.
+    /// The largest norm of all gradients together; larger gradients are scaled down.
     #[serde(default)]
     pub clip_norm: Option<f64>,
 }
 
-/// `$function` of the optimizer that a configuration names, and of other arguments.
+/// Calls `$function` with the optimizer that a configuration names, and with further arguments.
 macro_rules! with_rule {
     ($config:expr, $function:path $(, $argument:expr)*) => {
         match $config.name {
@@ -110,8 +110,8 @@ impl OptimizerConfig {
     /// Checks the settings.
     ///
     /// # Errors
-    /// A learning rate or norm that is not positive in single precision, a momentum outside `[0, 1)` or for an optimizer
-    /// that has none.
+    /// A learning rate or norm that is not positive in single precision; a momentum outside `[0, 1)`, or for an
+    /// optimizer without momentum.
     pub fn check(&self) -> Result<(), TrainError> {
         let Self { name, learning_rate: rate, momentum, clip_norm } = *self;
         let refuse = |name, problem: String| Err(TrainError::setting(name, problem));
@@ -142,13 +142,12 @@ impl OptimizerConfig {
         with_rule!(self, ModuleOptimizer::from)
     }
 
-    /// The optimizer of a table of embeddings whose rows are updated when they are named; `None` where the table is not f32
-    /// on the CPU.
+    /// The optimizer for lazy updates of a table of embeddings; `None` if the table is not f32 on the CPU.
     pub(crate) fn lazy(&self, table: &Tensor<2>) -> Option<LazyTable> {
         with_rule!(self, LazyTable::new, table)
     }
 
-    /// The same, going on from what it remembered.
+    /// The same, restored from its saved state.
     pub(crate) fn lazy_from(&self, table: &Tensor<2>, moments: Moments) -> Option<LazyTable> {
         with_rule!(self, LazyTable::restore, table, moments)
     }

@@ -1,11 +1,10 @@
-//! Passes over the parameters of a module: numbers for their ids, an exponential average of the weights, gradients times a
-//! number.
+//! Passes over the parameters of a module: numbering their ids, averaging weights, scaling gradients.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-/// `module` with its parameters' ids numbered in their order, so that the same weights make the same files in every process.
+/// `module` with parameter ids numbered in order, so that equal weights give equal files in every process.
 pub(crate) fn numbered<M: Module>(module: M) -> M {
     module.map(&mut Numbered(0))
 }
@@ -19,15 +18,15 @@ impl ModuleMapper for Numbered {
     }
 }
 
-/// `average ← decay·average + (1−decay)·weights`, for two models of one structure with the same parameters' ids
-/// (Polyak and Juditsky, 1992, with a moving window).
+/// `average ← decay·average + (1−decay)·weights`, for two models with the same structure and parameter ids (after
+/// Polyak and Juditsky, 1992).
 pub(crate) fn average<M: Module>(average: M, weights: &M, decay: f64) -> M {
     let mut now = Weights(GradientsParams::new());
     weights.visit(&mut now);
     average.map(&mut Average { weights: now.0, decay })
 }
 
-/// All weights by their parameters' ids, without autodiff.
+/// All weights by parameter id, without autodiff.
 struct Weights(GradientsParams);
 
 impl ModuleVisitor for Weights {
@@ -53,7 +52,7 @@ fn inner<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
     if tensor.is_autodiff() { tensor.inner() } else { tensor }
 }
 
-/// The gradients of `module`, times `factor`.
+/// The gradients of `module` multiplied by `factor`.
 pub(crate) fn scaled<M: Module>(module: &M, grads: GradientsParams, factor: f64) -> GradientsParams {
     let mut scaled = Scaled { from: grads, to: GradientsParams::new(), factor };
     module.visit(&mut scaled);

@@ -1,4 +1,4 @@
-//! The learning rate over a training: Burn's schedulers, put together.
+//! The learning rate over a training, composed of Burn's schedulers.
 
 use crate::TrainError;
 use burn::lr_scheduler::LrSchedulerConfig;
@@ -8,18 +8,19 @@ use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::lr_scheduler::sequential::SequentialLrSchedulerConfig;
 use serde::{Deserialize, Serialize};
 
-/// How the learning rate goes after the warm-up.
+/// The curve of the learning rate after the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shape {
-    /// It stays.
+    /// The rate does not change.
     #[default]
     Constant,
-    /// In a straight line to 0.
+    /// Linearly down to 0.
     Linear,
-    /// Along half a cosine to 0 (Loshchilov and Hutter, 2017).
+    /// Down to 0 along half a cosine (Loshchilov and Hutter, 2017).
     Cosine,
-    /// From a 25th up to the rate over the first 30 % of all steps, then along half a cosine to 0 (Smith and Topin, 2019).
+    /// Up from 1/25 of the rate over the first 30 % of the steps, then down to 0 along half a cosine (Smith and Topin,
+    /// 2019).
     OneCycle,
 }
 
@@ -53,23 +54,23 @@ impl std::str::FromStr for Shape {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Schedule {
-    /// How it goes after the warm-up.
+    /// The curve after the warm-up.
     pub shape: Shape,
-    /// Steps over which it first rises in a straight line to the learning rate. One-cycle has a rise of its own.
+    /// The number of steps in which the rate first rises linearly. Must be 0 for one-cycle, which has its own rise.
     pub warm_up: u64,
 }
 
-/// One-cycle starts from the rate divided by this.
+/// One-cycle starts at the rate divided by this.
 const ONE_CYCLE_START: f64 = 25.0;
-/// The share of all steps in which one-cycle rises.
+/// The share of steps in which one-cycle rises.
 const ONE_CYCLE_RISE: f64 = 0.3;
 
 impl Schedule {
-    /// Burn's scheduler for a training of `steps` steps, `done` of which are behind it.
+    /// Burn's scheduler for a training of `steps` steps, advanced by `done` steps.
     ///
     /// # Errors
-    /// A warm-up as long as the training or beside one-cycle's own; a rate above 1 that is not constant, which Burn's
-    /// schedulers do not take.
+    /// A warm-up as long as the training, or together with one-cycle; a rate above 1 with a schedule, which Burn's
+    /// schedulers refuse.
     pub fn scheduler(&self, rate: f64, steps: u64, done: u64) -> Result<ModuleLrScheduler, TrainError> {
         let Self { shape, warm_up } = *self;
         let setting = |name, problem: String| Err(TrainError::setting(name, problem));
@@ -112,7 +113,7 @@ impl Schedule {
         };
         let scheduler = SequentialLrSchedulerConfig::new(parts.0, parts.1).init();
         let mut scheduler = scheduler.map_err(|problem| TrainError::setting("schedule", problem))?;
-        // A scheduler is a function of the steps behind it.
+        // A scheduler's state depends only on the number of steps made.
         (0..done).for_each(|_| drop(scheduler.step()));
         Ok(scheduler)
     }

@@ -1,4 +1,4 @@
-//! All that a training has: what a checkpoint saves and what resuming loads.
+//! The whole state of a training, which a checkpoint saves and resuming loads.
 
 use crate::figures::{Figures, StepOutput, Totals};
 use crate::optim::OptimizerConfig;
@@ -28,7 +28,7 @@ pub struct EpochRecord {
     pub seconds: f64,
 }
 
-/// The epoch with the lowest validation loss, or that after which a hook ended the training.
+/// The epoch with the lowest validation loss, or the epoch after which a hook ended the training.
 #[derive(Debug, Clone)]
 pub struct Best<M> {
     /// Counted from 1.
@@ -39,14 +39,14 @@ pub struct Best<M> {
     pub model: M,
 }
 
-/// All that a training has. Nothing outside it, the plan and the data changes what comes out.
+/// The whole state of a training. Together with the plan and the data it determines the result.
 pub struct TrainState<M: Task> {
     pub(crate) model: M,
     pub(crate) optimizer: ModuleOptimizer,
-    /// The table of embeddings, where its rows wait for their updates; the model's own is out of date then.
+    /// The table of embeddings, if its rows are updated lazily; the model's own copy is then out of date.
     pub(crate) table: Option<(ParamId, LazyTable)>,
     pub(crate) average: Option<M>,
-    /// Mini-batches behind it.
+    /// The number of mini-batches made.
     pub(crate) step: u64,
     /// The figures of the epoch so far.
     pub(crate) totals: Totals,
@@ -54,7 +54,7 @@ pub struct TrainState<M: Task> {
     pub(crate) seconds: f64,
     pub(crate) best: Option<Best<M>>,
     pub(crate) history: Vec<EpochRecord>,
-    /// Whether a hook ended it.
+    /// Whether a hook ended the training.
     pub(crate) stopped: bool,
 }
 
@@ -83,36 +83,36 @@ impl<M: Task> TrainState<M> {
         }
     }
 
-    /// Mini-batches behind it.
+    /// The number of mini-batches made.
     pub fn step(&self) -> u64 {
         self.step
     }
 
-    /// The figures of the whole epochs so far.
+    /// The figures of the complete epochs.
     pub fn history(&self) -> &[EpochRecord] {
         &self.history
     }
 
-    /// The epoch with the lowest validation loss, if there is a validation set; the last one if a hook ended the training.
+    /// With a validation set, the epoch with the lowest validation loss; the last epoch if a hook ended the training.
     pub fn best(&self) -> Option<&Best<M>> {
         self.best.as_ref()
     }
 
-    /// The model as it is now, without autodiff: its table of embeddings has all its updates. With an average of the
-    /// weights, it is the average.
+    /// The current model, without autodiff and with all updates of its table of embeddings. If the weights are
+    /// averaged, the average.
     pub fn model(&mut self) -> M {
         self.merge();
         self.average.as_ref().unwrap_or(&self.model).valid()
     }
 
-    /// Gives the model's table the updates that wait.
+    /// Applies the pending updates to the model's table.
     pub(crate) fn merge(&mut self) {
         if let Some((id, table)) = &mut self.table {
             self.model = with_value(self.model.clone(), *id, table.weights());
         }
     }
 
-    /// Has the rows of the model's table of embeddings updated when a mini-batch names them, where that is possible.
+    /// Starts lazy updates of the model's table of embeddings, where that is possible.
     pub(crate) fn begin_table(&mut self, lazy: impl FnOnce(&Tensor<2>) -> Option<LazyTable>) {
         let Some((id, table)) = embedding(&self.model) else { return };
         self.table = lazy(&table).map(|lazy| (id, lazy));
@@ -132,7 +132,7 @@ impl<M: Task> TrainState<M> {
         (output, rows)
     }
 
-    /// One update of the weights.
+    /// Makes one update of the weights.
     pub(crate) fn update(
         mut self,
         rate: f64,

@@ -1,8 +1,8 @@
-//! The loop itself, as burn-train's learning strategy. Its events are what metrics, early stopping and dashboards see.
+//! The training loop, as a learning strategy of burn-train. Its events feed metrics, early stopping and dashboard.
 //!
-//! burn-train's own strategies have no place for a hook or a checkpoint within an epoch, and their `Learner` keeps the old
-//! weights while it makes the new ones, so that each step copies all of them. Here the model and the optimizer are those of
-//! the [`TrainState`]; the learner is where they come from.
+//! burn-train's own strategies have no hooks or checkpoints within an epoch, and their `Learner` keeps the old weights
+//! while it computes the new ones, so each step copies all weights. Here model and optimizer belong to the
+//! [`TrainState`].
 
 use crate::TrainError;
 use crate::batches::Batches;
@@ -28,20 +28,20 @@ use std::time::{Duration, Instant};
 /// Why a training ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// The plan was carried out.
+    /// All steps of the plan were made.
     Complete,
-    /// The validation loss had not been lower for as many epochs as the patience says.
+    /// The validation loss did not fall for as many epochs as the patience allows.
     EarlyStopped,
-    /// A hook said so.
+    /// A hook ended it.
     Stopped,
-    /// Somebody asked for it; the checkpoint is of the last step.
+    /// It was asked to stop; the checkpoint has the last step.
     Interrupted,
 }
 
-/// Between two reports of a step's figures to burn-train.
+/// The time between two reports of figures to burn-train.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
 
-/// All of a training that is not its state.
+/// The parts of a training that do not change, and its hooks.
 pub(crate) struct Loop<M: Task> {
     pub plan: Plan,
     pub total_steps: u64,
@@ -57,7 +57,7 @@ pub(crate) struct Loop<M: Task> {
 
 type Slot<M> = Rc<RefCell<Option<(TrainState<M>, Result<Ended, TrainError>)>>>;
 
-/// The loop with the state that it starts from, and where it leaves the one at its end.
+/// The loop with its initial state, and the slot for its final state.
 pub(crate) struct Strategy<M: Task> {
     start: RefCell<Option<(Loop<M>, TrainState<M>)>>,
     end: Slot<M>,
@@ -78,7 +78,7 @@ impl<M: Task> SupervisedLearningStrategy<M> for Strategy<M> {
         _: ValidLoader<M>,
         _: usize,
     ) -> (M, SupervisedTrainingEventProcessor<M>) {
-        // Another handle on the weights would have each step copy them.
+        // A second handle on the weights would make each step copy them.
         let model = learner.model();
         drop(learner);
         let Some((mut inner, state)) = self.start.borrow_mut().take() else {
@@ -95,7 +95,7 @@ impl<M: Task> SupervisedLearningStrategy<M> for Strategy<M> {
 }
 
 impl<M: Task> Loop<M> {
-    /// All epochs that the state has not made.
+    /// Runs the remaining epochs.
     fn epochs(
         &mut self,
         mut state: TrainState<M>,
@@ -125,7 +125,7 @@ impl<M: Task> Loop<M> {
         (state, Ok(Ended::Complete))
     }
 
-    /// The steps that are left of an epoch; why they ended, if that was not the end of the epoch.
+    /// Runs the remaining steps of an epoch; returns why they ended before the end of the epoch, if they did.
     fn steps(
         &mut self,
         mut state: TrainState<M>,
@@ -138,7 +138,7 @@ impl<M: Task> Loop<M> {
         let of = self.train.items_in(steps);
         events.start(Part::Train, epoch + 1, of);
         let (start, before) = (Instant::now(), state.seconds);
-        // After resuming within an epoch, the first report has the steps before the checkpoint too.
+        // After resuming within an epoch, the first report includes the steps before the checkpoint.
         let mut reported = TotalsRead::default();
         let mut last_report: Option<Instant> = None;
         let mut group = Group::new(self.plan.accumulate);
@@ -184,7 +184,7 @@ impl<M: Task> Loop<M> {
         (state, Ok(None))
     }
 
-    /// Validation, the record of the epoch, the hook, the checkpoint; why the training ended, if it did.
+    /// Validates, records the epoch, calls the hook, saves a checkpoint; returns why the training ended, if it did.
     fn end_of_epoch(&mut self, state: &mut TrainState<M>, events: &mut Events<M>) -> Result<Option<Ended>, TrainError> {
         let epoch = state.history.len() + 1;
         let validation = match &self.validation {
@@ -229,14 +229,14 @@ impl<M: Task> Loop<M> {
         })
     }
 
-    /// The learning rate of the last of `steps` steps.
+    /// The learning rate of step `steps`, counted from 1.
     fn scheduler_rate(&self, steps: u64) -> f64 {
         let rate = self.plan.optimizer.learning_rate;
         let scheduler = self.plan.schedule.scheduler(rate, self.total_steps, steps.saturating_sub(1));
         scheduler.map_or(rate, |mut scheduler| scheduler.step().base())
     }
 
-    /// A checkpoint, if its folder was given.
+    /// Saves a checkpoint, if there is a folder for it.
     fn save(&self, state: &mut TrainState<M>) -> Result<(), TrainError> {
         let Some(folder) = &self.checkpoints else { return Ok(()) };
         if !state.is_finite() {
@@ -246,7 +246,7 @@ impl<M: Task> Loop<M> {
     }
 }
 
-/// Gradients of several mini-batches that make one update: their mean over all items.
+/// Accumulates the gradients of several mini-batches for one update: their mean over all items.
 struct Group<M> {
     of: usize,
     gradients: GradientsAccumulator<M>,
@@ -259,7 +259,7 @@ impl<M: Module> Group<M> {
         Self { of, gradients: GradientsAccumulator::new(), batches: 0, items: 0 }
     }
 
-    /// The gradients of an update, once there are enough mini-batches or this is the last one.
+    /// Adds a mini-batch; returns the gradients of the update after enough mini-batches or after the last one.
     fn add(&mut self, model: &M, grads: GradientsParams, items: usize, is_last: bool) -> Option<GradientsParams> {
         if self.of <= 1 {
             return Some(grads);

@@ -1,4 +1,4 @@
-//! What is trained.
+//! The task: a model with its loss and figures.
 
 use crate::figures::{Figure, StepOutput};
 use burn::module::Module;
@@ -14,7 +14,7 @@ use rnn_core::optim::rows_gradient;
 pub trait Task:
     LearnerModel + TrainStep<Output = StepOutput> + InferenceStep<Input = <Self as TrainStep>::Input, Output = StepOutput>
 {
-    /// The figures beside the loss that a step gives, in this order.
+    /// The figures of a step other than the loss, in the order of [`StepOutput::new`].
     const FIGURES: &'static [Figure];
 }
 

@@ -1,4 +1,4 @@
-//! A training: the plan, and how burn-train runs it.
+//! A training: its plan, and its run on burn-train.
 
 use crate::TrainError;
 use crate::batches::{Batches, Loader};
@@ -22,26 +22,27 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// How a model is trained. With the data and the first weights it fixes what comes out; saved with a run.
+/// How a model is trained. Together with the data and the initial weights it determines the result; saved with a run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// Times over all items.
+    /// The number of passes over all items.
     pub epochs: usize,
-    /// Mini-batches at most; the last epoch may be cut short by it.
+    /// The largest number of mini-batches; it may end the last epoch early.
     #[serde(default)]
     pub max_steps: Option<u64>,
-    /// What updates the weights.
+    /// The optimizer and its settings.
     pub optimizer: OptimizerConfig,
-    /// The learning rate over the training.
+    /// The schedule of the learning rate.
     #[serde(default)]
     pub schedule: Schedule,
-    /// Mini-batches whose gradients make one update.
+    /// The number of mini-batches whose gradients make one update.
     #[serde(default = "one")]
     pub accumulate: usize,
-    /// The decay of an exponential average of the weights, which is then what is validated and saved.
+    /// The decay of an exponential average of the weights. The average is then validated and saved in place of the
+    /// weights.
     #[serde(default)]
     pub average: Option<f64>,
-    /// Stop after so many epochs without a lower validation loss.
+    /// The number of epochs without a lower validation loss after which training stops.
     #[serde(default)]
     pub patience: Option<usize>,
 }
@@ -83,38 +84,38 @@ impl Plan {
         }
     }
 
-    /// Mini-batches of the whole training.
+    /// The number of mini-batches in the whole training.
     pub fn total_steps(&self, steps_per_epoch: usize) -> u64 {
         let all = self.epochs as u64 * steps_per_epoch as u64;
         self.max_steps.map_or(all, |most| all.min(most))
     }
 }
 
-/// Whether a training goes on.
+/// Whether training continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
-    /// It does.
+    /// It continues.
     Continue,
-    /// It is at its end: the model is as good as it was to be.
+    /// It ends successfully: the model is good enough.
     Stop,
 }
 
-/// What is done between steps and epochs: the place to print, to save a model, to look at it.
+/// Callbacks between steps and epochs: the place to print, to save a model, to inspect it.
 pub trait Hooks<M: Task> {
     /// After each update of the weights.
     ///
     /// # Errors
-    /// Whatever ends the training.
+    /// An error ends the training.
     fn after_step(&mut self, state: &mut TrainState<M>) -> Result<Flow, TrainError> {
         let _ = state;
         Ok(Flow::Continue)
     }
 
-    /// After each epoch and its validation, before the checkpoint. `is_best` if its validation loss is the lowest so far, or
-    /// there is none.
+    /// After each epoch and its validation, before the checkpoint. `is_best` is true if the validation loss is the
+    /// lowest so far, and without a validation set always.
     ///
     /// # Errors
-    /// Whatever ends the training.
+    /// An error ends the training.
     fn after_epoch(
         &mut self,
         state: &mut TrainState<M>,
@@ -123,7 +124,7 @@ pub trait Hooks<M: Task> {
     ) -> Result<Flow, TrainError>;
 }
 
-/// A training that is put together piece by piece, then [`run`](Self::run).
+/// A builder of a training; [`run`](Self::run) executes it.
 pub struct Training<M: Task> {
     plan: Plan,
     train: Batches<Batch<M>>,
@@ -138,14 +139,14 @@ pub struct Training<M: Task> {
 /// How a training ended.
 #[derive(Debug)]
 pub struct Outcome<M: Task> {
-    /// All that it has.
+    /// The final state.
     pub state: TrainState<M>,
-    /// Why it ended.
+    /// The reason of its end.
     pub ended: Ended,
 }
 
 impl<M: Task> Training<M> {
-    /// Over `train`.
+    /// A training on `train`.
     pub fn new(plan: Plan, train: Batches<Batch<M>>) -> Self {
         Self {
             plan,
@@ -159,33 +160,34 @@ impl<M: Task> Training<M> {
         }
     }
 
-    /// Measures the model on this after each epoch.
+    /// Validates the model on `validation` after each epoch.
     pub fn with_validation(mut self, validation: Option<Batches<Batch<M>>>) -> Self {
         self.validation = validation;
         self
     }
 
-    /// Writes checkpoints into `folder`: after each epoch, when it is interrupted, and every so many mini-batches.
+    /// Writes checkpoints into `folder`: after each epoch, on interruption, and after `every` mini-batches.
     pub fn with_checkpoints(mut self, folder: PathBuf, every: Option<u64>) -> Self {
         self.checkpoints = Some(folder);
         self.checkpoint_every = every;
         self
     }
 
-    /// What an item is called: `reviews`.
+    /// The name of the items, such as `reviews`.
     pub fn with_unit(mut self, unit: &'static str) -> Self {
         self.unit = unit;
         self
     }
 
-    /// The handle by which a dashboard stops the training, and a question asked after each step that does the same.
+    /// Stops the training when `interrupter` says so (the dashboard's handle) or when `stopped` returns true, which is
+    /// asked after each step.
     pub fn with_interrupter(mut self, interrupter: Interrupter, stopped: impl Fn() -> bool + 'static) -> Self {
         self.interrupter = interrupter;
         self.stopped = Box::new(stopped);
         self
     }
 
-    /// The state before the first step, or that of the newest checkpoint.
+    /// The initial state, or with `resume` the state of the newest checkpoint.
     ///
     /// # Errors
     /// Settings outside their range; with `resume`, a checkpoint that cannot be used.
@@ -198,7 +200,7 @@ impl<M: Task> Training<M> {
         if self.plan.average.is_some() && state.average.is_none() {
             state.average = Some(state.model.clone());
         }
-        // An average, or gradients of several mini-batches, need the whole table at each step.
+        // Averaging and accumulation need the whole table at each step.
         let whole = self.plan.average.is_some() || self.plan.accumulate > 1;
         if state.table.is_none() && !whole {
             state.begin_table(|table| self.plan.optimizer.lazy(table));
@@ -206,7 +208,7 @@ impl<M: Task> Training<M> {
         Ok(state)
     }
 
-    /// Trains until the plan's end, an early stop or an interruption. `renderer` shows how it goes.
+    /// Trains to the end of the plan, an early stop or an interruption. `renderer` shows the progress.
     ///
     /// # Errors
     /// A loss or weights that are not finite, a checkpoint that cannot be written, an error of a hook.
@@ -271,8 +273,8 @@ impl<M: Task> Training<M> {
 }
 
 impl<M: Task> Outcome<M> {
-    /// The model that the training leaves, without autodiff: the one with the lowest validation loss; the last one without a
-    /// validation set or if a hook ended the training.
+    /// The trained model, without autodiff: the one with the lowest validation loss; without a validation set, or if a
+    /// hook ended the training, the last one.
     pub fn model(&mut self) -> M {
         match &self.state.best {
             Some(best) => best.model.clone(),
@@ -280,7 +282,7 @@ impl<M: Task> Outcome<M> {
         }
     }
 
-    /// The figures of the epoch that [`model`](Self::model) is of; `None` before the end of the first.
+    /// The figures of the epoch of [`model`](Self::model); `None` before the end of the first epoch.
     pub fn record(&self) -> Option<&EpochRecord> {
         let history = &self.state.history;
         let best = self.state.best.as_ref();

@@ -38,7 +38,7 @@ struct Answer {
     right: bool,
 }
 
-/// Loads the model and asks it.
+/// Loads the model and prints its answer.
 pub fn ask(args: &AskArgs) -> Result<(), Failure> {
     let run = args.run.open(PROGRAM)?;
     let config: RunConfig = run.read_config()?;

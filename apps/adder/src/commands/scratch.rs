@@ -49,7 +49,7 @@ struct Metrics {
     train_seconds: f64,
 }
 
-/// Trains it and prints a block every so many additions, as the lesson does.
+/// Trains the network and prints a report after every `--report-every` additions, as the lesson does.
 pub fn scratch(args: &ScratchArgs) -> Result<(), Failure> {
     let settings = Settings {
         seed: args.seed,

@@ -28,7 +28,7 @@ struct Metrics {
     run: String,
 }
 
-/// A new training, or one that is resumed.
+/// Starts a new training, or resumes one.
 pub fn command(args: &TrainArgs) -> Result<(), Failure> {
     let (session, saved) = args.session.begin::<RunConfig>(PROGRAM)?;
     let config = match saved {
@@ -89,7 +89,7 @@ fn train(config: &RunConfig, session: &Session) -> Result<(), Failure> {
     Ok(())
 }
 
-/// How many of the `all` checked pairs were wrong.
+/// The number of wrong answers among the `all` checked pairs.
 fn wrong(record: &EpochRecord, all: usize) -> usize {
     let right = record.validation.as_ref().and_then(|figures| figures.others.first());
     all - right.map_or(0, |share| (share * all as f64).round() as usize)

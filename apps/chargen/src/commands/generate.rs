@@ -1,4 +1,4 @@
-//! `chargen generate`: a trained model writes on.
+//! `chargen generate`: a trained model continues a text.
 
 use crate::generate::{Memory, Writer, generate as write_on};
 use crate::prime;
@@ -11,27 +11,27 @@ use serde::Serialize;
 use std::io::{IsTerminal, Write};
 use std::time::Instant;
 
-/// Lets a trained model write on from a beginning. Characters come one by one, which a CPU does best: the model is
-/// loaded on the device and steps on a copy of its weights.
+/// Continues a text with a trained model. Generation runs on the CPU, on a copy of the weights, because single steps
+/// are fastest there.
 #[derive(Debug, clap::Args)]
 pub struct GenerateArgs {
     #[command(flatten)]
     run: RunArgs,
-    /// Beginning of the text; of a long one the last characters count, as many as the model's window, unless the state
-    /// is carried [default: a window of the training text]
+    /// Beginning of the text. Only the last characters count, as many as the model's window, unless --carry-state is
+    /// given [default: a window of the training text]
     #[arg(long, value_name = "TEXT")]
     prime: Option<String>,
-    /// Characters to write
+    /// Characters to generate
     #[arg(long, default_value_t = 200, value_name = "N", value_parser = whole::<u64>(1..=1_000_000_000))]
     length: u64,
-    /// 0 takes the most probable character each time; 1 draws as the model says; more is wilder
+    /// 0 always takes the most probable character; 1 samples the model's distribution; more is wilder
     #[arg(long, default_value_t = 0.0, value_name = "T")]
     temperature: f64,
-    /// Read each character once and carry the state on, instead of reading the last window anew for each: faster, and
-    /// the model may remember more than it was trained to
+    /// Read each character once and carry the state over, instead of reading the last window again for each one:
+    /// faster, but the model was not trained on longer texts than its window
     #[arg(long)]
     carry_state: bool,
-    /// Seed of the draws, which a --temperature above 0 makes [default: 0]
+    /// Seed of the sampling, with a --temperature above 0 [default: 0]
     #[arg(long)]
     seed: Option<u64>,
     /// Print one JSON object as the last line
@@ -53,7 +53,7 @@ struct Generated<'a> {
     seconds: f64,
 }
 
-/// Prints each character as it comes.
+/// Generates a text and prints each character at once.
 pub fn generate(args: &GenerateArgs) -> Result<(), Failure> {
     let temperature = args.temperature;
     if !(temperature >= 0.0 && temperature.is_finite()) {
@@ -63,8 +63,8 @@ pub fn generate(args: &GenerateArgs) -> Result<(), Failure> {
     }
     if temperature == 0.0 && args.seed.is_some() {
         return Err(Failure::input(
-            "--seed is for draws, but without --temperature, or with 0, the most probable character is always taken; give \
-             a --temperature above 0, or no --seed",
+            "--seed is for sampling, but without --temperature, or with 0, the most probable character is always taken; \
+             give a --temperature above 0, or no --seed",
         ));
     }
     let seed = args.seed.unwrap_or(0);
@@ -80,11 +80,11 @@ pub fn generate(args: &GenerateArgs) -> Result<(), Failure> {
     };
     let choice = if temperature == 0.0 { Sampling::Argmax } else { Sampling::Temperature(temperature) };
     let mut stdout = std::io::stdout().lock();
-    // On a terminal one sees it write. Elsewhere a few characters are held back: a call of the system for each would take
-    // half as long as the character.
+    // A terminal shows each character at once. Elsewhere a few are buffered: a system call per character would take
+    // half as long as the character itself.
     let on_terminal = stdout.is_terminal();
     let held_back = if on_terminal { 1 } else { 64 };
-    // A run of somebody else may have any character among its symbols.
+    // A run folder from another person may have any character among its symbols.
     let shown = |text: String| if on_terminal { printable_text(&text).into_owned() } else { text };
     write!(stdout, "{}", shown(prime.clone()))?;
     stdout.flush()?;
@@ -92,7 +92,7 @@ pub fn generate(args: &GenerateArgs) -> Result<(), Failure> {
     let on_character = |id| {
         let character = trained.vocabulary.decode(id);
         if args.json {
-            text.push(character); // otherwise a text of any length takes no memory
+            text.push(character); // without --json a text of any length takes no memory
         }
         write!(stdout, "{}", shown(character.to_string()))?;
         written += 1;

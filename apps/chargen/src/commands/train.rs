@@ -1,4 +1,4 @@
-//! `chargen train`: the lesson's model on Alice, or whatever is changed of it.
+//! `chargen train`: the lesson's model on Alice, with any of its settings changed.
 
 use crate::config::{RunConfig, TrainArgs};
 use crate::data::Data;
@@ -26,12 +26,12 @@ struct Metrics<'a> {
     symbols: usize,
     #[serde(flatten)]
     training: Map<String, Value>,
-    /// The share of the most frequent character: the accuracy of always guessing it.
+    /// The share of the most frequent character, which is the accuracy of always predicting it.
     most_frequent: f64,
     run: String,
 }
 
-/// The most frequent character: an accuracy means little that is not above its share.
+/// The most frequent character. An accuracy is meaningful only above its share.
 #[derive(Debug, Clone, Copy)]
 struct MostFrequent {
     character: char,
@@ -39,7 +39,7 @@ struct MostFrequent {
 }
 
 impl MostFrequent {
-    /// Of `ids`, of which there must be one.
+    /// The most frequent one of `ids`, which must not be empty.
     fn of(ids: &[u32], vocabulary: &Vocabulary) -> Self {
         let mut counts = vec![0u64; vocabulary.len()];
         for &id in ids {
@@ -50,10 +50,10 @@ impl MostFrequent {
     }
 }
 
-/// What the sample after an epoch has, as in the lesson.
+/// The length of the sample after an epoch, as in the lesson.
 const SHOWN: u64 = 100;
 
-/// A new training, or one that is resumed.
+/// Starts a new training, or resumes one.
 pub fn command(args: &TrainArgs) -> Result<(), Failure> {
     let (session, saved) = args.session.begin::<RunConfig>(PROGRAM)?;
     let reading = waiting("reading the text and making the model");
@@ -67,7 +67,7 @@ pub fn command(args: &TrainArgs) -> Result<(), Failure> {
     train(&config, data, &session, reading)
 }
 
-/// Trains; after each epoch shows what the model writes.
+/// Trains, and shows a generated sample after each epoch.
 fn train(config: &RunConfig, data: Data, session: &Session, reading: Waiting) -> Result<(), Failure> {
     let RunConfig { model: sizes, training, .. } = config;
     let keys = Keys::new(training.seed);

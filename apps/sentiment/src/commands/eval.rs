@@ -37,16 +37,16 @@ struct Metrics<'a> {
     test_accuracy: f64,
     test_seconds: f64,
     test_reviews: usize,
-    /// The share of the larger class: the accuracy of always answering with it.
+    /// The share of the larger class, which is the accuracy of always answering with it.
     majority_share: f64,
-    /// Whether the table is the one that the model was trained on.
+    /// Whether the model was trained on this table.
     trained_on_these: bool,
     #[serde(flatten)]
     words: Totals,
     run: String,
 }
 
-/// Loads, tests, says.
+/// Loads the model, tests it, prints the figures.
 pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
     let selected = args.device.select()?;
     let trained = Trained::load(&args.run, &selected.device)?;
@@ -58,8 +58,8 @@ pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
     };
     if trained_on_these {
         say!(
-            "the model was trained on rows of this very table: the figures tell how well it knows them, not how it judges \
-             new reviews"
+            "the model was trained on rows of this very table: the figures show what it has memorised, not how well it \
+             judges new reviews"
         );
     }
     print_line!("{} on {}: {} reviews", trained.config.model.cell, reviews.source, reviews.test.len());

@@ -1,4 +1,4 @@
-//! `sentiment predict`: label and probability of single reviews, an answer for each, in their order.
+//! `sentiment predict`: the label and probability of single reviews, in their order.
 
 use crate::run::Trained;
 use crate::words::{Totals, WordCounts, encode};
@@ -30,13 +30,13 @@ pub struct PredictArgs {
 
 #[derive(Debug, Serialize)]
 struct Prediction {
-    /// Which review or line of the input it is, counted from 1, blank ones too.
+    /// The number of the review or input line, counted from 1, blank ones included.
     number: u64,
-    /// None of a blank review.
+    /// `None` for a blank review.
     label: Option<&'static str>,
-    /// Of being positive.
+    /// The probability of being positive.
     probability: Option<f64>,
-    /// If it knows none of the words, the answer says nothing.
+    /// Without known words the answer means nothing.
     #[serde(flatten)]
     words: WordCounts,
     review: String,
@@ -50,7 +50,7 @@ struct Predictions {
     predictions: Vec<Prediction>,
 }
 
-/// Answers line by line, as the reviews come; for JSON they are all read and checked before.
+/// Answers line by line as the reviews arrive; for JSON all reviews are read and checked first.
 pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
     let is_lines = args.reviews.is_empty();
     let is_typed = is_lines && args.file.is_none() && std::io::stdin().is_terminal();
@@ -83,7 +83,7 @@ pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
         let label = judged.map(|(probability, _)| if probability > 0.5 { "positive" } else { "negative" });
         match (label, judged) {
             (Some(label), Some((probability, words))) => {
-                let shown = text.replace(char::is_control, " "); // a line each, whatever is in it
+                let shown = text.replace(char::is_control, " "); // one line per review
                 writeln!(std::io::stdout(), "{label} {probability:.4}  {shown}")?;
                 totals.add(words);
                 if words.known_words == 0 {
@@ -120,7 +120,7 @@ pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The lines of `reader` as they come, ended by LF, CR LF or CR.
+/// The lines of `reader` as they arrive; LF, CR LF or CR ends a line.
 fn lines(reader: impl Read + 'static, name: String) -> impl Iterator<Item = Result<String, Failure>> {
     let mut reader = BufReader::new(reader);
     let mut after_cr = false;
@@ -132,8 +132,8 @@ fn lines(reader: impl Read + 'static, name: String) -> impl Iterator<Item = Resu
     })
 }
 
-/// The next line without its end, `None` after the last. A line that ends with CR is given at once: the LF that may
-/// follow is skipped when the next is read.
+/// The next line without its line end, `None` after the last one. A line that ends with CR is returned at once; a
+/// following LF is skipped when the next line is read.
 fn next_line(reader: &mut impl BufRead, after_cr: &mut bool) -> std::io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     loop {
@@ -159,8 +159,8 @@ fn next_line(reader: &mut impl BufRead, after_cr: &mut bool) -> std::io::Result<
     }
 }
 
-/// The probability that a review is positive, and its words. Each goes through the model alone, so that its probability
-/// does not depend on the others, to the last bit.
+/// The probability that a review is positive, and its word counts. Each review is a mini-batch of its own, so that no
+/// bit of its probability depends on other reviews.
 fn judge(trained: &Trained, review: &str) -> (f64, WordCounts) {
     let sizes = &trained.config.model;
     let (ids, words) = encode(review, &trained.vocabulary, Tokenizer::Unicode, sizes.num_words, sizes.tokens);

@@ -1,4 +1,4 @@
-//! `sentiment train`: the lesson's model on IMDb, or whatever is changed of it.
+//! `sentiment train`: the lesson's model on IMDb, with any of its settings changed.
 
 use crate::config::{RunConfig, TrainArgs};
 use crate::data::{Data, Encoded, majority_share, split, vocabulary};
@@ -23,20 +23,20 @@ struct Metrics<'a> {
     device: &'a str,
     #[serde(flatten)]
     training: Map<String, Value>,
-    /// The share of the larger class in the training reviews: the accuracy of always answering with it.
+    /// The share of the larger class in the training reviews, which is the accuracy of always answering with it.
     train_majority_share: f64,
-    /// What was tested on. The figures of a test are null where there was none.
+    /// The name of the test set. Without a test the test's figures are null.
     test_corpus: Option<&'a str>,
     test_loss: Option<f64>,
     test_accuracy: Option<f64>,
     test_seconds: Option<f64>,
     test_reviews: usize,
-    /// The same share in the test reviews.
+    /// The share of the larger class in the test reviews.
     majority_share: Option<f64>,
     run: String,
 }
 
-/// A new training, or one that is resumed.
+/// Starts a new training, or resumes one.
 pub fn command(args: &TrainArgs) -> Result<(), Failure> {
     let (session, saved) = args.session.begin::<RunConfig>(PROGRAM)?;
     let reading = waiting("reading the reviews and making the model");
@@ -50,7 +50,7 @@ pub fn command(args: &TrainArgs) -> Result<(), Failure> {
     train(&config, data, &session, reading)
 }
 
-/// Trains, tests.
+/// Trains and tests.
 fn train(config: &RunConfig, data: Data, session: &Session, reading: Waiting) -> Result<(), Failure> {
     let RunConfig { model: sizes, training, .. } = config;
     let keys = Keys::new(training.seed);
@@ -135,12 +135,12 @@ pub fn accuracy(figures: &Figures) -> f64 {
     figures.others.first().copied().unwrap_or(f64::NAN)
 }
 
-/// An accuracy beside that of always answering with the larger class.
+/// An accuracy, with that of always answering with the larger class for comparison.
 fn beside(accuracy: f64, majority_share: f64) -> String {
     format!("accuracy {accuracy:.4} (the larger class alone: {majority_share:.4})")
 }
 
-/// What came out of a test on `reviews`, in one line.
+/// The result of a test on `reviews`, in one line.
 pub fn verdict(source: &Source, tested: &Tested, reviews: &[Review]) -> String {
     let Tested { figures, seconds } = tested;
     let (accuracy, all) = (beside(accuracy(figures), majority_share(reviews)), reviews.len());

@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 /// The four parts, in Keras' order.
 const PARTS: [&str; 4] = ["train/pos", "train/neg", "test/pos", "test/neg"];
 
-/// What all reviews of an archive may take, however small it is itself.
+/// The largest total size of an archive's reviews in bytes, against archives that inflate without end.
 const MOST_BYTES: u64 = 4 << 30;
 
-/// The file of a review; by name, as Keras orders them.
+/// The file of a review; sorted by name, as Keras does.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct ReviewFile {
     name: String,
@@ -28,15 +28,16 @@ struct ReviewFile {
 #[derive(Default)]
 struct Files {
     parts: [Vec<ReviewFile>; 4],
-    /// How many other files are among them.
+    /// The number of other files among them.
     others: usize,
 }
 
-/// Reads the archive without unpacking it to disk, to the checksum at its very end, behind which there may be nothing;
-/// `unsup` and the other files are skipped.
+/// Reads the archive without unpacking it to disk, up to the checksum, which must be its end. `unsup` and other files
+/// are skipped.
 pub(super) fn archive(path: &Path) -> Result<Parts, DataError> {
-    let broken =
-        |e: std::io::Error| DataError::content(path, format!("the archive is truncated or damaged ({e}); get it anew"));
+    let broken = |e: std::io::Error| {
+        DataError::content(path, format!("the archive is truncated or damaged ({e}); download it again"))
+    };
     let file = File::open(path).map_err(|e| DataError::io(path, e))?;
     let mut archive = tar::Archive::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file)));
     let mut files = Files::default();
@@ -63,7 +64,7 @@ pub(super) fn archive(path: &Path) -> Result<Parts, DataError> {
             roots.insert(root.to_string());
         }
     }
-    // The checksum comes last, behind what ends the tar: nothing above is sure before it was read.
+    // The checksum follows the end of the tar. Until it is read, the reviews may be damaged.
     std::io::copy(&mut archive.into_inner(), &mut std::io::sink()).map_err(broken)?;
     if roots.len() > 1 {
         let problem = format!(
@@ -75,7 +76,8 @@ pub(super) fn archive(path: &Path) -> Result<Parts, DataError> {
     files.assemble(path)
 }
 
-/// `aclImdb/train/pos/0_9.txt` is under `aclImdb`, in part 0, and named `0_9.txt`. What the system put there is nowhere.
+/// Splits `aclImdb/train/pos/0_9.txt` into the root `aclImdb`, part 0 and the name `0_9.txt`. `None` for files of the
+/// operating system.
 fn place(inside: &str) -> Option<(&str, usize, &str)> {
     let inside = inside.strip_prefix("./").unwrap_or(inside);
     let (folder, name) = inside.rsplit_once('/')?;
@@ -91,13 +93,13 @@ fn is_review(name: &str) -> bool {
     name.len() > 4 && name.as_bytes()[name.len() - 4..].eq_ignore_ascii_case(b".txt")
 }
 
-/// The folders that hold `train` or `test`: `path` or the one that the archive unpacks to in it.
+/// The folders with `train` or `test`: `path`, or the folder in it that the archive unpacks to.
 pub(super) fn roots(path: &Path) -> Vec<PathBuf> {
     let holds = |root: &PathBuf| PARTS.iter().any(|part| root.join(part).is_dir());
     [path.to_path_buf(), path.join("aclImdb")].into_iter().filter(holds).collect()
 }
 
-/// Reads an unpacked archive: `root` holds `train` or `test`, `path` is what the person gave.
+/// Reads an unpacked archive: `root` has `train` or `test`, `path` is the path given by the user.
 pub(super) fn folder(path: &Path, root: &Path) -> Result<Parts, DataError> {
     let mut files = Files::default();
     for (part, reviews) in PARTS.iter().zip(&mut files.parts) {
@@ -125,7 +127,7 @@ pub(super) fn folder(path: &Path, root: &Path) -> Result<Parts, DataError> {
 
 impl Files {
     fn assemble(self, path: &Path) -> Result<Parts, DataError> {
-        // Without reviews to train on others can still be tested, and without a test others trained on.
+        // Either set may be missing: the other one is still useful.
         let missing = match self.parts.each_ref().map(Vec::is_empty) {
             [true, true, true, true] => Some("any of its folders"),
             [true, false, ..] => Some(PARTS[0]),
@@ -208,7 +210,7 @@ mod tests {
         gz(&tar(files), Compression::fast())
     }
 
-    /// [`FILES`], one of them with another content.
+    /// [`FILES`] with one file's content changed.
     fn with(name: &str, content: &'static [u8]) -> [(&'static str, &'static [u8]); 7] {
         FILES.map(|(file, text)| (file, if file == name { content } else { text.as_bytes() }))
     }
@@ -225,7 +227,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("a.tar.gz");
         let tar = tar(&with("", b""));
-        // Some compressors write several members; gzip takes them for one.
+        // Some compressors write several members, which gzip reads as one.
         for at in [0, 700, 1024] {
             let members = [gz(&tar[..at], Compression::fast()), gz(&tar[at..], Compression::none())].concat();
             std::fs::write(&path, members).expect("written");
@@ -243,7 +245,7 @@ mod tests {
         std::fs::remove_dir_all(folder.path().join("aclImdb/train/pos")).expect("removed");
         let error = read(folder.path()).expect_err("no train/pos").to_string();
         assert!(error.contains("there is no review in train/pos; it must hold train/pos, train/neg"), "{error}");
-        // A folder to test on only, and one that tests one class.
+        // A folder with a test set only, and one with a single class.
         std::fs::remove_dir_all(folder.path().join("aclImdb/train")).expect("removed");
         let parts = read(folder.path()).expect("a test");
         assert_eq!((parts.train.len(), parts.test.len(), parts.notes.len()), (0, 2, 0));
@@ -285,7 +287,7 @@ mod tests {
             std::fs::write(file, text).expect("written");
         }
         check(super::super::read(folder.path(), false).expect("whole"));
-        // Files of a person's own that are no reviews are counted.
+        // The user's files that are not reviews are counted.
         let more = [&with("", b"")[..], &[("aclImdb/test/pos/notes.doc", b"x")]].concat();
         std::fs::write(&path, tar_gz(&more)).expect("written");
         assert_eq!(

@@ -8,10 +8,10 @@ use crate::{DataError, show};
 use std::borrow::Cow;
 use std::path::Path;
 
-/// What may stand between two fields.
+/// The separators of fields.
 const SEPARATORS: [u8; 4] = [b',', b'\t', b';', b'|'];
 
-/// Which column is which.
+/// The columns of text, label and split.
 struct Columns {
     names: Vec<String>,
     text: usize,
@@ -22,7 +22,7 @@ struct Columns {
 /// Reads the table `text` of `path`.
 ///
 /// # Errors
-/// Missing columns, quotes that are no CSV, rows that are bad (unless `skip_bad`), what can be read in two ways.
+/// Missing columns, quotes that break RFC 4180, bad rows (unless `skip_bad`), an ambiguous table.
 pub(super) fn table(path: &Path, text: &str, format: Format, skip_bad: bool) -> Result<Parts, DataError> {
     let wrong = |problem: String| DataError::content(path, problem);
     let fault = |Fault { line, problem }: Fault| wrong(format!("line {line}: {problem}"));
@@ -68,7 +68,7 @@ pub(super) fn table(path: &Path, text: &str, format: Format, skip_bad: bool) -> 
     }
 }
 
-/// What follows the line `sep=;` that Excel heeds, the number of its first line, and the format that it says.
+/// The text after Excel's line `sep=;`, the number of its first line, and the format that the line declares.
 fn separator_line(text: &str) -> Result<(&str, u64, Format), String> {
     let first = lines(text).next().unwrap_or_default();
     let Some(named) = first.trim_matches('"').strip_prefix("sep=") else { return Ok((text, 1, Format::CSV)) };
@@ -101,13 +101,13 @@ impl Columns {
         Ok(Self { names, text, label, split: find(&SPLIT)? })
     }
 
-    /// Whether `column` is neither text nor label nor split.
+    /// Whether `column` is not text, label or split.
     fn is_other(&self, column: usize) -> bool {
         column != self.text && column != self.label && Some(column) != self.split
     }
 
-    /// Whether most lines of `raw`, a record of several lines, are rows to a reader that knows no quotes. Then a quote
-    /// that nobody closed may have swallowed them.
+    /// Whether most lines of the multi-line record `raw` are valid rows when quotes are ignored. Then an unclosed quote
+    /// may have swallowed them.
     fn are_rows(&self, raw: &str, separator: u8) -> bool {
         let (mut all, mut rows) = (0, 0);
         for line in lines(raw).filter(|line| !line.trim().is_empty()) {
@@ -133,7 +133,7 @@ impl Columns {
     }
 }
 
-/// What to do where the first line, `raw`, names no text or no label.
+/// Advice for a first line `raw` without a text or label column.
 fn advice(raw: &str, format: Format) -> String {
     let has = |fields: &[&str]| {
         [&TEXT, &LABEL].iter().all(|names| fields.iter().any(|field| is_called(field.trim().trim_matches('"'), *names)))
@@ -166,7 +166,7 @@ fn named(separator: u8) -> String {
     }
 }
 
-/// Whether a reader that knows quotes would take those at both ends of `field` away.
+/// Whether a reader with quoting would strip quotes at both ends of `field`.
 fn looks_quoted(field: &str) -> bool {
     let Some(inner) = field.strip_prefix('"').and_then(|field| field.strip_suffix('"')) else { return false };
     let bytes = inner.as_bytes();

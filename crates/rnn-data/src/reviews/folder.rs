@@ -1,11 +1,11 @@
-//! Folders: aclImdb, or tables that are called `train` and `test`.
+//! Folders: aclImdb, or tables named `train` and `test`.
 
 use super::labels::Part;
 use super::{Parts, Review, acl_imdb, is_table, read_table};
 use crate::{DataError, show};
 use std::path::{Path, PathBuf};
 
-/// Whether a file or folder of this name is none of a person's own, but one of the system: `.DS_Store`, `._1_9.txt`, `__MACOSX`.
+/// Whether the operating system makes files or folders of this name: `.DS_Store`, `._1_9.txt`, `__MACOSX`.
 pub(super) fn is_hidden(name: &str) -> bool {
     name.starts_with('.') || name == "__MACOSX"
 }
@@ -13,7 +13,7 @@ pub(super) fn is_hidden(name: &str) -> bool {
 /// Reads the folder `path`.
 ///
 /// # Errors
-/// Neither kind of folder, both, or two tables for one part.
+/// A folder of neither kind or of both, or two tables for one part.
 pub(super) fn read(path: &Path, skip_bad: bool) -> Result<Parts, DataError> {
     let wrong = |problem: String| Err(DataError::content(path, problem));
     let (tables, roots) = (tables(path)?, acl_imdb::roots(path));
@@ -32,7 +32,7 @@ pub(super) fn read(path: &Path, skip_bad: bool) -> Result<Parts, DataError> {
     }
 }
 
-/// The tables in the folder that are called after a part, by name.
+/// The tables in the folder that are named after a part, sorted by name.
 fn tables(path: &Path) -> Result<Vec<(Part, PathBuf)>, DataError> {
     let io = |e| DataError::io(path, e);
     let mut tables = Vec::new();

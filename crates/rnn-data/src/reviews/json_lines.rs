@@ -15,7 +15,7 @@ use std::path::Path;
 /// Reads the table `text` of `path`.
 ///
 /// # Errors
-/// Rows that are bad (unless `skip_bad`), what can be read in two ways.
+/// Bad rows (unless `skip_bad`), an ambiguous table.
 pub(super) fn table(path: &Path, text: &str, skip_bad: bool) -> Result<Parts, DataError> {
     if text.trim_start().starts_with('[') {
         let problem = "this is a JSON array; write one object a line, as jq -c '.[]' does";
@@ -48,7 +48,7 @@ pub(super) fn table(path: &Path, text: &str, skip_bad: bool) -> Result<Parts, Da
     }
 }
 
-/// The keys and values of an object, in their order and each as often as it is there.
+/// The keys and values of an object in their order, duplicates included.
 struct Pairs(Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for Pairs {
@@ -73,7 +73,7 @@ impl<'de> Deserialize<'de> for Pairs {
     }
 }
 
-/// Which pair of an object is what; the text is a string.
+/// The pairs of text, label and split in an object; the text is a string.
 struct Row {
     text: usize,
     label: usize,
@@ -107,12 +107,12 @@ impl Row {
     }
 }
 
-/// What the first good row calls its text and its label, and in which line it is.
+/// The keys of text and label in the first good row, and its line number.
 #[derive(Default)]
 struct Names(Option<(u64, [String; 2])>);
 
 impl Names {
-    /// Every row must call them the same, but for the case.
+    /// Every row must use the same keys, ignoring case.
     fn agree(&mut self, line: u64, row: &Row, pairs: &[(String, Value)]) -> Result<(), String> {
         let found = [row.text, row.label].map(|pair| pairs[pair].0.as_str());
         let (first, names) = self.0.get_or_insert_with(|| (line, found.map(str::to_string)));
@@ -127,7 +127,7 @@ impl Names {
     }
 }
 
-/// The keys, other than text, label and split, that say train or test in every row so far.
+/// The keys, other than text, label and split, whose value is `train` or `test` in every row so far.
 #[derive(Default)]
 struct OtherSplits(Option<Vec<String>>);
 
@@ -149,7 +149,7 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_string)
 }
 
-/// What `error` says, less its own line: it saw one only. It quotes what it found instead of an object, however long.
+/// The message of `error` without its line number, which is always 1. It quotes the value found, of any length.
 fn not_an_object(error: &serde_json::Error) -> String {
     let said = error.to_string().replace(" at line 1 column ", " at column ");
     format!("not a JSON object: {}", show::shortened(&said, 120))

@@ -1,6 +1,6 @@
-//! What the label and the split column of a table may say.
+//! The values of a table's label and split columns.
 
-/// What a label says. Which of 0 and -1 is negative is clear only if a table has one of them.
+/// A label's value. 0 or -1 means negative if the table has only one of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Label {
     Positive,
@@ -24,7 +24,7 @@ pub(super) enum Part {
 pub(super) const PARTS: &str = "train, test or validation";
 
 impl Label {
-    /// The label that `text` is: a word in any case, or a number that equals 1, 0 or -1.
+    /// Parses `text`: a word in any case, or a number equal to 1, 0 or -1.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         match text {
@@ -47,14 +47,14 @@ impl Label {
         }
     }
 
-    /// Whether it says that a review is positive.
+    /// Whether the review is positive.
     pub fn is_positive(self) -> bool {
         self == Self::Positive
     }
 }
 
 impl Part {
-    /// The part that `text` is, in any case.
+    /// Parses `text` in any case.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let is = |names: &[&str]| names.iter().any(|name| text.eq_ignore_ascii_case(name));

@@ -1,7 +1,7 @@
 //! The records of a CSV (RFC 4180) or TSV (IANA text/tab-separated-values) table.
 //!
-//! Where another reader could find other records in the same bytes, this one finds an error: a review that swallows the
-//! thousand behind it is a valid table too.
+//! Where other readers could find other records in the same bytes, this one reports an error: a review that swallows
+//! the thousand after it would be a valid table, too.
 
 use crate::show;
 use memchr::{memchr, memchr2, memchr2_iter, memchr3};
@@ -10,7 +10,7 @@ use std::borrow::Cow;
 /// How the fields of a table are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Format {
-    /// What stands between two fields.
+    /// The separator of fields.
     pub separator: u8,
     /// Whether a field may stand in quotes. In TSV a quote is a character like any other.
     pub quoting: bool,
@@ -21,27 +21,27 @@ impl Format {
     pub const TSV: Self = Self { separator: b'\t', quoting: false };
 }
 
-/// A record. Its fields are slices of the table wherever they can be.
+/// A record. Its fields borrow from the table where possible.
 #[derive(Debug, Default)]
 pub(super) struct Record<'a> {
-    /// The line it begins in, counted from 1.
+    /// The number of its first line, counted from 1.
     pub line: u64,
-    /// The lines it is written in: more than one where a field holds line ends.
+    /// The number of its lines: more than one if a field contains line ends.
     pub lines: u64,
     /// Its fields.
     pub fields: Vec<Cow<'a, str>>,
-    /// What they were read from, without the line end.
+    /// The record as written, without the final line end.
     pub raw: &'a str,
 }
 
-/// Why the records end early: the line and what is wrong there.
+/// An error that ends reading: the line and the problem.
 #[derive(Debug)]
 pub(super) struct Fault {
     pub line: u64,
     pub problem: String,
 }
 
-/// Reads one record after the other. `\n`, `\r\n` and `\r` end a line; empty lines are passed over.
+/// Reads records one by one. `\n`, `\r\n` and `\r` end a line; empty lines are skipped.
 #[derive(Debug)]
 pub(super) struct Records<'a> {
     text: &'a str,
@@ -59,7 +59,7 @@ impl<'a> Records<'a> {
     /// Reads the next record; `false` at the end.
     ///
     /// # Errors
-    /// Quotes that do not follow RFC 4180, or that can be read in two ways. Nothing behind them can be read then.
+    /// Quotes that break RFC 4180 or are ambiguous. Reading cannot continue after them.
     pub fn read(&mut self, record: &mut Record<'a>) -> Result<bool, Fault> {
         while let Some(length) = self.line_end(self.at) {
             self.at += length;
@@ -134,7 +134,7 @@ impl<'a> Records<'a> {
             };
             at += quote;
             let is_doubled = bytes.get(at + 1) == Some(&b'"');
-            // To who escapes quotes by a backslash, this field ends elsewhere.
+            // For a writer that escapes quotes with a backslash, this field ends elsewhere.
             if at > start && bytes[at - 1] == b'\\' && (!is_doubled || self.ends(at + 2)) {
                 let problem = format!(
                     "\\\" in the field opened here, in {}: in CSV a quote in a text is written twice, \"\", not behind a \
@@ -164,7 +164,7 @@ impl<'a> Records<'a> {
         Ok(if doubled { Cow::Owned(field.replace("\"\"", "\"")) } else { Cow::Borrowed(field) })
     }
 
-    /// A few characters before and behind the byte `at`, which is a character of its own.
+    /// A few characters around the byte `at`, which must be a whole character.
     fn around(&self, at: usize) -> &'a str {
         let start = self.text[..at].char_indices().rev().take(20).last().map_or(at, |(i, _)| i);
         let length = self.text[at..].chars().take(10).map(char::len_utf8).sum::<usize>();
@@ -172,13 +172,13 @@ impl<'a> Records<'a> {
     }
 }
 
-/// How many lines end in `text`.
+/// The number of line ends in `text`.
 fn line_ends(text: &str) -> u64 {
     let bytes = text.as_bytes();
     memchr2_iter(b'\n', b'\r', bytes).filter(|&i| bytes[i] == b'\n' || bytes.get(i + 1) != Some(&b'\n')).count() as u64
 }
 
-/// The lines of `text`, however they end.
+/// The lines of `text`, with any kind of line end.
 pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
@@ -248,7 +248,7 @@ mod tests {
         fault("\"he said \\\"wow\\\"\",1", 1, "\\\" in the field");
         fault("\"C:\\\",1", 1, "\\\" in the field");
         fault("1, \"a, b\"", 1, "a quote behind a space");
-        // Only RFC 4180 can read this one: behind the backslash's quote there would be text behind a closing quote.
+        // Only RFC 4180 can read this: with backslash escapes there would be text after a closing quote.
         assert_eq!(read("\"\\\"\"wow\\\"\" x\"", Format::CSV), Ok(fields(&[(1, &["\\\"wow\\\" x"])])));
     }
 

@@ -1,4 +1,4 @@
-//! Tables with a text and a label column, and perhaps a `split` column that says which row is for what.
+//! Tables with a text and a label column, and an optional `split` column with the purpose of each row.
 
 use super::labels::{LABELS, Label, PARTS, Part};
 use super::{Parts, Review};
@@ -10,25 +10,25 @@ pub(super) const TEXT: [&str; 4] = ["text", "review", "sentence", "content"];
 pub(super) const LABEL: [&str; 4] = ["label", "sentiment", "class", "polarity"];
 pub(super) const SPLIT: [&str; 1] = ["split"];
 
-/// Bad rows that are shown; the others are only counted.
+/// The number of bad rows that a message shows; the others are counted.
 const SHOWN: usize = 3;
 
-/// Whether a column or key is called one of `names`.
+/// Whether the name of a column or key is one of `names`.
 pub(super) fn is_called(name: &str, names: &[&str]) -> bool {
     names.iter().any(|known| name.trim().eq_ignore_ascii_case(known))
 }
 
-/// What is said where a table has two columns for one thing.
+/// The message about two columns for one thing.
 pub(super) fn ambiguous<'a>(found: impl ExactSizeIterator<Item = &'a str>) -> String {
     format!("each of {} could be the one that is meant; keep one of them", show::list(found))
 }
 
-/// What is said where there is no text or no label among `found`.
+/// The message about a missing text or label column; `found` lists the columns.
 pub(super) fn missing(found: &str) -> String {
     format!("{found}; one of {} and one of {} are needed", TEXT.join("/"), LABEL.join("/"))
 }
 
-/// What is said of a column that is no `split`, but looks like it.
+/// The message about a column that looks like `split` but has another name.
 pub(super) fn split_by_another_name(name: &str) -> String {
     format!("{} says {PARTS} in every row; call it split, so that it is heeded, or leave it out", show::quoted(name))
 }
@@ -40,7 +40,7 @@ struct Row {
     part: Option<Part>,
 }
 
-/// The rows of a table, bad ones counted.
+/// The good rows of a table, and the bad ones counted.
 pub(super) struct Rows<'a> {
     path: &'a Path,
     rows: Vec<Row>,
@@ -56,7 +56,7 @@ fn is_number(label: &str) -> bool {
 }
 
 impl<'a> Rows<'a> {
-    /// No rows of `path` yet.
+    /// Starts without rows; `path` is for messages.
     pub fn new(path: &'a Path) -> Self {
         Self { path, rows: Vec::new(), bad: 0, first_bad: Vec::new(), scale: None }
     }
@@ -69,7 +69,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Takes a row, or counts it as bad.
+    /// Adds a row, or counts it as bad.
     pub fn push(&mut self, line: u64, text: Cow<str>, label: &str, split: Option<&str>) {
         if text.trim().is_empty() {
             return self.bad(line, || "the text is empty".into());
@@ -88,10 +88,10 @@ impl<'a> Rows<'a> {
         self.rows.push(Row { line, review, label: known, part: part.and_then(|(_, part)| part) });
     }
 
-    /// The reviews by what they are for.
+    /// The reviews by purpose.
     ///
     /// # Errors
-    /// No rows, bad rows unless `skip_bad`, labels that can be read in two ways.
+    /// No rows, bad rows unless `skip_bad`, ambiguous labels.
     pub fn finish(mut self, skip_bad: bool) -> Result<Parts, DataError> {
         let wrong = |problem: String| Err(DataError::content(self.path, problem));
         self.rows_without_a_split_are_bad();
@@ -102,7 +102,8 @@ impl<'a> Rows<'a> {
                  1 and -1"
             ));
         }
-        // On a scale of 1 to 5 a 1 is as bad as it gets, and of 0, 1, 2 it is the middle: leaving the others out would not help.
+        // On a scale of 1 to 5 a 1 is the worst, on one of 0, 1, 2 the middle: leaving out the other rows would not
+        // help.
         if let Some((line, label)) = &self.scale {
             return wrong(format!(
                 "line {line}: the label is {}; with such labels 1 need not mean positive. Labels are 1 and 0, or 1 and -1, \
@@ -132,7 +133,7 @@ impl<'a> Rows<'a> {
         Ok(parts)
     }
 
-    /// If any row has a split, all must have.
+    /// If one row has a split, all rows must have one.
     fn rows_without_a_split_are_bad(&mut self) {
         let Some(with) = self.rows.iter().find(|row| row.part.is_some()).map(|row| row.line) else { return };
         let (rows, without): (Vec<Row>, Vec<Row>) =
