@@ -5,7 +5,7 @@
 
 use rnn_core::burn::tensor::{Device, Tensor, TensorData};
 use rnn_core::cell::Cell;
-use rnn_core::{Activation, CellState, Initializer, Initializers, Key, Preset, RecurrentConfig, probe};
+use rnn_core::{Activation, Initializer, Initializers, Key, Preset, RecurrentConfig, probe};
 use rnn_core::{GruConfig, LstmConfig, RnnConfig};
 use rnn_plot::{Axis, Line, LineChart, Panel, Scale, Stroke};
 

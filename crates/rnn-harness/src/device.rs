@@ -214,7 +214,7 @@ mod tests {
 
     fn error(device: &str) -> String {
         match by_name(device) {
-            Ok((selected, _)) => panic!("{device} gave {}", selected.name),
+            Ok((_, name, _)) => panic!("{device} gave {name}"),
             Err(error) => error.to_string(),
         }
     }

@@ -99,18 +99,26 @@ impl Cell for GruCell {
 
 impl RecurrentConfig<GruCell> {
     /// What is applied to the sums of the gates r and z.
+    ///
+    /// With another activation than the cell's default the layer runs step by step, without the fused kernels: many times slower
+    /// on a CPU.
     pub fn with_gate_activation(mut self, activation: Activation) -> Self {
         self.cell.gate_activation = activation;
         self
     }
 
     /// What is applied to the sum of n.
+    ///
+    /// With another activation than the cell's default the layer runs step by step, without the fused kernels: many times slower
+    /// on a CPU.
     pub fn with_hidden_activation(mut self, activation: Activation) -> Self {
         self.cell.hidden_activation = activation;
         self
     }
 
     /// Holds h in `[−clip, clip]`.
+    ///
+    /// Such a layer runs step by step, without the fused kernels: many times slower on a CPU.
     pub fn with_clip(mut self, clip: Option<f64>) -> Self {
         self.cell.clip = clip;
         self

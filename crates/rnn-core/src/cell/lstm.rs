@@ -147,42 +147,59 @@ impl Cell for LstmCell {
 
 impl RecurrentConfig<LstmCell> {
     /// What is applied to the sums of the gates i, f and o.
+    ///
+    /// With another activation than the cell's default the layer runs step by step, without the fused kernels: many times slower
+    /// on a CPU.
     pub fn with_gate_activation(mut self, activation: Activation) -> Self {
         self.cell.gate_activation = activation;
         self
     }
 
     /// What is applied to the sum of g.
+    ///
+    /// With another activation than the cell's default the layer runs step by step, without the fused kernels: many times slower
+    /// on a CPU.
     pub fn with_cell_activation(mut self, activation: Activation) -> Self {
         self.cell.cell_activation = activation;
         self
     }
 
     /// What is applied to c on its way to h.
+    ///
+    /// With another activation than the cell's default the layer runs step by step, without the fused kernels: many times slower
+    /// on a CPU.
     pub fn with_hidden_activation(mut self, activation: Activation) -> Self {
         self.cell.hidden_activation = activation;
         self
     }
 
     /// Lets the gates see c.
+    ///
+    /// Such a layer runs step by step, without the fused kernels: many times slower on a CPU.
     pub fn with_peepholes(mut self, peepholes: bool) -> Self {
         self.cell.peepholes = peepholes;
         self
     }
 
     /// Couples the input and the forget gate: `f = 1 − i`.
+    ///
+    /// Such a layer runs step by step, without the fused kernels: many times slower on a CPU.
     pub fn with_coupled_gates(mut self, coupled: bool) -> Self {
         self.cell.coupled = coupled;
         self
     }
 
     /// Projects h to `proj_size` units.
+    ///
+    /// Such a layer runs step by step, without the fused kernels: many times slower on a CPU.
     pub fn with_proj_size(mut self, proj_size: Option<usize>) -> Self {
         self.cell.proj_size = proj_size;
         self
     }
 
     /// Holds c in `[−clip, clip]`.
+    ///
+    /// Such a layer runs step by step, without the fused kernels: many times slower on a CPU.
     pub fn with_clip(mut self, clip: Option<f64>) -> Self {
         self.cell.clip = clip;
         self
