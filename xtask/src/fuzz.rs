@@ -47,8 +47,8 @@ enum Target {
     Runs,
 }
 
-/// The most memory that a target may take, and ask for at once, in MiB. The readers' own bounds lie below: a pickle of 16 MiB
-/// or weights that inflate to 64 MiB take some hundreds.
+/// The most memory that a target may take, and ask for at once, in MiB. The readers' own bounds lie below: a pickle
+/// of 16 MiB or weights that inflate to 64 MiB take some hundreds.
 const MEMORY: [&str; 2] = ["-rss_limit_mb=2048", "-malloc_limit_mb=512"];
 /// The most seconds for one input.
 const TIMEOUT: &str = "-timeout=20";

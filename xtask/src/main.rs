@@ -76,8 +76,8 @@ fn parse() -> Cli {
     })
 }
 
-/// Cargo, as if from the shell: build scripts that watch what `cargo run` sets for its program would else run again each
-/// time, and what depends on them be built anew.
+/// Cargo, as if from the shell: build scripts that watch what `cargo run` sets for its program would else run again
+/// each time, and what depends on them be built anew.
 fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     let of_package = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_"];

@@ -115,7 +115,8 @@ fn perf_is_there() -> Result<(), String> {
     version.map(drop).map_err(|e| format!("cannot start perf (Linux; Debian's package is linux-perf): {e}"))
 }
 
-/// The samples as text: a line with the command's name, then one for each function, the innermost first, then an empty one.
+/// The samples as text: a line with the command's name, then one for each function, the innermost first, then an
+/// empty one.
 fn script(samples: &Path) -> Result<String, String> {
     let output = Command::new("perf")
         .args(["script", "--no-inline", "--fields", "comm,ip,sym", "--input"])

@@ -1,4 +1,5 @@
-//! `cargo xtask reproduce`: runs the lesson's experiments and prints the README's tables, the lesson's figure beside ours.
+//! `cargo xtask reproduce`: runs the lesson's experiments and prints the README's tables, the lesson's figure beside
+//! ours.
 
 use clap::ValueEnum;
 use serde_json::Value;

@@ -120,7 +120,11 @@ fn what_the_lessons_preparation_loses_is_said_with_a_way_to_keep_it() {
     assert!(ran.stderr.lines().any(|line| line == told), "{ran:?}");
     let ran = program.run(&["generate", "--length", "20", "--prime", "Le\nvillage"]).ok();
     assert!(ran.stdout.starts_with("le village"), "{ran:?}");
-    assert!(ran.stderr.contains("--prime: 1 line end becomes a space, because the training text was prepared as in the lesson"), "{ran:?}");
+    assert!(
+        ran.stderr
+            .contains("--prime: 1 line end becomes a space, because the training text was prepared as in the lesson"),
+        "{ran:?}"
+    );
     let ran = program.run(&[&["--data", "fr.txt", "--prepare", "none"], &SMALL[..]].concat()).ok();
     assert!(!ran.stderr.contains("lesson"), "{ran:?}");
 }

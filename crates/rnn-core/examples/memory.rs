@@ -1,6 +1,6 @@
-//! How far back each cell learns to recall: sequences of random symbols, and after the last step the first symbol is asked
-//! for. The lesson says that a plain RNN works on 3 or 4 elements. Without an argument two lengths; the whole table:
-//! `cargo run --example memory full > docs/memory.md`
+//! How far back each cell learns to recall: sequences of random symbols, and after the last step the first symbol is
+//! asked for. The lesson says that a plain RNN works on 3 or 4 elements. Without an argument two lengths; the whole
+//! table: `cargo run --example memory full > docs/memory.md`
 
 use rnn_core::burn::module::Module;
 use rnn_core::burn::nn::{Linear, loss::CrossEntropyLossConfig};
@@ -25,7 +25,8 @@ fn batch(rows: usize, length: usize, key: Key, device: &Device) -> (Tensor<3>, T
     (symbols.clone().one_hot(SYMBOLS).float(), symbols.slice_dim(1, 0..1).squeeze_dim(1))
 }
 
-/// Trains a new model and tests it on 500 other sequences. `open` starts gates so that the state lasts for `length` steps.
+/// Trains a new model and tests it on 500 other sequences. `open` starts gates so that the state lasts for `length`
+/// steps.
 fn accuracy(cell: CellKind, preset: Preset, open: bool, length: usize, steps: u64) -> f32 {
     let (device, tracking) = (Device::default(), Device::default().autodiff());
     let config = AnyConfig::of_kind(cell, SYMBOLS, D_HIDDEN).with_preset(preset);

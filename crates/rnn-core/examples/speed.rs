@@ -1,5 +1,5 @@
-//! How long forward and backward of an LSTM take: batch 50, 80 steps, 128 inputs, 128 units. A dev profile without the lines
-//! that README gives is many times slower; `.ci/outside` runs this in a crate of its own without them.
+//! How long forward and backward of an LSTM take: batch 50, 80 steps, 128 inputs, 128 units. A dev profile without
+//! the lines that README gives is many times slower; `.ci/outside` runs this in a crate of its own without them.
 
 use rnn_core::burn::tensor::{Device, Tensor};
 use rnn_core::{Key, LstmConfig};

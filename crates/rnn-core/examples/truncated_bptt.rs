@@ -1,8 +1,8 @@
 //! Truncated backpropagation through time: a long sequence is cut into windows, the state goes on from window to window
 //! without its history, and starts again at zero in a row whose document ended.
 //!
-//! A document is 80 steps long. Its first step shows a random level, the others zero; the level is to be told at each step.
-//! Gradients reach back 10 steps at most, yet the level is known in the document's eighth window.
+//! A document is 80 steps long. Its first step shows a random level, the others zero; the level is to be told at each
+//! step. Gradients reach back 10 steps at most, yet the level is known in the document's eighth window.
 
 use rnn_core::burn::module::Module;
 use rnn_core::burn::nn::Linear;

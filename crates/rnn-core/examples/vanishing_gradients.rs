@@ -1,7 +1,7 @@
-//! How much of a gradient comes back through 100 steps: ‖∂L/∂h_t‖, and ‖∂L/∂c_t‖ of the LSTM, for L = Σ h_100. The lesson
-//! says that a plain RNN loses it and that the gates of LSTM and GRU mend that. As both frameworks initialise them they
-//! do not: every cell loses it, and by Keras the GRU most. Gates mend it where their biases hold them open. The numbers:
-//! `cargo run --example vanishing_gradients docs/vanishing-gradients.svg > docs/vanishing-gradients.md`
+//! How much of a gradient comes back through 100 steps: ‖∂L/∂h_t‖, and ‖∂L/∂c_t‖ of the LSTM, for L = Σ h_100. The
+//! lesson says that a plain RNN loses it and that the gates of LSTM and GRU mend that. As both frameworks initialise
+//! them they do not: every cell loses it, and by Keras the GRU most. Gates mend it where their biases hold them open.
+//! The numbers: `cargo run --example vanishing_gradients docs/vanishing-gradients.svg > docs/vanishing-gradients.md`
 
 use rnn_core::burn::tensor::{Device, Tensor, TensorData};
 use rnn_core::cell::Cell;
@@ -67,7 +67,8 @@ fn main() -> std::io::Result<()> {
     let recurrent = |recurrent| Initializers { recurrent, ..Initializers::KERAS };
     let large = rnn.clone().with_initializers(recurrent(Initializer::Uniform(4.0 / (D_HIDDEN as f64).sqrt())));
     let irnn = rnn.with_initializers(recurrent(Initializer::Identity(1.0))).with_hidden_activation(Activation::Relu);
-    // Chrono initialisation (Tallec and Ollivier, 2018), here one value for all units: σ(ln T) = T/(T+1) is kept a step.
+    // Chrono initialisation (Tallec and Ollivier, 2018), here one value for all units: σ(ln T) = T/(T+1) is kept a
+    // step.
     let ln_t = (TIME as f64).ln();
     let chosen = [
         curve("RNN, W_hh uniform ±4/√32", large, &[], "h"),

@@ -48,8 +48,8 @@ impl std::str::FromStr for CellKind {
     }
 }
 
-/// One of the three cells with its options. It is a [`Cell`] like each of them, so that a layer over it has all that theirs
-/// have.
+/// One of the three cells with its options. It is a [`Cell`] like each of them, so that a layer over it has all that
+/// theirs have.
 ///
 /// ```
 /// use rnn_core::burn::tensor::{Device, Tensor};

@@ -125,15 +125,16 @@ pub enum Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// Symbols below `d_input`, `[batch, time]` row by row: as their one-hot rows of `d_input` features. A one-hot row's product
-    /// with `W_ih` is a row of it, which is looked up.
+    /// Symbols below `d_input`, `[batch, time]` row by row: as their one-hot rows of `d_input` features. A one-hot
+    /// row's product with `W_ih` is a row of it, which is looked up.
     pub fn symbols(symbols: &'a [u32], shape: [usize; 2]) -> Self {
         Self::Symbols { symbols, shape }
     }
 
     /// The rows of `table`, `[n, d_input]`, that `ids`, `[batch, time]` row by row, name: as what
-    /// [`embedding`](crate::embedding) gives for them, which trains the table too. The table is a tensor or Burn's `Embedding`,
-    /// which a [`LazyTable`](crate::optim::LazyTable) and an [`evaluation`](crate::evaluation) know how to speed up.
+    /// [`embedding`](crate::embedding) gives for them, which trains the table too. The table is a tensor or Burn's
+    /// `Embedding`, which a [`LazyTable`](crate::optim::LazyTable) and an [`evaluation`](crate::evaluation) know how
+    /// to speed up.
     ///
     /// ```
     /// use rnn_core::burn::{nn::EmbeddingConfig, tensor::Device};
@@ -168,8 +169,8 @@ pub struct Output<S> {
 }
 
 impl<S: CellState> Output<S> {
-    /// The last layer's h after each row's own last step, `[batch, d_output]`; with both directions, beside it the backward
-    /// one's after the row's first step. What a classifier of whole sequences reads.
+    /// The last layer's h after each row's own last step, `[batch, d_output]`; with both directions, beside it the
+    /// backward one's after the row's first step. What a classifier of whole sequences reads.
     pub fn last_hidden(&self) -> Tensor<2> {
         self.state.hidden()
     }

@@ -1,4 +1,5 @@
-//! A long sequence in parts that carry the state on: single steps, and windows for truncated backpropagation through time.
+//! A long sequence in parts that carry the state on: single steps, and windows for truncated backpropagation through
+//! time.
 
 use crate::cell::Cell;
 use crate::state::States;
@@ -29,9 +30,10 @@ impl<C: Cell> Recurrent<C> {
         }
     }
 
-    /// Cuts a long sequence, `[batch, time, features]` (`[time, batch, features]` for a time-major layer), into windows of at
-    /// most `bptt` steps. The last one is shorter where it does not come out even. Carry the state from each window to the
-    /// next without its history ([`States::detach`](crate::States::detach)), so that gradients reach back one window at most:
+    /// Cuts a long sequence, `[batch, time, features]` (`[time, batch, features]` for a time-major layer), into
+    /// windows of at most `bptt` steps. The last one is shorter where it does not come out even. Carry the state from
+    /// each window to the next without its history ([`States::detach`](crate::States::detach)), so that gradients
+    /// reach back one window at most:
     ///
     /// ```
     /// use rnn_core::burn::tensor::{Device, Tensor};

@@ -75,7 +75,8 @@ impl Dropout {
         self.scaled(sequence, BETWEEN, self.between)
     }
 
-    /// What each of the state's `tensors` keeps, `[time, batch, d_hidden]`, or as wide as h is for h. Empty without zoneout.
+    /// What each of the state's `tensors` keeps, `[time, batch, d_hidden]`, or as wide as h is for h. Empty without
+    /// zoneout.
     pub(crate) fn zoneout(&self, tensors: usize, [time, batch, d_hidden]: [usize; 3]) -> Vec<Zoneout<Tensor<3>>> {
         let ps = &self.zoneout[..tensors.min(2)];
         if ps.iter().all(|&p| p == 0.0) {

@@ -18,8 +18,8 @@ pub enum Initializer {
     Uniform(f64),
     /// Uniform in ±√(6 / (rows + columns)) of the whole matrix (Glorot and Bengio, 2010; Keras' `glorot_uniform`).
     GlorotUniform,
-    /// Orthonormal rows or columns, whichever are fewer, of the whole matrix (Saxe et al., 2014; Keras' `orthogonal`). More than
-    /// 512 of them are made in blocks, whose sums round otherwise than one after the other.
+    /// Orthonormal rows or columns, whichever are fewer, of the whole matrix (Saxe et al., 2014; Keras'
+    /// `orthogonal`). More than 512 of them are made in blocks, whose sums round otherwise than one after the other.
     Orthogonal,
     /// Uniform in ±1/√d_hidden (PyTorch's recurrent layers).
     UniformHidden,
@@ -166,8 +166,8 @@ fn orthogonal(rows: usize, columns: usize, key: Key) -> Vec<f64> {
     }
 }
 
-/// The most rows that are made orthonormal one by one. It stays as it is: more by blocks would change the weights of models that
-/// people have the seeds of.
+/// The most rows that are made orthonormal one by one. It stays as it is: more by blocks would change the weights of
+/// models that people have the seeds of.
 const ONE_BY_ONE: usize = 512;
 
 /// Modified Gram-Schmidt, twice.
@@ -185,8 +185,8 @@ fn one_by_one(vectors: &mut [f64], length: usize) {
     }
 }
 
-/// Gram-Schmidt, the first half of the rows before the second, until no row loses much of its length to the others: where it does,
-/// rounding leaves it at an angle to them, and once more takes that away.
+/// Gram-Schmidt, the first half of the rows before the second, until no row loses much of its length to the others:
+/// where it does, rounding leaves it at an angle to them, and once more takes that away.
 fn by_halves(vectors: &mut [f64], length: usize) {
     for _ in 0..3 {
         let norms: Vec<f64> = vectors.chunks_exact(length).map(|v| dot(v, v).sqrt()).collect();
@@ -315,7 +315,8 @@ mod tests {
         assert!(off(&vectors, count, length) < 1e-14);
     }
 
-    /// Elements of a row of a uniform orthogonal matrix have mean 0 and variance 1/length, and are normal for a large length.
+    /// Elements of a row of a uniform orthogonal matrix have mean 0 and variance 1/length, and are normal for a large
+    /// length.
     #[test]
     fn orthogonal_matrices_are_uniform() {
         for (rows, columns) in [(100, 400), (513, 1026)] {
@@ -332,7 +333,8 @@ mod tests {
         }
     }
 
-    /// The weights of a seed: one by one, and in blocks. Their last digits are those of the system's logarithm and cosine.
+    /// The weights of a seed: one by one, and in blocks. Their last digits are those of the system's logarithm and
+    /// cosine.
     #[test]
     fn the_matrices_of_a_seed_stay_the_same() {
         for (rows, columns, expected) in [

@@ -81,8 +81,8 @@ impl<C: Cell> Recurrent<C> {
         }
     }
 
-    /// Runs over `input` with a state, lengths or a mask, and dropout. The output is in the order that the configuration asks
-    /// for, whatever the input is.
+    /// Runs over `input` with a state, lengths or a mask, and dropout. The output is in the order that the
+    /// configuration asks for, whatever the input is.
     ///
     /// Input dropout and recurrent dropout draw their masks once per sequence, the same at every step, and scale by
     /// 1/(1−p); see [`DropoutMasks`](crate::DropoutMasks). The recurrent mask applies to h in the recurrent product
@@ -92,10 +92,11 @@ impl<C: Cell> Recurrent<C> {
     /// What stands in steps that do not count, NaN too, reaches neither outputs nor states nor gradients.
     ///
     /// # Errors
-    /// An input without rows or steps or with other than `d_input` features; a symbol that is not below `d_input`, an id that
-    /// is not below the table's rows, another number of them than `batch·time`; lengths that are not one a row or longer
-    /// than the input; a mask that has not one value a row and step; states of another number, shape, direction or cell;
-    /// tensors on different devices or of different dtypes; weights, or a changed configuration, that do not fit.
+    /// An input without rows or steps or with other than `d_input` features; a symbol that is not below `d_input`, an
+    /// id that is not below the table's rows, another number of them than `batch·time`; lengths that are not one a
+    /// row or longer than the input; a mask that has not one value a row and step; states of another number, shape,
+    /// direction or cell; tensors on different devices or of different dtypes; weights, or a changed configuration,
+    /// that do not fit.
     pub fn try_forward<'a>(
         &self,
         input: impl Into<Input<'a>>,

@@ -16,7 +16,8 @@
 //! (initial weights, dropout masks) are functions of a [`Key`], the same on every backend.
 //!
 //! # Dev builds
-//! A crate of your own needs these lines in its `Cargo.toml`; without them the kernels are 80 times slower in `cargo run`:
+//! A crate of your own needs these lines in its `Cargo.toml`; without them the kernels are 80 times slower in `cargo
+//! run`:
 //!
 //! ```toml
 //! [profile.dev.package.rnn-kernels]
@@ -26,9 +27,9 @@
 //! ```
 //!
 //! # Training
-//! Make the layer on `device.autodiff()`, and evaluate it as `layer.valid()`. Dropout acts only in a pass that has a key
-//! ([`ForwardArgs::with_dropout_key`]): a training loop that calls `forward` alone trains without dropout. The crate's
-//! README has a training step, saving and loading, f64, devices and features.
+//! Make the layer on `device.autodiff()`, and evaluate it as `layer.valid()`. Dropout acts only in a pass that has a
+//! key ([`ForwardArgs::with_dropout_key`]): a training loop that calls `forward` alone trains without dropout. The
+//! crate's README has a training step, saving and loading, f64, devices and features.
 
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
@@ -36,6 +37,7 @@
 mod any;
 mod args;
 mod bptt;
+mod build;
 pub mod cell;
 mod checks;
 mod config;

@@ -2,10 +2,11 @@
 
 /// Gives the memory that the kernels of `flex` and `ndarray` keep for later calls back to the system.
 ///
-/// A layer's forward and backward pass need memory of about the size of what is saved for backward: for an LSTM of 256 units, 32
-/// rows and 2,000 steps 400 MB. Fresh pages cost more than the arithmetic that fills them, so that memory is kept for the next
-/// call: in all, with what is in use, at most a quarter and 64 MiB more than the most that was in use at one time. After a step
-/// that was larger than those to come, as of one long sequence, or before other work that needs the memory, give it back:
+/// A layer's forward and backward pass need memory of about the size of what is saved for backward: for an LSTM of
+/// 256 units, 32 rows and 2,000 steps 400 MB. Fresh pages cost more than the arithmetic that fills them, so that
+/// memory is kept for the next call: in all, with what is in use, at most a quarter and 64 MiB more than the most
+/// that was in use at one time. After a step that was larger than those to come, as of one long sequence, or before
+/// other work that needs the memory, give it back:
 ///
 /// ```standalone_crate
 /// use rnn_core::burn::tensor::{Device, Tensor};

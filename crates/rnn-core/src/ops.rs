@@ -44,8 +44,9 @@ use std::sync::Arc;
 pub(crate) enum LayerInput {
     /// `[time, batch, d_input]`.
     Dense(Tensor<3>),
-    /// The same, rows of an embedding table: the row of each step, `[batch, time]` row by row. Only the table's gradient is
-    /// right: where a row of the batch repeats an id, the input's gradient may stand as a sum at one of the steps.
+    /// The same, rows of an embedding table: the row of each step, `[batch, time]` row by row. Only the table's
+    /// gradient is right: where a row of the batch repeats an id, the input's gradient may stand as a sum at one of
+    /// the steps.
     Rows { rows: Tensor<3>, ids: Arc<[u32]> },
     /// Symbols below d_input, each for a one-hot row; `[batch, time]` row by row.
     Symbols { symbols: Arc<[u32]>, batch: usize },

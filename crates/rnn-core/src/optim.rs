@@ -1,12 +1,13 @@
 //! Optimizers whose update is one pass over memory, and clipping of the norm of all gradients together.
 //!
-//! They stand behind Burn's own [`Optimizer`] and go wherever one of Burn's goes. On a CPU a tensor operation costs a pass
-//! over memory, and an embedding's millions of weights make an optimizer out of tensor operations a good part of a
-//! training step. Here the update is a kernel where the tensors are f32 on `flex`, and tensor operations elsewhere. A table of
-//! which a step names few rows need not be gone over at all: [`LazyTable`], with the features `flex` and `ndarray`.
+//! They stand behind Burn's own [`Optimizer`] and go wherever one of Burn's goes. On a CPU a tensor operation costs a
+//! pass over memory, and an embedding's millions of weights make an optimizer out of tensor operations a good part of
+//! a training step. Here the update is a kernel where the tensors are f32 on `flex`, and tensor operations elsewhere.
+//! A table of which a step names few rows need not be gone over at all: [`LazyTable`], with the features `flex` and
+//! `ndarray`.
 //!
-//! A step panics, as a programmer's error, on settings outside their range (β, ρ and momentum in `[0, 1)`, ε and weight decay
-//! not below 0) and on a gradient or a state of another shape than the parameter.
+//! A step panics, as a programmer's error, on settings outside their range (β, ρ and momentum in `[0, 1)`, ε and
+//! weight decay not below 0) and on a gradient or a state of another shape than the parameter.
 //!
 //! ```
 //! use rnn_core::optim::Adam;

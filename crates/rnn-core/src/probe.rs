@@ -28,8 +28,8 @@ thread_local! {
 
 /// What one layer and direction computed in one forward pass.
 ///
-/// The names are those of the equations: `h` for every cell; `i f g o c` for an LSTM, `r z n` for a GRU, and what a cell
-/// of one's own gives to [`observe`].
+/// The names are those of the equations: `h` for every cell; `i f g o c` for an LSTM, `r z n` for a GRU, and what a
+/// cell of one's own gives to [`observe`].
 #[derive(Debug, Clone)]
 pub struct Trace {
     /// The layer's number in its stack, from 0.
@@ -57,8 +57,8 @@ impl Trace {
         Some(Tensor::stack(self.series(name)?.iter().map(|at| at.value.clone()).collect(), 0))
     }
 
-    /// ∂L/∂`name` at every step, `[time, batch, d_hidden]`, along all ways from that value to the loss. `None` if there is
-    /// no such name or the pass was not differentiable. Zero where the loss does not depend on the value.
+    /// ∂L/∂`name` at every step, `[time, batch, d_hidden]`, along all ways from that value to the loss. `None` if
+    /// there is no such name or the pass was not differentiable. Zero where the loss does not depend on the value.
     pub fn gradients(&self, name: &str, gradients: &Gradients) -> Option<Tensor<3>> {
         let step = |at: &Observed| {
             let shadow = at.shadow.as_ref()?;
@@ -84,8 +84,8 @@ impl Trace {
     }
 }
 
-/// Runs `f` and returns what it returned, with a trace of each layer and direction of every forward pass that it made on
-/// this thread, in the order they were made. Recording keeps every step's tensors and is slower.
+/// Runs `f` and returns what it returned, with a trace of each layer and direction of every forward pass that it made
+/// on this thread, in the order they were made. Recording keeps every step's tensors and is slower.
 pub fn record<R>(f: impl FnOnce() -> R) -> (R, Vec<Trace>) {
     /// Puts back what was being recorded outside, also when `f` panics.
     struct Outer(Option<Vec<Trace>>);
@@ -101,8 +101,8 @@ pub fn record<R>(f: impl FnOnce() -> R) -> (R, Vec<Trace>) {
     (result, traces)
 }
 
-/// Gives `value` back; where something is being recorded, notes it under `name` first. For cells of one's own: call it on
-/// what should be seen and go on with what it returns.
+/// Gives `value` back; where something is being recorded, notes it under `name` first. For cells of one's own: call
+/// it on what should be seen and go on with what it returns.
 pub fn observe(name: &'static str, value: Tensor<2>) -> Tensor<2> {
     RECORDING.with_borrow_mut(|recording| {
         let Some(trace) = recording.as_mut().and_then(|traces| traces.last_mut()) else {

@@ -93,8 +93,8 @@ pub struct States<S> {
 }
 
 impl<S> States<S> {
-    /// The states `each`, first layer first, of a layer that goes `direction`; with both directions the forward one of a layer
-    /// comes before its backward one.
+    /// The states `each`, first layer first, of a layer that goes `direction`; with both directions the forward one
+    /// of a layer comes before its backward one.
     pub fn new(direction: Direction, each: Vec<S>) -> Self {
         Self { each, direction }
     }
@@ -121,8 +121,8 @@ impl<S> States<S> {
 }
 
 impl<S: CellState> States<S> {
-    /// The last layer's h after each row's own last step, and with both directions beside it the backward one's after the
-    /// row's first step: `[batch, directions·d_hidden]`.
+    /// The last layer's h after each row's own last step, and with both directions beside it the backward one's after
+    /// the row's first step: `[batch, directions·d_hidden]`.
     ///
     /// # Panics
     /// If there is no state; those that a layer returns hold at least one.

@@ -48,8 +48,8 @@ impl Stepper {
     /// act as in evaluation: dropout not at all.
     ///
     /// # Errors
-    /// A layer that goes backward or both ways, has zoneout, or has options for which there is no fused kernel; weights that
-    /// are not those that the configuration says.
+    /// A layer that goes backward or both ways, has zoneout, or has options for which there is no fused kernel;
+    /// weights that are not those that the configuration says.
     pub fn new<C: Cell>(layer: &Recurrent<C>) -> Result<Self, RnnError> {
         let config = &layer.config;
         let refuse = |what| Err(RnnError::NoStepper(what));

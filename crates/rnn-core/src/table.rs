@@ -1,5 +1,5 @@
-//! Tables of embeddings as the input of a layer, and what is done for them behind a plain call: in training a table whose
-//! rows wait for their updates, in evaluation the products of the whole table with `W_ih`.
+//! Tables of embeddings as the input of a layer, and what is done for them behind a plain call: in training a table
+//! whose rows wait for their updates, in evaluation the products of the whole table with `W_ih`.
 
 use crate::Recurrent;
 use crate::args::ForwardArgs;
@@ -11,8 +11,8 @@ use std::any::Any;
 use std::borrow::Cow;
 use std::cell::RefCell;
 
-/// A table of embeddings: a tensor, or Burn's [`Embedding`], which a training can update lazily and an evaluation can multiply
-/// with `W_ih` once for all words.
+/// A table of embeddings: a tensor, or Burn's [`Embedding`], which a training can update lazily and an evaluation can
+/// multiply with `W_ih` once for all words.
 #[derive(Debug, Clone)]
 pub struct Table {
     /// `[n, d]`.
@@ -58,9 +58,9 @@ struct Evaluation {
 /// Elements of the products of all of a table's rows that an evaluation may hold: 256 MB of f32.
 const MOST_PRODUCTS: usize = 1 << 26;
 
-/// Runs `run`, which evaluates a model on `items` sequences without changing it. A layer over Burn's [`Embedding`] then
-/// multiplies the table with `W_ih` once and looks the products up ([`Recurrent::over_embedding`]), where the sequences have
-/// more tokens than the table has rows; sums may differ in their last digits.
+/// Runs `run`, which evaluates a model on `items` sequences without changing it. A layer over Burn's [`Embedding`]
+/// then multiplies the table with `W_ih` once and looks the products up ([`Recurrent::over_embedding`]), where the
+/// sequences have more tokens than the table has rows; sums may differ in their last digits.
 ///
 /// ```
 /// use rnn_core::burn::{nn::EmbeddingConfig, tensor::Device};

@@ -3,8 +3,9 @@
 //! # PyTorch
 //! `state_dict`s that hold an `nn.RNN`, `nn.LSTM` or `nn.GRU`, on Burn's `burn-store`.
 //!
-//! PyTorch names a layer's parameters `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0`, the next layer's `…_l1`, the
-//! backward direction's `…_l0_reverse`. Its gates lie in the order used here, and its matrices are the transposes of these.
+//! PyTorch names a layer's parameters `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0`, the next layer's
+//! `…_l1`, the backward direction's `…_l0_reverse`. Its gates lie in the order used here, and its matrices are the
+//! transposes of these.
 //!
 //! | PyTorch | here |
 //! |---|---|
@@ -18,8 +19,8 @@
 //! # Keras
 //! `SimpleRNN`, `LSTM`, `GRU` and `Bidirectional` of Keras 3, behind the feature `keras`, which is off by default.
 //!
-//! `load_keras` reads the file of `model.save_weights("w.weights.h5")` or the archive of `model.save("m.keras")`, by the layers'
-//! names, one Keras layer a layer:
+//! `load_keras` reads the file of `model.save_weights("w.weights.h5")` or the archive of `model.save("m.keras")`, by
+//! the layers' names, one Keras layer a layer:
 //!
 //! ```no_run
 //! # use rnn_core::{LstmConfig, burn::tensor::Device};
@@ -28,8 +29,8 @@
 //! # Ok::<(), rnn_core::weights::WeightError>(())
 //! ```
 //!
-//! It also reads an `.npz` of the arrays that `get_weights()` gives, one layer's after another's, and `save_keras` writes such
-//! a file:
+//! It also reads an `.npz` of the arrays that `get_weights()` gives, one layer's after another's, and `save_keras`
+//! writes such a file:
 //!
 //! ```python
 //! np.savez("w.npz", *lstm.get_weights(), *lstm_1.get_weights())  # then load_keras("w.npz", &[])
@@ -44,19 +45,19 @@
 //! | `GRU(4, reset_after=False)` | `GruConfig::new(3, 4).with_reset_after(false)` |
 //! | `LSTM(4, use_bias=False)` | `LstmConfig::new(3, 4).with_bias(Bias::None)` |
 //!
-//! A `.keras` archive also holds the layers' options. A layer whose class, `units`, `activation`, `recurrent_activation`,
-//! `use_bias`, `reset_after`, `go_backwards` or `merge_mode` (which must be `concat`) differs gives an error with both values,
-//! because its numbers would differ. Options of training (dropout, initialisers, regularisers) are not compared, nor are
-//! `return_sequences` and `stateful`, which say what the caller does with a layer. `.weights.h5` and `.npz` files hold
-//! arrays and no options: there it is for the caller to make the layer with those of Keras' layer. Keras 2's files have
-//! another layout and are not read.
+//! A `.keras` archive also holds the layers' options. A layer whose class, `units`, `activation`,
+//! `recurrent_activation`, `use_bias`, `reset_after`, `go_backwards` or `merge_mode` (which must be `concat`) differs
+//! gives an error with both values, because its numbers would differ. Options of training (dropout, initialisers,
+//! regularisers) are not compared, nor are `return_sequences` and `stateful`, which say what the caller does with a
+//! layer. `.weights.h5` and `.npz` files hold arrays and no options: there it is for the caller to make the layer
+//! with those of Keras' layer. Keras 2's files have another layout and are not read.
 //!
 //! Keras packs the GRU's gates as `z r h`, which are reordered, and keeps its two biases in one array `[2, 3·units]`.
 //!
 //! # burn-nn
-//! `from_burn` makes a layer of a `burn::nn::Rnn`, `Lstm` or `Gru`, `to_burn` the opposite; `from_burn_bidirectional` and
-//! `to_burn_bidirectional` do it for `BiRnn`, `BiLstm` and `BiGru`. A record is loaded into its module, so this converts records
-//! too:
+//! `from_burn` makes a layer of a `burn::nn::Rnn`, `Lstm` or `Gru`, `to_burn` the opposite; `from_burn_bidirectional`
+//! and `to_burn_bidirectional` do it for `BiRnn`, `BiLstm` and `BiGru`. A record is loaded into its module, so this
+//! converts records too:
 //!
 //! ```
 //! use rnn_core::burn::module::Module;

@@ -1,4 +1,5 @@
-//! Against burn-nn: the same weights in both give the same outputs, final states and gradients, and come back unchanged.
+//! Against burn-nn: the same weights in both give the same outputs, final states and gradients, and come back
+//! unchanged.
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::activation::ActivationConfig;

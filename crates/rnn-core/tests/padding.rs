@@ -1,4 +1,5 @@
-//! What stands in padding, NaN too, reaches nothing: all numbers are those of the same batch with zeros there, to the bit.
+//! What stands in padding, NaN too, reaches nothing: all numbers are those of the same batch with zeros there, to the
+//! bit.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};

@@ -10,8 +10,8 @@ use std::error::Error;
 use std::io::Write;
 use std::ops::RangeInclusive;
 
-/// Parses the command line. `--help` and `--version` are printed and end the process; what is wrong becomes one line and
-/// exit code 2.
+/// Parses the command line. `--help` and `--version` are printed and end the process; what is wrong becomes one line
+/// and exit code 2.
 pub fn parse<C: clap::Parser>() -> C {
     // That a negative number is out of a range is a better answer than that it is no option.
     let command = negative_numbers(C::command());

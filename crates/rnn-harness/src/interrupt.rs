@@ -1,5 +1,5 @@
-//! Ctrl-C, SIGTERM and SIGHUP: what runs stops at its next step, so that nothing is lost. A second Ctrl-C ends the process at
-//! once. A signal that the process was started to ignore, as `nohup` does with SIGHUP, stays ignored.
+//! Ctrl-C, SIGTERM and SIGHUP: what runs stops at its next step, so that nothing is lost. A second Ctrl-C ends the
+//! process at once. A signal that the process was started to ignore, as `nohup` does with SIGHUP, stays ignored.
 
 use crate::Failure;
 #[cfg(unix)]
@@ -60,7 +60,8 @@ impl Ignored {
         }
     }
 
-    /// Where nobody says what is ignored, SIGHUP is left as it is for a process without a terminal, such as one under `nohup`.
+    /// Where nobody says what is ignored, SIGHUP is left as it is for a process without a terminal, such as one under
+    /// `nohup`.
     #[cfg(unix)]
     fn is_left_alone(&self, signal: i32) -> bool {
         use std::io::IsTerminal;

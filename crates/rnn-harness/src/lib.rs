@@ -26,15 +26,15 @@ pub use shown::say_line;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Says a line on stderr. What others wrote may stand in it: control characters are escaped, and a long line is shortened.
-/// That nobody can read it is no reason to stop, so it does not panic as `eprintln!` does.
+/// Says a line on stderr. What others wrote may stand in it: control characters are escaped, and a long line is
+/// shortened. That nobody can read it is no reason to stop, so it does not panic as `eprintln!` does.
 #[macro_export]
 macro_rules! say {
     ($($part:tt)*) => { $crate::say_line(format_args!($($part)*)) };
 }
 
-/// Prints a line on stdout as `println!` does, with control characters other than line ends and tabs escaped: for lines that
-/// name what others named.
+/// Prints a line on stdout as `println!` does, with control characters other than line ends and tabs escaped: for
+/// lines that name what others named.
 #[macro_export]
 macro_rules! print_line {
     ($($part:tt)*) => { println!("{}", $crate::printable_text(&format!($($part)*))) };

@@ -84,8 +84,8 @@ impl Progress {
         self
     }
 
-    /// Starts a pass over `items` items, in epoch `epoch`, counted from 1. If the first step of all takes long, the line is
-    /// shown before its end.
+    /// Starts a pass over `items` items, in epoch `epoch`, counted from 1. If the first step of all takes long, the
+    /// line is shown before its end.
     pub fn begin(&mut self, pass: Pass, epoch: usize, items: usize) {
         self.end();
         (self.pass, self.epoch, self.items, self.done) = (pass, epoch, items, 0);
@@ -95,8 +95,8 @@ impl Progress {
         }
     }
 
-    /// Goes on to `done` items of this pass. Returns whether a line is due: on a terminal at the first step of a pass, at the
-    /// last, and every so often; elsewhere at the first step of all, and every few seconds.
+    /// Goes on to `done` items of this pass. Returns whether a line is due: on a terminal at the first step of a
+    /// pass, at the last, and every so often; elsewhere at the first step of all, and every few seconds.
     pub fn advance(&mut self, done: usize) -> bool {
         self.first_step = None;
         self.pace.advance(done.saturating_sub(self.done));

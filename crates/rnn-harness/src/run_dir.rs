@@ -1,8 +1,8 @@
 //! Run folders: `runs/<program>/<name>/` under the current folder, or under `$RNN_RUNS`.
 //!
-//! Every file is written to a temporary name, synced and renamed, so that a reader never meets half of one, after a power cut
-//! neither. A run is complete once it holds a model, and is never overwritten. A folder without one, which a training left that
-//! was killed, may be taken by the next of that name; the one that trains there has its lock.
+//! Every file is written to a temporary name, synced and renamed, so that a reader never meets half of one, after a
+//! power cut neither. A run is complete once it holds a model, and is never overwritten. A folder without one, which
+//! a training left that was killed, may be taken by the next of that name; the one that trains there has its lock.
 
 mod config;
 mod files;
@@ -39,8 +39,8 @@ const METRICS: &str = "metrics.json";
 pub struct RunDir(Arc<Folder>);
 
 impl RunDir {
-    /// Makes the folder of a new run, or takes one that a training left before it had a model. Without a name it is named by
-    /// the time (UTC).
+    /// Makes the folder of a new run, or takes one that a training left before it had a model. Without a name it is
+    /// named by the time (UTC).
     ///
     /// # Errors
     /// A name that is taken or is not a plain file name; a folder that cannot be made.
@@ -104,7 +104,8 @@ impl RunDir {
                 return Err(in_use(&path));
             }
         }
-        // Probes the nearest ancestor that exists with a temporary folder, so that a wrong option leaves nothing behind.
+        // Probes the nearest ancestor that exists with a temporary folder, so that a wrong option leaves nothing
+        // behind.
         let above = runs.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
         let trial = above.join(format!(".{}", std::process::id()));
         match std::fs::create_dir(&trial).and_then(|()| std::fs::remove_dir(&trial)) {

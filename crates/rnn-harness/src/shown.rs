@@ -1,5 +1,5 @@
-//! Text of others (names of files, arguments, what stands in files and run folders) on a terminal: nothing in it moves the
-//! cursor, changes colours or the order of letters, and no message is longer than a few lines.
+//! Text of others (names of files, arguments, what stands in files and run folders) on a terminal: nothing in it
+//! moves the cursor, changes colours or the order of letters, and no message is longer than a few lines.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -32,8 +32,8 @@ fn is_control(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// `message` as one printable line. The middle of a long one is left out: what is wrong stands in front, what would be right
-/// at the end.
+/// `message` as one printable line. The middle of a long one is left out: what is wrong stands in front, what would
+/// be right at the end.
 fn one_line(message: &str) -> String {
     // Before anything is copied more than once: a message may quote a file of many MB.
     let message = shortened(message, 2 * LONGEST);

@@ -86,8 +86,8 @@ impl Program {
         Running::from(self.command_of("sh", &[&["-c", &script, self.binary], args].concat()))
     }
 
-    /// Trains with `args` once without a break and `kills` times with SIGKILL at a random moment and `--resume` after it:
-    /// all must leave the same model, figures and order of examples.
+    /// Trains with `args` once without a break and `kills` times with SIGKILL at a random moment and `--resume` after
+    /// it: all must leave the same model, figures and order of examples.
     ///
     /// # Panics
     /// If one does not.
@@ -125,8 +125,8 @@ impl Program {
         }
     }
 
-    /// Writes the file `name` of the run `run`, a folder below the program's, and its SHA-256 with it: as somebody may who
-    /// hands a run folder on.
+    /// Writes the file `name` of the run `run`, a folder below the program's, and its SHA-256 with it: as somebody
+    /// may who hands a run folder on.
     pub fn forge(&self, run: &str, name: &str, content: impl AsRef<[u8]>) {
         let (run, content) = (self.folder().join(run), content.as_ref());
         let sha256: String = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();

@@ -27,15 +27,17 @@ pub struct Examples<M: Task> {
     pub unit: &'static str,
 }
 
-/// What a program does after an epoch with the model as it is then: gives the lines to print, and whether training goes on.
+/// What a program does after an epoch with the model as it is then: gives the lines to print, and whether training
+/// goes on.
 pub type AfterEpoch<M> = Box<dyn FnMut(&M, &EpochRecord) -> Result<(String, Flow), Failure>>;
 
 impl Session {
-    /// Trains `model` as `config` says, in the folder of `run`, or goes on from its last checkpoint. After each epoch the
-    /// model is saved: with a validation set the best one, without one the last.
+    /// Trains `model` as `config` says, in the folder of `run`, or goes on from its last checkpoint. After each epoch
+    /// the model is saved: with a validation set the best one, without one the last.
     ///
     /// # Errors
-    /// A loss or weights that are not finite, an error of `after_epoch`, an interruption; a checkpoint that cannot be used.
+    /// A loss or weights that are not finite, an error of `after_epoch`, an interruption; a checkpoint that cannot be
+    /// used.
     pub fn fit<M: Task>(
         &self,
         run: &RunDir,

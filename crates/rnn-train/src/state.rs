@@ -124,8 +124,8 @@ impl<M: Task> TrainState<M> {
             return (TrainStep::step(&self.model, batch), None);
         };
         let (table, rows, output) = table.during(id, || TrainStep::step(&self.model, batch));
-        // A model whose first step does not look the table up by `Input::ids` reads it in another way, and has read it whole:
-        // from here on it is updated whole.
+        // A model whose first step does not look the table up by `Input::ids` reads it in another way, and has read
+        // it whole: from here on it is updated whole.
         if rows.is_some() || table.steps() > 0 {
             self.table = Some((id, table));
         }

@@ -6,11 +6,11 @@ use burn::tensor::Tensor;
 use burn::train::{InferenceStep, LearnerModel, TrainOutput, TrainStep};
 use rnn_core::optim::rows_gradient;
 
-/// A model with its loss and figures: burn-train's steps, whose output is a [`StepOutput`]. Regression and classification
-/// differ in [`FIGURES`](Self::FIGURES) only. Its training step ends with [`trained`].
+/// A model with its loss and figures: burn-train's steps, whose output is a [`StepOutput`]. Regression and
+/// classification differ in [`FIGURES`](Self::FIGURES) only. Its training step ends with [`trained`].
 ///
-/// A table of embeddings that the model gives to [`Input::ids`](rnn_core::Input::ids) is updated lazily on a CPU, if it is
-/// the only one: a step then costs no pass over the whole table, and no number changes.
+/// A table of embeddings that the model gives to [`Input::ids`](rnn_core::Input::ids) is updated lazily on a CPU, if
+/// it is the only one: a step then costs no pass over the whole table, and no number changes.
 pub trait Task:
     LearnerModel + TrainStep<Output = StepOutput> + InferenceStep<Input = <Self as TrainStep>::Input, Output = StepOutput>
 {

@@ -1,7 +1,7 @@
 //! Reads what libFuzzer makes up, as a file of the format in `RNN_FUZZ_TARGET`.
 //!
-//! A checksum or a compression would hide what is inside from the mutations, so several targets take a first byte `Z` to mean
-//! that the rest is to be wrapped.
+//! A checksum or a compression would hide what is inside from the mutations, so several targets take a first byte `Z`
+//! to mean that the rest is to be wrapped.
 
 #![no_main]
 

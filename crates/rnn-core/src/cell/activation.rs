@@ -11,8 +11,8 @@ pub enum Activation {
     Linear,
     /// σ(x) = 1/(1+e⁻ˣ).
     Sigmoid,
-    /// σ in straight lines: `slope·x + ½`, held in `[0, 1]`. The slope is 1/6 in PyTorch and Keras 3, 0.2 in Keras 2, whose
-    /// recurrent layers began with it.
+    /// σ in straight lines: `slope·x + ½`, held in `[0, 1]`. The slope is 1/6 in PyTorch and Keras 3, 0.2 in Keras 2,
+    /// whose recurrent layers began with it.
     HardSigmoid {
         /// At 0.
         slope: f64,

@@ -100,8 +100,8 @@ impl Cell for GruCell {
 impl RecurrentConfig<GruCell> {
     /// What is applied to the sums of the gates r and z.
     ///
-    /// With another activation than the cell's default the layer runs step by step, without the fused kernels: many times slower
-    /// on a CPU.
+    /// With another activation than the cell's default the layer runs step by step, without the fused kernels: many
+    /// times slower on a CPU.
     pub fn with_gate_activation(mut self, activation: Activation) -> Self {
         self.cell.gate_activation = activation;
         self
@@ -109,8 +109,8 @@ impl RecurrentConfig<GruCell> {
 
     /// What is applied to the sum of n.
     ///
-    /// With another activation than the cell's default the layer runs step by step, without the fused kernels: many times slower
-    /// on a CPU.
+    /// With another activation than the cell's default the layer runs step by step, without the fused kernels: many
+    /// times slower on a CPU.
     pub fn with_hidden_activation(mut self, activation: Activation) -> Self {
         self.cell.hidden_activation = activation;
         self

@@ -148,8 +148,8 @@ impl Cell for LstmCell {
 impl RecurrentConfig<LstmCell> {
     /// What is applied to the sums of the gates i, f and o.
     ///
-    /// With another activation than the cell's default the layer runs step by step, without the fused kernels: many times slower
-    /// on a CPU.
+    /// With another activation than the cell's default the layer runs step by step, without the fused kernels: many
+    /// times slower on a CPU.
     pub fn with_gate_activation(mut self, activation: Activation) -> Self {
         self.cell.gate_activation = activation;
         self
@@ -157,8 +157,8 @@ impl RecurrentConfig<LstmCell> {
 
     /// What is applied to the sum of g.
     ///
-    /// With another activation than the cell's default the layer runs step by step, without the fused kernels: many times slower
-    /// on a CPU.
+    /// With another activation than the cell's default the layer runs step by step, without the fused kernels: many
+    /// times slower on a CPU.
     pub fn with_cell_activation(mut self, activation: Activation) -> Self {
         self.cell.cell_activation = activation;
         self
@@ -166,8 +166,8 @@ impl RecurrentConfig<LstmCell> {
 
     /// What is applied to c on its way to h.
     ///
-    /// With another activation than the cell's default the layer runs step by step, without the fused kernels: many times slower
-    /// on a CPU.
+    /// With another activation than the cell's default the layer runs step by step, without the fused kernels: many
+    /// times slower on a CPU.
     pub fn with_hidden_activation(mut self, activation: Activation) -> Self {
         self.cell.hidden_activation = activation;
         self

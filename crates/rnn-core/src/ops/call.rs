@@ -60,8 +60,9 @@ impl<P> Zoneout<P> {
 pub(crate) enum SequenceInput<P> {
     /// `[time, batch, d_input]`.
     Dense(P),
-    /// The same, rows of an embedding table: the row of each step, `[batch, time]` row by row. Steps of a row with the same
-    /// id have the same input, and the gradient may be given as its sum at one of them and zero at the others.
+    /// The same, rows of an embedding table: the row of each step, `[batch, time]` row by row. Steps of a row with
+    /// the same id have the same input, and the gradient may be given as its sum at one of them and zero at the
+    /// others.
     Rows(P, Arc<[u32]>),
     /// Symbols below d_input, each for a one-hot row; `[batch, time]` row by row.
     Symbols(Arc<[u32]>),

@@ -5,18 +5,18 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use std::collections::HashSet;
 
-/// Scales all gradients of `module` together so that their norm is at most `max_norm` (Pascanu, Mikolov and Bengio, 2013;
-/// PyTorch's `clip_grad_norm_`):
+/// Scales all gradients of `module` together so that their norm is at most `max_norm` (Pascanu, Mikolov and Bengio,
+/// 2013; PyTorch's `clip_grad_norm_`):
 ///
 /// ```text
 /// norm = √Σ‖g‖²        over all parameters
 /// g' = g · min(1, max_norm / (norm + 1e-6))
 /// ```
 ///
-/// Burn's own `GradientClipping` clips each tensor by itself. Returns the gradients and the norm before, a tensor `[1]` on
-/// the gradients' device, so that nothing waits for it unless it is read. Zero without gradients. As in PyTorch, it is NaN
-/// where a gradient is, and then all gradients are; it is infinite where a gradient is or where the squares overflow (f32:
-/// beyond 1.8e19), and then the finite gradients become 0.
+/// Burn's own `GradientClipping` clips each tensor by itself. Returns the gradients and the norm before, a tensor
+/// `[1]` on the gradients' device, so that nothing waits for it unless it is read. Zero without gradients. As in
+/// PyTorch, it is NaN where a gradient is, and then all gradients are; it is infinite where a gradient is or where
+/// the squares overflow (f32: beyond 1.8e19), and then the finite gradients become 0.
 ///
 /// A parameter that stands twice in the module counts once.
 ///

@@ -10,13 +10,14 @@ use std::cell::RefCell;
 
 /// A table of embeddings, `[n, d]`, with its optimizer, for training in which a step names few of the rows.
 ///
-/// An optimizer that remembers gradients moves every row at every step. PyTorch's `Adam` and Keras' go over the whole table
-/// for that; PyTorch's `SparseAdam` leaves out what the other rows should have done. Here it waits until the row is next
-/// named, or the whole table is asked for, and is made up step by step: the numbers are to the bit those that the
-/// optimizer makes of the whole table on `flex`. (On `ndarray` it makes them by tensor operations, which round otherwise.)
+/// An optimizer that remembers gradients moves every row at every step. PyTorch's `Adam` and Keras' go over the whole
+/// table for that; PyTorch's `SparseAdam` leaves out what the other rows should have done. Here it waits until the
+/// row is next named, or the whole table is asked for, and is made up step by step: the numbers are to the bit those
+/// that the optimizer makes of the whole table on `flex`. (On `ndarray` it makes them by tensor operations, which
+/// round otherwise.)
 ///
-/// The table lives here while it trains; what [`weights`](Self::weights) gives is to be put into the model before that is
-/// saved or tested.
+/// The table lives here while it trains; what [`weights`](Self::weights) gives is to be put into the model before
+/// that is saved or tested.
 ///
 /// ```
 /// use rnn_core::burn::tensor::{Device, Tensor};
@@ -96,7 +97,8 @@ struct TrainingStep {
     rows: Option<Rows>,
 }
 
-/// The rows of the table `id` for `ids`, and which of them each id is, if a training step runs whose table waits for updates.
+/// The rows of the table `id` for `ids`, and which of them each id is, if a training step runs whose table waits for
+/// updates.
 ///
 /// # Panics
 /// On the second look-up of a step.
@@ -116,8 +118,8 @@ pub(crate) fn named_rows(id: ParamId, ids: &[u32]) -> Option<(Tensor<2>, Vec<u32
     })
 }
 
-/// The gradient of the rows that the training step on this thread looked up, with the id of their table; it is taken out of
-/// `grads`.
+/// The gradient of the rows that the training step on this thread looked up, with the id of their table; it is taken
+/// out of `grads`.
 pub fn rows_gradient(grads: &mut Gradients) -> Option<(ParamId, Tensor<2>)> {
     STEP.with_borrow(|step| {
         let step = step.as_ref()?;
@@ -126,9 +128,10 @@ pub fn rows_gradient(grads: &mut Gradients) -> Option<(ParamId, Tensor<2>)> {
 }
 
 impl LazyTable {
-    /// Runs a training step of a model whose table of embeddings, Burn's `Embedding` with the parameter `id`, is this one: for
-    /// [`Input::ids`](crate::Input::ids) of it the step reads rows that are up to date. Gives back the table, and the rows that
-    /// the step looked up. Their gradient is [`rows_gradient`]; the model's own table stays as it is.
+    /// Runs a training step of a model whose table of embeddings, Burn's `Embedding` with the parameter `id`, is this
+    /// one: for [`Input::ids`](crate::Input::ids) of it the step reads rows that are up to date. Gives back the
+    /// table, and the rows that the step looked up. Their gradient is [`rows_gradient`]; the model's own table stays
+    /// as it is.
     ///
     /// # Panics
     /// If the step looks the table up twice.
@@ -154,8 +157,8 @@ impl LazyTable {
 const NONE: u32 = u32::MAX;
 
 impl LazyTable {
-    /// The table that `weights` is, with an optimizer of this module. `None` if they are not f32, `[n, d]`, on `flex` or
-    /// `ndarray`.
+    /// The table that `weights` is, with an optimizer of this module. `None` if they are not f32, `[n, d]`, on `flex`
+    /// or `ndarray`.
     ///
     /// # Panics
     /// On an optimizer's settings that make no sense.

@@ -22,9 +22,9 @@ fn not_negative(name: &str, value: f64) {
 /// w ← w − lr·decay·w − lr·√(1−β₂ᵗ)/(1−β₁ᵗ)·m/(√v + ε)           with `epsilon_hat`
 /// ```
 ///
-/// With `epsilon_hat`, ε stands beside √v, not √v̂: the form at the end of section 2 of the paper, and Keras'. A weight
-/// that has a small gradient once in a while, as a rare word's vector has, is moved less then: at the first step ε stands
-/// for 32 times as much.
+/// With `epsilon_hat`, ε stands beside √v, not √v̂: the form at the end of section 2 of the paper, and Keras'. A
+/// weight that has a small gradient once in a while, as a rare word's vector has, is moved less then: at the first
+/// step ε stands for 32 times as much.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Adam {
     /// β₁.
@@ -181,8 +181,8 @@ impl Rule<1> for Sgd {
     }
 }
 
-/// Adagrad (Duchi, Hazan and Singer, 2011) as Keras has it: `a ← a + g²`, `w ← w − lr·g/√(a + ε)`, from a = 0.1 and with
-/// ε = 1e-7.
+/// Adagrad (Duchi, Hazan and Singer, 2011) as Keras has it: `a ← a + g²`, `w ← w − lr·g/√(a + ε)`, from a = 0.1 and
+/// with ε = 1e-7.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Adagrad;
 

@@ -93,8 +93,8 @@ impl<C: BurnCell> Recurrent<C> {
         from_parts(parts, Direction::Bidirectional)
     }
 
-    /// burn-nn's layer with these weights, as new parameters on the same device. One bias becomes two, the recurrent one
-    /// zero, because burn-nn's records have both. Dropout and zoneout do not go along: burn-nn has neither.
+    /// burn-nn's layer with these weights, as new parameters on the same device. One bias becomes two, the recurrent
+    /// one zero, because burn-nn's records have both. Dropout and zoneout do not go along: burn-nn has neither.
     ///
     /// # Errors
     /// A stack, both directions, or an option that burn-nn does not have.

@@ -37,21 +37,21 @@ impl<C: KerasCell> Recurrent<C> {
     /// Loads the weights of Keras' `SimpleRNN`, `LSTM`, `GRU` or a `Bidirectional` of them, one of these a layer.
     ///
     /// From a `.weights.h5` file (`model.save_weights`) or a `.keras` archive (`model.save`), `names` are the layers'
-    /// names as `model.summary()` shows them, the first layer's first: `&["lstm", "lstm_1"]` for a stack of two. A name with
-    /// a slash in it is a path inside the file, such as `layers/sequential/layers/lstm`. The file's other layers are left
-    /// alone.
+    /// names as `model.summary()` shows them, the first layer's first: `&["lstm", "lstm_1"]` for a stack of two. A
+    /// name with a slash in it is a path inside the file, such as `layers/sequential/layers/lstm`. The file's other
+    /// layers are left alone.
     ///
-    /// From an `.npz` file, which holds `arr_0`, `arr_1`, … in the order of `get_weights()`, `names` is empty. Values are
-    /// converted to the layer's dtype.
+    /// From an `.npz` file, which holds `arr_0`, `arr_1`, … in the order of `get_weights()`, `names` is empty. Values
+    /// are converted to the layer's dtype.
     ///
     /// Only a `.keras` archive holds the layers' options; they are compared. `.weights.h5` and `.npz` files hold arrays
     /// alone: whether activations, direction and the like are the same is for the caller to know.
     ///
     /// # Errors
-    /// A file that cannot be read, has no such layer or two of that name, lacks an array, has one more, has one of another
-    /// shape or one that is not of floats; a layer that Keras does not have. From a `.keras` archive also a layer with
-    /// another class, `units`, `activation`, `recurrent_activation`, `use_bias`, `reset_after`, `go_backwards` or
-    /// `merge_mode`, and one that the archive's `config.json` does not describe.
+    /// A file that cannot be read, has no such layer or two of that name, lacks an array, has one more, has one of
+    /// another shape or one that is not of floats; a layer that Keras does not have. From a `.keras` archive also a
+    /// layer with another class, `units`, `activation`, `recurrent_activation`, `use_bias`, `reset_after`,
+    /// `go_backwards` or `merge_mode`, and one that the archive's `config.json` does not describe.
     pub fn load_keras(mut self, path: impl AsRef<Path>, names: &[&str]) -> Result<Self, WeightError> {
         let path = path.as_ref();
         self.check_keras()?;

@@ -19,16 +19,17 @@ const PYTORCH: &str = "PyTorch";
 const NAMES: [&str; 5] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"];
 
 impl<C: Cell> Recurrent<C> {
-    /// Loads the weights of an `nn.RNN`, `nn.LSTM` or `nn.GRU` from a `.safetensors`, `.pt` or `.pth` file that holds a
-    /// `state_dict`. `prefix` is the layer's name in the model, such as `encoder.lstm`; empty where the file is the layer's
-    /// own. Everything else in the file is left alone. Names are taken as the file has them, numbers with gaps among them.
-    /// Values are converted to the layer's dtype.
+    /// Loads the weights of an `nn.RNN`, `nn.LSTM` or `nn.GRU` from a `.safetensors`, `.pt` or `.pth` file that holds
+    /// a `state_dict`. `prefix` is the layer's name in the model, such as `encoder.lstm`; empty where the file is the
+    /// layer's own. Everything else in the file is left alone. Names are taken as the file has them, numbers with
+    /// gaps among them. Values are converted to the layer's dtype.
     ///
     /// A `state_dict` holds no options: give an `nn.RNN(nonlinearity="relu")` the same activation here.
     ///
     /// # Errors
-    /// A file that cannot be read, lacks a parameter, has one more, has one of another shape or one that is not of floats;
-    /// a layer that PyTorch does not have. Where nothing lies under `prefix`, the error names the prefixes that the file has.
+    /// A file that cannot be read, lacks a parameter, has one more, has one of another shape or one that is not of
+    /// floats; a layer that PyTorch does not have. Where nothing lies under `prefix`, the error names the prefixes
+    /// that the file has.
     pub fn load_pytorch(mut self, path: impl AsRef<Path>, prefix: &str) -> Result<Self, WeightError> {
         let path = path.as_ref();
         self.check_pytorch()?;

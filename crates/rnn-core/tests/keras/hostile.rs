@@ -112,8 +112,8 @@ fn floats(vars: &mut hdf5_pure::GroupBuilder, which: usize) {
 fn layers_without_names_are_found_by_path_alone() {
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("w.weights.h5");
-    // As the first releases of Keras 3 wrote it. A model whose layers are called simple_rnn_1 and simple_rnn_2 has them at
-    // simple_rnn and simple_rnn_1: the names are not those of the groups.
+    // As the first releases of Keras 3 wrote it. A model whose layers are called simple_rnn_1 and simple_rnn_2 has
+    // them at simple_rnn and simple_rnn_1: the names are not those of the groups.
     layer_file(&path, &[("simple_rnn", None), ("simple_rnn_1", None)], floats);
     let rnn = || RnnConfig::new(1, 2);
     let message = told(rnn(), &path, &["simple_rnn_1"]);

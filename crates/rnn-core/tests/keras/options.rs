@@ -1,4 +1,5 @@
-//! The options in a `.keras` archive: what fits gives Keras' numbers, what does not is told. `archives/generate.py` made them.
+//! The options in a `.keras` archive: what fits gives Keras' numbers, what does not is told. `archives/generate.py`
+//! made them.
 
 use super::{device, here, to_vec};
 use burn::tensor::{Tensor, TensorData};

@@ -1,4 +1,5 @@
-//! Files of other people: names with gaps, prefixes that are not there, pickled modules, other numbers, too much of anything.
+//! Files of other people: names with gaps, prefixes that are not there, pickled modules, other numbers, too much of
+//! anything.
 //!
 //! `files/p.py` made what lies in `files`.
 

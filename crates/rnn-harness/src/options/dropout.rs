@@ -13,8 +13,8 @@ pub struct DropoutArgs {
     /// Dropout on the recurrence, masks drawn once for a whole sequence [default: the program's]
     #[arg(long, value_name = "P")]
     recurrent_dropout: Option<f64>,
-    /// Whether all gates share a mask or each has its own [default: as Keras, per-gate if there is recurrent dropout, else
-    /// shared]
+    /// Whether all gates share a mask or each has its own [default: as Keras, per-gate if there is recurrent dropout,
+    /// else shared]
     #[arg(long, value_enum)]
     dropout_masks: Option<Masks>,
 }

@@ -14,7 +14,8 @@ pub struct SessionArgs {
     /// Name of the run folder [default: the time]
     #[arg(long)]
     name: Option<String>,
-    /// Resume a training that was stopped or killed, from the last checkpoint in its run folder; its settings are the run's
+    /// Resume a training that was stopped or killed, from the last checkpoint in its run folder; its settings are the
+    /// run's
     #[arg(long, value_name = "DIR")]
     resume: Option<PathBuf>,
     /// Write a checkpoint every so many mini-batches too, not only after each epoch
@@ -51,7 +52,8 @@ pub struct Session {
 }
 
 impl SessionArgs {
-    /// Chooses the device; of a run that is resumed also gives the configuration. Call it before the first tensor exists.
+    /// Chooses the device; of a run that is resumed also gives the configuration. Call it before the first tensor
+    /// exists.
     ///
     /// # Errors
     /// A device that is not there, a name that is taken, a run that cannot be resumed.

@@ -6,7 +6,8 @@ use rnn_train::Plan;
 use rnn_train::optim::OptimizerName;
 use serde::{Deserialize, Serialize};
 
-/// The options about training, the same in every program. What depends on the program (epochs, mini-batches) is its own.
+/// The options about training, the same in every program. What depends on the program (epochs, mini-batches) is its
+/// own.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct TrainingArgs {
     #[command(flatten)]

@@ -16,8 +16,8 @@ pub struct Waiting {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Says on stderr what is being done, such as `reading the reviews`, if it takes longer than a moment. It has come to its end
-/// when what this returns is dropped.
+/// Says on stderr what is being done, such as `reading the reviews`, if it takes longer than a moment. It has come to
+/// its end when what this returns is dropped.
 #[must_use]
 pub fn waiting(what: &str) -> Waiting {
     Waiting::new(format!("{what} …"))

@@ -46,11 +46,12 @@ impl RunDir {
         self.write_json(CONFIG, &Written { format: FORMAT, config })
     }
 
-    /// Reads and checks the configuration, and that the model's file, if there is one, can hold as many weights as it says:
-    /// before memory is taken for them.
+    /// Reads and checks the configuration, and that the model's file, if there is one, can hold as many weights as it
+    /// says: before memory is taken for them.
     ///
     /// # Errors
-    /// As [`read_json`](Self::read_json); a run of another version; a configuration that no training of this program has.
+    /// As [`read_json`](Self::read_json); a run of another version; a configuration that no training of this program
+    /// has.
     pub fn read_config<C: Config>(&self) -> Result<C, Failure> {
         let path = self.path().join(CONFIG);
         let bytes = self.read_bytes(CONFIG)?;

@@ -1,4 +1,5 @@
-//! A run's folder belongs to one process while it trains. The system frees the lock when the process ends, however it ends.
+//! A run's folder belongs to one process while it trains. The system frees the lock when the process ends, however it
+//! ends.
 
 use std::fs::{File, TryLockError};
 use std::io::Result;

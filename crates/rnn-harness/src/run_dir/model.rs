@@ -10,7 +10,8 @@ impl RunDir {
     /// Writes the model's parameters.
     ///
     /// # Errors
-    /// Parameters that are not finite: training has diverged at its last step. Else as [`write_bytes`](Self::write_bytes).
+    /// Parameters that are not finite: training has diverged at its last step. Else as
+    /// [`write_bytes`](Self::write_bytes).
     pub fn save_model<M: Module>(&self, model: &M) -> Result<(), Failure> {
         let mut finite = Finite(true);
         model.visit(&mut finite);

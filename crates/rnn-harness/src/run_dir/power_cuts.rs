@@ -34,8 +34,8 @@ impl Disk for Recorder {
     }
 }
 
-/// What the disk has when the power goes after `calls`. What was not synced may be lost: a file's bytes are; of its name
-/// either is possible.
+/// What the disk has when the power goes after `calls`. What was not synced may be lost: a file's bytes are; of its
+/// name either is possible.
 fn after_a_power_cut(calls: &[Call], names_are_kept: bool, syncs_count: bool) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut contents: Vec<(&[u8], bool)> = Vec::new(); // and whether they are on the disk
     let (mut names, mut kept) = (BTreeMap::new(), BTreeMap::new());

@@ -8,7 +8,8 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::path::Path;
 
-/// A model: `{"class_name": "Sequential", "config": {"layers": [{"class_name": "LSTM", "config": {"name": …, …}}, …]}}`.
+/// A model: `{"class_name": "Sequential", "config": {"layers": [{"class_name": "LSTM", "config": {"name": …, …}},
+/// …]}}`.
 pub struct Config {
     model: Value,
 }
@@ -41,8 +42,8 @@ impl Config {
         name_of(self.at(path)?)
     }
 
-    /// The object at a path of the file of weights. Keras calls a layer's group after its class, `lstm`, `lstm_1`, in the
-    /// order of the model's layers, and everything else after the attribute that holds it.
+    /// The object at a path of the file of weights. Keras calls a layer's group after its class, `lstm`, `lstm_1`, in
+    /// the order of the model's layers, and everything else after the attribute that holds it.
     fn at(&self, path: &str) -> Option<&Value> {
         let mut object = &self.model;
         let mut parts = path.split('/');
@@ -174,8 +175,8 @@ fn default(name: &str, expected: &str) -> String {
     }
 }
 
-/// A name; where it is a layer instead of a function, `{"class_name": "LeakyReLU", "config": {"negative_slope": 0.3}}`, the
-/// name and what it has beside it.
+/// A name; where it is a layer instead of a function, `{"class_name": "LeakyReLU", "config": {"negative_slope":
+/// 0.3}}`, the name and what it has beside it.
 fn activation(value: &Value) -> String {
     let option = |key: &str| value.get("config").and_then(|config| config.get(key)).and_then(Value::as_f64);
     match value {

@@ -1,8 +1,8 @@
 //! Finds recurrent layers in a `.weights.h5` file.
 //!
 //! Keras 3 writes a group per layer, called after its class (`layers/lstm_1`), in it `cell/vars/0`, `1` and `2`; a
-//! `Bidirectional` has these in `forward_layer` and `backward_layer`. The name that the user knows is an attribute of the
-//! group's `vars`; the first releases of Keras 3 did not write it.
+//! `Bidirectional` has these in `forward_layer` and `backward_layer`. The name that the user knows is an attribute of
+//! the group's `vars`; the first releases of Keras 3 did not write it.
 
 use super::super::{WeightError, file, listed, shown};
 use super::Source;
@@ -130,7 +130,8 @@ impl Layers {
     }
 }
 
-/// The recurrent layers in `group`, which lies at `path`, and in the groups in it; false if there is too much to look at.
+/// The recurrent layers in `group`, which lies at `path`, and in the groups in it; false if there is too much to look
+/// at.
 fn collect(
     group: &Group,
     path: &str,

@@ -136,8 +136,8 @@ impl Header {
     }
 }
 
-/// Writes shapes and values as 32-bit floats, named `arr_0`, `arr_1`, … as `np.savez` does it: under a temporary name of
-/// this call's own, then renamed.
+/// Writes shapes and values as 32-bit floats, named `arr_0`, `arr_1`, … as `np.savez` does it: under a temporary name
+/// of this call's own, then renamed.
 pub fn write(path: &Path, arrays: &[(Vec<usize>, Vec<f64>)]) -> Result<(), WeightError> {
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     for (number, (shape, values)) in arrays.iter().enumerate() {

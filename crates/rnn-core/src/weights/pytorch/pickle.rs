@@ -1,7 +1,7 @@
 //! `.pt` files.
 //!
-//! Burn's `PytorchStore` closes gaps in numbers unless told not to (`layers.2` would be `layers.1`); the reader that it stands
-//! on takes names as they are.
+//! Burn's `PytorchStore` closes gaps in numbers unless told not to (`layers.2` would be `layers.1`); the reader that
+//! it stands on takes names as they are.
 
 use burn::store::bridge;
 use burn::store::burn_pack::Tensor;
@@ -12,8 +12,9 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 use zip::ZipArchive;
 
-/// The largest pickle of an archive that is read, in bytes. It holds names and shapes, some 200 bytes a tensor, and what else
-/// was saved with them, such as a vocabulary; made of nothing but small values it takes 100 times its size in memory.
+/// The largest pickle of an archive that is read, in bytes. It holds names and shapes, some 200 bytes a tensor, and
+/// what else was saved with them, such as a vocabulary; made of nothing but small values it takes 100 times its size
+/// in memory.
 const LARGEST: u64 = 32 << 20;
 
 /// For files that hold a whole model instead of its weights.

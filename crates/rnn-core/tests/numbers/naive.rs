@@ -152,8 +152,8 @@ fn times(v: &[f64], masks: &[&[f64]], w: &[f64], columns: usize) -> Vec<f64> {
     (0..columns).map(|c| (0..v.len()).map(|r| v[r] * mask(c)[r] * w[r * columns + c]).sum()).collect()
 }
 
-/// What is drawn for one layer and direction: children of the key are the layer, the direction, the kind of mask, and the
-/// gate if each has its own.
+/// What is drawn for one layer and direction: children of the key are the layer, the direction, the kind of mask, and
+/// the gate if each has its own.
 struct Draws(Option<Key>);
 
 impl Draws {
