@@ -3,11 +3,9 @@
 use crate::data::{Data, DataArgs, DataConfig};
 use crate::model::ModelConfig;
 use rnn_core::CellKind;
-use rnn_harness::options::{
-    DropoutArgs, LAYERS, Session, SessionArgs, TrainConfig, TrainingArgs, cell_parser, defaults_to, size,
-};
+use rnn_harness::Failure;
+use rnn_harness::options::{LayerArgs, Session, SessionArgs, TrainConfig, TrainingArgs, defaults_to, size};
 use rnn_harness::run_dir::Config;
-use rnn_harness::{Failure, whole};
 use rnn_train::Keys;
 use rnn_train::optim::OptimizerName;
 use serde::{Deserialize, Serialize};
@@ -24,6 +22,8 @@ pub enum Preset {
 /// Trains a model and shows a generated sample after each epoch.
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("optimizer", |arg| defaults_to(arg, "rmsprop")))]
+#[command(mut_arg("cell", |arg| defaults_to(arg, "gru")))]
+#[command(mut_arg("hidden", |arg| defaults_to(arg, "128")))]
 #[command(mut_arg("dropout", |arg| defaults_to(arg, "0")))]
 #[command(mut_arg("recurrent_dropout", |arg| defaults_to(arg, "0")))]
 pub struct TrainArgs {
@@ -35,20 +35,11 @@ pub struct TrainArgs {
     /// Set of defaults for the options below
     #[arg(long, value_enum)]
     preset: Option<Preset>,
-    /// Recurrent cell [default: gru]
-    #[arg(long, value_parser = cell_parser())]
-    cell: Option<CellKind>,
     /// Characters that the model reads to predict the next one [default: 10]
     #[arg(long, value_name = "N", value_parser = size())]
     window: Option<u64>,
-    /// Stacked recurrent layers [default: 1]
-    #[arg(long, value_name = "N", value_parser = whole::<u64>(LAYERS))]
-    layers: Option<u64>,
-    /// Units of each recurrent layer [default: 128]
-    #[arg(long, value_name = "N", value_parser = size())]
-    hidden: Option<u64>,
     #[command(flatten)]
-    dropout: DropoutArgs,
+    layer: LayerArgs,
     /// Windows in a mini-batch [default: 128]
     #[arg(long, value_name = "N", value_parser = size())]
     batch: Option<u64>,
@@ -80,7 +71,7 @@ impl TrainArgs {
     /// # Errors
     /// A text that cannot be read; a setting outside its range.
     pub fn config(&self, session: &Session) -> Result<(RunConfig, Data), Failure> {
-        let dropout = self.dropout.resolve(0.0)?;
+        let dropout = self.layer.dropout.resolve(0.0)?;
         self.training.plan(1, OptimizerName::Rmsprop).check()?;
         let mut data = DataConfig::new(&self.data);
         let loaded = data.load()?;
@@ -97,9 +88,9 @@ impl TrainArgs {
         let model = ModelConfig {
             symbols: loaded.vocabulary.len(),
             window: self.window.unwrap_or(10) as usize,
-            cell: self.cell.unwrap_or(CellKind::Gru),
-            layers: self.layers.unwrap_or(1) as usize,
-            hidden: self.hidden.unwrap_or(128) as usize,
+            cell: self.layer.cell.unwrap_or(CellKind::Gru),
+            layers: self.layer.layers.unwrap_or(1) as usize,
+            hidden: self.layer.hidden.unwrap_or(128) as usize,
             dropout,
         };
         let training = TrainConfig::new(session, self.batch.unwrap_or(128) as usize, self.validation, plan);

@@ -4,9 +4,7 @@ use crate::data::{Data, DataArgs, DataConfig};
 use crate::model::{ModelConfig, WORDS};
 use rnn_core::{CellKind, Direction};
 use rnn_harness::Failure;
-use rnn_harness::options::{
-    DropoutArgs, LAYERS, Session, SessionArgs, TrainConfig, TrainingArgs, cell_parser, defaults_to, size,
-};
+use rnn_harness::options::{LayerArgs, Session, SessionArgs, TrainConfig, TrainingArgs, defaults_to, size};
 use rnn_harness::run_dir::Config;
 use rnn_harness::whole;
 use rnn_train::optim::OptimizerName;
@@ -25,6 +23,8 @@ pub enum Preset {
 /// Trains a model and tests it.
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("optimizer", |arg| defaults_to(arg, "adam")))]
+#[command(mut_arg("cell", |arg| defaults_to(arg, "lstm")))]
+#[command(mut_arg("hidden", |arg| defaults_to(arg, "128; sample: 32")))]
 #[command(mut_arg("dropout", |arg| defaults_to(arg, "0.2")))]
 #[command(mut_arg("recurrent_dropout", |arg| defaults_to(arg, "0.2")))]
 pub struct TrainArgs {
@@ -39,9 +39,6 @@ pub struct TrainArgs {
     /// Set of defaults for the options below
     #[arg(long, value_enum)]
     preset: Option<Preset>,
-    /// Recurrent cell [default: lstm]
-    #[arg(long, value_parser = cell_parser())]
-    cell: Option<CellKind>,
     /// Size of the vocabulary: the most frequent words, and the ids of padding, start and rare words [default: 20000]
     #[arg(long, value_name = "N", value_parser = whole::<u64>(WORDS))]
     words: Option<u64>,
@@ -51,17 +48,11 @@ pub struct TrainArgs {
     /// Width of a word's vector [default: 128; sample: 32]
     #[arg(long, value_name = "N", value_parser = size())]
     embedding: Option<u64>,
-    /// Stacked recurrent layers [default: 1]
-    #[arg(long, value_name = "N", value_parser = whole::<u64>(LAYERS))]
-    layers: Option<u64>,
     /// Read each review in both directions
     #[arg(long)]
     bidirectional: bool,
-    /// Units of each recurrent layer [default: 128; sample: 32]
-    #[arg(long, value_name = "N", value_parser = size())]
-    hidden: Option<u64>,
     #[command(flatten)]
-    dropout: DropoutArgs,
+    layer: LayerArgs,
     /// Reviews in a mini-batch [default: 50; sample: 10]
     #[arg(long, value_name = "N", value_parser = size())]
     batch: Option<u64>,
@@ -91,7 +82,7 @@ impl TrainArgs {
     /// # Errors
     /// Reviews that cannot be read; a setting outside its range.
     pub fn config(&self, session: &Session) -> Result<(RunConfig, Data), Failure> {
-        let dropout = self.dropout.resolve(0.2)?;
+        let dropout = self.layer.dropout.resolve(0.2)?;
         self.training.plan(1, OptimizerName::Adam).check()?;
         let mut data = DataConfig::new(&self.data, self.test.as_deref());
         let loaded = data.load()?;
@@ -111,10 +102,10 @@ impl TrainArgs {
                 num_words: pick(self.words, 20_000, 20_000),
                 tokens: pick(self.tokens, 80, 80),
                 embedding: pick(self.embedding, 128, 32),
-                cell: self.cell.unwrap_or(CellKind::Lstm),
-                layers: pick(self.layers, 1, 1),
+                cell: self.layer.cell.unwrap_or(CellKind::Lstm),
+                layers: pick(self.layer.layers, 1, 1),
                 direction: if self.bidirectional { Direction::Bidirectional } else { Direction::Forward },
-                hidden: pick(self.hidden, 128, 32),
+                hidden: pick(self.layer.hidden, 128, 32),
                 dropout,
             },
             data: data.with_absolute_paths(),

@@ -187,8 +187,8 @@ impl<C: Cell> RecurrentConfig<C> {
     ///
     /// This is only the probability. **Nothing is dropped in a pass without a key**, in training either: give each
     /// training step a key of its own ([`ForwardArgs::with_dropout_key`](crate::ForwardArgs::with_dropout_key)).
-    /// [`Recurrent::forward`] has none. The same goes for `with_layer_dropout`, `with_recurrent_dropout` and
-    /// `with_weight_dropout`; zoneout without a key takes the mean of old and new value.
+    /// [`Recurrent::forward`](crate::Recurrent::forward) has none. The same goes for `with_layer_dropout`,
+    /// `with_recurrent_dropout` and `with_weight_dropout`; zoneout without a key takes the mean of old and new value.
     pub fn with_dropout(mut self, dropout: f64) -> Self {
         self.dropout = dropout;
         self

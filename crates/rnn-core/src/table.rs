@@ -51,8 +51,15 @@ thread_local! {
 /// An evaluation that runs on this thread.
 struct Evaluation {
     items: usize,
-    /// Layers over the ids themselves, by their table and their first `W_ih`; `None` where that saves nothing.
-    folded: Vec<([ParamId; 2], Option<Box<dyn Any>>)>,
+    folded: Vec<Folded>,
+}
+
+/// A layer over the ids themselves.
+struct Folded {
+    /// The parameters of the table and of the first `W_ih`.
+    of: [ParamId; 2],
+    /// `None` where it saves nothing.
+    layer: Option<Box<dyn Any>>,
 }
 
 /// Elements of the products of all of a table's rows that an evaluation may hold: 256 MB of f32.
@@ -105,14 +112,15 @@ pub(crate) fn folded<C: Cell>(
     let key = [table_id, first.weight_ih.id];
     EVALUATION.with_borrow_mut(|evaluation| {
         let evaluation = evaluation.as_mut()?;
-        if let Some((_, known)) = evaluation.folded.iter().find(|(known, _)| *known == key) {
-            return known.as_ref()?.downcast_ref::<Recurrent<C>>().cloned();
+        if let Some(known) = evaluation.folded.iter().find(|known| known.of == key) {
+            return known.layer.as_ref()?.downcast_ref::<Recurrent<C>>().cloned();
         }
         let [_, width] = first.weight_ih.val().dims();
         let products = rows.saturating_mul(width).saturating_mul(layer.config.direction.count());
         let saves = evaluation.items.saturating_mul(time) > rows && products <= MOST_PRODUCTS;
         let folded = if saves { layer.over_embedding(table.values.clone()).ok() } else { None };
-        evaluation.folded.push((key, folded.clone().map(|folded| Box::new(folded) as Box<dyn Any>)));
+        let layer = folded.clone().map(|folded| Box::new(folded) as Box<dyn Any>);
+        evaluation.folded.push(Folded { of: key, layer });
         folded
     })
 }
@@ -142,7 +150,7 @@ mod tests {
             };
             let plain = run();
             let count =
-                || EVALUATION.with_borrow(|e| e.as_ref().map_or(0, |e| e.folded.iter().flat_map(|f| &f.1).count()));
+                || EVALUATION.with_borrow(|e| e.as_ref().map_or(0, |e| e.folded.iter().flat_map(|f| &f.layer).count()));
             let (folded, made) = evaluation(texts.len(), || (run(), count()));
             assert_eq!(made, 1);
             folded.assert_approx_eq::<f32>(&plain, Tolerance::absolute(1e-6));

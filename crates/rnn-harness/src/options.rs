@@ -42,6 +42,23 @@ pub fn size() -> impl TypedValueParser<Value = u64> {
     whole(SIZES)
 }
 
+/// The options about the recurrent layer, the same in the programs on texts.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct LayerArgs {
+    /// Recurrent cell [default: the program's]
+    #[arg(long, value_parser = cell_parser())]
+    pub cell: Option<CellKind>,
+    /// Stacked recurrent layers [default: 1]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(LAYERS))]
+    pub layers: Option<u64>,
+    /// Units of each recurrent layer [default: the program's]
+    #[arg(long, value_name = "N", value_parser = size())]
+    pub hidden: Option<u64>,
+    /// Its dropout.
+    #[command(flatten)]
+    pub dropout: DropoutArgs,
+}
+
 /// What a model may have: its weights, gradients, two moments and their first f64 values then take about 6 GB.
 const MOST_WEIGHTS: usize = 1 << 28;
 /// What one tensor of a step may have; a step keeps some ten of them.

@@ -37,3 +37,8 @@ pub use state::{Best, EpochRecord, TrainState};
 pub use strategy::Ended;
 pub use task::{Batch, Task, trained};
 pub use training::{Flow, Hooks, Outcome, Plan, Training};
+
+/// The program in docs/training.md compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/training.md")]
+struct TrainingPage;

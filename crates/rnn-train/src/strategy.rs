@@ -142,6 +142,8 @@ impl<M: Task> Loop<M> {
         let mut reported = TotalsRead::default();
         let mut last_report: Option<Instant> = None;
         let mut group = Group::new(self.plan.accumulate);
+        let every = self.checkpoint_every.map_or(u64::MAX, |every| every.max(1));
+        let mut updated_at = state.step;
         let train = self.train.clone();
         for (step, batch) in (from + 1..=steps).zip(train.epoch(epoch, from)) {
             let (output, rows) = state.forward(batch);
@@ -170,7 +172,9 @@ impl<M: Task> Loop<M> {
                 Err(error) => return (state, Err(error)),
             }
             let stopped = events.stopped(&*self.stopped);
-            let due = self.checkpoint_every.is_some_and(|every| state.step.is_multiple_of(every.max(1)));
+            // With accumulation an update need not be at a multiple of `every`.
+            let due = state.step / every > updated_at / every;
+            updated_at = state.step;
             if (stopped || due)
                 && let Err(error) = self.save(&mut state)
             {

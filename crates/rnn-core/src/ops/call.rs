@@ -150,6 +150,9 @@ pub(crate) struct SequenceOutput<P, S> {
     pub states: S,
 }
 
+/// What forward gives, and what it saved for backward.
+pub(crate) type Forwarded<P, S> = (SequenceOutput<P, Vec<P>>, Option<S>);
+
 /// A kind of device with fused kernels for a layer over a sequence.
 pub(crate) trait SequenceBackend: Backend {
     /// What forward saves for backward.
@@ -162,10 +165,7 @@ pub(crate) trait SequenceBackend: Backend {
     fn supports(options: &SequenceOptions) -> Result<(), &'static str>;
 
     /// Runs a supported call; saves for backward if it is to `save`.
-    fn forward(
-        call: SequenceCall<FloatTensor<Self>>,
-        save: bool,
-    ) -> (SequenceOutput<FloatTensor<Self>, Vec<FloatTensor<Self>>>, Option<Self::Saved>);
+    fn forward(call: SequenceCall<FloatTensor<Self>>, save: bool) -> Forwarded<FloatTensor<Self>, Self::Saved>;
 
     /// The gradients of the inputs that are `wanted`, in the order of [`INPUTS`]. A last state whose gradient is zero
     /// may have none.

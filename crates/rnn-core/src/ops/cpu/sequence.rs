@@ -3,7 +3,7 @@
 use super::memory::{Cpu, Value};
 use crate::MaskedOutput;
 use crate::cell::Kernel;
-use crate::ops::call::INPUTS;
+use crate::ops::call::{Forwarded, INPUTS};
 use crate::ops::{Counted, SequenceBackend, SequenceCall, SequenceInput, SequenceOptions, SequenceOutput, Zoneout};
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::DType;
@@ -52,10 +52,7 @@ where
         }
     }
 
-    fn forward(
-        call: SequenceCall<FloatTensor<B>>,
-        save: bool,
-    ) -> (SequenceOutput<FloatTensor<B>, Vec<FloatTensor<B>>>, Option<Self::Saved>) {
+    fn forward(call: SequenceCall<FloatTensor<B>>, save: bool) -> Forwarded<FloatTensor<B>, Self::Saved> {
         let call = in_order::<B>(call);
         match call.options.dtype {
             DType::F64 => {
@@ -164,7 +161,7 @@ fn view<B: Cpu, T: Value<B>, R>(
 fn forward<B: Cpu, T: Value<B>>(
     call: &SequenceCall<FloatTensor<B>>,
     save: bool,
-) -> (SequenceOutput<FloatTensor<B>, Vec<FloatTensor<B>>>, Option<kernels::Saved<T>>) {
+) -> Forwarded<FloatTensor<B>, kernels::Saved<T>> {
     let SequenceOptions { time, batch, d_hidden, exec, .. } = call.options;
     let order = Order::for_call::<B, T>(call);
     let mut sequence = vec![T::ZERO; time * batch * d_hidden];
