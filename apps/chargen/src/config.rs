@@ -72,7 +72,7 @@ impl TrainArgs {
     /// A text that cannot be read; a setting outside its range.
     pub fn config(&self, session: &Session) -> Result<(RunConfig, Data), Failure> {
         let dropout = self.layer.dropout.resolve(0.0)?;
-        self.training.plan(1, OptimizerName::Rmsprop).check()?;
+        self.training.check(self.validation, OptimizerName::Rmsprop)?;
         let mut data = DataConfig::new(&self.data);
         let loaded = data.load()?;
         let preset = match self.preset {
@@ -99,7 +99,6 @@ impl TrainArgs {
         let prime = loaded.decode(&loaded.ids[windows.random(Keys::new(training.seed), 0)]);
         let config = RunConfig { model, data: data.with_absolute_paths(), prime, training };
         config.check()?;
-        config.training.check_patience()?;
         Ok((config, loaded))
     }
 }

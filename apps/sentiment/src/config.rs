@@ -83,7 +83,7 @@ impl TrainArgs {
     /// Reviews that cannot be read; a setting outside its range.
     pub fn config(&self, session: &Session) -> Result<(RunConfig, Data), Failure> {
         let dropout = self.layer.dropout.resolve(0.2)?;
-        self.training.plan(1, OptimizerName::Adam).check()?;
+        self.training.check(self.validation, OptimizerName::Adam)?;
         let mut data = DataConfig::new(&self.data, self.test.as_deref());
         let loaded = data.load()?;
         let preset = match self.preset {
@@ -112,7 +112,6 @@ impl TrainArgs {
             training: TrainConfig::new(session, pick(self.batch, 50, 10), self.validation, plan),
         };
         config.check()?;
-        config.training.check_patience()?;
         Ok((config, loaded))
     }
 }

@@ -104,7 +104,9 @@ pub fn run_program(body: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
                 return ExitCode::SUCCESS;
             }
             if message.contains("Killing training from user input") {
-                say!("interrupted: ended from the dashboard; --resume goes on from the last checkpoint");
+                say!(
+                    "interrupted: ended at once from the dashboard; if the run folder has a checkpoint, --resume DIR continues from it"
+                );
                 return ExitCode::from(130);
             }
             if message.starts_with("failed printing to stdout") {

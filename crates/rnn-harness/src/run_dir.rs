@@ -182,7 +182,7 @@ impl RunDir {
 
 fn taken(path: &Path) -> Failure {
     let run = path.display();
-    let stopped = !path.join(METRICS).exists() && rnn_train::has_checkpoint(&path.join(CHECKPOINTS));
+    let stopped = !path.join(METRICS).exists() && rnn_train::has_checkpoint(&path.join(CHECKPOINTS)).unwrap_or(true);
     let or = if stopped { format!(", or resume it: --resume {run}") } else { String::new() };
     Failure::input(format!("the run {run} is there already and runs are never overwritten; choose another --name{or}"))
 }

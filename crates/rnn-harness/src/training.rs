@@ -4,7 +4,7 @@ use crate::interrupt::{listen, stopped};
 use crate::options::Session;
 use crate::progress::{Pass, Progress, Renderer};
 use crate::run_dir::{Config, RunDir};
-use crate::{Failure, print_line};
+use crate::{Failure, printable_text, say};
 use burn::train::renderer::MetricsRenderer;
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use burn::train::{InferenceStep, Interrupter};
@@ -14,6 +14,7 @@ use rnn_train::{
 };
 use serde_json::{Map, Value, json};
 use std::cell::RefCell;
+use std::io::Write;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -58,22 +59,23 @@ impl Session {
             .with_checkpoints(run.checkpoints(), self.checkpoint_every)
             .with_unit(examples.unit)
             .with_interrupter(interrupter.clone(), stopped);
-        let resume = self.resumed.is_some() && rnn_train::has_checkpoint(&run.checkpoints());
+        let resume = self.resumed.is_some() && rnn_train::has_checkpoint(&run.checkpoints())?;
+        if self.resumed.is_some() && !resume {
+            say!("{} has no checkpoint; the training starts from the beginning", run.path().display());
+        }
         let state = training.state(model, resume)?;
         let first_epoch = state.history().len() + 1;
         let renderer: Box<dyn MetricsRenderer> = match self.tui {
             true => Box::new(TuiMetricsRendererWrapper::new(interrupter, Some(first_epoch))),
             false => Box::new(Renderer::new(progress.may_end_sooner(may_end_sooner), first_epoch)),
         };
-        let lines = self.tui.then(Rc::default);
-        let hooks = Saving { run: run.clone(), after_epoch, held_back: lines.clone() };
+        let lines = Rc::new(RefCell::new(Vec::new()));
+        let hooks = Saving { run: run.clone(), after_epoch, lines: lines.clone(), held_back: self.tui };
         let outcome = training.run(state, renderer, hooks);
-        for line in lines.iter().flat_map(|lines: &Rc<RefCell<Vec<String>>>| lines.take()) {
-            print_line!("{line}");
-        }
+        print_all(&lines, run)?;
         let mut outcome = outcome?;
+        run.save_model(&outcome.model())?;
         if outcome.ended == Ended::Interrupted {
-            run.save_model(&outcome.model())?;
             let (step, path) = (outcome.state.step(), run.path().display());
             return Err(Failure::Interrupted(format!(
                 "after step {step} of {total_steps}, of which there is a checkpoint; resume it with --resume {path}"
@@ -87,8 +89,23 @@ impl Session {
 struct Saving<M: Task> {
     run: RunDir,
     after_epoch: AfterEpoch<M>,
-    /// Lines that wait until the dashboard has left the terminal.
-    held_back: Option<Rc<RefCell<Vec<String>>>>,
+    /// Lines to print after the checkpoint, so that what is printed is saved.
+    lines: Rc<RefCell<Vec<String>>>,
+    /// Whether they wait until the dashboard has left the terminal.
+    held_back: bool,
+}
+
+/// Prints the lines.
+///
+/// # Errors
+/// If nobody reads them any more; the training can then be resumed.
+fn print_all(lines: &RefCell<Vec<String>>, run: &RunDir) -> Result<(), Failure> {
+    for line in lines.take() {
+        writeln!(std::io::stdout(), "{}", printable_text(&line)).map_err(|e| {
+            Failure::failed(format!("cannot print the figures: {e}; resume with --resume {}", run.path().display()))
+        })?;
+    }
+    Ok(())
 }
 
 impl<M: Task> Hooks<M> for Saving<M> {
@@ -103,12 +120,14 @@ impl<M: Task> Hooks<M> for Saving<M> {
         if is_best || flow == Flow::Stop {
             self.run.save_model(&model).map_err(TrainError::hook)?;
         }
-        match &self.held_back {
-            _ if lines.is_empty() => {}
-            Some(held_back) => held_back.borrow_mut().push(lines),
-            None => print_line!("{lines}"),
+        if !lines.is_empty() {
+            self.lines.borrow_mut().push(lines);
         }
         Ok(flow)
+    }
+
+    fn after_checkpoint(&mut self) -> Result<(), TrainError> {
+        if self.held_back { Ok(()) } else { print_all(&self.lines, &self.run).map_err(TrainError::hook) }
     }
 }
 

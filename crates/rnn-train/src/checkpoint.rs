@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! checkpoints/00000500/   after 500 mini-batches; the highest number is the newest
-//!     state.json          place in the training, figures, SHA-256 of the other files
+//!     checksums.json      the format, SHA-256 of the other files
+//!     state.json          place in the training, figures
 //!     model.bpk           the weights, the table of embeddings with all its updates
 //!     optimizer.bpk       the optimizer's state
 //!     moments.bpk         the optimizer's state for the table of embeddings, if its rows are updated lazily
@@ -27,7 +28,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The version of this layout.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+const CHECKSUMS: &str = "checksums.json";
 const STATE: &str = "state.json";
 const MODEL: &str = "model.bpk";
 const OPTIMIZER: &str = "optimizer.bpk";
@@ -36,8 +38,14 @@ const AVERAGE: &str = "average.bpk";
 const BEST: &str = "best.bpk";
 
 #[derive(Serialize, Deserialize)]
-struct State {
+struct Checksums {
     format: u32,
+    /// The SHA-256 of every other file.
+    sha256: BTreeMap<String, String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct State {
     /// The number of mini-batches made.
     step: u64,
     totals: TotalsRead,
@@ -50,8 +58,6 @@ struct State {
     stopped: bool,
     /// The number of updates of the table of embeddings.
     table_updates: Option<usize>,
-    /// The SHA-256 of every other file.
-    sha256: BTreeMap<String, String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -97,7 +103,6 @@ pub(crate) fn save<M: Task>(folder: &Path, state: &mut TrainState<M>) -> Result<
         files.push(record(BEST, best.model.clone())?);
     }
     let json = State {
-        format: FORMAT,
         step: state.step,
         totals: state.totals.read_all().clone(),
         seconds: state.seconds,
@@ -105,11 +110,14 @@ pub(crate) fn save<M: Task>(folder: &Path, state: &mut TrainState<M>) -> Result<
         best: state.best.as_ref().map(|best| BestEpoch { epoch: best.epoch, loss: best.loss }),
         stopped: state.stopped,
         table_updates,
-        sha256: files.iter().map(|(name, bytes)| (name.to_string(), sha256(bytes))).collect(),
     };
     let json = serde_json::to_vec_pretty(&json).map_err(|e| cannot(STATE, &e))?;
     let mut contents: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (*name, &bytes[..])).collect();
     contents.push((STATE, &json));
+    let sha256 = contents.iter().map(|(name, bytes)| (name.to_string(), sha256(bytes))).collect();
+    let checksums = Checksums { format: FORMAT, sha256 };
+    let checksums = serde_json::to_vec_pretty(&checksums).map_err(|e| cannot(CHECKSUMS, &e))?;
+    contents.push((CHECKSUMS, &checksums));
     std::fs::create_dir_all(folder).map_err(|e| TrainError::io(folder, e))?;
     durable::write_folder(&path, &contents).map_err(|e| TrainError::io(&path, e))?;
     for left in std::fs::read_dir(folder).map_err(|e| TrainError::io(folder, e))?.flatten() {
@@ -141,8 +149,11 @@ fn checkpoints(folder: &Path) -> Result<Vec<(u64, PathBuf)>, TrainError> {
 }
 
 /// Whether `folder` has a checkpoint.
-pub fn exists(folder: &Path) -> bool {
-    checkpoints(folder).is_ok_and(|checkpoints| !checkpoints.is_empty())
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn exists(folder: &Path) -> Result<bool, TrainError> {
+    Ok(!checkpoints(folder)?.is_empty())
 }
 
 /// Loads the newest checkpoint in `folder` into `model`, which has the same structure and lies on an autodiff device.
@@ -153,29 +164,35 @@ pub(crate) fn load<M: Task>(folder: &Path, model: M, optimizer: &OptimizerConfig
     let Some((_, path)) = checkpoints(folder)?.into_iter().max() else {
         return Err(TrainError::checkpoint(folder, "there is no checkpoint to resume from"));
     };
-    let read = |name: &str| {
-        let path = path.join(name);
-        std::fs::read(&path).map_err(|e| TrainError::io(&path, e))
-    };
     let wrong = |name: &str, e: &dyn std::fmt::Display| {
         TrainError::checkpoint(&path.join(name), format!("it is damaged or of another model ({e}); start a new run"))
     };
-    let json = read(STATE)?;
-    let format = serde_json::from_slice::<serde_json::Value>(&json).ok().and_then(|json| json.get("format")?.as_u64());
-    if format != Some(FORMAT.into()) {
-        return Err(TrainError::checkpoint(
-            &path,
-            format!("it is not of this version of the program, which writes format {FORMAT}; start a new run"),
-        ));
-    }
-    let saved: State = serde_json::from_slice(&json).map_err(|e| wrong(STATE, &e))?;
-    let checked = |name: &str| -> Result<Bytes, TrainError> {
-        let bytes = read(name)?;
-        match saved.sha256.get(name) {
-            Some(written) if *written == sha256(&bytes) => Ok(Bytes::from_bytes_vec(bytes)),
-            _ => Err(wrong(name, &"its SHA-256 differs from that in state.json")),
+    let read = |name: &str| {
+        let path = path.join(name);
+        match path.metadata() {
+            Ok(metadata) if metadata.is_file() => std::fs::read(&path).map_err(|e| TrainError::io(&path, e)),
+            Ok(_) => Err(wrong(name, &"it is not a file")), // reading a pipe would not end
+            Err(e) => Err(wrong(name, &e)),
         }
     };
+    let checksums: Checksums = serde_json::from_slice(&read(CHECKSUMS)?).map_err(|e| wrong(CHECKSUMS, &e))?;
+    if checksums.format != FORMAT {
+        return Err(TrainError::checkpoint(
+            &path,
+            format!(
+                "its format is {}, but this version of the program reads {FORMAT}; start a new run",
+                checksums.format
+            ),
+        ));
+    }
+    let checked = |name: &str| -> Result<Bytes, TrainError> {
+        let bytes = read(name)?;
+        match checksums.sha256.get(name) {
+            Some(written) if *written == sha256(&bytes) => Ok(Bytes::from_bytes_vec(bytes)),
+            _ => Err(wrong(name, &format!("its SHA-256 differs from that in {CHECKSUMS}"))),
+        }
+    };
+    let saved: State = serde_json::from_slice(&checked(STATE)?).map_err(|e| wrong(STATE, &e))?;
     let weights = |name: &str, model: M| -> Result<M, TrainError> {
         let bytes = checked(name)?;
         guarded(|| {
@@ -185,7 +202,7 @@ pub(crate) fn load<M: Task>(folder: &Path, model: M, optimizer: &OptimizerConfig
         })
         .map_err(|e| wrong(name, &e))
     };
-    let has = |name: &str| saved.sha256.contains_key(name);
+    let has = |name: &str| checksums.sha256.contains_key(name);
     let average = if has(AVERAGE) { Some(weights(AVERAGE, model.clone())?) } else { None };
     let best = match &saved.best {
         Some(BestEpoch { epoch, loss }) => {

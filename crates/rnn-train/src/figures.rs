@@ -122,6 +122,11 @@ impl Totals {
         &self.read
     }
 
+    /// The part that was read.
+    pub(crate) fn read(&self) -> &TotalsRead {
+        &self.read
+    }
+
     pub(crate) fn restore(read: TotalsRead) -> Self {
         Self { waiting: Vec::new(), read }
     }

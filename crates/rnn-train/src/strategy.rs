@@ -175,7 +175,8 @@ impl<M: Task> Loop<M> {
             // With accumulation an update need not be at a multiple of `every`.
             let due = state.step / every > updated_at / every;
             updated_at = state.step;
-            if (stopped || due)
+            // After the last step of an epoch its end writes the checkpoint.
+            if (stopped || due && step < steps)
                 && let Err(error) = self.save(&mut state)
             {
                 return (state, Err(error));
@@ -225,6 +226,7 @@ impl<M: Task> Loop<M> {
             }
         }
         self.save(state)?;
+        self.hooks.after_checkpoint()?;
         Ok(match flow {
             Flow::Stop => Some(Ended::Stopped),
             _ if events.stops_early(epoch) => Some(Ended::EarlyStopped),

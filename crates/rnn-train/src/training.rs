@@ -18,7 +18,7 @@ use burn::train::{
 };
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -122,6 +122,14 @@ pub trait Hooks<M: Task> {
         record: &EpochRecord,
         is_best: bool,
     ) -> Result<Flow, TrainError>;
+
+    /// After the checkpoint of an epoch.
+    ///
+    /// # Errors
+    /// Whatever ends the training.
+    fn after_checkpoint(&mut self) -> Result<(), TrainError> {
+        Ok(())
+    }
 }
 
 /// A builder of a training; [`run`](Self::run) executes it.
@@ -194,7 +202,11 @@ impl<M: Task> Training<M> {
     pub fn state(&self, model: M, resume: bool) -> Result<TrainState<M>, TrainError> {
         self.plan.check()?;
         let mut state = match &self.checkpoints {
-            Some(folder) if resume => checkpoint::load(folder, model, &self.plan.optimizer)?,
+            Some(folder) if resume => {
+                let state = checkpoint::load(folder, model, &self.plan.optimizer)?;
+                self.check_place(folder, &state)?;
+                state
+            }
             _ => TrainState::new(model, &self.plan.optimizer),
         };
         if self.plan.average.is_some() && state.average.is_none() {
@@ -206,6 +218,34 @@ impl<M: Task> Training<M> {
             state.begin_table(|table| self.plan.optimizer.lazy(table));
         }
         Ok(state)
+    }
+
+    /// Refuses a checkpoint that cannot be one of this training.
+    fn check_place(&self, folder: &Path, state: &TrainState<M>) -> Result<(), TrainError> {
+        let (steps, done) = (self.train.steps() as u64, state.history.len() as u64);
+        let total = self.plan.total_steps(self.train.steps());
+        let begun = done.saturating_mul(steps).min(total);
+        let within = state.step.checked_sub(begun).filter(|&within| within <= steps && state.step <= total);
+        let figures = 1 + M::FIGURES.len();
+        let totals = state.totals.read();
+        let fits = within.is_some_and(|within| totals.items as usize == self.train.items_in(within as usize))
+            && (totals.items == 0 || totals.sums.len() == figures)
+            && state.history.iter().all(|record| {
+                let validation = record.validation.as_ref();
+                record.train.others.len() + 1 == figures
+                    && validation.is_some() == self.validation.is_some()
+                    && validation.is_none_or(|validation| validation.others.len() + 1 == figures)
+            })
+            && state.best.as_ref().is_none_or(|best| (1..=done).contains(&(best.epoch as u64)))
+            && state.average.is_some() == self.plan.average.is_some();
+        match fits {
+            true => Ok(()),
+            false => Err(TrainError::checkpoint(
+                folder,
+                "the newest checkpoint is of another training (its steps, items or figures do not fit this one); start a \
+                 new run",
+            )),
+        }
     }
 
     /// Trains to the end of the plan, an early stop or an interruption. `renderer` shows the progress.

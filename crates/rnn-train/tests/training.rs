@@ -183,10 +183,27 @@ fn checkpoints_that_cannot_be_used_are_named() {
         std::fs::write(&path, before).expect("written");
         error
     };
-    assert!(damage("state.json", "\"format\": 1", "\"format\": 7").contains("not of this version of the program"));
+    assert!(damage("checksums.json", "\"format\": 2", "\"format\": 7").contains("its format is 7"));
+    assert!(damage("checksums.json", "{", "").contains("checksums.json: it is damaged"));
+    assert!(damage("state.json", "7", "8").contains("state.json: it is damaged or of another model"));
     assert!(damage("model.bpk", "", "").contains("model.bpk: it is damaged or of another model"));
     assert!(damage("optimizer.bpk", "", "").contains("optimizer.bpk: it is damaged"));
-    assert!(begun().state(model(3), true).is_ok());
+    // Another training, which has another place for this step.
+    let other = Training::new(plan(1), batches(10, 8, 1)).with_checkpoints(folder.path().into(), None);
+    let error = other.state(model(3), true).expect_err("another training").to_string();
+    assert!(error.contains("the newest checkpoint is of another training"), "{error}");
+    #[cfg(unix)]
+    {
+        std::fs::remove_file(checkpoint.join("model.bpk")).expect("there");
+        std::fs::create_dir(checkpoint.join("model.bpk")).expect("made");
+        assert!(error_of(&begun).contains("model.bpk: it is damaged or of another model (it is not a file)"));
+        std::fs::remove_dir(checkpoint.join("model.bpk")).expect("there");
+        assert!(error_of(&begun).contains("model.bpk: it is damaged or of another model (No such file"));
+    }
+}
+
+fn error_of(begun: &impl Fn() -> Training<Model>) -> String {
+    begun().state(model(3), true).expect_err("unusable").to_string()
 }
 
 /// The model that a hook is content with is the one that stays, and a resumed training does not go past it.

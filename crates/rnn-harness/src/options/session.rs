@@ -69,7 +69,7 @@ impl SessionArgs {
             }
             Some(path) => {
                 let run = RunDir::resume(program, path)?;
-                let config: C = run.read_config()?;
+                let config: C = run.read_config_to_resume()?;
                 let saved = config.training();
                 let device = self.device.select_as(&saved.device, saved.threads)?;
                 if (device.name.as_str(), device.threads) != (saved.device.as_str(), saved.threads) {
@@ -96,6 +96,12 @@ impl Session {
     /// A folder or file that cannot be made.
     pub fn run(&self, config: &impl Config, files: &[(&str, &[u8])]) -> Result<RunDir, Failure> {
         if let Some(run) = &self.resumed {
+            // What is missing or damaged is written again.
+            for (name, bytes) in files {
+                if run.read_bytes(name).ok().as_deref() != Some(bytes) {
+                    run.write_bytes(name, bytes)?;
+                }
+            }
             return Ok(run.clone());
         }
         let run = RunDir::create(self.program, self.name.as_deref())?;

@@ -24,6 +24,20 @@ pub struct TrainingArgs {
 }
 
 impl TrainingArgs {
+    /// Checks what does not depend on the data; `validation` is the share to validate on, `optimizer` the program's default.
+    ///
+    /// # Errors
+    /// A setting outside its range; a patience without a validation set.
+    pub fn check(&self, validation: Option<f64>, optimizer: OptimizerName) -> Result<(), Failure> {
+        self.plan(1, optimizer).check()?;
+        match (self.patience, validation) {
+            (Some(_), None) => Err(Failure::input(
+                "--patience needs a validation set; add --validation SHARE, such as --validation 0.1",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// A plan of `epochs` epochs with the person's choices, or `optimizer`. [`TrainConfig::check`] checks it.
     pub fn plan(&self, epochs: usize, optimizer: OptimizerName) -> Plan {
         Plan {
@@ -73,19 +87,6 @@ impl TrainConfig {
                 "--validation {share} is not possible; give a share above 0 and below 1, such as 0.1"
             ))),
             None => Ok(()),
-        }
-    }
-
-    /// Refuses early stopping where there is nothing to validate on.
-    ///
-    /// # Errors
-    /// A patience without a validation set.
-    pub fn check_patience(&self) -> Result<(), Failure> {
-        match (self.plan.patience, self.validation) {
-            (Some(_), None) => Err(Failure::input(
-                "--patience needs a validation set; add --validation SHARE, such as --validation 0.1",
-            )),
-            _ => Ok(()),
         }
     }
 

@@ -46,13 +46,12 @@ impl RunDir {
         self.write_json(CONFIG, &Written { format: FORMAT, config })
     }
 
-    /// Reads and checks the configuration, and that the model's file, if there is one, can hold as many weights as it
-    /// says: before memory is taken for them.
+    /// Reads and checks the configuration of a run whose training is resumed.
     ///
     /// # Errors
     /// As [`read_json`](Self::read_json); a run of another version; a configuration that no training of this program
     /// has.
-    pub fn read_config<C: Config>(&self) -> Result<C, Failure> {
+    pub fn read_config_to_resume<C: Config>(&self) -> Result<C, Failure> {
         let path = self.path().join(CONFIG);
         let bytes = self.read_bytes(CONFIG)?;
         match parse::<Format>(&path, &bytes)?.format {
@@ -73,9 +72,18 @@ impl RunDir {
         }
         let config: C = parse(&path, &bytes)?;
         config.check().map_err(|e| Failure::input(format!("{}: {e}", path.display())))?;
+        Ok(config)
+    }
+
+    /// Reads and checks the configuration, and that the model's file can hold as many weights as it says: before memory is
+    /// taken for them.
+    ///
+    /// # Errors
+    /// As [`read_config_to_resume`](Self::read_config_to_resume); a model's file that is too small.
+    pub fn read_config<C: Config>(&self) -> Result<C, Failure> {
+        let (path, config) = (self.path().join(CONFIG), self.read_config_to_resume::<C>()?);
         let (weights, model) = (config.num_weights(), self.path().join(MODEL));
-        let Ok(metadata) = model.metadata() else { return Ok(config) };
-        let bytes = metadata.len();
+        let bytes = model.metadata().map_or(0, |metadata| metadata.len());
         if bytes / size_of::<f32>() as u64 >= weights as u64 {
             return Ok(config);
         }

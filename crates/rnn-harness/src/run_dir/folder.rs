@@ -40,7 +40,7 @@ impl Drop for Folder {
         let Some(Training { lock, is_new, written }) = &mut self.training else { return };
         let came_to_nothing = *is_new
             && matches!(self.path.join(MODEL).try_exists(), Ok(false))
-            && !has_checkpoint(&self.path.join(CHECKPOINTS));
+            && has_checkpoint(&self.path.join(CHECKPOINTS)).is_ok_and(|has| !has);
         // What cannot be deleted does no harm.
         if came_to_nothing {
             let _ = std::fs::remove_dir(self.path.join(CHECKPOINTS));
@@ -136,8 +136,10 @@ pub(super) fn take_again(path: &Path) -> Result<Option<Folder>, Failure> {
 /// Whether a training came to something here, or something else has the name.
 pub(super) fn holds_a_run(path: &Path) -> bool {
     let is_there = path.symlink_metadata().is_ok();
-    let came_to_something =
-        || [MODEL, METRICS].iter().any(|name| path.join(name).exists()) || has_checkpoint(&path.join(CHECKPOINTS));
+    let came_to_something = || {
+        [MODEL, METRICS].iter().any(|name| path.join(name).exists())
+            || has_checkpoint(&path.join(CHECKPOINTS)).unwrap_or(true)
+    };
     is_there && (!path.is_dir() || came_to_something())
 }
 
