@@ -134,7 +134,7 @@ mod tests {
     use crate::{AnyConfig, CellKind, Direction, LstmConfig, Preset};
     use burn::module::{Module, ModuleVisitor};
 
-    /// The shapes of all parameters, and whether all but those that scale a norm are zero.
+    /// Shapes, gradients and values of all parameters; `zero` if every value is zero.
     #[derive(Default)]
     struct Seen {
         shapes: Vec<Vec<usize>>,

@@ -106,7 +106,7 @@ impl<C: Cell> RecurrentConfig<C> {
 }
 
 impl<C: Cell> Recurrent<C> {
-    /// Weights and configuration are public; whoever changed some is told here if they do not fit.
+    /// Checks that weights and configuration, which are public, still fit each other.
     pub(crate) fn check_weights(&self) -> Result<(), RnnError> {
         let config = &self.config;
         config.check()?;

@@ -51,8 +51,8 @@ impl<C: Cell> Recurrent<C> {
     /// features, is off.
     ///
     /// # Errors
-    /// A table without rows, or not `d_input` wide, or of another device or dtype than the layer; weights that are not
-    /// those that the configuration says.
+    /// A table without rows, or not `d_input` wide, or of another device or dtype than the layer; weights that do
+    /// not fit the configuration.
     pub fn over_embedding(&self, table: Tensor<2>) -> Result<Self, RnnError> {
         let [n, width] = table.dims();
         if width != self.config.d_input {

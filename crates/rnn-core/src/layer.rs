@@ -86,7 +86,7 @@ impl<C: Cell> Recurrent<C> {
     ///
     /// Input dropout and recurrent dropout draw their masks once per sequence, the same at every step, and scale by
     /// 1/(1−p); see [`DropoutMasks`](crate::DropoutMasks). The recurrent mask applies to h in the recurrent product
-    /// only, not to the GRU's `z∘h`. Zoneout draws anew for each step, and without a key takes the mean of old and new
+    /// only, not to the GRU's `z∘h`. Zoneout draws a mask for each step; without a key it takes the mean of old and new
     /// value.
     ///
     /// What stands in steps that do not count, NaN too, reaches neither outputs nor states nor gradients.

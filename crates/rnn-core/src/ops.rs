@@ -59,7 +59,7 @@ pub(crate) struct Pass {
     pub reverse: bool,
     /// Which steps of which rows count.
     pub counted: Counted,
-    /// The output at those that do not.
+    /// The output at masked steps.
     pub masked_output: MaskedOutput,
     /// For each tensor of the state, h first. Empty without zoneout.
     pub zoneout: Vec<Zoneout<Tensor<3>>>,

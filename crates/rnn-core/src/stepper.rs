@@ -49,7 +49,7 @@ impl Stepper {
     ///
     /// # Errors
     /// A layer that goes backward or both ways, has zoneout, or has options for which there is no fused kernel;
-    /// weights that are not those that the configuration says.
+    /// weights that do not fit the configuration.
     pub fn new<C: Cell>(layer: &Recurrent<C>) -> Result<Self, RnnError> {
         let config = &layer.config;
         let refuse = |what| Err(RnnError::NoStepper(what));

@@ -64,9 +64,9 @@ const MOST_WEIGHTS: usize = 1 << 28;
 /// What one tensor of a step may have; a step keeps some ten of them.
 const MOST_VALUES: usize = 1 << 27;
 
-/// Refuses a model that no machine this runs on could hold, before it is made: `layer` over `steps` steps of `batch`
-/// rows, besides `others` weights (an embedding, a dense layer). `options` are those that say how many weights there
-/// are, and how many values in a step.
+/// Refuses a model that is too large for any machine, before it is made: `layer` over `steps` steps of `batch` rows, and
+/// `others` further weights (an embedding, a dense layer). `options` names the options that fix the number of weights,
+/// and those that fix the number of values in a step.
 ///
 /// # Errors
 /// Too many weights, or too many values in a step.

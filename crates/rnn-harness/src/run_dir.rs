@@ -242,7 +242,7 @@ mod tests {
             run.write_bytes(MODEL, &bytes[..length]).expect("written");
             assert!(matches!(run.load_model(linear(4)), Err(Failure::Input(_))));
         }
-        // What changed behind our back is told, wherever it changed.
+        // A file that something else changed is refused, wherever it changed.
         run.write_bytes(MODEL, &bytes).expect("written");
         let mut changed = bytes.clone();
         let last = changed.len() - 1;

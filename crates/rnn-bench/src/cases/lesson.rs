@@ -47,7 +47,7 @@ impl Variant {
 /// What one row of a lesson is.
 pub struct Lesson<'a> {
     pub row: Row,
-    /// Further figures of our program's JSON, besides `train_seconds`, with the row that each fills and the peers'
+    /// Figures of our program's JSON other than `train_seconds`, with the row that each fills and the peers'
     /// variants.
     pub also: Vec<(&'static str, Row, Vec<Variant>)>,
     pub memory: Row,

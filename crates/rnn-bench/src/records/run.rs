@@ -18,7 +18,7 @@ pub struct Run {
     /// Name and version of each peer's package, such as `torch 2.15.0`; empty without `--peers`.
     pub peers: Vec<String>,
     pub idleness: Idleness,
-    /// What a reader must know besides.
+    /// Remarks on how the record was made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// The rows of one case follow each other.

@@ -68,7 +68,7 @@ pub(crate) enum SequenceInput<P> {
     Symbols(Arc<[u32]>),
 }
 
-/// All that a call says besides its tensors. [`SequenceBackend::supports`] decides by it.
+/// The options of a call: everything but its tensors. [`SequenceBackend::supports`] decides by them.
 #[derive(Debug, Clone)]
 pub(crate) struct SequenceOptions {
     /// Which kernel computes the cell with its options; `None` if there is none.

@@ -7,7 +7,6 @@ mod memory;
 mod sequence;
 
 use super::graph::Dispatched;
-use burn::tensor::{DType, Tensor};
 pub(crate) use embedding::embedding;
 pub(crate) use linear::linear;
 pub(crate) use loss::cross_entropy;
@@ -19,7 +18,8 @@ impl<B: Cpu + Dispatched> CpuBackend for B {}
 
 /// Whether a tensor of f32 without autodiff lies in this process' memory.
 #[cfg(feature = "optim")]
-pub(crate) fn is_here(tensor: &Tensor<2>) -> bool {
+pub(crate) fn is_here(tensor: &burn::tensor::Tensor<2>) -> bool {
+    use burn::tensor::{DType, Tensor};
     struct Here<'a>(&'a Tensor<2>);
     impl Here<'_> {
         fn on<B: CpuBackend>(&self) -> Option<()> {

@@ -55,7 +55,7 @@ impl<C: KerasCell> Recurrent<C> {
     pub fn load_keras(mut self, path: impl AsRef<Path>, names: &[&str]) -> Result<Self, WeightError> {
         let path = path.as_ref();
         self.check_keras()?;
-        // A missing file is told in the system's words.
+        // For a missing file the error is the system's.
         let bytes = std::fs::read(path).map_err(|e| file(path, e))?;
         guarded(path, || self.fill_from_keras(path, bytes, names))?;
         Ok(self)

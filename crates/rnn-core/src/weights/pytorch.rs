@@ -33,7 +33,7 @@ impl<C: Cell> Recurrent<C> {
     pub fn load_pytorch(mut self, path: impl AsRef<Path>, prefix: &str) -> Result<Self, WeightError> {
         let path = path.as_ref();
         self.check_pytorch()?;
-        // A missing file is told in the system's words.
+        // For a missing file the error is the system's.
         std::fs::File::open(path).map_err(|e| file(path, e))?;
         guarded(path, || self.fill_from_pytorch(path, &dotted(prefix)))?;
         Ok(self)
