@@ -6,6 +6,8 @@
 mod arguments;
 pub mod device;
 mod failure;
+mod histogram;
+pub mod html;
 pub mod interrupt;
 pub mod options;
 pub mod progress;
@@ -17,6 +19,7 @@ pub mod training;
 
 pub use arguments::{check_range, parse, whole};
 pub use failure::{Failure, run_program};
+pub use histogram::histogram;
 pub use shown::printable_text;
 #[doc(hidden)]
 pub use shown::say_line;
