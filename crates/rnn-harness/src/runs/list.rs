@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 /// Lists the runs of this program, the oldest first.
 #[derive(Debug, clap::Args)]
 pub struct ListArgs {
-    /// Print one JSON array as the last line
+    /// Print one JSON object as the last line
     #[arg(long)]
     json: bool,
 }
@@ -33,7 +33,7 @@ pub(super) fn list(program: &str, args: &ListArgs) -> Result<(), Failure> {
     }
     print_line!("{}", columns(&rows));
     if args.json {
-        json_line(&all.iter().map(json_of).collect::<Vec<_>>())?;
+        json_line(&json!({"runs": all.iter().map(json_of).collect::<Vec<_>>()}))?;
     }
     Ok(())
 }
