@@ -26,7 +26,8 @@ for error in ["add", "mul"] if positive else ["add"]:
             if error == "add" and season == "mul":
                 continue  # unstable, as in Hyndman's forecast package
             kind = dict(error=error, trend=trend, damped_trend=damped, seasonal=season,
-                        seasonal_periods=m if season else None, initialization_method="heuristic" if len(part) >= 10 + 2 * m else "estimated")
+                        seasonal_periods=m if season else None,
+                        initialization_method="heuristic" if len(part) >= 10 + 2 * m else "estimated")
             try:
                 fitted = ETSModel(part, **kind).fit(disp=False, maxiter=200)
             except (ValueError, np.linalg.LinAlgError):
@@ -39,7 +40,9 @@ print(f"ets: {kind}", file=sys.stderr)
 # The states after each value, from the start of the fitted part on.
 start = max(0, train - LONGEST)
 smoothed = ETSModel(values[start:], **kind).smooth(params)
-level, trend, season = smoothed.level, smoothed.slope, smoothed.season
+level = smoothed.level
+trend = smoothed.slope if kind["trend"] else None
+season = smoothed.season if kind["seasonal"] else None
 phi = smoothed.damping_trend if kind["damped_trend"] else 1.0
 forecasts = []
 for origin in asked["origins"]:

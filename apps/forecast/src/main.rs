@@ -36,6 +36,8 @@ enum Command {
     Predict(predict::PredictArgs),
     /// Say what the program sees in a table: columns, step, gaps, missing values, windows
     Inspect(Box<inspect::InspectArgs>),
+    #[command(flatten)]
+    Runs(rnn_harness::RunsCommand),
 }
 
 fn main() -> ExitCode {
@@ -45,5 +47,6 @@ fn main() -> ExitCode {
         Command::Eval(args) => eval::eval(&args),
         Command::Predict(args) => predict::predict(&args),
         Command::Inspect(args) => inspect::inspect(&args),
+        Command::Runs(command) => command.run(run::PROGRAM),
     })
 }

@@ -1,4 +1,4 @@
-//! What a run folder holds: `config.json`, `model.bpk`, `checkpoints`, `metrics.json`, `forecast.svg`.
+//! What a run folder holds: `config.json`, `model.bpk`, `checkpoints`, `summary.json`, `forecast.svg`.
 
 use crate::config::RunConfig;
 use crate::model::Model;

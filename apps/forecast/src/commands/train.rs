@@ -114,7 +114,7 @@ fn train(config: &RunConfig, series: &Series, session: &Session, reading: Waitin
         test,
         run: run.path().display().to_string(),
     };
-    run.write_metrics(&metrics)?;
+    run.write_summary(&metrics)?;
     print_line!("{said} on {}; model: {}", series.source, run.path().display());
     if session.json {
         json_line(&metrics)?;
