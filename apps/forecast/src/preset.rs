@@ -97,7 +97,13 @@ impl Preset {
                 validation: 0.2,
                 ..general
             },
-            Self::Sample => Defaults { target: Some("sales"), inputs: &["temperature"], epochs: 20, ..general },
+            Self::Sample => Defaults {
+                target: Some("sales"),
+                inputs: &["temperature"],
+                anchor: Anchor::Season,
+                epochs: 40,
+                ..general
+            },
         }
     }
 }

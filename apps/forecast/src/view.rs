@@ -111,7 +111,7 @@ impl ViewConfig {
             let deviation = (part.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / part.len() as f64).sqrt();
             // A column without change carries nothing.
             let deviation = if deviation > 0.0 { deviation } else { 1.0 };
-            self.scaling.push(Scaling { mean, deviation });
+            self.scaling.push(Scaling { mean: nine_digits(mean), deviation: nine_digits(deviation) });
         }
         Ok(self)
     }
@@ -141,6 +141,12 @@ impl ViewConfig {
     fn before(&self) -> usize {
         if self.anchor == Anchor::Season { self.seasons[0] } else { 0 }
     }
+}
+
+/// `x` with nine digits, which config.json gives back to the same bits: a resumed training must end as one that was never
+/// stopped.
+fn nine_digits(x: f64) -> f64 {
+    format!("{x:.8e}").parse().unwrap_or(x)
 }
 
 /// A series as the model sees it.
