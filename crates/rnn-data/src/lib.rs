@@ -24,6 +24,7 @@ mod fingerprint;
 mod plain;
 pub mod registry;
 pub mod reviews;
+pub mod series;
 mod show;
 pub mod text;
 pub mod words;

@@ -31,6 +31,8 @@ pub enum Kind {
     Reviews,
     /// UTF-8 text.
     Text,
+    /// A CSV table of numbers over time, with a header line.
+    Series,
 }
 
 /// A file of a corpus.
@@ -88,6 +90,9 @@ mod tests {
             }
         }
         let error = corpus("imbd").expect_err("mistyped").to_string();
-        assert_eq!(error, "there is no corpus \"imbd\"; the corpora are imdb, alice, tinyshakespeare");
+        assert_eq!(
+            error,
+            "there is no corpus \"imbd\"; the corpora are imdb, alice, tinyshakespeare, temperatures, pollution, passengers"
+        );
     }
 }

@@ -5,7 +5,7 @@ mod delimited;
 mod folder;
 mod json_lines;
 mod labels;
-mod records;
+pub(crate) mod records;
 mod table;
 
 use crate::find::find;

@@ -14,9 +14,9 @@ mod scale;
 mod svg;
 
 pub use bar::{Bar, BarChart, BarPanel, Group, Series};
-pub use line::{Axis, Line, LineChart, Panel};
+pub use line::{Axis, Band, Line, LineChart, Panel};
 pub use scale::Scale;
-pub use svg::Stroke;
+pub use svg::{Stroke, stack};
 
 /// Colours that people with any kind of colour blindness can tell apart (Okabe and Ito, 2008), on white.
 pub const PALETTE: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];

@@ -24,6 +24,19 @@ impl Line {
     }
 }
 
+/// A filled area between two curves, such as the range in which a forecast is expected to lie.
+#[derive(Debug, Clone)]
+pub struct Band {
+    /// The index of its panel.
+    pub panel: usize,
+    /// In the legend, behind the lines.
+    pub name: String,
+    /// x, the lower and the upper y. Points without a place are left out.
+    pub points: Vec<(f64, f64, f64)>,
+    /// As SVG writes colours.
+    pub colour: &'static str,
+}
+
 /// One plot of a [`LineChart`].
 #[derive(Debug, Clone, Default)]
 pub struct Panel {
@@ -79,8 +92,15 @@ const Y_TICKS: usize = 9;
 impl LineChart {
     /// The chart as an SVG file.
     pub fn svg(&self) -> String {
-        let points = || self.panels.iter().flat_map(|panel| &panel.lines).flat_map(|line| &line.points);
-        let both = || points().filter(|(x, y)| self.x.scale.has(*x) && self.y.scale.has(*y));
+        self.svg_with_bands(&[])
+    }
+
+    /// The chart with bands behind its lines.
+    pub fn svg_with_bands(&self, bands: &[Band]) -> String {
+        let lines = self.panels.iter().flat_map(|panel| &panel.lines).flat_map(|line| line.points.iter().copied());
+        let edges = bands.iter().flat_map(|band| &band.points).flat_map(|&(x, low, high)| [(x, low), (x, high)]);
+        let points: Vec<(f64, f64)> = lines.chain(edges).collect();
+        let both = || points.iter().filter(|(x, y)| self.x.scale.has(*x) && self.y.scale.has(*y));
         let x_range = Range::over(self.x.scale, self.x.whole, both().map(|point| point.0));
         let y_range = Range::over(self.y.scale, self.y.whole, both().map(|point| point.1)).rounded(Y_TICKS);
         let y_ticks = y_range.ticks(Y_TICKS);
@@ -90,7 +110,9 @@ impl LineChart {
         let left = 38.0 + widest;
         let top = if self.title.is_empty() { 34.0 } else { 60.0 };
         let bottom = top + HEIGHT;
-        let legend = self.panels.iter().map(|panel| panel.lines.len()).max().unwrap_or(0) as f64;
+        let rows =
+            |(number, panel): (usize, &Panel)| panel.lines.len() + bands.iter().filter(|b| b.panel == number).count();
+        let legend = self.panels.iter().enumerate().map(rows).max().unwrap_or(0) as f64;
         let size = [left + self.panels.len() as f64 * (width + GAP), bottom + 60.0 + legend * LEGEND_LINE];
 
         let mut svg = Svg::default();
@@ -114,6 +136,23 @@ impl LineChart {
             }
             svg.outline([left, top], [width, HEIGHT]);
             svg.text([left + width / 2.0, bottom + 36.0], Anchor::Middle, "", &self.x.label);
+            for (row, band) in bands.iter().filter(|band| band.panel == number).enumerate() {
+                let has_place = |value: &f64| self.y.scale.has(*value);
+                let known: Vec<&(f64, f64, f64)> = band
+                    .points
+                    .iter()
+                    .filter(|(x, low, high)| self.x.scale.has(*x) && has_place(low) && has_place(high))
+                    .collect();
+                let upper = known.iter().map(|&&(x, _, high)| place(x, high));
+                let lower = known.iter().rev().map(|&&(x, low, _)| place(x, low));
+                svg.polygon(&upper.chain(lower).collect::<Vec<_>>(), band.colour);
+                let y = bottom + 56.0 + (panel.lines.len() + row) as f64 * LEGEND_LINE;
+                svg.polygon(
+                    &[[left, y - 5.0], [left + 34.0, y - 5.0], [left + 34.0, y + 5.0], [left, y + 5.0]],
+                    band.colour,
+                );
+                svg.text([left + 42.0, y + 4.0], Anchor::Start, "", &band.name);
+            }
             for (row, line) in panel.lines.iter().enumerate() {
                 let colour = line.colour.unwrap_or(PALETTE[row % PALETTE.len()]);
                 let has_place = |(x, y): &(f64, f64)| self.x.scale.has(*x) && self.y.scale.has(*y);
@@ -153,6 +192,20 @@ mod tests {
         for text in [">loss<", ">nats<", ">epoch<", ">Training<", ">0.15<", ">2<"] {
             assert!(svg.contains(text), "{text}\n{svg}");
         }
+    }
+
+    #[test]
+    fn a_band_is_one_area_within_the_range_and_charts_stack() {
+        let band =
+            Band { panel: 0, name: "80 %".into(), points: vec![(1.0, 0.0, 9.0), (2.0, 1.0, 8.0)], colour: "#56b4e9" };
+        let lines = vec![Line::new("median", [(1.0, 4.0), (2.0, 5.0)])];
+        let chart = LineChart { panels: vec![Panel { title: String::new(), lines }], ..LineChart::default() };
+        let svg = chart.svg_with_bands(&[band]);
+        assert_eq!(svg.matches("<polygon").count(), 2, "the band and its legend");
+        assert!(svg.contains(">80 %<") && svg.contains(">9<"), "{svg}");
+        let both = crate::stack(&[svg.clone(), svg]);
+        assert_eq!(both.matches("<svg").count(), 3);
+        assert!(both.contains("<svg y=\"") && both.ends_with("</svg>\n"), "{both}");
     }
 
     #[test]

@@ -98,6 +98,13 @@ impl Svg {
         ));
     }
 
+    /// A filled area, through which the grid can be seen.
+    pub fn polygon(&mut self, points: &[[f64; 2]], colour: &str) {
+        let points: Vec<String> = points.iter().map(|[x, y]| format!("{x:.1},{y:.1}")).collect();
+        let points = points.join(" ");
+        self.push(format_args!("<polygon points=\"{points}\" fill=\"{colour}\" fill-opacity=\"0.4\"/>"));
+    }
+
     pub fn dot(&mut self, [x, y]: [f64; 2], colour: &str) {
         self.push(format_args!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{colour}\"/>"));
     }
@@ -112,6 +119,27 @@ impl Svg {
             self.body
         )
     }
+}
+
+/// Charts of this crate one above the other, as one SVG file.
+pub fn stack(charts: &[String]) -> String {
+    if let [only] = charts {
+        return only.clone();
+    }
+    let size = |chart: &str| -> Option<[f64; 2]> {
+        let numbers = chart.split("viewBox=\"0 0 ").nth(1)?.split('"').next()?;
+        let (width, height) = numbers.split_once(' ')?;
+        Some([width.parse().ok()?, height.parse().ok()?])
+    };
+    let (mut body, mut y, mut widest) = (String::new(), 0.0, 0.0f64);
+    for chart in charts {
+        let [width, height] = size(chart).unwrap_or_default();
+        body += &chart.replacen("<svg ", &format!("<svg y=\"{y:.0}\" "), 1);
+        y += height;
+        widest = widest.max(width);
+    }
+    let size = format!("viewBox=\"0 0 {widest:.0} {y:.0}\" width=\"{widest:.0}\" height=\"{y:.0}\"");
+    format!("<svg xmlns=\"http://www.w3.org/2000/svg\" {size}>\n{body}</svg>\n")
 }
 
 fn escape(text: &str) -> String {

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 /// How the fields of a table are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Format {
+pub(crate) struct Format {
     /// The separator of fields.
     pub separator: u8,
     /// Whether a field may stand in quotes. In TSV a quote is a character like any other.
@@ -23,7 +23,7 @@ impl Format {
 
 /// A record. Its fields borrow from the table where possible.
 #[derive(Debug, Default)]
-pub(super) struct Record<'a> {
+pub(crate) struct Record<'a> {
     /// The number of its first line, counted from 1.
     pub line: u64,
     /// The number of its lines: more than one if a field contains line ends.
@@ -36,14 +36,14 @@ pub(super) struct Record<'a> {
 
 /// An error that ends reading: the line and the problem.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     pub line: u64,
     pub problem: String,
 }
 
 /// Reads records one by one. `\n`, `\r\n` and `\r` end a line; empty lines are skipped.
 #[derive(Debug)]
-pub(super) struct Records<'a> {
+pub(crate) struct Records<'a> {
     text: &'a str,
     at: usize,
     line: u64,
@@ -179,7 +179,7 @@ fn line_ends(text: &str) -> u64 {
 }
 
 /// The lines of `text`, with any kind of line end.
-pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let text = rest.filter(|text| !text.is_empty())?;

@@ -1,0 +1,6 @@
+//! One file a subcommand.
+
+pub mod eval;
+pub mod inspect;
+pub mod predict;
+pub mod train;

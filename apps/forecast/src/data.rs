@@ -1,0 +1,284 @@
+//! A table as a series: which columns are targets, inputs and time, its step, and what is missing.
+
+use rnn_data::series::{self, Grid, Table};
+use rnn_data::{Places, SAMPLE, Source};
+use rnn_harness::{Failure, say};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Where the series comes from and what its columns are.
+#[derive(Debug, Clone, clap::Args)]
+pub struct DataArgs {
+    /// A CSV table with a header line, or "sample" for the built-in series
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// Without --data: the series to take from $RNN_DATASETS, the cache or the network, else the sample
+    #[arg(long, value_name = "NAME", value_parser = ["temperatures", "pollution", "passengers", SAMPLE],
+        default_value = "temperatures", conflicts_with = "data")]
+    corpus: String,
+    /// Column to forecast, by name or number; repeat it for several [default: the only column of numbers]
+    #[arg(long, value_name = "COLUMN")]
+    pub target: Vec<String>,
+    /// Column that is read beside the targets; "all" for all columns of numbers [default: none; pollution: the weather]
+    #[arg(long, value_name = "COLUMN")]
+    pub input: Vec<String>,
+    /// Column of the time; or those of year, month, day, hour, minute with commas between [default: the only column of
+    /// dates; "none": rows are steps]
+    #[arg(long, value_name = "COLUMN")]
+    pub time: Option<String>,
+    /// What to do about missing values and rows
+    #[arg(long, value_enum, default_value = "last")]
+    missing: Missing,
+}
+
+/// What is done about missing values and rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Missing {
+    /// The model reads the last value before; a missing target counts neither in the loss nor in a test
+    Last,
+    /// Refuse the table
+    Refuse,
+}
+
+/// The data a model is trained on; saved with a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DataConfig {
+    /// The name of the corpus in results.
+    pub corpus: String,
+    data: Option<PathBuf>,
+    name: String,
+    /// The columns to forecast.
+    pub targets: Vec<String>,
+    /// The columns read beside them.
+    pub inputs: Vec<String>,
+    /// The columns of the time.
+    pub time: Vec<String>,
+    missing: Missing,
+    /// SHA-256 of the values.
+    fingerprint: String,
+}
+
+/// A series at regular times.
+pub struct Series {
+    pub source: Source,
+    pub grid: Grid,
+    /// The columns: the targets, then the inputs.
+    pub names: Vec<String>,
+    /// By column; where a value is missing, the last one before it.
+    pub values: Vec<Vec<f64>>,
+    /// By column: whether the value is there.
+    pub present: Vec<Vec<bool>>,
+}
+
+/// Gaps that a message names.
+const NAMED: usize = 3;
+
+impl DataArgs {
+    /// Reads the table; reports its source on stderr.
+    ///
+    /// # Errors
+    /// A table that cannot be read.
+    pub fn table(&self) -> Result<Table, Failure> {
+        read(self.data.clone(), &self.corpus)
+    }
+}
+
+fn read(data: Option<PathBuf>, name: &str) -> Result<Table, Failure> {
+    let (data, name) = if name == SAMPLE { (Some(SAMPLE.into()), "temperatures") } else { (data, name) };
+    let table = series::load(name, &Places::from_env(data)).map_err(Failure::input)?;
+    if let Some(note) = &table.source.note {
+        say!("no {name}: {note}");
+    }
+    say!("series: {}", table.source);
+    Ok(table)
+}
+
+impl DataConfig {
+    /// Chooses the columns of `table`: those asked for, else those of the preset, else the only ones possible.
+    ///
+    /// # Errors
+    /// A column that is not there; a choice that only the person can make.
+    pub fn new(
+        args: &DataArgs,
+        table: &Table,
+        target: Option<&str>,
+        inputs: &[&str],
+        time: Option<&str>,
+    ) -> Result<Self, Failure> {
+        let column = |which: &str| table.column(which).map_err(Failure::input);
+        let time: Vec<usize> = match args.time.as_deref().or(time) {
+            Some("none") => Vec::new(),
+            Some(columns) => columns.split(',').map(column).collect::<Result<_, _>>()?,
+            None => match (0..table.names.len()).filter(|&i| table.is_time(i)).collect::<Vec<_>>()[..] {
+                [] => Vec::new(),
+                [one] => vec![one],
+                [one, two, ..] => {
+                    let (one, two) = (&table.names[one], &table.names[two]);
+                    let problem = format!("{one:?} and {two:?} are columns of dates; choose one: --time {one}");
+                    return Err(Failure::input(table.wrong(problem)));
+                }
+            },
+        };
+        let numeric: Vec<usize> =
+            (0..table.names.len()).filter(|i| !time.contains(i) && table.is_numeric(*i)).collect();
+        let name = |i: &usize| table.names[*i].clone();
+        let targets: Vec<usize> = match (&args.target[..], target) {
+            ([], Some(preset)) => vec![column(preset)?],
+            ([], None) => match numeric[..] {
+                [only] => vec![only],
+                [] => return Err(Failure::input(table.wrong("no column has only numbers; name one with --target"))),
+                _ => {
+                    let names = numeric.iter().map(name).collect::<Vec<_>>().join(", ");
+                    let problem = format!("which column is to be forecast? Say --target NAME; there are {names}");
+                    return Err(Failure::input(table.wrong(problem)));
+                }
+            },
+            (asked, _) => asked.iter().map(|which| column(which)).collect::<Result<_, _>>()?,
+        };
+        let inputs: Vec<usize> = match &args.input[..] {
+            [all] if all == "all" => numeric,
+            [] => inputs.iter().map(|which| column(which)).collect::<Result<_, _>>()?,
+            asked => asked.iter().map(|which| column(which)).collect::<Result<_, _>>()?,
+        };
+        for (at, target) in targets.iter().enumerate() {
+            let shown = name(target);
+            if targets[..at].contains(target) {
+                return Err(Failure::input(format!("--target {shown} is given twice; give it once")));
+            }
+            if time.contains(target) {
+                return Err(Failure::input(format!("--target {shown} is the column of the time; give another")));
+            }
+        }
+        let mut others: Vec<usize> = inputs.into_iter().filter(|i| !targets.contains(i)).collect();
+        others.dedup();
+        Ok(Self {
+            corpus: table.source.corpus.clone(),
+            data: args.data.clone(),
+            name: args.corpus.clone(),
+            targets: targets.iter().map(name).collect(),
+            inputs: others.iter().map(name).collect(),
+            time: time.iter().map(name).collect(),
+            missing: args.missing,
+            fingerprint: String::new(),
+        })
+    }
+
+    /// The series in `table`; reports on stderr what is missing.
+    ///
+    /// # Errors
+    /// A column that is not there or not of numbers, an irregular step; missing values where they are refused.
+    pub fn series(&self, table: &Table) -> Result<Series, Failure> {
+        let column = |which: &String| table.column(which).map_err(Failure::input);
+        let time = self.time.iter().map(column).collect::<Result<Vec<_>, _>>()?;
+        let grid = Grid::of(table, &time).map_err(Failure::input)?;
+        let names: Vec<String> = self.targets.iter().chain(&self.inputs).cloned().collect();
+        let mut values = Vec::new();
+        for name in &names {
+            let numbers = table.numbers(column(name)?).map_err(Failure::input)?;
+            let spread: Vec<f64> = grid.rows.iter().map(|row| row.map_or(f64::NAN, |row| numbers[row])).collect();
+            if spread.iter().all(|value| value.is_nan()) {
+                return Err(Failure::input(table.wrong(format!("the column {name:?} has no values"))));
+            }
+            values.push(spread);
+        }
+        let count = |column: &Vec<f64>| column.iter().filter(|value| value.is_nan()).count();
+        let absent: usize = grid.gaps.iter().map(|gap| gap.rows).sum();
+        let mut told: Vec<String> = Vec::new();
+        if absent > 0 {
+            let place = |gap: &series::Gap| format!("{} after {} (line {})", gap.rows, gap.after, gap.after_line);
+            let more = if grid.gaps.len() > NAMED { ", …" } else { "" };
+            let places: Vec<String> = grid.gaps.iter().take(NAMED).map(place).collect();
+            let s = if absent == 1 { "row is" } else { "rows are" };
+            told.push(format!("{absent} {s} missing at a step of {}: {}{more}", grid.step.times(1), places.join(", ")));
+        }
+        for (name, column) in names.iter().zip(&values).filter(|(_, column)| count(column) > absent) {
+            let first = column.iter().zip(&grid.rows).position(|(value, row)| value.is_nan() && row.is_some());
+            let at = first.map_or(String::new(), |first| format!(", the first at {}", grid.label(first)));
+            told.push(format!("{name} has {} missing values{at}", count(column) - absent));
+        }
+        if !told.is_empty() && self.missing == Missing::Refuse {
+            return Err(Failure::input(table.wrong(format!("{}; mend them, or say --missing last", told.join("; ")))));
+        }
+        // Before the first value there is none to take.
+        let first = |column: &Vec<f64>| column.iter().position(|value| !value.is_nan()).unwrap_or(0);
+        let start = values.iter().map(first).max().unwrap_or(0);
+        if start > 0 {
+            told.push(format!("the first {} are left out, because a column begins later", grid.step.times(start)));
+        }
+        if !told.is_empty() {
+            say!(
+                "{}; there the model reads the last value before, and no forecast of it counts (--missing)",
+                told.join("; ")
+            );
+        }
+        let grid = grid.skip(start);
+        let mut present = Vec::new();
+        for column in &mut values {
+            column.drain(..start);
+            present.push(column.iter().map(|value| !value.is_nan()).collect());
+            for at in 1..column.len() {
+                if column[at].is_nan() {
+                    column[at] = column[at - 1];
+                }
+            }
+        }
+        Ok(Series { source: table.source.clone(), grid, names, values, present })
+    }
+
+    /// With the fingerprint of `series` and an absolute path, because a run may be resumed in another working folder.
+    pub fn of(mut self, series: &Series) -> Self {
+        self.fingerprint = fingerprint(series);
+        self.data = self.data.map(rnn_data::absolute);
+        self
+    }
+
+    /// The table of the training, or `other`.
+    ///
+    /// # Errors
+    /// A table that cannot be read.
+    pub fn table(&self, other: Option<PathBuf>) -> Result<Table, Failure> {
+        if self.corpus == SAMPLE && other.is_none() { read(None, SAMPLE) } else { self.asked(other) }
+    }
+
+    fn asked(&self, other: Option<PathBuf>) -> Result<Table, Failure> {
+        let is_own = other.is_some() || self.data.is_some();
+        read(other.or_else(|| self.data.clone()), if is_own { "temperatures" } else { &self.name })
+    }
+
+    /// Whether `series` is what the model was trained on.
+    pub fn is(&self, series: &Series) -> bool {
+        fingerprint(series) == self.fingerprint
+    }
+
+    /// Loads the series again for a run that is resumed.
+    ///
+    /// # Errors
+    /// As [`series`](Self::series); a series that has changed.
+    pub fn load_again(&self) -> Result<Series, Failure> {
+        let series = self.series(&self.table(None)?)?;
+        if !self.is(&series) {
+            return Err(Failure::input(format!(
+                "the series {} has changed since the training began; restore it, or start a new run",
+                self.corpus
+            )));
+        }
+        Ok(series)
+    }
+}
+
+fn fingerprint(series: &Series) -> String {
+    let bytes = |(values, present): (&Vec<f64>, &Vec<bool>)| {
+        let of = |(value, present): (&f64, &bool)| if *present { value.to_le_bytes() } else { [0xff; 8] };
+        values.iter().zip(present).flat_map(of).collect::<Vec<u8>>()
+    };
+    let columns: Vec<Vec<u8>> = series.values.iter().zip(&series.present).map(bytes).collect();
+    rnn_data::fingerprint(columns.iter().map(Vec::as_slice))
+}
+
+impl Series {
+    /// The number of times.
+    pub fn len(&self) -> usize {
+        self.grid.len()
+    }
+}

@@ -1,0 +1,152 @@
+//! The program as a person runs it, on series made here.
+
+use rnn_harness::testing::Program;
+
+fn forecast() -> Program {
+    Program::new(env!("CARGO_BIN_EXE_forecast"))
+}
+
+const SMALL: [&str; 8] = ["--device", "flex", "--hidden", "8", "--epochs", "3", "--window", "14"];
+
+/// Days from 2024-01-01 with a week in them.
+fn days(count: usize) -> String {
+    let mut text = String::from("day,visits,weather\n");
+    for day in 0..count {
+        let visits = 100 + [0, 5, 10, 5, 20, 60, 50][day % 7] + day / 10 + (day * 7919) % 13;
+        text += &format!("{},{visits},{}\n", date(day), (day * 31) % 17);
+    }
+    text
+}
+
+/// The date `day` days after 2024-01-01, in years of 366, 365, 365 days.
+fn date(mut day: usize) -> String {
+    let mut year = 2024;
+    loop {
+        let leap = usize::from(year % 4 == 0);
+        for (month, length) in [31, 28 + leap, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31].into_iter().enumerate() {
+            if day < length {
+                return format!("{year}-{:02}-{:02}", month + 1, day + 1);
+            }
+            day -= length;
+        }
+        year += 1;
+    }
+}
+
+#[test]
+fn the_sample_is_learned_tested_and_forecast() {
+    let program = forecast();
+    let args = ["train", "--corpus", "sample", "--json", "--epochs", "8", "--name", "a", "--device", "flex"];
+    let trained = program.run(&args).ok();
+    let json = trained.json();
+    assert_eq!(json["corpus"], "sample");
+    let mae = json["mae"].as_f64().expect("a number");
+    let naive = json["baselines"]["naive"]["mae"].as_f64().expect("a number");
+    assert!(mae < naive, "{mae} {naive}");
+    for name in ["mase", "rmse", "smape", "coverage", "validation_mae", "validation_loss", "best_epoch"] {
+        assert!(json[name].is_number(), "{name}: {json}");
+    }
+    assert!(program.folder().join("runs/forecast/a/forecast.svg").exists());
+    // The test of the training is the backtest of eval.
+    let tested = program.run(&["eval", "--json"]).ok();
+    assert_eq!(tested.json()["mae"], json["mae"], "{tested:?}");
+    assert_eq!(tested.json()["baselines"], json["baselines"]);
+    assert!(tested.stdout.contains("seasonal naive") && tested.stdout.contains("drift"), "{tested:?}");
+
+    let next = program.run(&["predict", "--format", "csv", "--svg", "next.svg"]).ok();
+    let lines: Vec<&str> = next.stdout.lines().collect();
+    assert_eq!(lines[0], "time,target,forecast,q0.1,q0.5,q0.9");
+    assert_eq!(lines.len(), 1 + 7);
+    assert!(lines[1].starts_with("2023-06-20,sales,"), "{next:?}");
+    let numbers: Vec<f64> = lines[1].split(',').skip(2).map(|x| x.parse().expect("a number")).collect();
+    assert!(numbers[1] <= numbers[2] && numbers[2] <= numbers[3] && numbers[0] == numbers[2], "{next:?}");
+    let svg = std::fs::read_to_string(program.folder().join("next.svg")).expect("a picture");
+    assert!(svg.contains("<polygon") && svg.contains("quantiles 0.1 to 0.9"), "{svg}");
+    let json = program.run(&["predict", "--format", "json", "--steps", "2"]).ok().json();
+    assert_eq!(json["forecasts"].as_array().map(Vec::len), Some(2));
+    assert_eq!(json["after"], "2023-06-19");
+    program.run(&["predict", "--steps", "8"]).told("the model forecasts 7 steps; train one with --horizon 8");
+}
+
+#[test]
+fn several_targets_gaps_and_missing_values_are_told_and_count_for_nothing() {
+    let program = forecast();
+    let mut rows: Vec<String> = days(220).lines().map(str::to_string).collect();
+    rows.remove(101); // the day with number 100
+    rows[51] = format!("{},NA,3", date(50));
+    program.write("visits.csv", rows.join("\n"));
+    let args = ["train", "--data", "visits.csv", "--target", "visits", "--target", "3", "--cell", "lstm", "--json"];
+    let ran = program.run(&[&args[..], &SMALL].concat()).ok();
+    assert!(ran.stderr.contains("1 row is missing at a step of 1 day: 1 after 2024-04-09 (line 101)"), "{ran:?}");
+    assert!(ran.stderr.contains("visits has 1 missing values, the first at 2024-02-20"), "{ran:?}");
+    assert_eq!(ran.json()["targets"].as_array().map(Vec::len), Some(2));
+    let svg = program.run(&["predict", "--svg", "two.svg"]).ok();
+    assert!(svg.stdout.contains("weather"), "{svg:?}");
+    let svg = std::fs::read_to_string(program.folder().join("two.svg")).expect("a picture");
+    assert_eq!(svg.matches("<svg").count(), 3, "a panel for each target");
+    program.run(&[&args[..], &SMALL, &["--missing", "refuse"]].concat()).told("mend them, or say --missing last");
+    let seen = program.run(&["inspect", "--data", "visits.csv", "--target", "visits"]).ok();
+    assert!(seen.stdout.contains("220 times from 2024-01-01 to 2024-08-07 in a step of 1 day; 1 gaps"), "{seen:?}");
+    assert!(seen.stdout.contains("gap: 1 day missing after 2024-04-09 (line 101)"), "{seen:?}");
+    // A model of these columns goes on with a longer table.
+    program.write("longer.csv", days(300));
+    let longer = program.run(&["predict", "--data", "longer.csv", "--format", "json"]).ok();
+    assert_eq!(longer.json()["after"], date(299));
+    program.run(&["eval", "--data", "longer.csv"]).ok();
+}
+
+#[test]
+fn wrong_input_is_told() {
+    let program = forecast();
+    let run = |args: &[&str]| program.run(&[&["train", "--data", "x.csv"], args].concat());
+    program.run(&["eval"]).told("no trained model under runs/forecast");
+    program.run(&["predict", "--run", "nowhere"]).told("nowhere");
+    program.write("x.csv", days(200));
+    run(&["--target", "visitors"])
+        .told("there is no column \"visitors\"; the columns are \"day\", \"visits\", \"weather\"");
+    run(&[]).told("which column is to be forecast? Say --target NAME; there are visits, weather");
+    run(&["--target", "visits", "--target", "2"]).told("--target visits is given twice");
+    run(&["--target", "visits", "--window", "170"]).told("too few for --window 170 and --horizon 7");
+    run(&["--target", "visits", "--horizon", "60"]).told("too few for --window 24 and --horizon 60");
+    run(&["--target", "visits", "--quantiles", "0.1,0.9"]).told("--quantiles 0.1,0.9 is not possible");
+    run(&["--target", "visits", "--test", "1"]).told("--test 1 is not possible");
+    run(&["--target", "visits", "--season", "190"]).told("--season must be at most the");
+    program.write("x.csv", days(200).replace(&format!("{},", date(30)), &format!("{},much", date(30))));
+    run(&["--target", "visits"]).told("line 32: \"much");
+    program.write("x.csv", days(200).replace(&date(30), "2024-01-30 07:00"));
+    run(&["--target", "visits"]).told("line 32: the step is irregular: from");
+    program.write("x.csv", days(200).replace(&date(30), &date(20)));
+    run(&["--target", "visits"]).told("sort the rows by time, with one row a time");
+    program.write("x.csv", "day,x\n1/2/2024,3\n2/2/2024,4\n");
+    run(&["--time", "day"]).told("can be read with the day or with the month first");
+    program.write("x.csv", days(200).replace(",1", ",-1"));
+    run(&["--target", "visits", "--log", "true"]).told("--log takes ln(1 + x), which");
+    assert!(!program.folder().join("runs").exists());
+}
+
+/// With checkpoints within the epochs, dropout and the average of the weights.
+#[cfg(unix)]
+#[test]
+fn a_killed_training_is_resumed_to_the_same_bits() {
+    let args = ["--corpus", "sample", "--device", "flex", "--hidden", "24", "--epochs", "4", "--dropout", "0.1"];
+    let more = ["--average", "0.99", "--schedule", "cosine", "--checkpoint-every", "7", "--patience", "2"];
+    forecast().kill_and_resume(&[&args[..], &more].concat(), 8, 3);
+}
+
+#[test]
+fn what_a_run_folder_says_is_checked() {
+    let program = forecast();
+    program.run(&[&["--corpus", "sample", "--name", "a"], &SMALL[..]].concat()).ok();
+    let config = std::fs::read_to_string(program.folder().join("runs/forecast/a/config.json")).expect("there");
+    for (from, to, what) in [
+        ("\"hidden\": 8", "\"hidden\": 5000", "but model.bpk has only"),
+        ("\"window\": 14", "\"window\": 0", "--window 0: too small"),
+        ("\"features\": ", "\"features\": 1", "the model's sizes are not those of its columns"),
+        ("\"deviation\": ", "\"deviation\": -", "a scaling is not finite"),
+        ("\"test\": 0.2", "\"test\": 2.5", "--test 2.5 is not possible"),
+    ] {
+        assert!(config.contains(from), "{config}");
+        program.forge("runs/forecast/a", "config.json", config.replacen(from, to, 1));
+        program.run(&["eval", "--run", "runs/forecast/a"]).told(what);
+    }
+}
