@@ -52,7 +52,7 @@ pub struct TrainArgs {
 /// A set of defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Preset {
-    /// Learns from additions of 4 to 32 bits, and adds two numbers of 64: --cell gru --bits 65 --lengths 4..32
+    /// Learns from additions of 4 to 32 bits, and adds two numbers of 64: --bits 65 --lengths 4..32
     Long,
 }
 
@@ -127,13 +127,13 @@ impl TrainArgs {
     /// # Errors
     /// A setting outside its range.
     pub fn config_of(&self, cell: Option<CellKind>, session: &Session) -> Result<RunConfig, Failure> {
-        let (usual_cell, usual_bits, usual_lengths) = match self.preset {
-            None => (CellKind::Rnn, 8, None),
-            Some(Preset::Long) => (CellKind::Gru, 65, Some(Lengths { from: 4, to: 32 })),
+        let (usual_bits, usual_lengths) = match self.preset {
+            None => (8, None),
+            Some(Preset::Long) => (65, Some(Lengths { from: 4, to: 32 })),
         };
         let epochs = self.steps.div_ceil(EPOCH as u64) as usize;
         let plan = Plan { max_steps: Some(self.steps), ..self.training.plan(epochs, OptimizerName::Adam) };
-        let (cell, bits) = (cell.unwrap_or(usual_cell), self.bits.unwrap_or(usual_bits));
+        let (cell, bits) = (cell.unwrap_or(CellKind::Rnn), self.bits.unwrap_or(usual_bits));
         let config = RunConfig {
             model: ModelConfig { cell, bits, hidden: self.hidden.unwrap_or(16) as usize },
             lengths: self.lengths.or(usual_lengths),

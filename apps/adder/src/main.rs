@@ -37,6 +37,8 @@ enum Command {
     Generalise(Box<generalise::GeneraliseArgs>),
     /// Show what a training sees
     Inspect(inspect::InspectArgs),
+    #[command(flatten)]
+    Runs(rnn_harness::RunsCommand),
 }
 
 fn main() -> ExitCode {
@@ -48,5 +50,6 @@ fn main() -> ExitCode {
         Command::Watch(args) => watch_command::watch(&args),
         Command::Generalise(args) => generalise::generalise(&args),
         Command::Inspect(args) => inspect::inspect(&args),
+        Command::Runs(command) => command.run(train::PROGRAM),
     })
 }

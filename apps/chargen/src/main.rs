@@ -30,6 +30,8 @@ enum Command {
     Generate(commands::generate::GenerateArgs),
     /// Write a trained model for PyTorch or onnxruntime
     Export(rnn_harness::export::ExportArgs),
+    #[command(flatten)]
+    Runs(rnn_harness::RunsCommand),
 }
 
 fn main() -> ExitCode {
@@ -38,5 +40,6 @@ fn main() -> ExitCode {
         Command::Train(args) => commands::train::command(&args),
         Command::Generate(args) => commands::generate::generate(&args),
         Command::Export(args) => commands::export::export(&args),
+        Command::Runs(command) => command.run(run::PROGRAM),
     })
 }

@@ -32,6 +32,8 @@ enum Command {
     Predict(predict::PredictArgs),
     /// Write a trained model for PyTorch or onnxruntime
     Export(rnn_harness::export::ExportArgs),
+    #[command(flatten)]
+    Runs(rnn_harness::RunsCommand),
 }
 
 fn main() -> ExitCode {
@@ -41,5 +43,6 @@ fn main() -> ExitCode {
         Command::Eval(args) => eval::eval(&args),
         Command::Predict(args) => predict::predict(&args),
         Command::Export(args) => export::export(&args),
+        Command::Runs(command) => command.run(run::PROGRAM),
     })
 }
