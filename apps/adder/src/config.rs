@@ -16,25 +16,30 @@ const BATCHES: RangeInclusive<u64> = 1..=65_536;
 pub const EPOCH: usize = 250;
 /// The range of mini-batches in a training.
 const STEPS: RangeInclusive<u64> = 1..=250_000_000;
-/// The number of pairs in one forward pass of a check.
-pub const CHECK_BATCH: usize = 4096;
 
 /// Trains on random additions until every checked pair is right.
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("optimizer", |arg| defaults_to(arg, "adam")))]
 pub struct TrainArgs {
-    /// The recurrent cell
-    #[arg(long, default_value = "rnn", value_parser = cell_parser())]
-    cell: CellKind,
-    /// Bits of the sum; the operands have one less
-    #[arg(long, default_value_t = 8, value_parser = whole::<u32>(BITS))]
-    bits: u32,
-    /// Units of the recurrent layer
-    #[arg(long, default_value_t = 16, value_parser = whole::<u64>(UNITS))]
-    hidden: u64,
-    /// Additions in a mini-batch
-    #[arg(long, default_value_t = 64, value_parser = whole::<u64>(BATCHES))]
-    batch: u64,
+    /// Set of defaults for the options below
+    #[arg(long, value_enum)]
+    preset: Option<Preset>,
+    /// The recurrent cell [default: rnn]
+    #[arg(long, value_parser = cell_parser())]
+    cell: Option<CellKind>,
+    /// Bits of the sum; the operands have one less [default: 8]
+    #[arg(long, value_parser = whole::<u32>(BITS))]
+    bits: Option<u32>,
+    /// Train on shorter additions, their longest growing from FROM to TO bits over the first 1000 of at least 4000
+    /// mini-batches, as in 4..32 [default: as long as --bits]
+    #[arg(long, value_name = "FROM..TO", value_parser = Lengths::parse)]
+    lengths: Option<Lengths>,
+    /// Units of the recurrent layer [default: 16]
+    #[arg(long, value_parser = whole::<u64>(UNITS))]
+    hidden: Option<u64>,
+    /// Additions in a mini-batch [default: 64]
+    #[arg(long, value_parser = whole::<u64>(BATCHES))]
+    batch: Option<u64>,
     /// Mini-batches at most; training ends sooner, at the first check without a wrong answer
     #[arg(long, default_value_t = 10_000, value_parser = whole::<u64>(STEPS))]
     steps: u64,
@@ -44,11 +49,61 @@ pub struct TrainArgs {
     pub session: SessionArgs,
 }
 
+/// A set of defaults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Preset {
+    /// Learns from additions of 4 to 32 bits, and adds two numbers of 64: --bits 65 --lengths 4..32
+    Long,
+}
+
+/// The curriculum: additions of 2 to L bits, where L grows in a straight line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lengths {
+    /// L at the first step.
+    pub from: u32,
+    /// L from step [`GROWTH`] on.
+    pub to: u32,
+}
+
+/// The steps over which the longest addition of a curriculum grows.
+const GROWTH: u64 = 1000;
+/// A training with a curriculum does not end before this step.
+pub const CURRICULUM: u64 = 4 * GROWTH;
+
+impl Lengths {
+    fn parse(text: &str) -> Result<Self, String> {
+        let numbers = text.split_once("..").and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
+        let (from, to) = numbers.ok_or("give two whole numbers, as in 4..32")?;
+        let lengths = Self { from, to };
+        lengths.check(*BITS.end() as u32).map(|()| lengths).map_err(|e| e.to_string())
+    }
+
+    /// Checks that no addition is longer than `most` bits.
+    fn check(self, most: u32) -> Result<(), Failure> {
+        let Self { from, to } = self;
+        match (2..=most).contains(&from) && (from..=most).contains(&to) {
+            true => Ok(()),
+            false => Err(Failure::input(format!(
+                "--lengths {from}..{to} is not possible; give numbers from 2 to {most} (--bits), the smaller one first"
+            ))),
+        }
+    }
+
+    /// The bits of the additions of mini-batch `step`, drawn from `key`.
+    pub fn bits(self, step: u64, key: Key) -> u32 {
+        let longest = self.from + (u64::from(self.to - self.from) * step.min(GROWTH) / GROWTH) as u32;
+        2 + (key.uniforms(1).sum::<f64>() * f64::from(longest - 1)) as u32
+    }
+}
+
 /// The configuration of a model and its training; saved with a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunConfig {
     /// The model's sizes.
     pub model: ModelConfig,
+    /// The lengths of the additions it learns from; without them they are as long as the model's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lengths: Option<Lengths>,
     /// The settings of its training.
     pub training: TrainConfig,
 }
@@ -59,11 +114,30 @@ impl TrainArgs {
     /// # Errors
     /// A setting outside its range.
     pub fn config(&self, session: &Session) -> Result<RunConfig, Failure> {
+        self.config_of(self.cell, session)
+    }
+
+    /// The cells of a comparison: the one that was asked for, or all.
+    pub fn cells(&self) -> Vec<CellKind> {
+        self.cell.map_or(CellKind::ALL.to_vec(), |cell| vec![cell])
+    }
+
+    /// [`config`](Self::config) with another cell.
+    ///
+    /// # Errors
+    /// A setting outside its range.
+    pub fn config_of(&self, cell: Option<CellKind>, session: &Session) -> Result<RunConfig, Failure> {
+        let (usual_bits, usual_lengths) = match self.preset {
+            None => (8, None),
+            Some(Preset::Long) => (65, Some(Lengths { from: 4, to: 32 })),
+        };
         let epochs = self.steps.div_ceil(EPOCH as u64) as usize;
         let plan = Plan { max_steps: Some(self.steps), ..self.training.plan(epochs, OptimizerName::Adam) };
+        let (cell, bits) = (cell.unwrap_or(CellKind::Rnn), self.bits.unwrap_or(usual_bits));
         let config = RunConfig {
-            model: ModelConfig { cell: self.cell, bits: self.bits, hidden: self.hidden as usize },
-            training: TrainConfig::new(session, self.batch as usize, None, plan),
+            model: ModelConfig { cell, bits, hidden: self.hidden.unwrap_or(16) as usize },
+            lengths: self.lengths.or(usual_lengths),
+            training: TrainConfig::new(session, self.batch.unwrap_or(64) as usize, None, plan),
         };
         config.check()?;
         Ok(config)
@@ -77,7 +151,10 @@ impl Config for RunConfig {
 
     fn check(&self) -> Result<(), Failure> {
         check_range("--batch", self.training.batch, &BATCHES)?;
-        self.model.check(self.training.batch.max(CHECK_BATCH))?;
+        self.model.check(self.training.batch)?;
+        if let Some(lengths) = self.lengths {
+            lengths.check(self.model.bits)?;
+        }
         self.training.check()
     }
 
@@ -96,12 +173,22 @@ pub struct Keys {
     pub additions: Key,
     /// For the pairs to check, where not all are checked.
     pub checks: Key,
+    /// For the pairs of `generalise`, which no training saw.
+    pub trials: Key,
+    /// For the lengths of a curriculum.
+    pub lengths: Key,
 }
 
 impl Keys {
     /// The keys of `seed`.
     pub fn new(seed: u64) -> Self {
         let seed = Key::new(seed);
-        Self { weights: seed.child(0), additions: seed.child(1), checks: seed.child(2) }
+        Self {
+            weights: seed.child(0),
+            additions: seed.child(1),
+            checks: seed.child(2),
+            trials: seed.child(3),
+            lengths: seed.child(4),
+        }
     }
 }

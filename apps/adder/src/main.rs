@@ -6,9 +6,10 @@ mod data;
 mod model;
 mod numpy_random;
 mod scratch;
+mod watch;
 
 use clap::{Parser, Subcommand};
-use commands::{ask, scratch as scratch_command, train};
+use commands::{ask, generalise, inspect, scratch as scratch_command, train, watch as watch_command};
 use config::TrainArgs;
 use std::process::ExitCode;
 
@@ -30,6 +31,12 @@ enum Command {
     Scratch(scratch_command::ScratchArgs),
     /// Add two numbers with a trained model: adder ask 57 66
     Ask(ask::AskArgs),
+    /// Show an addition going through a trained network step by step: adder watch 57 66
+    Watch(watch_command::WatchArgs),
+    /// Show how far each cell gets with longer numbers than it learned from
+    Generalise(Box<generalise::GeneraliseArgs>),
+    /// Show what a training sees
+    Inspect(inspect::InspectArgs),
     #[command(flatten)]
     Runs(rnn_harness::RunsCommand),
 }
@@ -40,6 +47,9 @@ fn main() -> ExitCode {
         Command::Train(args) => train::command(&args),
         Command::Scratch(args) => scratch_command::scratch(&args),
         Command::Ask(args) => ask::ask(&args),
+        Command::Watch(args) => watch_command::watch(&args),
+        Command::Generalise(args) => generalise::generalise(&args),
+        Command::Inspect(args) => inspect::inspect(&args),
         Command::Runs(command) => command.run(train::PROGRAM),
     })
 }

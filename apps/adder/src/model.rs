@@ -1,22 +1,25 @@
 //! The model: two bits in at each step, one bit of the sum out.
 
-use crate::data;
+use crate::data::{self, Pair};
 use burn::module::Module;
 use burn::nn::loss::BinaryCrossEntropyLossConfig;
 use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Key, Preset, RnnError};
-use rnn_harness::options::check_size;
+use rnn_harness::options::{check_size, most_rows};
 use rnn_harness::{Failure, check_range};
 use rnn_train::{Figure, StepOutput, Task, trained};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
-/// The range of bits in a sum.
-pub const BITS: RangeInclusive<u64> = 2..=24;
+/// The range of bits in a sum; the operands have one less.
+pub const BITS: RangeInclusive<u64> = 2..=65;
 /// The range of units in the layer.
 pub const UNITS: RangeInclusive<u64> = 1..=4096;
+
+/// The most pairs in one forward pass of a check.
+const CHECK_BATCH: usize = 4096;
 
 /// Every size of the model; saved with a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,6 +52,11 @@ impl ModelConfig {
         AnyConfig::of_kind(self.cell, 2, self.hidden)
     }
 
+    /// Pairs in one forward pass of a check: it changes the speed only.
+    pub fn check_batch(&self) -> usize {
+        CHECK_BATCH.min(most_rows(&self.layer(), self.bits as usize))
+    }
+
     /// A new model with Keras' initialisation, drawn from `key`.
     pub fn init(&self, key: Key, device: &Device) -> Result<Model, RnnError> {
         Ok(Model {
@@ -70,8 +78,17 @@ impl Model {
         self.dense.forward(self.layer.forward(input).sequence).squeeze_dim(2)
     }
 
+    /// h at every step, `[bits, units]` row by row, and the logit of every bit, for one pair.
+    pub fn watch(&self, pair: Pair, bits: u32, device: &Device) -> (Vec<Vec<f32>>, Vec<f32>) {
+        let hidden = self.layer.forward(data::inputs(&[pair], bits, device)).sequence;
+        let units = hidden.dims()[2];
+        let logits: Vec<f32> = self.dense.forward(hidden.clone()).into_data().iter().collect();
+        let hidden: Vec<f32> = hidden.into_data().iter().collect();
+        (hidden.chunks_exact(units).map(<[f32]>::to_vec).collect(), logits)
+    }
+
     /// The model's sums of `pairs`.
-    pub fn add(&self, pairs: &[(u32, u32)], bits: u32, device: &Device) -> Vec<u32> {
+    pub fn add(&self, pairs: &[Pair], bits: u32, device: &Device) -> Vec<u128> {
         let logits = self.logits(data::inputs(pairs, bits, device));
         let logits: Vec<f32> = logits.into_data().convert::<f32>().iter().collect();
         logits
@@ -96,7 +113,7 @@ pub struct Batch {
 
 impl Batch {
     /// The additions of these pairs.
-    pub fn new(pairs: &[(u32, u32)], bits: u32, device: &Device) -> Self {
+    pub fn new(pairs: &[Pair], bits: u32, device: &Device) -> Self {
         Self { input: data::inputs(pairs, bits, device), sums: data::targets(pairs, bits, device) }
     }
 }

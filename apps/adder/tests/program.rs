@@ -67,13 +67,53 @@ fn every_cell_learns_to_add_and_another_process_asks_it() {
     adder.run(&["ask", "57", "128"]).told("this model adds numbers from 0 to 127");
 }
 
+/// The bits that the network is told nothing of: 57 + 71 carries a one through every step.
+#[test]
+fn an_addition_is_watched_and_longer_ones_are_tried() {
+    let adder = adder();
+    let json = adder.run(&["--name", "a", "--device", "flex", "--json"]).ok().json();
+    assert_eq!(json["wrong"], 0);
+    let watched = adder.run(&["watch", "57", "71", "--svg", "w.svg", "--html", "w.html", "--json"]).ok().json();
+    assert_eq!((&watched["answer"], &watched["right"]), (&128.into(), &true.into()));
+    let steps = watched["steps"].as_array().expect("a list");
+    let carries: Vec<u64> = steps.iter().map(|step| step["carry_in"].as_u64().expect("a bit")).collect();
+    assert_eq!(carries, [0, 1, 1, 1, 1, 1, 1, 1]);
+    assert_eq!(steps[0]["hidden"].as_array().expect("a list").len(), 16);
+    let read = |name: &str| std::fs::read_to_string(adder.folder().join(name)).expect("written");
+    assert!(read("w.svg").starts_with("<svg") && read("w.svg").contains("unit 15"));
+    assert!(read("w.html").contains(&read("w.svg")));
+    adder.run(&["watch", "1", "2", "--svg", "nowhere/w.svg"]).told("cannot write nowhere/w.svg");
+    adder.run(&["watch", "128", "2"]).told("this model adds numbers from 0 to 127");
+
+    let table = ["generalise", "--run", "runs/adder/a", "--trials", "500", "--svg", "g.svg", "--json"];
+    let table = adder.run(&table).ok().json();
+    assert_eq!(table["networks"][0]["right"], serde_json::json!([500, 500, 500, 500]));
+    assert!(read("g.svg").contains("bits of the operands"));
+    adder.run(&["generalise", "--name", "b"]).told("add --cell");
+
+    let seen = adder.run(&["inspect", "--json"]).ok().json();
+    assert_eq!((&seen["pairs"], &seen["longest_carry"]), (&16_384.into(), &7.into()));
+}
+
+#[test]
+fn numbers_of_64_bits_are_added() {
+    let adder = adder();
+    let json = adder.run(&["--preset", "long", "--name", "long", "--device", "flex", "--json"]).ok().json();
+    assert_eq!((&json["bits"], &json["wrong"], &json["pairs"]), (&65.into(), &0.into(), &10_000.into()));
+    let most = u64::MAX.to_string();
+    let answer = adder.run(&["ask", &most, "1"]).ok().stdout;
+    assert!(answer.ends_with("   18446744073709551616\n"), "{answer}");
+    adder.run(&["--lengths", "4..66"]).told("give numbers from 2 to 65");
+    adder.run(&["--lengths", "4..9"]).told("--lengths 4..9 is not possible; give numbers from 2 to 8 (--bits)");
+}
+
 #[test]
 fn wrong_input_is_told() {
     let adder = adder();
     adder.run(&["ask", "1", "2"]).told("no trained model under runs/adder");
     adder.run(&["ask", "1", "2", "--run", "nowhere"]).told("--run nowhere holds no model.bpk");
     adder.run(&["--device", "tpu"]).told("the names are flex, ndarray, wgpu[:N] and cuda[:N]");
-    adder.run(&["--bits", "99"]).told("error: --bits 99: too large; give a whole number from 2 to 24 (--help");
+    adder.run(&["--bits", "99"]).told("error: --bits 99: too large; give a whole number from 2 to 65 (--help");
     adder.run(&["--hidden", "x"]).told("--hidden x: not a whole number; give a whole number from 1 to 4096 (--help");
     adder.run(&["--cell", "tree"]).told("--cell tree: there is no such value; the values are rnn, lstm, gru (--help");
     adder.run(&["--hidden", "4096", "--batch", "65536"]).told("lower --batch, --bits or --hidden");
@@ -82,7 +122,7 @@ fn wrong_input_is_told() {
     for rate in ["0.0", "1e300", "1e-50", "-0.1"] {
         adder.run(&["--learning-rate", rate]).told(&format!("--learning-rate {rate} is not possible"));
     }
-    adder.run(&["--bits", "-1"]).told("--bits -1: too small; give a whole number from 2 to 24 (--help");
+    adder.run(&["--bits", "-1"]).told("--bits -1: too small; give a whole number from 2 to 65 (--help");
     adder.run(&["scratch", "--iterations", "0"]).told("--iterations 0: too small; give a whole number from 1 to");
     adder.run(&["scratch", "--cell", "lstm"]).told("--cell is an option of train, not of scratch");
     adder.run(&["ask", "1"]).told("missing: <B>; write adder ask");
@@ -189,8 +229,8 @@ fn what_a_run_folder_says_is_checked() {
     adder.run(&["--steps", "1", "--name", "a", "--device", "flex"]).ok();
     let config = std::fs::read_to_string(adder.folder().join("runs/adder/a/config.json")).expect("there");
     for (from, to, what) in [
-        ("\"bits\": 8", "\"bits\": 0", "--bits 0: too small; give a whole number from 2 to 24"),
-        ("\"bits\": 8", "\"bits\": 33", "--bits 33: too large"),
+        ("\"bits\": 8", "\"bits\": 0", "--bits 0: too small; give a whole number from 2 to 65"),
+        ("\"bits\": 8", "\"bits\": 66", "--bits 66: too large"),
         ("\"bits\": 8", "\"bits\": -1", "config.json is not what this program writes"),
         ("\"bits\": 8", "\"bits\": 8, \"bits\": 9", "duplicate field"),
         ("\"hidden\": 16", "\"hidden\": 0", "--hidden 0: too small"),

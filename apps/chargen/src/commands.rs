@@ -1,4 +1,5 @@
 //! One file a subcommand.
 
+pub mod export;
 pub mod generate;
 pub mod train;

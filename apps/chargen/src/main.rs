@@ -28,6 +28,8 @@ enum Command {
     Train(Box<TrainArgs>),
     /// Continue a text with a trained model: chargen generate --prime "alice was "
     Generate(commands::generate::GenerateArgs),
+    /// Write a trained model for PyTorch or onnxruntime
+    Export(rnn_harness::export::ExportArgs),
     #[command(flatten)]
     Runs(rnn_harness::RunsCommand),
 }
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
     rnn_harness::run_program(|| match cli.command.unwrap_or(Command::Train(Box::new(cli.train))) {
         Command::Train(args) => commands::train::command(&args),
         Command::Generate(args) => commands::generate::generate(&args),
+        Command::Export(args) => commands::export::export(&args),
         Command::Runs(command) => command.run(run::PROGRAM),
     })
 }

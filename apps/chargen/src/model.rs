@@ -31,8 +31,8 @@ pub struct ModelConfig {
 /// One-hot → recurrent layer → Dense.
 #[derive(Module, Debug)]
 pub struct Model {
-    layer: AnyRecurrent,
-    dense: Linear,
+    pub layer: AnyRecurrent,
+    pub dense: Linear,
 }
 
 /// The number of Unicode characters.

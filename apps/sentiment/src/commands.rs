@@ -1,5 +1,6 @@
 //! One file a subcommand.
 
 pub mod eval;
+pub mod export;
 pub mod predict;
 pub mod train;

@@ -8,7 +8,7 @@ mod run;
 mod words;
 
 use clap::{Parser, Subcommand};
-use commands::{eval, predict, train};
+use commands::{eval, export, predict, train};
 use config::TrainArgs;
 use std::process::ExitCode;
 
@@ -30,6 +30,8 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Say of reviews whether they are positive: sentiment predict "What a film!"
     Predict(predict::PredictArgs),
+    /// Write a trained model for PyTorch or onnxruntime
+    Export(rnn_harness::export::ExportArgs),
     #[command(flatten)]
     Runs(rnn_harness::RunsCommand),
 }
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::Train(args) => train::command(&args),
         Command::Eval(args) => eval::eval(&args),
         Command::Predict(args) => predict::predict(&args),
+        Command::Export(args) => export::export(&args),
         Command::Runs(command) => command.run(run::PROGRAM),
     })
 }

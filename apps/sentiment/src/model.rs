@@ -42,9 +42,9 @@ const TEST_BATCH: usize = 100;
 /// Embedding → recurrent layer → Dense(1).
 #[derive(Module, Debug)]
 pub struct Model {
-    embedding: Embedding,
-    layer: AnyRecurrent,
-    dense: Linear,
+    pub embedding: Embedding,
+    pub layer: AnyRecurrent,
+    pub dense: Linear,
 }
 
 impl ModelConfig {

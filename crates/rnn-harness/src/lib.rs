@@ -5,6 +5,7 @@
 
 mod arguments;
 pub mod device;
+pub mod export;
 mod failure;
 mod histogram;
 pub mod html;

@@ -1,10 +1,13 @@
 //! `adder scratch`: the lesson's network, no framework.
 
-use crate::model::BITS;
 use crate::scratch::{Settings, check_gradients, run};
 use rnn_harness::{Failure, json_line, whole};
 use serde::Serialize;
+use std::ops::RangeInclusive;
 use std::time::Instant;
+
+/// The range of bits in a sum.
+const BITS: RangeInclusive<u64> = 2..=24;
 
 /// The lesson's from-scratch network: plain loops, f64, NumPy's random numbers.
 #[derive(Debug, clap::Args)]

@@ -1,6 +1,6 @@
 //! `adder train`: the same task with rnn-core, with a check of every pair of operands after each epoch.
 
-use crate::config::{CHECK_BATCH, EPOCH, Keys, RunConfig, TrainArgs};
+use crate::config::{CURRICULUM, EPOCH, Keys, RunConfig, TrainArgs};
 use crate::data::{check_pairs, random_pairs};
 use crate::model::{Batch, Model};
 use rnn_core::CellKind;
@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 pub const PROGRAM: &str = "adder";
 
 #[derive(Debug, Serialize)]
-struct Metrics {
+pub struct Metrics {
     corpus: &'static str,
     cell: CellKind,
     bits: u32,
@@ -25,7 +25,7 @@ struct Metrics {
     training: Map<String, Value>,
     wrong: usize,
     pairs: usize,
-    run: String,
+    pub run: String,
 }
 
 /// Starts a new training, or resumes one.
@@ -35,12 +35,17 @@ pub fn command(args: &TrainArgs) -> Result<(), Failure> {
         Some(config) => config,
         None => args.config(&session)?,
     };
-    train(&config, &session)
+    let (metrics, _) = train(&config, &session)?;
+    if session.json {
+        json_line(&metrics)?;
+    }
+    Ok(())
 }
 
-/// Trains until no checked pair is wrong.
-fn train(config: &RunConfig, session: &Session) -> Result<(), Failure> {
-    let RunConfig { model: sizes, training } = config;
+/// Trains until no checked pair is wrong, and says how it ended.
+pub fn train(config: &RunConfig, session: &Session) -> Result<(Metrics, Model), Failure> {
+    let RunConfig { model: sizes, lengths, training } = config;
+    let lengths = *lengths;
     let (keys, bits, batch) = (Keys::new(training.seed), sizes.bits, training.batch);
     let device = session.device.device.clone();
     let model = sizes.init(keys.weights, &device.clone().autodiff()).map_err(Failure::input)?;
@@ -49,19 +54,22 @@ fn train(config: &RunConfig, session: &Session) -> Result<(), Failure> {
     let on = device.clone();
     let examples = Examples {
         train: Batches::new(EPOCH * batch, batch, None, move |items, step| {
+            let bits = lengths.map_or(bits, |lengths| lengths.bits(step, keys.lengths.child(step)));
             Batch::new(&random_pairs(bits, items.len(), keys.additions.child(step)), bits, &device)
         }),
-        validation: Some(Batches::new(all, CHECK_BATCH, None, move |items, _| {
+        validation: Some(Batches::new(all, sizes.check_batch(), None, move |items, _| {
             Batch::new(&items.iter().map(|&item| pairs[item]).collect::<Vec<_>>(), bits, &on)
         })),
         unit: "additions",
     };
     let run = session.run(config, &[])?;
     let until_all_are_right = move |_: &Model, record: &EpochRecord| {
-        let flow = if wrong(record, all) == 0 { Flow::Stop } else { Flow::Continue };
+        // One clean check is luck for a network that has just seen the last of its lengths.
+        let has_learned_all = lengths.is_none() || (record.epoch * EPOCH) as u64 >= CURRICULUM;
+        let flow = if has_learned_all && wrong(record, all) == 0 { Flow::Stop } else { Flow::Continue };
         Ok((String::new(), flow))
     };
-    let outcome = session.fit(&run, config, model, examples, Box::new(until_all_are_right))?;
+    let mut outcome = session.fit(&run, config, model, examples, Box::new(until_all_are_right))?;
 
     let metrics = Metrics {
         corpus: "additions",
@@ -83,10 +91,7 @@ fn train(config: &RunConfig, session: &Session) -> Result<(), Failure> {
         outcome.state.step(),
     );
     print_line!("model: {}", run.path().display());
-    if session.json {
-        json_line(&metrics)?;
-    }
-    Ok(())
+    Ok((metrics, outcome.model()))
 }
 
 /// The number of wrong answers among the `all` checked pairs.

@@ -55,6 +55,11 @@ pub struct Session {
 }
 
 impl SessionArgs {
+    /// Whether the run has a name of its own.
+    pub fn is_named(&self) -> bool {
+        self.name.is_some()
+    }
+
     /// Chooses the device; of a run that is resumed also gives the configuration. Call it before the first tensor
     /// exists.
     ///

@@ -1,0 +1,132 @@
+//! `adder generalise`: how far a network that learned short additions gets with longer ones.
+
+use crate::commands::ask::Trained;
+use crate::commands::train::{PROGRAM, train};
+use crate::config::{Keys, RunConfig, TrainArgs};
+use crate::data::{random_pairs, sum};
+use crate::model::{BITS, Model, ModelConfig};
+use burn::tensor::Device;
+use rnn_harness::run_dir::RunDir;
+use rnn_harness::{Failure, json_line, print_line, say, whole};
+use rnn_plot::{Axis, Line, LineChart, Panel, Scale};
+use rnn_train::durable::{System, replace};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Bits of the operands that are added.
+const LENGTHS: [u32; 4] = [8, 16, 32, 64];
+
+/// Trains each cell (or the one of --cell) and lets it add longer numbers than it has seen; or takes trained runs.
+#[derive(Debug, clap::Args)]
+pub struct GeneraliseArgs {
+    /// Run folder to test instead of training; may be given several times
+    #[arg(long, value_name = "DIR")]
+    run: Vec<PathBuf>,
+    /// Random additions of each length
+    #[arg(long, default_value_t = 10_000, value_parser = whole::<u64>(1..=10_000_000))]
+    trials: u64,
+    /// Also draw the table as a chart
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    #[command(flatten)]
+    train: TrainArgs,
+}
+
+/// How one network did.
+#[derive(Debug, Serialize)]
+struct Row {
+    name: String,
+    run: String,
+    /// Bits of the longest operands it learned from.
+    learned: u32,
+    /// How many sums of each length were right.
+    right: Vec<usize>,
+}
+
+#[derive(Debug, Serialize)]
+struct Table<'a> {
+    bits: [u32; 4],
+    trials: usize,
+    networks: &'a [Row],
+}
+
+/// Trains or loads the networks, tests them, prints the table.
+pub fn generalise(args: &GeneraliseArgs) -> Result<(), Failure> {
+    let mut rows = Vec::new();
+    let trials = args.trials as usize;
+    let (session, saved) = args.train.session.begin::<RunConfig>(PROGRAM)?;
+    if saved.is_some() {
+        return Err(Failure::input("generalise does not resume; train with --resume, then generalise --run DIR"));
+    }
+    let device = &session.device.device;
+    for path in &args.run {
+        let trained = Trained::load(RunDir::open(PROGRAM, Some(path))?, device)?;
+        rows.push(row(&trained.config, &trained.model, path.display().to_string(), trials, device));
+    }
+    if args.run.is_empty() {
+        let cells = args.train.cells();
+        if cells.len() > 1 && args.train.session.is_named() {
+            return Err(Failure::input("--name is for one run, but each cell has a run of its own; add --cell"));
+        }
+        for cell in cells {
+            let config = args.train.config_of(Some(cell), &session)?;
+            let (metrics, model) = train(&config, &session)?;
+            rows.push(row(&config, &model, metrics.run, trials, device));
+        }
+    }
+    println!("right sums of {trials} random additions of numbers of so many bits, which no training saw:");
+    println!("{:<24}{}", "", LENGTHS.map(|bits| format!("{bits:>9}")).concat());
+    for row in &rows {
+        let right: String = row.right.iter().map(|right| format!("{right:>9}")).collect();
+        print_line!("{:<24}{right}", row.name);
+    }
+    if let Some(path) = &args.svg {
+        write(path, chart(&rows, trials).svg().as_bytes())?;
+        print_line!("chart: {}", path.display());
+    }
+    if session.json {
+        json_line(&Table { bits: LENGTHS, trials, networks: &rows })?;
+    }
+    Ok(())
+}
+
+/// Writes a file that a person asked for.
+///
+/// # Errors
+/// A path that cannot be written.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let cannot = |problem: &str| Failure::input(format!("cannot write {}: {problem}", path.display()));
+    let name = path.file_name().ok_or_else(|| cannot("this is no file name"))?.to_string_lossy();
+    replace(&System, folder, &[(&name, bytes)]).map_err(|e| cannot(&e.to_string()))
+}
+
+fn row(config: &RunConfig, model: &Model, run: String, trials: usize, device: &Device) -> Row {
+    let longest = config.lengths.map_or(config.model.bits, |lengths| lengths.to);
+    let keys = Keys::new(config.training.seed);
+    let right = LENGTHS.iter().map(|&operand| {
+        let bits = operand + 1;
+        say!("{}: adding numbers of {operand} bits", config.model.cell);
+        let batch = ModelConfig { bits, ..config.model.clone() }.check_batch();
+        let pairs = random_pairs(bits, trials, keys.trials.child(bits.into()));
+        let sums = pairs.chunks(batch).flat_map(|pairs| model.add(pairs, bits, device));
+        sums.zip(&pairs).filter(|(answer, pair)| *answer == sum(**pair)).count()
+    });
+    let right = right.collect();
+    debug_assert!(u64::from(LENGTHS[3]) < *BITS.end());
+    let name = format!("{} {}, sums to {longest} bits", config.model.cell, config.model.hidden);
+    Row { name, run, learned: longest - 1, right }
+}
+
+fn chart(rows: &[Row], trials: usize) -> LineChart {
+    let lines = rows.iter().map(|row| {
+        let points = LENGTHS.iter().zip(&row.right);
+        Line::new(&row.name, points.map(|(&bits, &right)| (bits.into(), 100.0 * right as f64 / trials as f64)))
+    });
+    LineChart {
+        title: "Additions of longer numbers than those of the training".into(),
+        x: Axis { label: "bits of the operands".into(), scale: Scale::Log, whole: true },
+        y: Axis { label: "right sums, %".into(), ..Axis::default() },
+        panels: vec![Panel { title: String::new(), lines: lines.collect() }],
+    }
+}
