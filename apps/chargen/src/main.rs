@@ -1,5 +1,6 @@
 //! Learns a text character by character and writes on.
 
+mod carried;
 mod commands;
 mod config;
 mod data;
@@ -7,6 +8,8 @@ mod generate;
 mod model;
 mod prime;
 mod run;
+mod split;
+mod streams;
 
 use clap::{Parser, Subcommand};
 use config::TrainArgs;
