@@ -1,4 +1,7 @@
 //! One file a subcommand.
 
+pub mod eval;
 pub mod generate;
+pub mod inspect;
+pub mod interactive;
 pub mod train;

@@ -2,7 +2,7 @@
 
 use crate::data::{Data, DataArgs, DataConfig};
 use crate::model::ModelConfig;
-use crate::split::Split;
+use crate::split::{Parts, Split};
 use rnn_core::CellKind;
 use rnn_harness::Failure;
 use rnn_harness::options::{LayerArgs, Session, SessionArgs, TrainConfig, TrainingArgs, defaults_to, size};
@@ -150,16 +150,14 @@ impl Preset {
         if self != Self::Best {
             return lesson;
         }
-        let adam = OptimizerConfig { learning_rate: 2e-3, clip_norm: Some(1.0), ..OptimizerConfig::new(OptimizerName::Adam) };
+        let adam =
+            OptimizerConfig { learning_rate: 2e-3, clip_norm: Some(1.0), ..OptimizerConfig::new(OptimizerName::Adam) };
         Defaults {
             cell: CellKind::Lstm,
             hidden: 512,
             layer_dropout: 0.3,
             weight_dropout: 0.0,
-            plan: Plan {
-                schedule: Schedule { shape: Shape::Cosine, warm_up: 100 },
-                ..Plan::new(20, adam)
-            },
+            plan: Plan { schedule: Schedule { shape: Shape::Cosine, warm_up: 100 }, ..Plan::new(20, adam) },
             split: Split { validation: Some(0.05), test: Some(0.05) },
             ..lesson
         }
@@ -205,8 +203,15 @@ impl TrainArgs {
         let shown = training.seed;
         let lesson = defaults.mode == Mode::Windows;
         let prime = String::new();
-        let mut config =
-            RunConfig { model, data: data.with_absolute_paths(), mode: defaults.mode, test: split.test, lesson, prime, training };
+        let mut config = RunConfig {
+            model,
+            data: data.with_absolute_paths(),
+            mode: defaults.mode,
+            test: split.test,
+            lesson,
+            prime,
+            training,
+        };
         config.check()?;
         config.prime = loaded.decode(config.random(&loaded, Keys::new(shown), 0)?);
         Ok((config, loaded))
@@ -217,6 +222,25 @@ impl RunConfig {
     /// The shares held out.
     pub fn split(&self) -> Split {
         Split { validation: self.training.validation, test: self.test }
+    }
+
+    /// Whether the model has learnt to carry its state on.
+    pub fn carries_state(&self) -> bool {
+        self.mode == Mode::Streams
+    }
+
+    /// The places of the characters that each part predicts. With windows the first of a part are those of its first
+    /// window, so that the parts are those of the training.
+    pub fn parts(&self, data: &Data) -> Result<Parts, Failure> {
+        match self.mode {
+            Mode::Streams => self.split().parts(data),
+            Mode::Windows => {
+                let windows = data.windows(self.model.window, &self.split())?;
+                let train = windows.targets().end;
+                let validation = train..train + windows.validation;
+                Ok(Parts { train: 0..train, test: validation.end..data.ids.len(), validation })
+            }
+        }
     }
 
     /// A random window of the training part, a function of the seed and `epoch`: what a sample begins with.

@@ -43,7 +43,7 @@ const DROPPED: usize = 10;
 
 impl Prepare {
     /// Prepares a text and reports on stderr what it loses.
-    fn text(self, text: String) -> Result<String, Failure> {
+    pub fn text(self, text: String) -> Result<String, Failure> {
         if self == Self::None {
             return Ok(text);
         }

@@ -4,12 +4,15 @@ mod carried;
 mod commands;
 mod config;
 mod data;
+mod files;
 mod generate;
 mod model;
+mod ngram;
 mod prime;
 mod run;
 mod split;
 mod streams;
+mod surprise;
 
 use clap::{Parser, Subcommand};
 use config::TrainArgs;
@@ -31,6 +34,10 @@ enum Command {
     Train(Box<TrainArgs>),
     /// Continue a text with a trained model: chargen generate --prime "alice was "
     Generate(commands::generate::GenerateArgs),
+    /// Measure a trained model on a text, beside n-grams: chargen eval FILE
+    Eval(commands::eval::EvalArgs),
+    /// Show what there is in a text, before a training
+    Inspect(commands::inspect::InspectArgs),
 }
 
 fn main() -> ExitCode {
@@ -38,5 +45,7 @@ fn main() -> ExitCode {
     rnn_harness::run_program(|| match cli.command.unwrap_or(Command::Train(Box::new(cli.train))) {
         Command::Train(args) => commands::train::command(&args),
         Command::Generate(args) => commands::generate::generate(&args),
+        Command::Eval(args) => commands::eval::eval(&args),
+        Command::Inspect(args) => commands::inspect::inspect(&args),
     })
 }

@@ -128,13 +128,7 @@ impl ModelConfig {
         Ok(self.with(self.layer().try_init_zeros(device)?, dense, embedding, device))
     }
 
-    fn with(
-        &self,
-        layer: AnyRecurrent,
-        dense: Option<Linear>,
-        embedding: Option<Tensor<2>>,
-        device: &Device,
-    ) -> Model {
+    fn with(&self, layer: AnyRecurrent, dense: Option<Linear>, embedding: Option<Tensor<2>>, device: &Device) -> Model {
         Model {
             layer,
             dense,
@@ -189,7 +183,8 @@ impl Model {
             // One mask for all steps of a row (Gal and Ghahramani, 2016).
             let draw = key.child(BEFORE_SCORES).uniforms(rows * width);
             let mask: Vec<f32> = draw.map(|u| if u < self.dropout { 0.0 } else { kept }).collect();
-            hidden = hidden.clone() * Tensor::from_data(TensorData::new(mask, [rows, 1, width]), &inner(&hidden.device()));
+            hidden =
+                hidden.clone() * Tensor::from_data(TensorData::new(mask, [rows, 1, width]), &inner(&hidden.device()));
         }
         self.scores(hidden.reshape([rows * time, width]))
     }

@@ -132,23 +132,25 @@ mod tests {
     fn a_row_reads_on_where_it_stopped() {
         let device = Device::default();
         let batches = train(&text(1000), 0..900, [4, 16], Keys::new(0), &device).expect("long enough");
-        let firsts: Vec<u32> = [0, 1].map(|epoch| {
-            let mut ends: Vec<Option<u32>> = vec![None; 4];
-            let mut first = None;
-            for (number, batch) in batches.epoch(epoch, 0).enumerate() {
-                let (rows, next) = places(&batch);
-                first = first.or(Some(rows[0][0]));
-                assert!(matches!(batch.reading, Reading::Stream { begins, .. } if begins == (number == 0)));
-                for (row, end) in rows.iter().zip(&mut ends) {
-                    assert!(end.is_none_or(|end| end + 1 == row[0]), "{rows:?}");
-                    *end = row.last().copied();
+        let firsts: Vec<u32> = [0, 1]
+            .map(|epoch| {
+                let mut ends: Vec<Option<u32>> = vec![None; 4];
+                let mut first = None;
+                for (number, batch) in batches.epoch(epoch, 0).enumerate() {
+                    let (rows, next) = places(&batch);
+                    first = first.or(Some(rows[0][0]));
+                    assert!(matches!(batch.reading, Reading::Stream { begins, .. } if begins == (number == 0)));
+                    for (row, end) in rows.iter().zip(&mut ends) {
+                        assert!(end.is_none_or(|end| end + 1 == row[0]), "{rows:?}");
+                        *end = row.last().copied();
+                    }
+                    let after: Vec<i32> = rows.concat().iter().map(|&place| place as i32 + 1).collect();
+                    assert_eq!(next, after);
+                    assert!(next.iter().all(|&place| place < 900));
                 }
-                let after: Vec<i32> = rows.concat().iter().map(|&place| place as i32 + 1).collect();
-                assert_eq!(next, after);
-                assert!(next.iter().all(|&place| place < 900));
-            }
-            first.expect("a mini-batch")
-        }).into();
+                first.expect("a mini-batch")
+            })
+            .into();
         assert_ne!(firsts[0], firsts[1]);
     }
 

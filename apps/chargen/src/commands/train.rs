@@ -55,7 +55,10 @@ impl MostFrequent {
             counts[id as usize] += 1;
         }
         let most = (0..counts.len()).max_by_key(|&id| (counts[id], Reverse(id))).unwrap_or(0);
-        Self { character: vocabulary.decode(most as u32), share: counts[most] as f64 / counts.iter().sum::<u64>().max(1) as f64 }
+        Self {
+            character: vocabulary.decode(most as u32),
+            share: counts[most] as f64 / counts.iter().sum::<u64>().max(1) as f64,
+        }
     }
 }
 
@@ -110,7 +113,13 @@ fn cut(config: &RunConfig, data: &Data, keys: Keys, device: &Device) -> Result<C
         Mode::Streams => {
             let parts = split.parts(data)?;
             Ok(Cut {
-                train: streams::train(&data.ids, parts.train.clone(), [training.batch, config.model.window], keys, device)?,
+                train: streams::train(
+                    &data.ids,
+                    parts.train.clone(),
+                    [training.batch, config.model.window],
+                    keys,
+                    device,
+                )?,
                 validation: streams::in_order(&data.ids, parts.validation, keys, device),
                 test: streams::in_order(&data.ids, parts.test, keys, device),
                 targets: parts.train,
@@ -239,7 +248,7 @@ fn sample(
         Mode::Streams => (Memory::State, Sampling::Temperature(SHOWN_AT)),
     };
     let reader = model.reader().map_err(Failure::failed)?;
-    let writer = Writer { reader, window: config.model.window, memory, choice, key: keys.samples.child(epoch as u64) };
+    let writer = Writer::new(reader, config.model.window, memory, choice, keys.samples.child(epoch as u64));
     generate(writer, &ids, SHOWN, write)?;
     Ok((data.decode(prime), written))
 }
