@@ -38,6 +38,8 @@ enum Command {
     Eval(commands::eval::EvalArgs),
     /// Show what there is in a text, before a training
     Inspect(commands::inspect::InspectArgs),
+    #[command(flatten)]
+    Runs(rnn_harness::RunsCommand),
 }
 
 fn main() -> ExitCode {
@@ -47,5 +49,6 @@ fn main() -> ExitCode {
         Command::Generate(args) => commands::generate::generate(&args),
         Command::Eval(args) => commands::eval::eval(&args),
         Command::Inspect(args) => commands::inspect::inspect(&args),
+        Command::Runs(command) => command.run(run::PROGRAM),
     })
 }

@@ -32,6 +32,37 @@ pub enum Bias {
 }
 
 /// One step of a recurrent network. Its value holds the cell's options, not its weights.
+///
+/// A cell of your own gets stacking, directions, lengths and dropout from [`Recurrent`](crate::Recurrent):
+///
+/// ```
+/// use rnn_core::burn::tensor::{Device, Tensor};
+/// use rnn_core::cell::{Cell, Recurrence};
+/// use rnn_core::{HiddenState, Key, RecurrentConfig};
+///
+/// /// A leaky unit: h' = h/2 + tanh(x·W_ih + b_ih + h·W_hh)/2.
+/// #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+/// struct Leaky {}
+///
+/// impl Cell for Leaky {
+///     type State = HiddenState;
+///
+///     fn gates(&self) -> usize {
+///         1
+///     }
+///
+///     fn step(&self, input: Tensor<2>, state: HiddenState, recurrence: &Recurrence) -> HiddenState {
+///         let h = state.hidden;
+///         let new = (input + recurrence.product(h.clone())).tanh();
+///         HiddenState { hidden: (h + new) / 2.0 }
+///     }
+/// }
+///
+/// let device = Device::default();
+/// let layer = RecurrentConfig::<Leaky>::new(3, 4).with_num_layers(2).init(Key::new(0), &device);
+/// let output = layer.forward(Tensor::<3>::ones([1, 5, 3], &device));
+/// assert_eq!(output.sequence.dims(), [1, 5, 4]);
+/// ```
 pub trait Cell: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// What is carried from step to step.
     type State: CellState;

@@ -11,7 +11,9 @@ pub mod html;
 pub mod interrupt;
 pub mod options;
 pub mod progress;
+mod report;
 pub mod run_dir;
+mod runs;
 mod shown;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -20,6 +22,7 @@ pub mod training;
 pub use arguments::{check_range, parse, whole};
 pub use failure::{Failure, run_program};
 pub use histogram::histogram;
+pub use runs::RunsCommand;
 pub use shown::printable_text;
 #[doc(hidden)]
 pub use shown::say_line;

@@ -204,7 +204,7 @@ fn train(config: &RunConfig, data: Data, session: &Session, reading: Waiting) ->
         most_frequent: most_frequent.share,
         run: run.path().display().to_string(),
     };
-    run.write_metrics(&metrics)?;
+    run.write_summary(&metrics)?;
     if let (Some(record), Some(figures)) = (&record, best) {
         let Figures { loss, .. } = figures;
         print_line!("validation loss {loss:.4} ({:.4} bits a character) after epoch {}", loss / LN_2, record.epoch);
