@@ -111,5 +111,5 @@ fn wrong_streams_are_told() {
 fn a_killed_stream_is_resumed_to_the_same_bits() {
     let more = ["--data", "sample", "--layers", "2", "--epochs", "3", "--average", "0.9", "--checkpoint-every", "7"];
     let dropout = ["--layer-dropout", "0.2", "--weight-dropout", "0.2", "--embedding", "8", "--test", "0.1"];
-    chargen().kill_and_resume(&[&STREAMS[..], &more, &dropout].concat(), 8, 3);
+    chargen().kill_and_resume(&[&STREAMS[..], &more, &dropout].concat(), 4, 3);
 }

@@ -1,6 +1,7 @@
 //! `chargen eval`: how well a trained model predicts a text, beside an n-gram model of the same training part.
 
 use crate::config::Mode;
+use crate::data::Prepare;
 use crate::files;
 use crate::ngram::{self, NGrams};
 use crate::prime;
@@ -170,7 +171,11 @@ fn file(args: &EvalArgs, trained: &Trained) -> Result<Text, Failure> {
 
 /// Where the first character stands that the model does not know, how many there are, and what to do.
 fn unknown(text: &str, trained: &Trained) -> String {
-    let is_unknown = |c: &char| !trained.vocabulary.contains(*c);
+    // The lesson's preparation drops what is not ASCII, and has spaces for line ends and small letters.
+    let is_unknown = |c: &char| match trained.config.data.prepare {
+        Prepare::None => !trained.vocabulary.contains(*c),
+        Prepare::Lesson => c.is_ascii_graphic() && !trained.vocabulary.contains(c.to_ascii_lowercase()),
+    };
     let known_form = trained.vocabulary.in_known_form(text);
     let count = known_form.chars().filter(is_unknown).count();
     let place = known_form.lines().enumerate().find_map(|(line, text)| {
