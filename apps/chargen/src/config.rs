@@ -2,13 +2,15 @@
 
 use crate::data::{Data, DataArgs, DataConfig};
 use crate::model::ModelConfig;
+use crate::split::{Parts, Split};
 use rnn_core::CellKind;
 use rnn_harness::Failure;
 use rnn_harness::options::{LayerArgs, Session, SessionArgs, TrainConfig, TrainingArgs, defaults_to, size};
 use rnn_harness::run_dir::Config;
-use rnn_train::Keys;
-use rnn_train::optim::OptimizerName;
+use rnn_train::optim::{OptimizerConfig, OptimizerName};
+use rnn_train::{Keys, Plan, Schedule, Shape};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Sets of defaults; single options change them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -17,33 +19,67 @@ pub enum Preset {
     Lesson,
     /// For the short story of the built-in sample: more epochs (the default there)
     Sample,
+    /// Contiguous text and a large LSTM, for a text of about a megabyte: some 15 minutes on 2 cores
+    Best,
+}
+
+/// How a text is cut for training.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// All windows in random order; each predicts the one character after it, as in the lesson
+    #[default]
+    Windows,
+    /// Contiguous text that carries the state on; every character is predicted
+    Streams,
 }
 
 /// Trains a model and shows a generated sample after each epoch.
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("optimizer", |arg| defaults_to(arg, "rmsprop")))]
-#[command(mut_arg("cell", |arg| defaults_to(arg, "gru")))]
-#[command(mut_arg("hidden", |arg| defaults_to(arg, "128")))]
+#[command(mut_arg("optimizer", |arg| defaults_to(arg, "rmsprop; best: adam")))]
+#[command(mut_arg("cell", |arg| defaults_to(arg, "gru; best: lstm")))]
+#[command(mut_arg("hidden", |arg| defaults_to(arg, "128; best: 512")))]
 #[command(mut_arg("dropout", |arg| defaults_to(arg, "0")))]
 #[command(mut_arg("recurrent_dropout", |arg| defaults_to(arg, "0")))]
 pub struct TrainArgs {
     #[command(flatten)]
     data: DataArgs,
-    /// Share of the text, its end, to validate on after each epoch [default: none]
+    /// Share of the text to validate on after each epoch: its end, before the part to test on [default: none with
+    /// windows, 0.1 with streams; best: 0.05]
     #[arg(long, value_name = "SHARE")]
     validation: Option<f64>,
+    /// Share of the text, its end, to test on after the training [default: none; best: 0.05]
+    #[arg(long, value_name = "SHARE")]
+    test: Option<f64>,
     /// Set of defaults for the options below
     #[arg(long, value_enum)]
     preset: Option<Preset>,
-    /// Characters that the model reads to predict the next one [default: 10]
+    /// How the text is cut for training [default: windows; best: streams]
+    #[arg(long, value_enum)]
+    mode: Option<Mode>,
+    /// Characters that the model reads to predict the next one; with streams, characters through which gradients flow
+    /// [default: 10; streams: 64]
     #[arg(long, value_name = "N", value_parser = size())]
     window: Option<u64>,
+    /// Width of the characters' vectors [default: one-hot rows instead]
+    #[arg(long, value_name = "N", value_parser = size())]
+    embedding: Option<u64>,
+    /// Take the characters' vectors for the scores' weights too
+    #[arg(long, requires = "embedding")]
+    tied: bool,
     #[command(flatten)]
     layer: LayerArgs,
-    /// Windows in a mini-batch [default: 128]
+    /// Dropout on what each layer gives, between layers (masks drawn for each step) and, with streams, before the scores
+    /// (drawn for each window) [default: 0; best: 0.2]
+    #[arg(long, value_name = "P")]
+    layer_dropout: Option<f64>,
+    /// Dropout on the recurrent weights, masks drawn for each mini-batch [default: 0]
+    #[arg(long, value_name = "P")]
+    weight_dropout: Option<f64>,
+    /// Windows in a mini-batch; with streams, rows that are read side by side [default: 128; streams: 32]
     #[arg(long, value_name = "N", value_parser = size())]
     batch: Option<u64>,
-    /// Passes over the whole text; the lesson advises 25 [default: 1; sample: 10]
+    /// Passes over the whole text; the lesson advises 25 [default: 1; sample: 10; best: 16]
     #[arg(long, value_name = "N", value_parser = size())]
     epochs: Option<u64>,
     #[command(flatten)]
@@ -59,10 +95,76 @@ pub struct RunConfig {
     pub model: ModelConfig,
     /// The data it is trained on.
     pub data: DataConfig,
+    /// How the text is cut.
+    #[serde(default)]
+    pub mode: Mode,
+    /// The share to test on.
+    #[serde(default)]
+    pub test: Option<f64>,
+    /// Whether the settings are the lesson's, whose model writes the most probable characters.
+    #[serde(default = "yes")]
+    pub lesson: bool,
     /// A window of the text: the default prime of `generate`.
     pub prime: String,
     /// The settings of its training.
     pub training: TrainConfig,
+}
+
+fn yes() -> bool {
+    true // runs from before there was anything else
+}
+
+/// What a preset fixes.
+struct Defaults {
+    mode: Mode,
+    cell: CellKind,
+    hidden: usize,
+    window: usize,
+    batch: usize,
+    layer_dropout: f64,
+    weight_dropout: f64,
+    plan: Plan,
+    split: Split,
+}
+
+impl Preset {
+    fn defaults(self, mode: Option<Mode>) -> Defaults {
+        let rmsprop = OptimizerConfig::new(OptimizerName::Rmsprop);
+        let epochs = if self == Self::Sample { 10 } else { 1 };
+        let mode = mode.unwrap_or(if self == Self::Best { Mode::Streams } else { Mode::Windows });
+        let (window, batch, held_out) = match mode {
+            Mode::Windows => (10, 128, None),
+            Mode::Streams => (64, 32, Some(0.1)),
+        };
+        let lesson = Defaults {
+            mode,
+            cell: CellKind::Gru,
+            hidden: 128,
+            window,
+            batch,
+            layer_dropout: 0.0,
+            weight_dropout: 0.0,
+            plan: Plan::new(epochs, rmsprop),
+            split: Split { validation: held_out, test: None },
+        };
+        if self != Self::Best {
+            return lesson;
+        }
+        let adam = OptimizerConfig::new(OptimizerName::Adam);
+        let adam = OptimizerConfig { learning_rate: 3e-3, clip_norm: Some(1.0), ..adam };
+        Defaults {
+            cell: CellKind::Lstm,
+            hidden: 512,
+            layer_dropout: 0.2,
+            plan: Plan {
+                schedule: Schedule { shape: Shape::Cosine, warm_up: 100 },
+                average: Some(0.995),
+                ..Plan::new(16, adam)
+            },
+            split: Split { validation: Some(0.05), test: Some(0.05) },
+            ..lesson
+        }
+    }
 }
 
 impl TrainArgs {
@@ -72,7 +174,10 @@ impl TrainArgs {
     /// A text that cannot be read; a setting outside its range.
     pub fn config(&self, session: &Session) -> Result<(RunConfig, Data), Failure> {
         let dropout = self.layer.dropout.resolve(0.0)?;
-        self.training.check(self.validation, OptimizerName::Rmsprop)?;
+        let held_out = self.preset.unwrap_or(Preset::Lesson).defaults(self.mode).split;
+        let split = Split { validation: self.validation.or(held_out.validation), test: self.test.or(held_out.test) };
+        split.check()?;
+        self.training.check(split.validation, OptimizerName::Rmsprop)?;
         let mut data = DataConfig::new(&self.data);
         let loaded = data.load()?;
         let preset = match self.preset {
@@ -80,26 +185,78 @@ impl TrainArgs {
             None if loaded.source.is_sample() => Preset::Sample,
             None => Preset::Lesson,
         };
-        let epochs = match preset {
-            Preset::Lesson => 1,
-            Preset::Sample => 10,
-        };
-        let plan = self.training.plan(self.epochs.map_or(epochs, |n| n as usize), OptimizerName::Rmsprop);
+        let defaults = preset.defaults(self.mode);
+        let epochs = self.epochs.map_or(defaults.plan.epochs, |n| n as usize);
+        let plan = self.training.over(Plan { epochs, ..defaults.plan });
         let model = ModelConfig {
             symbols: loaded.vocabulary.len(),
-            window: self.window.unwrap_or(10) as usize,
-            cell: self.layer.cell.unwrap_or(CellKind::Gru),
+            window: self.window.map_or(defaults.window, |n| n as usize),
+            cell: self.layer.cell.unwrap_or(defaults.cell),
             layers: self.layer.layers.unwrap_or(1) as usize,
-            hidden: self.layer.hidden.unwrap_or(128) as usize,
+            hidden: self.layer.hidden.map_or(defaults.hidden, |n| n as usize),
             dropout,
+            embedding: self.embedding.map(|n| n as usize),
+            tied: self.tied,
+            layer_dropout: self.layer_dropout.unwrap_or(defaults.layer_dropout),
+            weight_dropout: self.weight_dropout.unwrap_or(defaults.weight_dropout),
         };
-        let training = TrainConfig::new(session, self.batch.unwrap_or(128) as usize, self.validation, plan);
+        let batch = self.batch.map_or(defaults.batch, |n| n as usize);
+        let training = TrainConfig::new(session, batch, split.validation, plan);
         training.check()?;
-        let windows = loaded.windows(&model, &training)?;
-        let prime = loaded.decode(&loaded.ids[windows.random(Keys::new(training.seed), 0)]);
-        let config = RunConfig { model, data: data.with_absolute_paths(), prime, training };
+        let keys = Keys::new(training.seed);
+        let lesson = defaults.mode == Mode::Windows;
+        let prime = String::new();
+        let mut config = RunConfig {
+            model,
+            data: data.with_absolute_paths(),
+            mode: defaults.mode,
+            test: split.test,
+            lesson,
+            prime,
+            training,
+        };
         config.check()?;
+        config.prime = loaded.decode(config.random(&loaded, keys, 0)?);
         Ok((config, loaded))
+    }
+}
+
+impl RunConfig {
+    /// The shares held out.
+    pub fn split(&self) -> Split {
+        Split { validation: self.training.validation, test: self.test }
+    }
+
+    /// Whether the model has learnt to carry its state on.
+    pub fn carries_state(&self) -> bool {
+        self.mode == Mode::Streams
+    }
+
+    /// The places of the characters that each part predicts. With windows the first of a part are those of its first
+    /// window, so that the parts are those of the training.
+    pub fn parts(&self, data: &Data) -> Result<Parts, Failure> {
+        match self.mode {
+            Mode::Streams => self.split().parts(data),
+            Mode::Windows => {
+                let windows = data.windows(self.model.window, &self.split())?;
+                let train = windows.targets().end;
+                let validation = train..train + windows.validation;
+                Ok(Parts { train: 0..train, test: validation.end..data.ids.len(), validation })
+            }
+        }
+    }
+
+    /// A random window of the training part, a function of the seed and `epoch`: what a sample begins with.
+    pub fn random(&self, data: &Data, keys: Keys, epoch: u64) -> Result<Range<usize>, Failure> {
+        match self.mode {
+            Mode::Windows => Ok(data.windows(self.model.window, &self.split())?.random(keys, epoch)),
+            Mode::Streams => {
+                let part = self.split().parts(data)?.train;
+                let length = self.model.window.min(part.len() - 1);
+                let start = keys.samples.child(epoch).uniforms(1).sum::<f64>() * (part.len() - length) as f64;
+                Ok(start as usize..start as usize + length)
+            }
+        }
     }
 }
 
@@ -110,11 +267,11 @@ impl Config for RunConfig {
 
     fn check(&self) -> Result<(), Failure> {
         self.training.check()?;
+        self.split().check()?;
         self.model.check(1) // a training checks its own mini-batches
     }
 
     fn num_weights(&self) -> usize {
-        let dense = self.model.hidden.saturating_mul(self.model.symbols);
-        self.model.layer().num_weights().saturating_add(dense)
+        self.model.layer().num_weights().saturating_add(self.model.other_weights())
     }
 }

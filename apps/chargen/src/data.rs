@@ -1,11 +1,11 @@
 //! A text as ids, and mini-batches of its windows.
 
-use crate::model::{Batch, ModelConfig};
+use crate::model::{Batch, Reading};
+use crate::split::Split;
 use burn::tensor::{Device, Tensor, TensorData};
 use rnn_core::Key;
 use rnn_data::chars::Vocabulary;
-use rnn_data::{Places, Source, text};
-use rnn_harness::options::TrainConfig;
+use rnn_data::{Ids, Places, Source, text};
 use rnn_harness::{Failure, say};
 use rnn_train::{Batches, Keys};
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ const DROPPED: usize = 10;
 
 impl Prepare {
     /// Prepares a text and reports on stderr what it loses.
-    fn text(self, text: String) -> Result<String, Failure> {
+    pub fn text(self, text: String) -> Result<String, Failure> {
         if self == Self::None {
             return Ok(text);
         }
@@ -109,7 +109,7 @@ pub struct Data {
     /// Its distinct characters.
     pub vocabulary: Vocabulary,
     /// The id of each character of the text.
-    pub ids: Arc<Vec<u32>>,
+    pub ids: Arc<Ids>,
 }
 
 impl DataConfig {
@@ -138,7 +138,7 @@ impl DataConfig {
         self.corpus = corpus.source.corpus.clone();
         self.fingerprint = rnn_data::fingerprint([text.as_bytes()]);
         let vocabulary = Vocabulary::build(&text);
-        let ids = Arc::new(vocabulary.encode(&text).map_err(Failure::failed)?);
+        let ids = Arc::new(Ids::encode(&vocabulary, &text).map_err(Failure::failed)?);
         Ok(Data { source: corpus.source, vocabulary, ids })
     }
 
@@ -170,23 +170,25 @@ impl Data {
     ///
     /// # Errors
     /// A text that is too short.
-    pub fn windows(&self, sizes: &ModelConfig, training: &TrainConfig) -> Result<Windows, Failure> {
-        let (window, length) = (sizes.window, self.ids.len());
+    pub fn windows(&self, window: usize, split: &Split) -> Result<Windows, Failure> {
+        let length = self.ids.len() - split.test_characters(self.ids.len());
         let all = length.saturating_sub(window);
-        let validation = training.validation_items(all);
+        let validation = split.validation_items(all);
         if all <= validation {
-            let part = if validation > 0 { " beside the part to validate on" } else { "" };
+            let held_out = validation > 0 || split.test.is_some();
+            let part = if held_out { " beside the parts held out" } else { "" };
             return Err(Failure::input(format!(
-                "the text has {length} characters, too few for --window {window} and the character after it{part}; give a \
-                 smaller window or a longer text"
+                "the text has {} characters, too few for --window {window} and the character after it{part}; give a \
+                 smaller window or a longer text",
+                self.ids.len()
             )));
         }
         Ok(Windows { window, train: all - validation, validation })
     }
 
-    /// The text of these ids.
-    pub fn decode(&self, ids: &[u32]) -> String {
-        ids.iter().map(|&id| self.vocabulary.decode(id)).collect()
+    /// The text of these characters.
+    pub fn decode(&self, range: Range<usize>) -> String {
+        self.ids.range(range).map(|id| self.vocabulary.decode(id)).collect()
     }
 }
 
@@ -214,20 +216,34 @@ impl Windows {
     }
 
     /// Mini-batches of the training set, in a new random order each epoch.
-    pub fn train(&self, ids: &Arc<Vec<u32>>, batch: usize, keys: Keys, device: &Device) -> Batches<Batch> {
+    pub fn train(&self, ids: &Arc<Ids>, batch: usize, keys: Keys, device: &Device) -> Batches<Batch> {
         self.batches(ids, 0, self.train, batch, Some(keys.order), keys, device)
     }
 
     /// Mini-batches of the validation set, in order.
-    pub fn validation(&self, ids: &Arc<Vec<u32>>, batch: usize, keys: Keys, device: &Device) -> Option<Batches<Batch>> {
+    pub fn validation(&self, ids: &Arc<Ids>, batch: usize, keys: Keys, device: &Device) -> Option<Batches<Batch>> {
         let batches = || self.batches(ids, self.train, self.validation, batch, None, keys, device);
         (self.validation > 0).then(batches)
+    }
+
+    /// Mini-batches of the windows before these characters, in order; none if there are none.
+    pub fn of_targets(
+        &self,
+        targets: Range<usize>,
+        ids: &Arc<Ids>,
+        batch: usize,
+        keys: Keys,
+        device: &Device,
+    ) -> Option<Batches<Batch>> {
+        let first = targets.start.max(self.window);
+        let count = targets.end.saturating_sub(first);
+        (count > 0).then(|| self.batches(ids, first - self.window, count, batch, None, keys, device))
     }
 
     #[expect(clippy::too_many_arguments, reason = "private")]
     fn batches(
         &self,
-        ids: &Arc<Vec<u32>>,
+        ids: &Arc<Ids>,
         first: usize,
         count: usize,
         batch: usize,
@@ -238,9 +254,11 @@ impl Windows {
         let (ids, window, device) = (ids.clone(), self.window, device.clone());
         Batches::new(count, batch, order, move |indices, step| {
             let starts = || indices.iter().map(|&i| first + i);
-            let next: Vec<i32> = starts().map(|i| ids[i + window] as i32).collect();
+            let next: Vec<i32> = starts().map(|i| ids.get(i + window) as i32).collect();
             Batch {
-                windows: starts().flat_map(|i| &ids[i..i + window]).copied().collect(),
+                symbols: starts().flat_map(|i| ids.range(i..i + window)).collect(),
+                rows: indices.len(),
+                reading: Reading::Windows,
                 next: Tensor::from_data(TensorData::new(next, [indices.len()]), &device),
                 dropout: keys.dropout.child(step),
             }

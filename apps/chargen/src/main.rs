@@ -1,12 +1,18 @@
 //! Learns a text character by character and writes on.
 
+mod carried;
 mod commands;
 mod config;
 mod data;
+mod files;
 mod generate;
 mod model;
+mod ngram;
 mod prime;
 mod run;
+mod split;
+mod streams;
+mod surprise;
 
 use clap::{Parser, Subcommand};
 use config::TrainArgs;
@@ -30,6 +36,10 @@ enum Command {
     Generate(commands::generate::GenerateArgs),
     /// Write a trained model for PyTorch or onnxruntime
     Export(rnn_harness::export::ExportArgs),
+    /// Measure a trained model on a text, beside n-grams: chargen eval FILE
+    Eval(commands::eval::EvalArgs),
+    /// Show what there is in a text, before a training
+    Inspect(commands::inspect::InspectArgs),
     #[command(flatten)]
     Runs(rnn_harness::RunsCommand),
 }
@@ -40,6 +50,8 @@ fn main() -> ExitCode {
         Command::Train(args) => commands::train::command(&args),
         Command::Generate(args) => commands::generate::generate(&args),
         Command::Export(args) => commands::export::export(&args),
+        Command::Eval(args) => commands::eval::eval(&args),
+        Command::Inspect(args) => commands::inspect::inspect(&args),
         Command::Runs(command) => command.run(run::PROGRAM),
     })
 }

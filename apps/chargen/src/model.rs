@@ -1,8 +1,9 @@
-//! The lesson's model: one-hot → recurrent layer → Dense over the symbols.
+//! The model: one-hot rows or an embedding → recurrent layers → Dense over the symbols.
 
-use burn::module::Module;
+use crate::carried::Carried;
+use burn::module::{Module, Param};
 use burn::nn::{Initializer, Linear, LinearConfig};
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use rnn_core::stepper::{Dense, Stepper};
 use rnn_core::{AnyConfig, AnyRecurrent, CellKind, ForwardArgs, Input, Key, Preset, RnnError};
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub struct ModelConfig {
     /// Distinct characters.
     pub symbols: usize,
-    /// The number of characters that the model reads to predict the next one.
+    /// The number of characters through which gradients flow.
     pub window: usize,
     /// rnn, lstm or gru.
     pub cell: CellKind,
@@ -26,13 +27,39 @@ pub struct ModelConfig {
     pub hidden: usize,
     /// Dropout on the layer's input and on the recurrence.
     pub dropout: DropoutConfig,
+    /// The width of the characters' vectors; without it they are one-hot rows.
+    #[serde(default)]
+    pub embedding: Option<usize>,
+    /// Whether the scores of the characters are products with their vectors.
+    #[serde(default)]
+    pub tied: bool,
+    /// Dropout on what each layer gives: between layers, and before the scores.
+    #[serde(default)]
+    pub layer_dropout: f64,
+    /// Dropout on the recurrent weights.
+    #[serde(default)]
+    pub weight_dropout: f64,
 }
 
-/// One-hot → recurrent layer → Dense.
+/// One-hot rows or an embedding → recurrent layers → a score for each symbol.
 #[derive(Module, Debug)]
 pub struct Model {
     pub layer: AnyRecurrent,
-    pub dense: Linear,
+    /// The scores' weights; absent if they are tied.
+    pub dense: Option<Linear>,
+    /// The characters' vectors, `[symbols, embedding]`.
+    pub embedding: Option<Param<Tensor<2>>>,
+    /// The scores' bias, `[symbols]`, if their weights are the vectors.
+    pub bias: Option<Param<Tensor<1>>>,
+    /// The dropout before the scores.
+    #[module(skip)]
+    dropout: f64,
+    /// The state of the training's rows.
+    #[module(skip)]
+    carried: Carried,
+    /// The state of the rows of a validation, which a training's must not lose its place to.
+    #[module(skip)]
+    validating: Carried,
 }
 
 /// The number of Unicode characters.
@@ -46,44 +73,157 @@ impl ModelConfig {
         check_range("--layers", self.layers, &LAYERS)?;
         check_range("--hidden", self.hidden, &SIZES)?;
         self.dropout.check()?;
-        let dense = self.hidden.saturating_mul(self.symbols);
+        for (option, rate) in [("--layer-dropout", self.layer_dropout), ("--weight-dropout", self.weight_dropout)] {
+            if !(0.0..1.0).contains(&rate) {
+                return Err(Failure::input(format!("{option} is {rate}; it must be at least 0 and less than 1")));
+            }
+        }
+        if let Some(embedding) = self.embedding {
+            check_range("--embedding", embedding, &SIZES)?;
+        }
+        if self.tied && self.embedding != Some(self.hidden) {
+            return Err(Failure::input(format!(
+                "--tied takes the characters' vectors for the scores' weights, so both must be as wide; give --embedding {}",
+                self.hidden
+            )));
+        }
+        let others = self.other_weights();
         let options = ["--hidden or --layers", "--batch, --window or --hidden"];
-        check_size(&self.layer(), dense, batch, self.window, options)
+        check_size(&self.layer(), others, batch, self.window, options)
     }
 
-    /// The recurrent layer.
+    /// The number of weights beside those of the recurrent layers.
+    pub fn other_weights(&self) -> usize {
+        let table = self.embedding.map_or(0, |width| width.saturating_mul(self.symbols));
+        let dense = if self.tied { 0 } else { self.hidden.saturating_mul(self.symbols) };
+        table.saturating_add(dense)
+    }
+
+    /// The recurrent layers.
     pub fn layer(&self) -> AnyConfig {
-        self.dropout.apply(AnyConfig::of_kind(self.cell, self.symbols, self.hidden).with_num_layers(self.layers))
+        let input = self.embedding.unwrap_or(self.symbols);
+        let layer = AnyConfig::of_kind(self.cell, input, self.hidden).with_num_layers(self.layers);
+        let between = if self.layers > 1 { self.layer_dropout } else { 0.0 };
+        self.dropout.apply(layer).with_layer_dropout(between).with_weight_dropout(self.weight_dropout)
     }
 
     /// A new model with Keras' initialisation, drawn from `key`.
     pub fn init(&self, key: Key, device: &Device) -> Result<Model, RnnError> {
-        Ok(Model {
-            layer: self.layer().try_init(key.child(0), device)?,
-            dense: Preset::Keras.linear(self.hidden, self.symbols, key.child(1), device),
-        })
+        let dense = (!self.tied).then(|| Preset::Keras.linear(self.hidden, self.symbols, key.child(1), device));
+        let vectors = |width: usize| {
+            // Of length 1 on average, as one-hot rows are.
+            let scale = 1.0 / (width as f64).sqrt();
+            let values = key.child(2).normals(self.symbols * width).map(|x| (x * scale) as f32);
+            TensorData::new(values.collect::<Vec<f32>>(), [self.symbols, width])
+        };
+        let embedding = self.embedding.map(|width| Tensor::from_data(vectors(width), device));
+        Ok(self.with(self.layer().try_init(key.child(0), device)?, dense, embedding, device))
     }
 
     /// A model of zeros to load weights into, because drawing many random numbers takes time.
     pub fn zeros(&self, device: &Device) -> Result<Model, RnnError> {
         let dense = LinearConfig::new(self.hidden, self.symbols).with_initializer(Initializer::Zeros);
-        Ok(Model { layer: self.layer().try_init_zeros(device)?, dense: dense.init(device) })
+        let dense = (!self.tied).then(|| dense.init(device));
+        let embedding = self.embedding.map(|width| Tensor::zeros([self.symbols, width], device));
+        Ok(self.with(self.layer().try_init_zeros(device)?, dense, embedding, device))
+    }
+
+    fn with(&self, layer: AnyRecurrent, dense: Option<Linear>, embedding: Option<Tensor<2>>, device: &Device) -> Model {
+        Model {
+            layer,
+            dense,
+            embedding: embedding.map(Param::from_tensor),
+            bias: self.tied.then(|| Param::from_tensor(Tensor::zeros([self.symbols], device))),
+            dropout: self.layer_dropout,
+            carried: Carried::default(),
+            validating: Carried::default(),
+        }
     }
 }
 
 impl Task for Model {
     /// The share of characters that are predicted correctly.
     const FIGURES: &'static [Figure] = &[Figure { name: "accuracy", higher_is_better: true }];
+
+    fn carried(&self) -> Vec<Tensor<2>> {
+        self.carried.tensors()
+    }
+
+    fn carry(&self, tensors: Vec<Tensor<2>>) {
+        self.carried.restore(tensors, self.layer.config.cell);
+    }
 }
 
+/// The child of a step's key that draws the dropout before the scores. The layers' own children are small numbers.
+const BEFORE_SCORES: u64 = 1 << 32;
+
 impl Model {
-    /// Windows of symbols, `[batch, window]` row by row, to a logit for each possible next symbol, `[batch, symbols]`.
-    /// The layer takes each symbol for its one-hot row. Dropout acts when a key is given.
-    pub fn logits(&self, windows: &[u32], shape: [usize; 2], dropout: Option<Key>) -> Tensor<2> {
+    /// The logits of the symbol that follows: of each window, `[batch, symbols]`, or of each character of a stream,
+    /// `[batch·time, symbols]`. The layer takes each symbol for its vector or one-hot row. Dropout acts when a key is
+    /// given.
+    fn logits(&self, batch: &Batch, carried: &Carried, dropout: Option<Key>) -> Tensor<2> {
+        let shape = [batch.rows, batch.symbols.len() / batch.rows];
         let args = ForwardArgs::default().with_dropout_key(dropout);
-        let output = self.layer.forward_with(Input::symbols(windows, shape), args);
-        rnn_core::linear(&self.dense, output.last_hidden())
+        let Reading::Stream { begins, before } = &batch.reading else {
+            return self.scores(self.layer.forward_with(self.input(&batch.symbols, shape), args).last_hidden());
+        };
+        if *begins {
+            carried.clear();
+        }
+        if !before.is_empty() {
+            let shape = [batch.rows, before.len() / batch.rows];
+            carried.set(self.layer.forward(self.input(before, shape)).state);
+        }
+        let output = self.layer.forward_with(self.input(&batch.symbols, shape), carried.args(args, self.is_training()));
+        carried.set(output.state);
+        let [rows, time, width] = output.sequence.dims();
+        let mut hidden = output.sequence;
+        if let (Some(key), true) = (dropout, self.dropout > 0.0) {
+            let kept = 1.0 / (1.0 - self.dropout) as f32;
+            // One mask for all steps of a row (Gal and Ghahramani, 2016).
+            let draw = key.child(BEFORE_SCORES).uniforms(rows * width);
+            let mask: Vec<f32> = draw.map(|u| if u < self.dropout { 0.0 } else { kept }).collect();
+            hidden =
+                hidden.clone() * Tensor::from_data(TensorData::new(mask, [rows, 1, width]), &inner(&hidden.device()));
+        }
+        self.scores(hidden.reshape([rows * time, width]))
     }
+
+    fn is_training(&self) -> bool {
+        self.layer.layers.first().is_some_and(|layer| layer.weight_hh.val().is_autodiff())
+    }
+
+    /// What the first layer reads.
+    fn input<'a>(&self, symbols: &'a [u32], shape: [usize; 2]) -> Input<'a> {
+        match &self.embedding {
+            Some(table) => Input::ids(table.val(), symbols, shape),
+            None => Input::symbols(symbols, shape),
+        }
+    }
+
+    /// The layer of the scores, on its own: tied ones are the transposed vectors.
+    pub fn linear(&self) -> Linear {
+        match (&self.dense, &self.embedding) {
+            (Some(dense), _) => dense.clone(),
+            (None, Some(table)) => {
+                Linear { weight: Param::from_tensor(table.val().transpose()), bias: self.bias.clone() }
+            }
+            _ => unreachable!("a model has scores of its own or tied ones"),
+        }
+    }
+
+    /// A logit for each symbol, `[rows, symbols]`, of h, `[rows, hidden]`.
+    fn scores(&self, hidden: Tensor<2>) -> Tensor<2> {
+        match (&self.dense, &self.embedding, &self.bias) {
+            (Some(dense), ..) => rnn_core::linear(dense, hidden),
+            (None, Some(table), Some(bias)) => hidden.matmul(table.val().transpose()) + bias.val().unsqueeze::<2>(),
+            _ => unreachable!("a model has scores of its own or tied ones"),
+        }
+    }
+}
+
+fn inner(device: &Device) -> Device {
+    device.clone().inner()
 }
 
 /// The model for generation: a copy of its weights on the CPU, stepped character by character on slices.
@@ -96,13 +236,17 @@ pub struct Reader {
 impl Model {
     /// A reader with a zero state.
     pub fn reader(&self) -> Result<Reader, RnnError> {
-        let [_, symbols] = self.dense.weight.dims();
-        Ok(Reader { layer: Stepper::new(&self.layer)?, dense: Dense::new(&self.dense), logits: vec![0.0; symbols] })
+        let layer = match &self.embedding {
+            Some(table) => Stepper::new(&self.layer.over_embedding(table.val())?)?,
+            None => Stepper::new(&self.layer)?,
+        };
+        let dense = self.linear();
+        Ok(Reader { layer, logits: vec![0.0; dense.weight.dims()[1]], dense: Dense::new(&dense) })
     }
 }
 
 impl Reader {
-    /// Reads characters and returns a logit for each possible next one.
+    /// Reads characters and returns a logit for each possible next one: those before, where there are no characters.
     pub fn read(&mut self, ids: &[u32]) -> &[f32] {
         for (number, &id) in ids.iter().enumerate() {
             let hidden = self.layer.step_symbol(id as usize);
@@ -119,27 +263,31 @@ impl Reader {
     }
 }
 
-/// The mean cross-entropy of `logits`, `[batch, symbols]`, and the symbols that followed, `[batch]`.
-pub fn loss(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
-    rnn_core::cross_entropy(logits, targets)
-}
-
-/// A mini-batch of windows.
+/// A mini-batch.
 pub struct Batch {
-    /// `[batch, window]`, row by row.
-    pub windows: Vec<u32>,
-    /// The symbol after each window, `[batch]`.
+    /// `[batch, time]`, row by row.
+    pub symbols: Vec<u32>,
+    /// The number of rows.
+    pub rows: usize,
+    /// How the rows are read.
+    pub reading: Reading,
+    /// The symbol after each window, `[batch]`; after each character of a stream, `[batch·time]` row by row.
     pub next: Tensor<1, Int>,
     /// The key of this step's dropout masks.
     pub dropout: Key,
 }
 
-impl Batch {
-    /// `[batch, window]`.
-    fn shape(&self) -> [usize; 2] {
-        let batch = self.next.dims()[0];
-        [batch, self.windows.len() / batch]
-    }
+/// How the rows of a mini-batch are read.
+pub enum Reading {
+    /// Each from a zero state; the symbol after it is predicted.
+    Windows,
+    /// From the state after the mini-batch before; the symbol after each character is predicted.
+    Stream {
+        /// Whether this is the first one, from a zero state.
+        begins: bool,
+        /// What the rows read before without a prediction, row by row.
+        before: Vec<u32>,
+    },
 }
 
 impl TrainStep for Model {
@@ -147,8 +295,8 @@ impl TrainStep for Model {
     type Output = StepOutput;
 
     fn step(&self, batch: Batch) -> TrainOutput<StepOutput> {
-        let logits = self.logits(&batch.windows, batch.shape(), Some(batch.dropout));
-        let loss = loss(logits.clone(), batch.next.clone());
+        let logits = self.logits(&batch, &self.carried, Some(batch.dropout));
+        let loss = rnn_core::cross_entropy(logits.clone(), batch.next.clone());
         trained(self, loss.clone(), output(loss.inner(), logits.inner(), batch.next))
     }
 }
@@ -158,8 +306,8 @@ impl InferenceStep for Model {
     type Output = StepOutput;
 
     fn step(&self, batch: Batch) -> StepOutput {
-        let logits = self.logits(&batch.windows, batch.shape(), None);
-        let loss = loss(logits.clone(), batch.next.clone());
+        let logits = self.logits(&batch, &self.validating, None);
+        let loss = rnn_core::cross_entropy(logits.clone(), batch.next.clone());
         output(loss, logits, batch.next)
     }
 }

@@ -5,36 +5,36 @@ use rnn_data::chars::Vocabulary;
 use rnn_data::{DataError, text};
 use rnn_harness::{Failure, say};
 
-/// Prepares a prime as the training text was prepared; returns it with its ids. Reports changed characters on stderr.
+/// Prepares a prime, or another text that the model reads, as the training text was prepared; `what` names it. Returns
+/// it with its ids. Reports changed characters on stderr.
 ///
 /// # Errors
 /// A prime that becomes empty, or a character that the training text does not have.
-pub fn read(given: &str, prepare: Prepare, vocabulary: &Vocabulary) -> Result<(String, Vec<u32>), Failure> {
+pub fn read(what: &str, given: &str, prepare: Prepare, vocabulary: &Vocabulary) -> Result<(String, Vec<u32>), Failure> {
     if given.is_empty() {
-        return Err(Failure::input("--prime is empty; give at least one character that the model knows"));
+        return Err(Failure::input(format!("{what} is empty; give at least one character that the model knows")));
     }
     // Older runs, from before line ends were unified, may have CR in their vocabulary.
     let prime = if vocabulary.contains('\r') { given.to_string() } else { text::line_feeds(given.to_string()) };
     let prime = match prepare {
         Prepare::None => prime,
-        Prepare::Lesson => lesson(&prime),
+        Prepare::Lesson => lesson(what, &prime),
     };
     if prime.is_empty() {
-        return Err(Failure::input(
-            "--prime has no ASCII character, and the training text was prepared as in the lesson, which drops all \
-             others",
-        ));
+        return Err(Failure::input(format!(
+            "{what} has no ASCII character, and the training text was prepared as in the lesson, which drops all others",
+        )));
     }
     let known = vocabulary.in_known_form(&prime);
-    let ids = vocabulary.encode(&known).map_err(|error| unknown_character(&error, vocabulary))?;
+    let ids = vocabulary.encode(&known).map_err(|error| unknown_character(what, &error, vocabulary))?;
     if known != prime {
-        say!("--prime: letters with accents are taken in the Unicode form (NFC or NFD) that the model's text has");
+        say!("{what}: letters with accents are taken in the Unicode form (NFC or NFD) that the model's text has");
     }
     Ok((known, ids))
 }
 
 /// Keeps spaces at both ends, because a prime may end within a line.
-fn lesson(prime: &str) -> String {
+fn lesson(what: &str, prime: &str) -> String {
     let last = prime.matches('\n').count();
     let mut joined = String::with_capacity(prime.len());
     for (i, line) in prime.split('\n').enumerate() {
@@ -46,14 +46,14 @@ fn lesson(prime: &str) -> String {
         joined.push_str(line);
     }
     if let Some(lost) = lost(last, &text::prepare(&joined).dropped) {
-        say!("--prime: {lost}, because the training text was prepared as in the lesson");
+        say!("{what}: {lost}, because the training text was prepared as in the lesson");
     }
     joined.chars().filter(char::is_ascii).map(|c| c.to_ascii_lowercase()).collect()
 }
 
-fn unknown_character(error: &DataError, vocabulary: &Vocabulary) -> Failure {
+fn unknown_character(what: &str, error: &DataError, vocabulary: &Vocabulary) -> Failure {
     let &DataError::UnknownCharacter(unknown) = error else {
-        return Failure::input(format!("--prime: {error}"));
+        return Failure::input(format!("{what}: {error}"));
     };
     let similar: Vec<String> =
         vocabulary.similar(unknown).iter().map(|&c| format!("{c:?} (U+{:04X})", u32::from(c))).collect();
@@ -62,7 +62,7 @@ fn unknown_character(error: &DataError, vocabulary: &Vocabulary) -> Failure {
         (_, false) => format!("that text has {} in its place", similar.join(" or ")),
         (_, true) => "leave it out, or train on a text that has it".to_string(),
     };
-    Failure::input(format!("--prime: {error}; {advice}"))
+    Failure::input(format!("{what}: {error}; {advice}"))
 }
 
 #[cfg(test)]
@@ -71,7 +71,7 @@ mod tests {
 
     fn prime(given: &str, prepare: Prepare, text: &str) -> Result<String, String> {
         let vocabulary = Vocabulary::build(text);
-        let (prime, ids) = read(given, prepare, &vocabulary).map_err(|e| e.to_string())?;
+        let (prime, ids) = read("--prime", given, prepare, &vocabulary).map_err(|e| e.to_string())?;
         assert_eq!(ids.iter().map(|&id| vocabulary.decode(id)).collect::<String>(), prime);
         Ok(prime)
     }

@@ -78,7 +78,7 @@ pub use init::{Initializer, Initializers, Preset};
 pub use layer::{Layer, Recurrent};
 pub use memory::{kept_memory, release_memory};
 pub use rng::Key;
-pub use sampling::Sampling;
+pub use sampling::{Sampling, penalise};
 pub use state::{CellState, HiddenState, LstmState, States};
 pub use table::{Table, evaluation};
 

@@ -37,6 +37,11 @@ impl Vocabulary {
         self.symbols.binary_search(&c).is_ok()
     }
 
+    /// The id of `c`, if the vocabulary has it.
+    pub fn id(&self, c: char) -> Option<u32> {
+        self.symbols.binary_search(&c).ok().map(|id| id as u32)
+    }
+
     /// The ids of the characters of `text`.
     ///
     /// # Errors

@@ -52,7 +52,7 @@ impl Session {
         let plan = config.training().plan;
         let epochs = plan.total_steps(examples.train.steps()).div_ceil(examples.train.steps().max(1) as u64);
         let may_end_sooner = plan.patience.is_some() || plan.max_steps.is_some();
-        let progress = Progress::new(examples.unit, epochs as usize, config.training().batch);
+        let progress = Progress::new(examples.unit, epochs as usize, examples.train.batch());
         let total_steps = plan.total_steps(examples.train.steps());
         let interrupter = Interrupter::new();
         let training = Training::new(plan, examples.train)
@@ -171,8 +171,7 @@ where
 {
     listen()?;
     let start = Instant::now();
-    let batch = batches.items().div_ceil(batches.steps().max(1));
-    let mut progress = Progress::new(unit, 1, batch);
+    let mut progress = Progress::new(unit, 1, batches.batch());
     progress.begin(Pass::Test, 1, batches.items());
     let names: Vec<&str> = std::iter::once(&LOSS).chain(names).map(|figure| figure.name).collect();
     let figures = rnn_train::evaluate(model, batches, |seen| {

@@ -51,6 +51,11 @@ impl<B> Batches<B> {
         self.items
     }
 
+    /// Items in a mini-batch, except in the last one.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
     /// Steps in an epoch.
     pub fn steps(&self) -> usize {
         self.items.div_ceil(self.batch)

@@ -8,6 +8,7 @@
 //!     optimizer.bpk       the optimizer's state
 //!     moments.bpk         the optimizer's state for the table of embeddings, if its rows are updated lazily
 //!     average.bpk         the average of the weights, if there is one
+//!     carried.bpk         what the model carries from step to step beside its weights, if it does
 //!     best.bpk            the model with the lowest validation loss, if there is a validation set
 //! ```
 
@@ -36,6 +37,7 @@ const OPTIMIZER: &str = "optimizer.bpk";
 const MOMENTS: &str = "moments.bpk";
 const AVERAGE: &str = "average.bpk";
 const BEST: &str = "best.bpk";
+const CARRIED: &str = "carried.bpk";
 
 #[derive(Serialize, Deserialize)]
 struct Checksums {
@@ -58,6 +60,9 @@ struct State {
     stopped: bool,
     /// The number of updates of the table of embeddings.
     table_updates: Option<usize>,
+    /// The shapes of what the model carries from step to step.
+    #[serde(default)]
+    carried: Vec<[usize; 2]>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -96,6 +101,12 @@ pub(crate) fn save<M: Task>(folder: &Path, state: &mut TrainState<M>) -> Result<
         files.push((MOMENTS, tensors.into_record().into_bytes().map_err(|e| cannot(MOMENTS, &e))?));
         table_updates = Some(time);
     }
+    let carried = state.model.carried();
+    let shapes = carried.iter().map(Tensor::dims).collect();
+    if !carried.is_empty() {
+        let carried = numbered(carried.into_iter().map(Param::from_tensor).collect::<Vec<Param<Tensor<2>>>>());
+        files.push((CARRIED, carried.into_record().into_bytes().map_err(|e| cannot(CARRIED, &e))?));
+    }
     if let Some(average) = &state.average {
         files.push(record(AVERAGE, average.clone())?);
     }
@@ -110,6 +121,7 @@ pub(crate) fn save<M: Task>(folder: &Path, state: &mut TrainState<M>) -> Result<
         best: state.best.as_ref().map(|best| BestEpoch { epoch: best.epoch, loss: best.loss }),
         stopped: state.stopped,
         table_updates,
+        carried: shapes,
     };
     let json = serde_json::to_vec_pretty(&json).map_err(|e| cannot(STATE, &e))?;
     let mut contents: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (*name, &bytes[..])).collect();
@@ -233,6 +245,22 @@ pub(crate) fn load<M: Task>(folder: &Path, model: M, optimizer: &OptimizerConfig
                 ));
             }
         }
+    }
+    if !saved.carried.is_empty() {
+        let bytes = checked(CARRIED)?;
+        let values = |[rows, columns]: &[usize; 2]| rows.saturating_mul(*columns).saturating_mul(4);
+        if saved.carried.iter().map(values).fold(0, usize::saturating_add) > bytes.len() {
+            return Err(wrong(CARRIED, &"it is smaller than state.json says"));
+        }
+        let device = state.model.devices().first().map(|device| device.clone().inner()).unwrap_or_default();
+        let blank = saved.carried.iter().map(|&shape| Param::from_tensor(Tensor::zeros(shape, &device)));
+        let blank: Vec<Param<Tensor<2>>> = blank.collect();
+        let tensors = guarded(|| {
+            let record = ModuleRecord::from_bytes(bytes).map_err(|e| e.to_string())?;
+            blank.try_load_record(record).map_err(|e| e.to_string())
+        });
+        let tensors = tensors.map_err(|e| wrong(CARRIED, &e))?;
+        state.model.carry(tensors.into_iter().map(|param| param.into_value().detach()).collect());
     }
     state.average = average;
     state.best = best;

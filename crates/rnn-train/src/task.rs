@@ -16,6 +16,18 @@ pub trait Task:
 {
     /// The figures of a step other than the loss, in the order of [`StepOutput::new`].
     const FIGURES: &'static [Figure];
+
+    /// What the model carries from one training step to the next beside its weights, without autodiff: the state of a
+    /// recurrent layer over contiguous text. A checkpoint keeps it, so that a training that is resumed within an epoch
+    /// goes on from it.
+    fn carried(&self) -> Vec<Tensor<2>> {
+        Vec::new()
+    }
+
+    /// Takes what [`carried`](Self::carried) gave.
+    fn carry(&self, tensors: Vec<Tensor<2>>) {
+        let _ = tensors;
+    }
 }
 
 /// A mini-batch of a task.

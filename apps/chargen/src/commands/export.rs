@@ -1,8 +1,9 @@
 //! `chargen export`: a trained model for PyTorch or onnxruntime.
 
+use super::train::{Cut, cut};
 use crate::model::Model;
 use crate::run::{PROGRAM, SYMBOLS, Trained};
-use rnn_export::{Dense, ExportError, Input, Network, Read, int8};
+use rnn_export::{Dense, ExportError, Input, Network, Read, int8, table};
 use rnn_harness::Failure;
 use rnn_harness::export::{ExportArgs, Rounded, or_not_measured};
 use rnn_harness::progress::waiting;
@@ -11,12 +12,15 @@ use rnn_train::Keys;
 impl Model {
     /// What is exported. It answers at every step, so that a text can be written with the state carried.
     fn network(&self) -> Result<Network, ExportError> {
-        Network::new(Input::Symbols, &self.layer, Read::EveryStep, Dense::of(&self.dense))
+        let input = self.embedding.as_ref().map_or(Input::Symbols, |vectors| table(vectors.val()));
+        Network::new(input, &self.layer, Read::EveryStep, Dense::of(&self.linear()))
     }
 
     /// With recurrent weights that int8 can hold.
     fn rounded(&self) -> Self {
-        Self { layer: int8::rounded(self.layer.clone()), ..self.clone() }
+        let mut rounded = self.clone();
+        rounded.layer = int8::rounded(rounded.layer);
+        rounded
     }
 }
 
@@ -34,11 +38,12 @@ pub fn export(args: &ExportArgs) -> Result<(), Failure> {
 fn measure(trained: &Trained, device: &burn::tensor::Device) -> Result<Option<Rounded>, Failure> {
     let reading = waiting("reading the text");
     let Some(data) = or_not_measured(trained.config.data.load_again())? else { return Ok(None) };
-    let training = &trained.config.training;
-    let (windows, keys) = (data.windows(&trained.config.model, training)?, Keys::new(training.seed));
-    let (batches, of) = match windows.validation(&data.ids, training.batch, keys, device) {
-        Some(batches) => (batches, "validation windows"),
-        None => (windows.train(&data.ids, training.batch, keys, device), "training windows"),
+    let keys = Keys::new(trained.config.training.seed);
+    let Cut { train, validation, test, .. } = cut(&trained.config, &data, keys, device)?;
+    let (batches, of) = match (test, validation) {
+        (Some(test), _) => (test, "test characters"),
+        (None, Some(validation)) => (validation, "validation characters"),
+        (None, None) => (train, "training characters"),
     };
     drop(reading);
     Rounded::measure(&trained.model, &trained.model.rounded(), &batches, of).map(Some)

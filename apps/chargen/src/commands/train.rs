@@ -1,20 +1,24 @@
 //! `chargen train`: the lesson's model on Alice, with any of its settings changed.
 
-use crate::config::{RunConfig, TrainArgs};
+use crate::config::{Mode, RunConfig, TrainArgs};
 use crate::data::Data;
 use crate::generate::{Memory, Writer, generate};
-use crate::model::Model;
+use crate::model::{Batch, Model};
 use crate::run::{PROGRAM, SYMBOLS};
+use crate::streams;
+use burn::tensor::Device;
 use rnn_core::{CellKind, Sampling};
 use rnn_data::chars::Vocabulary;
 use rnn_harness::options::Session;
 use rnn_harness::progress::{Waiting, waiting};
-use rnn_harness::training::{Examples, summary};
+use rnn_harness::training::{Examples, evaluate, summary};
 use rnn_harness::{Failure, json_line, print_line};
-use rnn_train::{EpochRecord, Figures, Flow, Keys};
+use rnn_train::{Batches, EpochRecord, Figures, Flow, Keys, Task};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::cmp::Reverse;
+use std::f64::consts::LN_2;
+use std::ops::Range;
 
 #[derive(Debug, Serialize)]
 struct Metrics<'a> {
@@ -26,6 +30,11 @@ struct Metrics<'a> {
     symbols: usize,
     #[serde(flatten)]
     training: Map<String, Value>,
+    /// Of the validation part, and of the test part; null without one.
+    bits_per_character: Option<f64>,
+    test_loss: Option<f64>,
+    test_accuracy: Option<f64>,
+    test_bits_per_character: Option<f64>,
     /// The share of the most frequent character, which is the accuracy of always predicting it.
     most_frequent: f64,
     run: String,
@@ -40,18 +49,23 @@ struct MostFrequent {
 
 impl MostFrequent {
     /// The most frequent one of `ids`, which must not be empty.
-    fn of(ids: &[u32], vocabulary: &Vocabulary) -> Self {
+    fn of(ids: impl Iterator<Item = u32>, vocabulary: &Vocabulary) -> Self {
         let mut counts = vec![0u64; vocabulary.len()];
-        for &id in ids {
+        for id in ids {
             counts[id as usize] += 1;
         }
         let most = (0..counts.len()).max_by_key(|&id| (counts[id], Reverse(id))).unwrap_or(0);
-        Self { character: vocabulary.decode(most as u32), share: counts[most] as f64 / ids.len() as f64 }
+        Self {
+            character: vocabulary.decode(most as u32),
+            share: counts[most] as f64 / counts.iter().sum::<u64>().max(1) as f64,
+        }
     }
 }
 
 /// The length of the sample after an epoch, as in the lesson.
 const SHOWN: u64 = 100;
+/// The temperature of the sample of a model that reads streams.
+const SHOWN_AT: f64 = 0.8;
 
 /// Starts a new training, or resumes one.
 pub fn command(args: &TrainArgs) -> Result<(), Failure> {
@@ -67,73 +81,176 @@ pub fn command(args: &TrainArgs) -> Result<(), Failure> {
     train(&config, data, &session, reading)
 }
 
+/// What is trained, validated and tested on.
+pub(super) struct Cut {
+    pub train: Batches<Batch>,
+    pub validation: Option<Batches<Batch>>,
+    pub test: Option<Batches<Batch>>,
+    /// The characters that are predicted in training.
+    pub targets: Range<usize>,
+    /// What a mini-batch has in memory at most: rows.
+    pub rows: usize,
+    /// What an item is called.
+    pub unit: &'static str,
+}
+
+/// Cuts the text as `config` says.
+pub(super) fn cut(config: &RunConfig, data: &Data, keys: Keys, device: &Device) -> Result<Cut, Failure> {
+    let (training, split) = (&config.training, config.split());
+    let test = data.ids.len() - split.test_characters(data.ids.len())..data.ids.len();
+    match config.mode {
+        Mode::Windows => {
+            let windows = data.windows(config.model.window, &split)?;
+            Ok(Cut {
+                train: windows.train(&data.ids, training.batch, keys, device),
+                validation: windows.validation(&data.ids, training.batch, keys, device),
+                test: windows.of_targets(test, &data.ids, training.batch, keys, device),
+                targets: windows.targets(),
+                rows: training.batch.min(windows.train),
+                unit: "windows",
+            })
+        }
+        Mode::Streams => {
+            let parts = split.parts(data)?;
+            Ok(Cut {
+                train: streams::train(
+                    &data.ids,
+                    parts.train.clone(),
+                    [training.batch, config.model.window],
+                    keys,
+                    device,
+                )?,
+                validation: streams::in_order(&data.ids, parts.validation, keys, device),
+                test: streams::in_order(&data.ids, parts.test, keys, device),
+                targets: parts.train,
+                rows: training.batch,
+                unit: "characters",
+            })
+        }
+    }
+}
+
 /// Trains, and shows a generated sample after each epoch.
 fn train(config: &RunConfig, data: Data, session: &Session, reading: Waiting) -> Result<(), Failure> {
     let RunConfig { model: sizes, training, .. } = config;
     let keys = Keys::new(training.seed);
-    let windows = data.windows(sizes, training)?;
-    sizes.check(training.batch.min(windows.train))?;
     let device = &session.device.device;
+    let Cut { train, validation, test, targets, rows, unit } = cut(config, &data, keys, device)?;
+    sizes.check(rows)?;
     let model = sizes.init(keys.weights, &device.clone().autodiff()).map_err(Failure::input)?;
-    let examples = Examples {
-        train: windows.train(&data.ids, training.batch, keys, device),
-        validation: windows.validation(&data.ids, training.batch, keys, device),
-        unit: "windows",
-    };
+    let (items, held_out) = (train.items(), validation.as_ref().map_or(0, Batches::items));
+    let examples = Examples { train, validation, unit };
     drop(reading);
 
     let symbols = serde_json::to_vec_pretty(&data.vocabulary).map_err(Failure::failed)?;
     let run = session.run(config, &[(SYMBOLS, &symbols)])?;
     let (source, cell, window) = (data.source.clone(), sizes.cell, sizes.window);
-    let to_validate = match windows.validation {
+    let mut to_hold_out = match held_out {
         0 => String::new(),
         held_out => format!(", {held_out} to validate"),
     };
-    print_line!("{cell} on {source}: {} windows of {window}{to_validate}, {} symbols", windows.train, sizes.symbols);
-    let most_frequent = MostFrequent::of(&data.ids[windows.targets()], &data.vocabulary);
-    let after_epoch = move |model: &Model, record: &EpochRecord| {
-        let EpochRecord { epoch, train, validation, seconds, .. } = record;
-        let MostFrequent { character, share } = most_frequent;
-        let validated = validation.as_ref().map_or(String::new(), |figures| {
-            format!(", validation loss {:.4}, accuracy {:.4}", figures.loss, accuracy(figures))
-        });
-        let (loss, right) = (train.loss, accuracy(train));
-        let prime = &data.ids[windows.random(keys, *epoch as u64)];
-        let mut written = String::new();
-        let write = |id| {
-            written.push(data.vocabulary.decode(id));
-            Ok::<(), Failure>(())
-        };
-        let reader = model.reader().map_err(Failure::failed)?;
-        let writer = Writer { reader, window, memory: Memory::Window, choice: Sampling::Argmax, key: keys.samples };
-        generate(writer, prime, SHOWN, write)?;
-        let prime = data.decode(prime);
-        let lines = format!(
-            "epoch {epoch}: training loss {loss:.4}, accuracy {right:.4} ({share:.4} by {character:?} alone){validated}, \
-             {seconds:.1} s\nGenerating from seed: {prime}\n{prime}{written}"
-        );
-        Ok((lines, Flow::Continue))
+    if let Some(test) = &test {
+        to_hold_out += &format!(", {} to test", test.items());
+    }
+    match config.mode {
+        Mode::Windows => {
+            print_line!("{cell} on {source}: {items} windows of {window}{to_hold_out}, {} symbols", sizes.symbols)
+        }
+        Mode::Streams => print_line!(
+            "{cell} on {source}: {items} characters in {rows} streams, {window} at a time{to_hold_out}, {} symbols",
+            sizes.symbols
+        ),
+    }
+    let most_frequent = MostFrequent::of(data.ids.range(targets), &data.vocabulary);
+    let after_epoch = {
+        let config = config.clone();
+        move |model: &Model, record: &EpochRecord| {
+            let EpochRecord { epoch, train, validation, seconds, .. } = record;
+            let MostFrequent { character, share } = most_frequent;
+            let validated = validation.as_ref().map_or(String::new(), |figures| {
+                let Figures { loss, .. } = figures;
+                format!(", validation loss {loss:.4}{}, accuracy {:.4}", bits(&config, *loss), accuracy(figures))
+            });
+            let (loss, right) = (train.loss, accuracy(train));
+            let (prime, written) = sample(&config, model, &data, keys, *epoch)?;
+            let lines = format!(
+                "epoch {epoch}: training loss {loss:.4}{}, accuracy {right:.4} ({share:.4} by {character:?} alone)\
+                 {validated}, {seconds:.1} s\nGenerating from seed: {prime}\n{prime}{written}",
+                bits(&config, loss)
+            );
+            Ok((lines, Flow::Continue))
+        }
     };
-    let outcome = session.fit(&run, config, model, examples, Box::new(after_epoch))?;
+    let mut outcome = session.fit(&run, config, model, examples, Box::new(after_epoch))?;
+    let tested = match &test {
+        Some(test) => Some(evaluate(&outcome.model(), test, Model::FIGURES, unit)?.figures),
+        None => None,
+    };
 
+    let record = outcome.record().cloned();
+    let best = record.as_ref().and_then(|record| record.validation.as_ref());
     let metrics = Metrics {
         corpus: &config.data.corpus,
         cell,
         seed: training.seed,
         device: &session.device.name,
-        windows: windows.train,
+        windows: items,
         symbols: sizes.symbols,
         training: summary(&outcome),
+        bits_per_character: best.map(|figures| figures.loss / LN_2),
+        test_loss: tested.as_ref().map(|figures| figures.loss),
+        test_accuracy: tested.as_ref().map(accuracy),
+        test_bits_per_character: tested.as_ref().map(|figures| figures.loss / LN_2),
         most_frequent: most_frequent.share,
         run: run.path().display().to_string(),
     };
     run.write_summary(&metrics)?;
+    if let (Some(record), Some(figures)) = (&record, best) {
+        let Figures { loss, .. } = figures;
+        print_line!("validation loss {loss:.4} ({:.4} bits a character) after epoch {}", loss / LN_2, record.epoch);
+    }
+    if let Some(Figures { loss, .. }) = &tested {
+        print_line!("test loss {loss:.4} ({:.4} bits a character)", loss / LN_2);
+    }
     let loss = outcome.state.history().last().map_or(f64::NAN, |record| record.train.loss);
     print_line!("training loss {loss:.4} on {source}; model: {}", run.path().display());
     if session.json {
         json_line(&metrics)?;
     }
     Ok(())
+}
+
+/// A loss in bits a character, for the streams; the lesson's lines stay as they are.
+fn bits(config: &RunConfig, loss: f64) -> String {
+    match config.mode {
+        Mode::Windows => String::new(),
+        Mode::Streams => format!(" ({:.4} bits)", loss / LN_2),
+    }
+}
+
+/// A random window of the text, and what the model writes after it.
+fn sample(
+    config: &RunConfig,
+    model: &Model,
+    data: &Data,
+    keys: Keys,
+    epoch: usize,
+) -> Result<(String, String), Failure> {
+    let prime = config.random(data, keys, epoch as u64)?;
+    let mut written = String::new();
+    let write = |id| {
+        written.push(data.vocabulary.decode(id));
+        Ok::<(), Failure>(())
+    };
+    let ids: Vec<u32> = data.ids.range(prime.clone()).collect();
+    let (memory, choice) = match config.mode {
+        Mode::Windows => (Memory::Window, Sampling::Argmax),
+        Mode::Streams => (Memory::State, Sampling::Temperature(SHOWN_AT)),
+    };
+    let reader = model.reader().map_err(Failure::failed)?;
+    let writer = Writer::new(reader, config.model.window, memory, choice, keys.samples.child(epoch as u64));
+    generate(writer, &ids, SHOWN, write)?;
+    Ok((data.decode(prime), written))
 }
 
 /// The accuracy among the figures of a model.

@@ -63,6 +63,26 @@ impl OptimizerArgs {
         }
     }
 
+    /// The person's choices, else those of `preset`. Another optimizer than the preset's has its own learning rate.
+    pub fn over(&self, preset: OptimizerConfig) -> OptimizerConfig {
+        let other = self.optimizer.is_some_and(|name| name != preset.name);
+        let own = self.optimizer(preset.name);
+        OptimizerConfig {
+            learning_rate: self.learning_rate.unwrap_or(if other { own.learning_rate } else { preset.learning_rate }),
+            momentum: self.momentum.unwrap_or(if other { 0.0 } else { preset.momentum }),
+            clip_norm: self.clip_norm.or(preset.clip_norm),
+            name: own.name,
+        }
+    }
+
+    /// The person's choices about the learning rate over the training, else those of `preset`. A one-cycle of the
+    /// person's has no warm-up of the preset's: it has its own.
+    pub fn schedule_over(&self, preset: Schedule) -> Schedule {
+        let shape = self.schedule.unwrap_or(preset.shape);
+        let warm_up = if shape == Shape::OneCycle { 0 } else { preset.warm_up };
+        Schedule { shape, warm_up: self.warm_up.unwrap_or(warm_up) }
+    }
+
     /// The learning rate over the training.
     pub fn schedule(&self) -> Schedule {
         Schedule { shape: self.schedule.unwrap_or_default(), warm_up: self.warm_up.unwrap_or(0) }

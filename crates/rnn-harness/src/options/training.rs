@@ -38,6 +38,18 @@ impl TrainingArgs {
         }
     }
 
+    /// `plan`, a preset's, with the person's choices in place of its own. [`TrainConfig::check`] checks it.
+    pub fn over(&self, plan: Plan) -> Plan {
+        Plan {
+            optimizer: self.optimizer.over(plan.optimizer),
+            schedule: self.optimizer.schedule_over(plan.schedule),
+            accumulate: self.accumulate.map_or(plan.accumulate, |n| n as usize),
+            average: self.average.or(plan.average),
+            patience: self.patience.map(|epochs| epochs as usize).or(plan.patience),
+            ..plan
+        }
+    }
+
     /// A plan of `epochs` epochs with the person's choices, or `optimizer`. [`TrainConfig::check`] checks it.
     pub fn plan(&self, epochs: usize, optimizer: OptimizerName) -> Plan {
         Plan {
