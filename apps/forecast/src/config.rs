@@ -213,8 +213,8 @@ fn enough(series: &Series, model: &ModelConfig, view: &ViewConfig, parts: Parts)
     let least = before.saturating_add(window).saturating_add(horizon);
     let too_few = |part: &str, rows: usize, least: usize| {
         Err(Failure::input(format!(
-            "the series has {} rows, of which {rows} are {part}: too few for --window {window} and --horizon {horizon}, \
-             which need {least} there; give smaller ones, another share (--validation, --test), or a longer series",
+            "the series has {} rows, of which {rows} are {part}: too few for --window {window} and --horizon \
+             {horizon}, which need {least} there; give smaller ones, another share (--validation, --test), or a longer series",
             series.len()
         )))
     };

@@ -56,8 +56,8 @@ impl ModelConfig {
         let rising = self.quantiles.windows(2).all(|pair| pair[0] < pair[1]);
         if !rising || !self.quantiles.contains(&0.5) || !self.quantiles.iter().all(|q| *q > 0.0 && *q < 1.0) {
             return Err(Failure::input(format!(
-                "--quantiles {} is not possible; give rising numbers between 0 and 1 with 0.5, the forecast itself, among \
-                 them: 0.1,0.5,0.9",
+                "--quantiles {} is not possible; give rising numbers between 0 and 1 with 0.5, the forecast itself, \
+                 among them: 0.1,0.5,0.9",
                 self.quantiles.iter().map(f64::to_string).collect::<Vec<_>>().join(",")
             )));
         }

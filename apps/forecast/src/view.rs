@@ -143,8 +143,8 @@ impl ViewConfig {
     }
 }
 
-/// `x` with nine digits, which config.json gives back to the same bits: a resumed training must end as one that was never
-/// stopped.
+/// `x` with nine digits, which config.json gives back to the same bits: a resumed training must end as one that was
+/// never stopped.
 fn nine_digits(x: f64) -> f64 {
     format!("{x:.8e}").parse().unwrap_or(x)
 }

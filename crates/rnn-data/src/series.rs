@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use time::Read;
 
 /// The series made for this project. With `r` the next number of `s ← 16807 s mod 2147483647` from `s = 1`, divided by
-/// 2147483647, on day `t` from 2021-01-01: `e ← 0.7 e + 4 (r − ½)`, temperature `12 + 9 sin(2π (t − 100) / 365.25) + e`,
-/// sales `60 + 2.2 temperature + 25 (at weekends) + 0.02 t + 12 (r − ½)`.
+/// 2147483647, on day `t` from 2021-01-01: `e ← 0.7 e + 4 (r − ½)`, temperature
+/// `12 + 9 sin(2π (t − 100) / 365.25) + e`, sales `60 + 2.2 temperature + 25 (at weekends) + 0.02 t + 12 (r − ½)`.
 const SAMPLE_SERIES: &str = include_str!("../../../datasets/sample/series.csv");
 
 /// What stands for a value that is not there.

@@ -36,8 +36,8 @@ pub struct Grid {
 const MOST_ADDED: usize = 4;
 
 impl Grid {
-    /// The times in the columns `time` of `table`: one column with dates or rising numbers, or several with year, month,
-    /// day, hour and minute in this order. Without columns each row is a step.
+    /// The times in the columns `time` of `table`: one column with dates or rising numbers, or several with year,
+    /// month, day, hour and minute in this order. Without columns each row is a step.
     ///
     /// # Errors
     /// A cell that is no time, times that do not rise, an irregular step: each with its line.
@@ -64,8 +64,8 @@ impl Grid {
                         }
                         Read::Ambiguous => {
                             return Err(table.wrong(format!(
-                                "line {line}: {} in column {name} can be read with the day or with the month first; write \
-                                 it as 2020-01-31",
+                                "line {line}: {} in column {name} can be read with the day or with the month first; \
+                                 write it as 2020-01-31",
                                 show::quoted(cell)
                             )));
                         }
@@ -249,8 +249,8 @@ fn spread(
             gaps.push(Gap { after_line: table.lines[row - 1], after: label(row - 1), rows: absent });
             if absent + rows.len() > MOST_ADDED * places.len() + 1000 {
                 return Err(table.wrong(format!(
-                    "line {}: {absent} rows are missing before it at a step of {words}; the table has too few for such a \
-                     step",
+                    "line {}: {absent} rows are missing before it at a step of {words}; the table has too few for \
+                     such a step",
                     table.lines[row]
                 )));
             }
