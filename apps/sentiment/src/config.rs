@@ -1,7 +1,8 @@
 //! The arguments of the command line, and the checked configuration made from them.
 
 use crate::data::{Data, DataArgs, DataConfig};
-use crate::model::{ModelConfig, WORDS};
+use crate::model::{ModelConfig, Pooling, WORDS};
+use crate::noise::{Noise, NoiseArgs};
 use rnn_core::{CellKind, Direction};
 use rnn_harness::Failure;
 use rnn_harness::options::{LayerArgs, Session, SessionArgs, TrainConfig, TrainingArgs, defaults_to, size};
@@ -53,6 +54,15 @@ pub struct TrainArgs {
     bidirectional: bool,
     #[command(flatten)]
     layer: LayerArgs,
+    /// What is read of the recurrent layer: its last state, or its largest or mean values over all words [default:
+    /// last; best: both]
+    #[arg(long, value_enum)]
+    pooling: Option<Pooling>,
+    /// Leave padding out, so that each review has its own length [default: no, as Keras' lesson; best: yes]
+    #[arg(long)]
+    masked: bool,
+    #[command(flatten)]
+    noise: NoiseArgs,
     /// Reviews in a mini-batch [default: 50; sample: 10]
     #[arg(long, value_name = "N", value_parser = size())]
     batch: Option<u64>,
@@ -107,6 +117,10 @@ impl TrainArgs {
                 direction: if self.bidirectional { Direction::Bidirectional } else { Direction::Forward },
                 hidden: pick(self.layer.hidden, 128, 32),
                 dropout,
+                classes: 2,
+                pooling: self.pooling.unwrap_or_default(),
+                masked: self.masked,
+                noise: self.noise.resolve(Noise::default()),
             },
             data: data.with_absolute_paths(),
             training: TrainConfig::new(session, pick(self.batch, 50, 10), self.validation, plan),

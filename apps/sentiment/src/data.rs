@@ -1,11 +1,11 @@
 //! Reviews as ids of equal length, and mini-batches of them.
 
-use crate::model::Batch;
+use crate::model::{Batch, Ids, ModelConfig};
 use crate::words::{Totals, encode};
 use burn::tensor::{Device, Tensor, TensorData};
 use rnn_core::Key;
 use rnn_data::reviews::{Purpose, Reading, Review, Reviews, TableId};
-use rnn_data::words::{Tokenizer, Vocabulary};
+use rnn_data::words::{PADDING, Tokenizer, Vocabulary, pad_front};
 use rnn_data::{DataError, Places, Source, reviews};
 use rnn_harness::{Failure, say};
 use rnn_train::Batches;
@@ -192,9 +192,14 @@ fn texts(reviews: &[Review]) -> impl Iterator<Item = &str> {
 
 /// Encoded reviews with their labels.
 pub struct Encoded {
+    /// The ids of all reviews end to end, without padding.
     ids: Vec<u32>,
-    labels: Vec<bool>,
+    /// Where each review ends in them, with a 0 in front.
+    ends: Vec<usize>,
+    labels: Vec<usize>,
     tokens: usize,
+    /// Whether padding is left out.
+    masked: bool,
     words: Totals,
 }
 
@@ -206,23 +211,24 @@ impl Encoded {
     ///
     /// # Errors
     /// More ids than memory could hold.
-    pub fn new(reviews: &[Review], vocabulary: &Vocabulary, num_words: usize, tokens: usize) -> Result<Self, Failure> {
-        let all = reviews.len().saturating_mul(tokens);
-        if all > MOST_IDS {
-            return Err(Failure::input(format!(
-                "--tokens {tokens} for {} reviews gives {all} ids, more than the {MOST_IDS} that are possible here; \
-                 give fewer --tokens or fewer reviews",
-                reviews.len()
-            )));
-        }
-        let (mut ids, mut words) = (Vec::with_capacity(all), Totals::default());
+    pub fn new(reviews: &[Review], vocabulary: &Vocabulary, sizes: &ModelConfig) -> Result<Self, Failure> {
+        let (mut ids, mut ends, mut words) = (Vec::new(), vec![0], Totals::default());
         let tokenizer = vocabulary.tokenizer_for(texts(reviews));
         for text in texts(reviews) {
-            let (encoded, counts) = encode(text, vocabulary, tokenizer, num_words, tokens);
+            let (encoded, counts) = encode(text, vocabulary, tokenizer, sizes.num_words, sizes.tokens);
             ids.extend(encoded);
+            ends.push(ids.len());
             words.add(counts);
+            if ids.len() > MOST_IDS {
+                return Err(Failure::input(format!(
+                    "the {} reviews have more than the {MOST_IDS} words that are possible here; give fewer --tokens or \
+                     fewer reviews",
+                    reviews.len()
+                )));
+            }
         }
-        Ok(Self { ids, labels: reviews.iter().map(|review| review.positive).collect(), tokens, words })
+        let labels = reviews.iter().map(|review| usize::from(review.positive)).collect();
+        Ok(Self { ids, ends, labels, tokens: sizes.tokens, masked: sizes.masked, words })
     }
 
     /// The numbers of words that the model reads and knows.
@@ -234,15 +240,30 @@ impl Encoded {
     pub fn batches(self, batch: usize, shuffle: Option<Key>, dropout: Key, device: &Device) -> Batches<Batch> {
         let (items, device, data) = (self.labels.len(), device.clone(), Arc::new(self));
         Batches::new(items, batch, shuffle, move |indices, step| {
-            let row = |&i: &usize| &data.ids[i * data.tokens..(i + 1) * data.tokens];
-            let ids = indices.iter().flat_map(row).copied().collect();
-            let labels: Vec<i32> = indices.iter().map(|&i| i32::from(data.labels[i])).collect();
+            let rows: Vec<&[u32]> = indices.iter().map(|&i| &data.ids[data.ends[i]..data.ends[i + 1]]).collect();
+            let labels: Vec<i32> = indices.iter().map(|&i| data.labels[i] as i32).collect();
             Batch {
-                ids,
-                tokens: data.tokens,
+                input: padded(&rows, data.tokens, data.masked),
                 labels: Tensor::from_data(TensorData::new(labels, [indices.len()]), &device),
                 dropout: dropout.child(step),
             }
         })
     }
+}
+
+/// `rows` of ids of one length: padded in front to `tokens`, as the lesson reads them, or at the end to the longest of
+/// them, with their lengths.
+pub fn padded(rows: &[&[u32]], tokens: usize, masked: bool) -> Ids {
+    if !masked {
+        let ids = rows.iter().flat_map(|row| pad_front(row, tokens)).collect();
+        return Ids { ids, tokens, lengths: None };
+    }
+    let lengths: Vec<usize> = rows.iter().map(|row| row.len()).collect();
+    let tokens = lengths.iter().copied().max().unwrap_or(1);
+    let mut ids = Vec::with_capacity(rows.len() * tokens);
+    for row in rows {
+        ids.extend_from_slice(row);
+        ids.resize(ids.len() + tokens - row.len(), PADDING);
+    }
+    Ids { ids, tokens, lengths: Some(lengths) }
 }

@@ -4,6 +4,7 @@ mod commands;
 mod config;
 mod data;
 mod model;
+mod noise;
 mod run;
 mod words;
 

@@ -64,7 +64,7 @@ pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
     }
     print_line!("{} on {}: {} reviews", trained.config.model.cell, reviews.source, reviews.test.len());
     let model = &trained.config.model;
-    let encoded = Encoded::new(&reviews.test, &trained.vocabulary, model.num_words, model.tokens)?;
+    let encoded = Encoded::new(&reviews.test, &trained.vocabulary, model)?;
     let words = encoded.words();
     let batches = encoded.batches(model.test_batch(), None, Key::new(0), &selected.device);
     drop(reading);

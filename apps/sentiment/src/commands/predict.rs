@@ -1,5 +1,6 @@
 //! `sentiment predict`: the label and probability of single reviews, in their order.
 
+use crate::data::padded;
 use crate::run::Trained;
 use crate::words::{Totals, WordCounts, encode};
 use rnn_data::text;
@@ -164,7 +165,7 @@ fn next_line(reader: &mut impl BufRead, after_cr: &mut bool) -> std::io::Result<
 fn judge(trained: &Trained, review: &str) -> (f64, WordCounts) {
     let sizes = &trained.config.model;
     let (ids, words) = encode(review, &trained.vocabulary, Tokenizer::Unicode, sizes.num_words, sizes.tokens);
-    let logit: f32 = trained.model.logits(&ids, sizes.tokens, None).into_scalar();
+    let logit: f32 = trained.model.logits(&padded(&[&ids], sizes.tokens, sizes.masked), None).into_scalar();
     (1.0 / (1.0 + (-f64::from(logit)).exp()), words)
 }
 

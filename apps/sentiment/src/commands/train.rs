@@ -62,7 +62,7 @@ fn train(config: &RunConfig, data: Data, session: &Session, reading: Waiting) ->
     let device = &session.device.device;
     let model = sizes.init(keys.weights, &device.clone().autodiff()).map_err(Failure::input)?;
     let vocabulary = vocabulary(&train, config.data.tokenizer);
-    let encode = |reviews: &[Review]| Encoded::new(reviews, &vocabulary, sizes.num_words, sizes.tokens);
+    let encode = |reviews: &[Review]| Encoded::new(reviews, &vocabulary, sizes);
     let in_order = |encoded: Encoded| encoded.batches(sizes.test_batch(), None, keys.dropout, device);
     let examples = Examples {
         train: encode(&train)?.batches(training.batch, Some(keys.order), keys.dropout, device),
