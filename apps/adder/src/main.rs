@@ -30,6 +30,8 @@ enum Command {
     Scratch(scratch_command::ScratchArgs),
     /// Add two numbers with a trained model: adder ask 57 66
     Ask(ask::AskArgs),
+    #[command(flatten)]
+    Runs(rnn_harness::RunsCommand),
 }
 
 fn main() -> ExitCode {
@@ -38,5 +40,6 @@ fn main() -> ExitCode {
         Command::Train(args) => train::command(&args),
         Command::Scratch(args) => scratch_command::scratch(&args),
         Command::Ask(args) => ask::ask(&args),
+        Command::Runs(command) => command.run(train::PROGRAM),
     })
 }

@@ -28,6 +28,8 @@ enum Command {
     Train(Box<TrainArgs>),
     /// Continue a text with a trained model: chargen generate --prime "alice was "
     Generate(commands::generate::GenerateArgs),
+    #[command(flatten)]
+    Runs(rnn_harness::RunsCommand),
 }
 
 fn main() -> ExitCode {
@@ -35,5 +37,6 @@ fn main() -> ExitCode {
     rnn_harness::run_program(|| match cli.command.unwrap_or(Command::Train(Box::new(cli.train))) {
         Command::Train(args) => commands::train::command(&args),
         Command::Generate(args) => commands::generate::generate(&args),
+        Command::Runs(command) => command.run(run::PROGRAM),
     })
 }

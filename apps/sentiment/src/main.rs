@@ -31,6 +31,8 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Say of reviews whether they are positive: sentiment predict "What a film!"
     Predict(predict::PredictArgs),
+    #[command(flatten)]
+    Runs(rnn_harness::RunsCommand),
 }
 
 fn main() -> ExitCode {
@@ -39,5 +41,6 @@ fn main() -> ExitCode {
         Command::Train(args) => train::command(&args),
         Command::Eval(args) => eval::eval(&args),
         Command::Predict(args) => predict::predict(&args),
+        Command::Runs(command) => command.run(run::PROGRAM),
     })
 }

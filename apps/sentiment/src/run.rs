@@ -1,4 +1,4 @@
-//! What a run folder holds: `config.json`, `words.txt`, `model.bpk`, `checkpoints`, `metrics.json`.
+//! What a run folder holds: `config.json`, `words.txt`, `model.bpk`, `checkpoints`, `summary.json`.
 
 use crate::config::RunConfig;
 use crate::model::Model;

@@ -1,5 +1,7 @@
 //! The command line, and what is said of one that is wrong: which argument, why, and what would be right.
 
+pub(crate) mod config_file;
+
 use crate::options::BESIDE_RESUME;
 use crate::{Failure, say};
 use clap::builder::TypedValueParser;
@@ -15,7 +17,14 @@ use std::ops::RangeInclusive;
 pub fn parse<C: clap::Parser>() -> C {
     // That a negative number is out of a range is a better answer than that it is no option.
     let command = negative_numbers(C::command());
-    let matches = command.clone().try_get_matches();
+    let args = config_file::expand(&command, std::env::args_os().collect()).unwrap_or_else(|failure| {
+        say!("error: {failure}");
+        std::process::exit(2)
+    });
+    let matches = command.clone().try_get_matches_from(args);
+    if let Ok(matches) = &matches {
+        config_file::remember(&command, matches);
+    }
     if let Some(option) = matches.as_ref().ok().and_then(|matches| beside_resume(&command, matches)) {
         say!("error: --resume takes all settings from the run; leave out {option} (--help shows what there is)");
         std::process::exit(2)

@@ -6,10 +6,14 @@
 mod arguments;
 pub mod device;
 mod failure;
+mod histogram;
+pub mod html;
 pub mod interrupt;
 pub mod options;
 pub mod progress;
+mod report;
 pub mod run_dir;
+mod runs;
 mod shown;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -17,6 +21,8 @@ pub mod training;
 
 pub use arguments::{check_range, parse, whole};
 pub use failure::{Failure, run_program};
+pub use histogram::histogram;
+pub use runs::RunsCommand;
 pub use shown::printable_text;
 #[doc(hidden)]
 pub use shown::say_line;

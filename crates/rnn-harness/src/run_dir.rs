@@ -28,11 +28,11 @@ use std::time::SystemTime;
 /// The file that makes a run complete.
 const MODEL: &str = "model.bpk";
 /// How the run was asked for.
-const CONFIG: &str = "config.json";
+pub(crate) const CONFIG: &str = "config.json";
 /// What a training is resumed from.
 const CHECKPOINTS: &str = "checkpoints";
 /// The figures of a training that came to its end.
-const METRICS: &str = "metrics.json";
+const SUMMARY: &str = "summary.json";
 /// One run's folder. A new one that never got a model is deleted with the last handle to it: a training that came to
 /// nothing leaves nothing behind.
 #[derive(Debug, Clone)]
@@ -85,7 +85,7 @@ impl RunDir {
         }
     }
 
-    fn of(path: PathBuf) -> Self {
+    pub(crate) fn of(path: PathBuf) -> Self {
         Self(Arc::new(Folder::opened(path)))
     }
 
@@ -160,29 +160,38 @@ impl RunDir {
         &self.0.path
     }
 
-    /// What to say of a run that lacks what [`write_metrics`](Self::write_metrics) writes; else nothing.
+    /// What to say of a run that lacks what [`write_summary`](Self::write_summary) writes; else nothing.
     pub fn unfinished(&self) -> &'static str {
-        if !self.path().join(METRICS).exists() {
+        if !self.path().join(SUMMARY).exists() {
             return "; its training did not come to its end, or is going on";
         }
-        match self.read_json::<serde_json::Map<String, serde_json::Value>>(METRICS) {
+        match self.read_json::<serde_json::Map<String, serde_json::Value>>(SUMMARY) {
             Ok(_) => "",
-            Err(_) => "; its metrics.json is empty or damaged, so that its training may not have come to its end",
+            Err(_) => "; its summary.json is empty or damaged, so that its training may not have come to its end",
         }
     }
 
-    /// Writes the figures of a training that came to its end.
+    /// Writes the figures of a training that came to its end, and the report with the pictures that the folder has by
+    /// then.
     ///
     /// # Errors
     /// As [`write_bytes`](Self::write_bytes).
-    pub fn write_metrics(&self, metrics: &impl Serialize) -> Result<(), Failure> {
-        self.write_json(METRICS, metrics)
+    pub fn write_summary(&self, summary: &impl Serialize) -> Result<(), Failure> {
+        let value =
+            serde_json::to_value(summary).map_err(|e| Failure::failed(format!("cannot write {SUMMARY}: {e}")))?;
+        self.write_report(&value)?;
+        self.write_json(SUMMARY, summary)
+    }
+
+    /// The figures of a training that came to its end.
+    pub(crate) fn summary(&self) -> Option<serde_json::Map<String, serde_json::Value>> {
+        self.read_json(SUMMARY).ok()
     }
 }
 
 fn taken(path: &Path) -> Failure {
     let run = path.display();
-    let stopped = !path.join(METRICS).exists() && rnn_train::has_checkpoint(&path.join(CHECKPOINTS)).unwrap_or(true);
+    let stopped = !path.join(SUMMARY).exists() && rnn_train::has_checkpoint(&path.join(CHECKPOINTS)).unwrap_or(true);
     let or = if stopped { format!(", or resume it: --resume {run}") } else { String::new() };
     Failure::input(format!("the run {run} is there already and runs are never overwritten; choose another --name{or}"))
 }
@@ -195,7 +204,7 @@ fn in_use(path: &Path) -> Failure {
 }
 
 /// `runs/<program>`.
-fn runs(program: &str) -> PathBuf {
+pub(crate) fn runs(program: &str) -> PathBuf {
     std::env::var_os("RNN_RUNS")
         .filter(|v| !v.is_empty())
         .map_or_else(|| PathBuf::from("runs"), PathBuf::from)
@@ -294,13 +303,13 @@ mod tests {
         run.write_bytes("config.json", b"{}").expect("written");
         run.save_model(&linear(1)).expect("saved");
         assert!(run.unfinished().contains("did not come to its end"));
-        run.write_metrics(&[("loss", 1.0)].into_iter().collect::<BTreeMap<_, _>>()).expect("written");
+        run.write_summary(&[("loss", 1.0)].into_iter().collect::<BTreeMap<_, _>>()).expect("written");
         assert_eq!(run.unfinished(), "");
         for content in ["", "{", "{\"loss\": NaN}", "[]"] {
-            std::fs::write(run.path().join(METRICS), content).expect("written");
-            assert!(run.unfinished().contains("metrics.json is empty or damaged"), "{content:?}");
-            run.write_bytes(METRICS, content.as_bytes()).expect("written");
-            assert!(run.unfinished().contains("metrics.json is empty or damaged"), "{content:?}");
+            std::fs::write(run.path().join(SUMMARY), content).expect("written");
+            assert!(run.unfinished().contains("summary.json is empty or damaged"), "{content:?}");
+            run.write_bytes(SUMMARY, content.as_bytes()).expect("written");
+            assert!(run.unfinished().contains("summary.json is empty or damaged"), "{content:?}");
         }
         std::fs::write(run.path().join("config.json"), "").expect("written");
         let empty = told(run.read_bytes("config.json"));

@@ -100,7 +100,7 @@ impl Program {
         };
         let left = |name: &str| {
             let model = std::fs::read(run(name).join("model.bpk")).expect("a model");
-            let metrics = std::fs::read(run(name).join("metrics.json")).expect("metrics");
+            let metrics = std::fs::read(run(name).join("summary.json")).expect("metrics");
             (model, without_times(serde_json::from_slice(&metrics).expect("JSON")))
         };
         let train = |name: &str| self.run(&[args, &["--name", name]].concat());

@@ -3,6 +3,7 @@
 use crate::interrupt::{listen, stopped};
 use crate::options::Session;
 use crate::progress::{Pass, Progress, Renderer};
+use crate::report::Epochs;
 use crate::run_dir::{Config, RunDir};
 use crate::{Failure, printable_text, say};
 use burn::train::renderer::MetricsRenderer;
@@ -73,15 +74,29 @@ impl Session {
         let hooks = Saving { run: run.clone(), after_epoch, lines: lines.clone(), held_back: self.tui };
         let outcome = training.run(state, renderer, hooks);
         print_all(&lines, run)?;
-        let mut outcome = outcome?;
+        let mut outcome = outcome.map_err(|error| diverged(error, run))?;
         run.save_model(&outcome.model())?;
+        run.write_epochs(&epoch_figures::<M>(outcome.state.history()))?;
         if outcome.ended == Ended::Interrupted {
             let (step, path) = (outcome.state.step(), run.path().display());
             return Err(Failure::Interrupted(format!(
                 "after step {step} of {total_steps}, of which there is a checkpoint; resume it with --resume {path}"
             )));
         }
+        let table = epoch_figures::<M>(outcome.state.history()).table(outcome.state.best().map(|best| best.epoch));
+        if !table.is_empty() {
+            println!("{table}");
+        }
         Ok(outcome)
+    }
+}
+
+/// The message about a training that diverged names the model and the checkpoint that stay.
+fn diverged(error: TrainError, run: &RunDir) -> Failure {
+    let kept = error.is_divergence() && rnn_train::has_checkpoint(&run.checkpoints()).unwrap_or(false);
+    match kept {
+        true => Failure::failed(format!("{error}; {} keeps the last good checkpoint", run.path().display())),
+        false => error.into(),
     }
 }
 
@@ -115,6 +130,7 @@ impl<M: Task> Hooks<M> for Saving<M> {
         record: &EpochRecord,
         is_best: bool,
     ) -> Result<Flow, TrainError> {
+        self.run.write_epochs(&epoch_figures::<M>(state.history())).map_err(TrainError::hook)?;
         let model = state.model();
         let (lines, flow) = (self.after_epoch)(&model, record).map_err(TrainError::hook)?;
         if is_best || flow == Flow::Stop {
@@ -176,7 +192,7 @@ where
     }
 }
 
-/// What came of a training, for metrics.json and the last line of `--json`: figures of the last epoch by name, such as
+/// What came of a training, for summary.json and the last line of `--json`: figures of the last epoch by name, such as
 /// `train_loss` and `validation_accuracy`, the best epoch, seconds, a list of the epochs.
 pub fn summary<M: Task>(outcome: &Outcome<M>) -> Map<String, Value> {
     let history = outcome.state.history();
@@ -196,21 +212,29 @@ pub fn summary<M: Task>(outcome: &Outcome<M>) -> Map<String, Value> {
     all.insert("best_epoch".into(), json!(outcome.state.best().map(|best| best.epoch)));
     all.insert("steps".into(), json!(outcome.state.step()));
     all.insert("train_seconds".into(), json!(history.iter().map(|record| record.seconds).sum::<f64>()));
+    let epochs = epoch_figures::<M>(history);
+    all.insert("epochs".into(), epochs.0.into_iter().map(Value::Object).collect());
+    all
+}
+
+/// The figures of each epoch by name.
+fn epoch_figures<M: Task>(history: &[EpochRecord]) -> Epochs {
+    let names = || std::iter::once(LOSS.name).chain(M::FIGURES.iter().map(|figure| figure.name));
+    let values = |figures: &Figures| std::iter::once(figures.loss).chain(figures.others.clone()).collect::<Vec<f64>>();
     let epoch = |record: &EpochRecord| {
         let mut epoch = Map::new();
         epoch.insert("epoch".into(), json!(record.epoch));
-        for (name, value) in names().zip(values(&record.train) as Vec<f64>) {
+        for (name, value) in names().zip(values(&record.train)) {
             epoch.insert(name.into(), json!(value));
         }
         if let Some(figures) = &record.validation {
-            for (name, value) in names().zip(values(figures) as Vec<f64>) {
+            for (name, value) in names().zip(values(figures)) {
                 epoch.insert(format!("validation_{name}"), json!(value));
             }
         }
         epoch.insert("learning_rate".into(), json!(record.learning_rate));
         epoch.insert("seconds".into(), json!(record.seconds));
-        Value::Object(epoch)
+        epoch
     };
-    all.insert("epochs".into(), history.iter().map(epoch).collect());
-    all
+    Epochs(history.iter().map(epoch).collect())
 }

@@ -21,6 +21,23 @@ pub enum TrainError {
         /// The learning rate of that step.
         rate: f64,
     },
+    /// A loss that grew a hundredfold.
+    #[error(
+        "the loss grew from {from:.4} to {loss:.4} at epoch {epoch}, step {step}, with the learning rate {rate:?}: training \
+         has diverged; try a smaller learning rate or clip the norm of the gradients"
+    )]
+    Grew {
+        /// The mean loss at the beginning of the training.
+        from: f64,
+        /// The mean loss of the last steps.
+        loss: f64,
+        /// The epoch, counted from 1.
+        epoch: usize,
+        /// The step of the epoch, counted from 1.
+        step: usize,
+        /// The learning rate of that step.
+        rate: f64,
+    },
     /// Weights that are not finite.
     #[error(
         "the weights became NaN or infinite at step {step}: training has diverged; try a smaller learning rate or clip the \
@@ -63,6 +80,11 @@ pub enum TrainError {
 }
 
 impl TrainError {
+    /// Whether the training diverged: its last checkpoint is from before.
+    pub fn is_divergence(&self) -> bool {
+        matches!(self, Self::Diverged { .. } | Self::Grew { .. } | Self::Weights { .. })
+    }
+
     /// An error of a hook.
     pub fn hook(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Hook(error.into())

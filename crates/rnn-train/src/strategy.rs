@@ -41,6 +41,9 @@ pub enum Ended {
 /// The time between two reports of figures to burn-train.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
 
+/// A loss of so many times the one at the beginning ends the training.
+const GREW: f64 = 100.0;
+
 /// The parts of a training that do not change, and its hooks.
 pub(crate) struct Loop<M: Task> {
     pub plan: Plan,
@@ -53,6 +56,8 @@ pub(crate) struct Loop<M: Task> {
     pub stopped: Box<dyn Fn() -> bool>,
     pub scheduler: ModuleLrScheduler,
     pub hooks: Box<dyn Hooks<M>>,
+    /// The mean loss at the beginning of the training, once it is known.
+    pub first_loss: Option<f64>,
 }
 
 type Slot<M> = Rc<RefCell<Option<(TrainState<M>, Result<Ended, TrainError>)>>>;
@@ -164,6 +169,9 @@ impl<M: Task> Loop<M> {
                     let error = TrainError::Diverged { loss, epoch: epoch + 1, step, rate: rate.base() };
                     return (state, Err(error));
                 }
+                if let Some((from, loss)) = self.grew(&state, &reported) {
+                    return (state, Err(TrainError::Grew { from, loss, epoch: epoch + 1, step, rate: rate.base() }));
+                }
                 events.report(Part::Train, &mut reported, state.totals.read_all(), of, Some((step, rate)));
             }
             match self.hooks.after_step(&mut state) {
@@ -187,6 +195,17 @@ impl<M: Task> Loop<M> {
         }
         events.end(Part::Train, epoch + 1);
         (state, Ok(None))
+    }
+
+    /// The loss at the beginning and the mean loss since the last report, if it has grown too much. The beginning is the
+    /// first epoch, and during it the first report.
+    fn grew(&mut self, state: &TrainState<M>, reported: &TotalsRead) -> Option<(f64, f64)> {
+        let now = state.totals.read();
+        let sum = |totals: &TotalsRead| totals.sums.first().copied().unwrap_or(0.0);
+        let loss = (sum(now) - sum(reported)) / (now.items - reported.items) as f64;
+        let first = state.history.first().map(|record| record.train.loss);
+        let from = first.unwrap_or_else(|| *self.first_loss.get_or_insert(loss));
+        (from > 0.0 && loss > GREW * from).then_some((from, loss))
     }
 
     /// Validates, records the epoch, calls the hook, saves a checkpoint; returns why the training ended, if it did.

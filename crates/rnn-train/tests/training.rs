@@ -4,7 +4,8 @@ mod common;
 
 use burn::train::Interrupter;
 use common::{Model, Notes, Watch, batches, bytes, model, no_hooks, plan};
-use rnn_train::{Ended, EpochRecord, Flow, Outcome, Plan, Schedule, Shape, TrainState, Training, evaluate};
+use rnn_train::optim::{OptimizerConfig, OptimizerName};
+use rnn_train::{Ended, EpochRecord, Flow, Outcome, Plan, Schedule, Shape, TrainError, TrainState, Training, evaluate};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -161,6 +162,17 @@ fn a_loss_that_is_not_finite_ends_the_training_and_keeps_the_last_checkpoint() {
     assert!(error.contains("training has diverged; try a smaller learning rate"), "{error}");
     let kept = run(begun(plan(2)), true);
     assert_eq!(kept.ended, Ended::Complete);
+}
+
+#[test]
+fn a_loss_that_grows_a_hundredfold_ends_the_training() {
+    let mut bad = plan(400);
+    bad.optimizer = OptimizerConfig::new(OptimizerName::Sgd);
+    bad.optimizer.learning_rate = 300.0;
+    let training = training(bad);
+    let state = training.state(model(3), false).expect("a state");
+    let error = training.run(state, Box::new(Notes::default()), no_hooks()).expect_err("diverged");
+    assert!(matches!(error, TrainError::Grew { from, loss, .. } if loss > 100.0 * from), "{error}");
 }
 
 #[test]

@@ -74,7 +74,7 @@ fn train(config: &RunConfig, session: &Session) -> Result<(), Failure> {
         pairs: all,
         run: run.path().display().to_string(),
     };
-    run.write_metrics(&metrics)?;
+    run.write_summary(&metrics)?;
     let seconds: f64 = outcome.state.history().iter().map(|record| record.seconds).sum();
     println!(
         "{} on {bits}-bit additions: {} wrong of {all} pairs after {} steps, {seconds:.1} s",

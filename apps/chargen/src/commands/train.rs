@@ -127,7 +127,7 @@ fn train(config: &RunConfig, data: Data, session: &Session, reading: Waiting) ->
         most_frequent: most_frequent.share,
         run: run.path().display().to_string(),
     };
-    run.write_metrics(&metrics)?;
+    run.write_summary(&metrics)?;
     let loss = outcome.state.history().last().map_or(f64::NAN, |record| record.train.loss);
     print_line!("training loss {loss:.4} on {source}; model: {}", run.path().display());
     if session.json {

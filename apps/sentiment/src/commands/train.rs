@@ -114,7 +114,7 @@ fn train(config: &RunConfig, data: Data, session: &Session, reading: Waiting) ->
         majority_share: figures.map(|_| majority_share(&test)),
         run: run.path().display().to_string(),
     };
-    run.write_metrics(&metrics)?;
+    run.write_summary(&metrics)?;
     print_line!("model: {}", run.path().display());
     match &tested {
         Some(tested) => print_line!("{}", verdict(&test_source, tested, &test)),

@@ -14,6 +14,9 @@ pub struct SessionArgs {
     /// Name of the run folder [default: the time]
     #[arg(long)]
     name: Option<String>,
+    /// Take options from a TOML file, such as the settings.toml of a run; the command line comes first
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Resume a training that was stopped or killed, from the last checkpoint in its run folder; its settings are the
     /// run's
     #[arg(long, value_name = "DIR")]
@@ -108,6 +111,7 @@ impl Session {
         for (name, bytes) in files {
             run.write_bytes(name, bytes)?;
         }
+        run.write_bytes("settings.toml", crate::arguments::config_file::given().as_bytes())?;
         run.write_config(config)?;
         Ok(run)
     }

@@ -2,7 +2,7 @@
 
 use super::files::CHECKSUMS;
 use super::lock::Lock;
-use super::{CHECKPOINTS, METRICS, MODEL, cannot_make};
+use super::{CHECKPOINTS, MODEL, SUMMARY, cannot_make};
 use crate::{Failure, say};
 use rnn_train::durable::{Disk, System, is_temporary};
 use rnn_train::has_checkpoint;
@@ -137,7 +137,7 @@ pub(super) fn take_again(path: &Path) -> Result<Option<Folder>, Failure> {
 pub(super) fn holds_a_run(path: &Path) -> bool {
     let is_there = path.symlink_metadata().is_ok();
     let came_to_something = || {
-        [MODEL, METRICS].iter().any(|name| path.join(name).exists())
+        [MODEL, SUMMARY].iter().any(|name| path.join(name).exists())
             || has_checkpoint(&path.join(CHECKPOINTS)).unwrap_or(true)
     };
     is_there && (!path.is_dir() || came_to_something())
@@ -198,7 +198,7 @@ mod tests {
         assert!(taken.contains("is there already"), "{taken}");
         // Figures without a model are no leavings.
         std::fs::create_dir(folder.path().join("b")).expect("made");
-        std::fs::write(folder.path().join("b").join(METRICS), "{}").expect("written");
+        std::fs::write(folder.path().join("b").join(SUMMARY), "{}").expect("written");
         assert!(told(RunDir::create_in(folder.path(), Some("b"))).contains("is there already"));
         std::fs::write(folder.path().join("c"), "a file").expect("written");
         assert!(told(RunDir::create_in(folder.path(), Some("c"))).contains("is there already"));

@@ -1,0 +1,120 @@
+//! Self-contained HTML pages: no script, no font and no picture from elsewhere.
+
+use std::fmt::Write;
+
+const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}\
+h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2rem}table{border-collapse:collapse;font-variant-numeric:tabular-nums}\
+th,td{padding:.2rem .7rem;border-bottom:1px solid #ddd;text-align:left}td.n{text-align:right}\
+.text{white-space:pre-wrap;font-family:ui-monospace,monospace;line-height:1.7}figure{margin:1rem 0;overflow-x:auto}\
+svg{max-width:100%;height:auto}";
+
+/// `text` for the body or an attribute of a page; control characters other than line ends and tabs are escaped too.
+pub fn escape(text: &str) -> String {
+    let text = crate::printable_text(text);
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// A page in the making.
+#[derive(Debug, Clone)]
+pub struct Page {
+    title: String,
+    body: String,
+}
+
+impl Page {
+    /// An empty page.
+    pub fn new(title: &str) -> Self {
+        Self { title: escape(title), body: String::new() }
+    }
+
+    fn push(mut self, html: std::fmt::Arguments<'_>) -> Self {
+        let _ = writeln!(self.body, "{html}"); // writing to a string cannot fail
+        self
+    }
+
+    /// A heading.
+    pub fn heading(self, text: &str) -> Self {
+        self.push(format_args!("<h2>{}</h2>", escape(text)))
+    }
+
+    /// A paragraph.
+    pub fn text(self, text: &str) -> Self {
+        self.push(format_args!("<p>{}</p>", escape(text)))
+    }
+
+    /// A table; cells that are numbers stand at the right.
+    pub fn table(self, header: &[&str], rows: &[Vec<String>]) -> Self {
+        let head: String = header.iter().map(|name| format!("<th>{}</th>", escape(name))).collect();
+        let cell = |text: &String| {
+            let class = if text.trim_end_matches('%').trim().parse::<f64>().is_ok() { " class=\"n\"" } else { "" };
+            format!("<td{class}>{}</td>", escape(text))
+        };
+        let rows: String =
+            rows.iter().map(|row| format!("<tr>{}</tr>\n", row.iter().map(cell).collect::<String>())).collect();
+        self.push(format_args!("<table><tr>{head}</tr>\n{rows}</table>"))
+    }
+
+    /// A picture: an SVG document of this project, which is put into the page as it is.
+    pub fn picture(self, svg: &str) -> Self {
+        let svg = svg.find("<svg").map_or(svg, |start| &svg[start..]); // without an XML declaration
+        self.push(format_args!("<figure>{svg}</figure>"))
+    }
+
+    /// HTML as it is; what others wrote must be [escaped](escape).
+    pub fn raw(self, html: &str) -> Self {
+        self.push(format_args!("{html}"))
+    }
+
+    /// A text whose parts have a background by a value: red at −1, white at 0, blue at 1. The value shows when the
+    /// pointer rests on a part.
+    pub fn shaded(self, spans: &[(String, f64)]) -> Self {
+        let span = |(text, value): &(String, f64)| {
+            format!("<span style=\"background:{}\" title=\"{value:.3}\">{}</span>", shade(*value), escape(text))
+        };
+        self.push(format_args!("<div class=\"text\">{}</div>", spans.iter().map(span).collect::<String>()))
+    }
+
+    /// The page.
+    pub fn finish(self) -> String {
+        let Self { title, body } = self;
+        format!(
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>{title}</title>\
+             <meta name=\"viewport\" content=\"width=device-width\"><style>{STYLE}</style></head>\n<body>\n\
+             <h1>{title}</h1>\n{body}</body>\n</html>\n"
+        )
+    }
+}
+
+/// A colour between red (−1), white (0) and blue (1) that dark text can be read on; NaN is grey.
+pub fn shade(value: f64) -> String {
+    if value.is_nan() {
+        return "#ccc".into();
+    }
+    let strength = value.abs().min(1.0) * 0.8;
+    let full = if value < 0.0 { [222.0, 83.0, 60.0] } else { [62.0, 130.0, 230.0] };
+    let [red, green, blue] = full.map(|colour| (255.0 + strength * (colour - 255.0)).round() as u8);
+    format!("#{red:02x}{green:02x}{blue:02x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_wrote_is_text_on_the_page() {
+        let page =
+            Page::new("<a>").text("x < y & \"z\"\u{1b}[31m").table(&["<b>"], &[vec!["1.5".into(), "<i>".into()]]);
+        let html = page.shaded(&[("<s>".into(), -1.0)]).finish();
+        for tag in ["<a>", "<b>", "<i>", "<s>", "\u{1b}"] {
+            assert!(!html.contains(tag), "{tag}\n{html}");
+        }
+        assert!(html.contains("<td class=\"n\">1.5</td>") && html.contains("&lt;s&gt;"));
+    }
+
+    #[test]
+    fn colours_go_from_red_to_white_to_blue() {
+        assert_eq!([shade(0.0), shade(f64::NAN)], ["#ffffff", "#ccc"]);
+        assert_eq!(shade(-5.0), shade(-1.0));
+        assert_ne!(shade(-1.0), shade(1.0));
+    }
+}

@@ -1,0 +1,257 @@
+//! The report of a run: its table of epochs, its curves, and a page with its settings and pictures.
+
+use crate::Failure;
+use crate::html::Page;
+use crate::run_dir::{CONFIG, RunDir};
+use rnn_plot::{Axis, Line, LineChart, Panel, Stroke};
+use serde_json::{Map, Value};
+
+/// The figures of every epoch, a JSON object a line.
+const EPOCHS: &str = "metrics.jsonl";
+/// The page.
+const REPORT: &str = "report.html";
+/// Rows of a printed table of epochs.
+const ROWS: usize = 20;
+
+/// The epochs of a run: in each `epoch`, `loss`, the task's figures by name, those of the validation as
+/// `validation_loss` and so on, `learning_rate`, `seconds`.
+#[derive(Debug, Clone, Default)]
+pub struct Epochs(pub Vec<Map<String, Value>>);
+
+impl Epochs {
+    /// The figures, the loss first, without those of the validation.
+    fn figures(&self) -> Vec<String> {
+        let Some(first) = self.0.first() else { return Vec::new() };
+        let others = ["epoch", "learning_rate", "seconds"];
+        let mut names: Vec<String> =
+            first.keys().filter(|n| !others.contains(&n.as_str()) && !n.starts_with("validation_")).cloned().collect();
+        names.sort_by_key(|name| name != "loss");
+        names
+    }
+
+    fn line(&self, name: &str, legend: &str) -> Line {
+        let point = |epoch: &Map<String, Value>| Some((epoch.get("epoch")?.as_f64()?, epoch.get(name)?.as_f64()?));
+        Line::new(legend, self.0.iter().filter_map(point))
+    }
+
+    /// Whether there are figures of a validation.
+    fn validated(&self) -> bool {
+        self.0.iter().any(|epoch| epoch.contains_key("validation_loss"))
+    }
+
+    /// The curve of the validation loss; without a validation of the training loss.
+    pub fn loss(&self, legend: &str) -> Line {
+        self.line(if self.validated() { "validation_loss" } else { "loss" }, legend)
+    }
+
+    /// The curves of a figure, in training and validation, over the epochs.
+    fn curves(&self, figure: &str) -> String {
+        let mut lines = vec![self.line(figure, "training")];
+        if self.validated() {
+            lines.push(self.line(&format!("validation_{figure}"), "validation"));
+        }
+        chart(figure, lines)
+    }
+
+    /// A table for the terminal: a row an epoch; of many epochs some, the last one and the best one. Empty for fewer
+    /// than two epochs.
+    pub fn table(&self, best: Option<usize>) -> String {
+        if self.0.len() < 2 {
+            return String::new();
+        }
+        let figures = self.figures();
+        let validation = figures.iter().filter(|_| self.validated()).map(|name| format!("validation_{name}"));
+        let names: Vec<String> = figures.iter().cloned().chain(validation).collect();
+        let every = self.0.len().div_ceil(ROWS);
+        let mut rows = vec![vec!["epoch".to_string()]];
+        rows[0].extend(names.iter().map(|name| name.replace('_', " ")));
+        rows[0].extend(["learning rate".into(), "seconds".into(), String::new()]);
+        for (index, epoch) in self.0.iter().enumerate() {
+            let number = index + 1;
+            let is_best = best == Some(number);
+            if number % every != 0 && number != self.0.len() && number != 1 && !is_best {
+                continue;
+            }
+            let value = |name: &str| epoch.get(name).and_then(Value::as_f64);
+            let shown = |name: &String| value(name).map_or("–".into(), |x| format!("{x:.4}"));
+            let mut row = vec![number.to_string()];
+            row.extend(names.iter().map(shown));
+            row.push(value("learning_rate").map_or("–".into(), |x| format!("{x:.2e}")));
+            row.push(value("seconds").map_or("–".into(), |x| format!("{x:.1}")));
+            row.push(if is_best { "best".into() } else { String::new() });
+            rows.push(row);
+        }
+        columns(&rows)
+    }
+
+    fn parse(text: &str) -> Self {
+        Self(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+    }
+
+    fn json_lines(&self) -> Vec<u8> {
+        let lines: Vec<String> = self.0.iter().map(|epoch| Value::Object(epoch.clone()).to_string() + "\n").collect();
+        lines.concat().into_bytes()
+    }
+}
+
+/// A chart of curves over the epochs.
+pub(crate) fn chart(figure: &str, mut lines: Vec<Line>) -> String {
+    for (number, line) in lines.iter_mut().enumerate() {
+        // Beyond the colours of the palette.
+        line.stroke = [Stroke::Solid, Stroke::Dashed, Stroke::Dotted][number / rnn_plot::PALETTE.len() % 3];
+    }
+    let figure = figure.replace('_', " ");
+    LineChart {
+        title: String::new(),
+        x: Axis { label: "epoch".into(), whole: true, ..Axis::default() },
+        y: Axis { label: figure, ..Axis::default() },
+        panels: vec![Panel { title: String::new(), lines }],
+    }
+    .svg()
+}
+
+/// `rows` as text: columns at the right of their width, the first and texts at the left.
+pub(crate) fn columns(rows: &[Vec<String>]) -> String {
+    use unicode_width::UnicodeWidthStr;
+    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max().unwrap_or(0);
+    let is_number = |cell: &str| cell == "–" || cell.parse::<f64>().is_ok();
+    let right: Vec<bool> = (0..count)
+        .map(|column| rows.iter().skip(1).filter_map(|row| row.get(column)).all(|cell| is_number(cell)))
+        .collect();
+    let line = |row: &Vec<String>| {
+        let cell = |(column, cell): (usize, &String)| {
+            let gap = " ".repeat(width(column) - cell.width());
+            if right[column] { gap + cell } else { cell.clone() + &gap }
+        };
+        row.iter().enumerate().map(cell).collect::<Vec<_>>().join("  ").trim_end().to_string()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// `value` as a list of names such as `model.hidden` with their values; a list counts as one value.
+pub(crate) fn settings(value: &Value) -> Vec<(String, String)> {
+    fn walk(prefix: &str, value: &Value, into: &mut Vec<(String, String)>) {
+        match value {
+            Value::Object(map) => {
+                for (name, value) in map {
+                    let name = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+                    walk(&name, value, into);
+                }
+            }
+            Value::String(text) => into.push((prefix.into(), text.clone())),
+            Value::Null => into.push((prefix.into(), "–".into())),
+            other => into.push((prefix.into(), other.to_string())),
+        }
+    }
+    let mut all = Vec::new();
+    walk("", value, &mut all);
+    all
+}
+
+impl RunDir {
+    /// Writes the figures of the epochs and their curves: `curves.svg` of the loss, `curves-NAME.svg` of a figure.
+    pub(crate) fn write_epochs(&self, epochs: &Epochs) -> Result<(), Failure> {
+        self.write_bytes(EPOCHS, &epochs.json_lines())?;
+        for figure in epochs.figures() {
+            let name = if figure == "loss" { "curves.svg".into() } else { format!("curves-{figure}.svg") };
+            self.write_bytes(&name, epochs.curves(&figure).as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// The figures of the epochs, as far as the run has them.
+    pub(crate) fn epochs(&self) -> Epochs {
+        self.read_text(EPOCHS).map(|text| Epochs::parse(&text)).unwrap_or_default()
+    }
+
+    /// Writes the page: figures, pictures (every SVG of the folder), epochs and settings.
+    pub(crate) fn write_report(&self, summary: &Value) -> Result<(), Failure> {
+        let config: Value = self.read_json(CONFIG)?;
+        let name = self.path().file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let program = std::env::args_os().next().map(std::path::PathBuf::from);
+        let program =
+            program.as_deref().and_then(|path| path.file_stem()).map_or("run".into(), |stem| stem.to_string_lossy());
+        let mut figures = settings(summary);
+        figures.retain(|(name, _)| name != "epochs");
+        for (_, value) in &mut figures {
+            if let (true, Ok(number)) = (value.contains('.'), value.parse::<f64>()) {
+                *value = format!("{number:.4}");
+            }
+        }
+        let pair = |pairs: Vec<(String, String)>| pairs.into_iter().map(|(a, b)| vec![a, b]).collect::<Vec<_>>();
+        let mut page = Page::new(&format!("{program}: {name}"));
+        page = page.heading("Figures").table(&["figure", "value"], &pair(figures)).heading("Pictures");
+        for picture in self.pictures() {
+            page = page.picture(&self.read_text(&picture)?);
+        }
+        let epochs = self.epochs();
+        let names = epochs.0.first().map(|epoch| epoch.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+        let cell = |value: Option<&Value>| match value {
+            Some(Value::Number(number)) if number.is_f64() => format!("{:.5}", number.as_f64().unwrap_or(f64::NAN)),
+            Some(value) => value.to_string(),
+            None => "–".into(),
+        };
+        let rows: Vec<Vec<String>> =
+            epochs.0.iter().map(|epoch| names.iter().map(|name| cell(epoch.get(name))).collect()).collect();
+        let header: Vec<&str> = names.iter().map(String::as_str).collect();
+        page = page.heading("Epochs").table(&header, &rows);
+        page = page.heading("Settings").table(&["setting", "value"], &pair(settings(&config)));
+        self.write_bytes(REPORT, page.finish().as_bytes())
+    }
+
+    /// The names of the SVG files, those of the curves first.
+    fn pictures(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path()).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let mut names: Vec<String> = names.filter(|name| name.ends_with(".svg") && !name.starts_with('.')).collect();
+        names.sort_by_key(|name| (!name.starts_with("curves"), name != "curves.svg", name.clone()));
+        names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn epochs(count: usize) -> Epochs {
+        let epoch = |n: usize| {
+            let value = json!({"epoch": n, "loss": 1.0 / n as f64, "accuracy": 0.5, "validation_loss": 0.25 + n as f64,
+                "validation_accuracy": 0.75, "learning_rate": 0.001, "seconds": 2.0});
+            value.as_object().cloned().unwrap_or_default()
+        };
+        Epochs((1..=count).map(epoch).collect())
+    }
+
+    #[test]
+    fn a_table_has_every_figure_and_marks_the_best_epoch() {
+        assert_eq!(epochs(1).table(None), "");
+        let table = epochs(3).table(Some(2));
+        let lines: Vec<&str> = table.lines().collect();
+        assert_eq!(lines.len(), 4);
+        assert!(lines[0].starts_with("epoch    loss  accuracy  validation loss  validation accuracy"), "{table}");
+        assert!(lines[2].ends_with("best") && lines[2].contains("0.5000") && lines[2].contains("2.2500"), "{table}");
+        let long = epochs(95).table(Some(7));
+        assert!(long.lines().count() <= ROWS + 4, "{long}");
+        for number in ["1 ", "7 ", "95 "] {
+            assert!(long.lines().any(|line| line.trim_start().starts_with(number)), "{number}\n{long}");
+        }
+    }
+
+    #[test]
+    fn epochs_come_back_from_their_file() {
+        let all = epochs(2);
+        let read = Epochs::parse(&String::from_utf8(all.json_lines()).expect("UTF-8"));
+        assert_eq!(read.0, all.0);
+        assert_eq!(read.loss("x").points, [(1.0, 1.25), (2.0, 2.25)]);
+    }
+
+    #[test]
+    fn settings_are_listed_by_their_path() {
+        let value = json!({"a": {"b": 1, "c": [1, 2]}, "d": null, "e": "x"});
+        let list: Vec<String> = settings(&value).into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(list, ["a.b=1", "a.c=[1,2]", "d=–", "e=x"]);
+    }
+}
