@@ -1,5 +1,7 @@
 //! One file a subcommand.
 
 pub mod eval;
+mod explain;
+pub mod inspect;
 pub mod predict;
 pub mod train;

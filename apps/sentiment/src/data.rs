@@ -11,6 +11,7 @@ use rnn_harness::{Failure, say};
 use rnn_train::Batches;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -44,6 +45,14 @@ pub struct DataConfig {
     pub tokenizer: Tokenizer,
     /// SHA-256 of the reviews and their labels.
     fingerprint: String,
+    /// The classes, by number.
+    #[serde(default = "sentiments")]
+    pub classes: Vec<String>,
+}
+
+/// The classes of a run that names none.
+fn sentiments() -> Vec<String> {
+    ["negative", "positive"].map(str::to_string).to_vec()
 }
 
 /// The loaded reviews.
@@ -71,6 +80,7 @@ impl DataConfig {
             table: None,
             tokenizer: Tokenizer::default(),
             fingerprint: String::new(),
+            classes: Vec::new(),
         }
     }
 
@@ -80,11 +90,11 @@ impl DataConfig {
     /// Reviews that cannot be read.
     pub fn load(&mut self) -> Result<Data, Failure> {
         let purpose = if self.test.is_some() { Purpose::Train } else { Purpose::TrainAndTest };
-        let mut reviews = load(self.data.clone(), self.skip_bad, purpose)?;
+        let mut reviews = load(self.data.clone(), self.skip_bad, purpose, None)?;
         let mut tested = reviews.source.clone();
         let mut of = String::new();
         if let Some(path) = &self.test {
-            let other = load(Some(path.clone()), self.skip_bad, Purpose::Test)?;
+            let other = load(Some(path.clone()), self.skip_bad, Purpose::Test, Some(&reviews.classes))?;
             (reviews.test, tested) = (other.test, other.source);
             of = format!(" of {tested}");
         }
@@ -101,8 +111,10 @@ impl DataConfig {
             }
         }
         let all = reviews.train.iter().chain(&reviews.test);
-        let parts = all.flat_map(|review| [review.text.as_bytes(), if review.positive { b"1" } else { b"0" }]);
+        let names: Vec<String> = (0..reviews.classes.len()).map(|class| class.to_string()).collect();
+        let parts = all.flat_map(|review| [review.text.as_bytes(), names[review.class].as_bytes()]);
         self.fingerprint = rnn_data::fingerprint(parts);
+        self.classes = reviews.classes;
         self.corpus = reviews.source.corpus.clone();
         self.tokenizer = Tokenizer::of(texts(&reviews.train));
         self.table = reviews.table;
@@ -135,16 +147,21 @@ impl DataConfig {
 }
 
 impl DataArgs {
-    /// Loads the test set; reports on stderr where it comes from and what was left out.
-    pub fn to_test(&self) -> Result<Reviews, Failure> {
-        let reviews = load(self.data.clone(), self.skip_bad, Purpose::Test)?;
+    /// Loads the test set, `test` if it is given, whose labels must name `classes`; reports on stderr where it comes from and what was left out.
+    pub fn to_test(&self, test: Option<PathBuf>, classes: &[String]) -> Result<Reviews, Failure> {
+        let reviews = load(test.or(self.data.clone()), self.skip_bad, Purpose::Test, Some(classes))?;
         say!("reviews: {}, {} to test", reviews.source, reviews.test.len());
         Ok(reviews)
     }
 }
 
-fn load(data: Option<PathBuf>, skip_bad: bool, purpose: Purpose) -> Result<Reviews, Failure> {
-    let reading = Reading { purpose, skip_bad };
+fn load(
+    data: Option<PathBuf>,
+    skip_bad: bool,
+    purpose: Purpose,
+    classes: Option<&[String]>,
+) -> Result<Reviews, Failure> {
+    let reading = Reading { purpose, skip_bad, classes };
     let reviews = reviews::load_as(&Places::from_env(data), reading).map_err(|error| match error {
         DataError::BadRows { .. } if !skip_bad => Failure::input(format!("{error} (--skip-bad)")),
         error => Failure::input(error),
@@ -177,8 +194,9 @@ fn is_own(source: &Source) -> bool {
 
 /// The share of the larger class, which is the accuracy of always answering with it. 0 without reviews.
 pub fn majority_share(reviews: &[Review]) -> f64 {
-    let positive = reviews.iter().filter(|review| review.positive).count();
-    positive.max(reviews.len() - positive) as f64 / reviews.len().max(1) as f64
+    let mut counts = vec![0usize; reviews.iter().map(|review| review.class + 1).max().unwrap_or(0)];
+    reviews.iter().for_each(|review| counts[review.class] += 1);
+    counts.into_iter().max().unwrap_or(0) as f64 / reviews.len().max(1) as f64
 }
 
 /// The vocabulary of `reviews`; for IMDb it equals Keras'.
@@ -186,7 +204,8 @@ pub fn vocabulary(reviews: &[Review], tokenizer: Tokenizer) -> Vocabulary {
     Vocabulary::build_with(tokenizer, texts(reviews))
 }
 
-fn texts(reviews: &[Review]) -> impl Iterator<Item = &str> {
+/// Their texts.
+pub fn texts(reviews: &[Review]) -> impl Iterator<Item = &str> {
     reviews.iter().map(|review| review.text.as_str())
 }
 
@@ -227,13 +246,19 @@ impl Encoded {
                 )));
             }
         }
-        let labels = reviews.iter().map(|review| usize::from(review.positive)).collect();
+        let labels = reviews.iter().map(|review| review.class).collect();
         Ok(Self { ids, ends, labels, tokens: sizes.tokens, masked: sizes.masked, words })
     }
 
     /// The numbers of words that the model reads and knows.
     pub fn words(&self) -> Totals {
         self.words
+    }
+
+    /// The ids of these reviews, as the model reads them.
+    pub fn rows(&self, range: Range<usize>) -> Ids {
+        let rows: Vec<&[u32]> = range.map(|i| &self.ids[self.ends[i]..self.ends[i + 1]]).collect();
+        padded(&rows, self.tokens, self.masked)
     }
 
     /// Mini-batches of the reviews; `shuffle` and `dropout` are the keys of their order and of the dropout masks.

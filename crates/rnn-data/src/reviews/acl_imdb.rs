@@ -156,19 +156,19 @@ impl Files {
             let reviews = if i < 2 { &mut parts.train } else { &mut parts.test };
             reviews.reserve(files.len());
             for file in files {
-                reviews.push(review(file, i % 2 == 0)?);
+                reviews.push(review(file, 1 - i % 2)?);
             }
         }
         Ok(parts)
     }
 }
 
-fn review(ReviewFile { path, bytes, .. }: ReviewFile, positive: bool) -> Result<Review, DataError> {
+fn review(ReviewFile { path, bytes, .. }: ReviewFile, class: usize) -> Result<Review, DataError> {
     let text = utf8(&path, bytes)?;
     if text.trim().is_empty() {
         return Err(DataError::content(&path, EMPTY));
     }
-    Ok(Review { text, positive })
+    Ok(Review { text, class })
 }
 
 #[cfg(test)]
@@ -216,7 +216,7 @@ mod tests {
     }
 
     fn check(split: Parts) {
-        let texts = |part: &[Review]| part.iter().map(|r| (r.text.clone(), r.positive)).collect::<Vec<_>>();
+        let texts = |part: &[Review]| part.iter().map(|r| (r.text.clone(), r.class == 1)).collect::<Vec<_>>();
         let pair = |text: &str, positive| (text.to_string(), positive);
         assert_eq!(texts(&split.train), [pair("great", true), pair("good", true), pair("bad", false)]);
         assert_eq!(texts(&split.test), [pair("fine", true), pair("dull", false)]);

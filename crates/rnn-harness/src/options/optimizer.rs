@@ -63,6 +63,23 @@ impl OptimizerArgs {
         }
     }
 
+    /// The person's choice, or `default`; of another optimizer than that one Keras' settings.
+    pub fn optimizer_or(&self, default: OptimizerConfig) -> OptimizerConfig {
+        let name = self.optimizer.unwrap_or(default.name);
+        let default = if name == default.name { default } else { OptimizerConfig::new(name) };
+        OptimizerConfig {
+            learning_rate: self.learning_rate.unwrap_or(default.learning_rate),
+            momentum: self.momentum.unwrap_or(default.momentum),
+            clip_norm: self.clip_norm.or(default.clip_norm),
+            name,
+        }
+    }
+
+    /// The person's choice, or `default`.
+    pub fn schedule_or(&self, default: Schedule) -> Schedule {
+        Schedule { shape: self.schedule.unwrap_or(default.shape), warm_up: self.warm_up.unwrap_or(default.warm_up) }
+    }
+
     /// The learning rate over the training.
     pub fn schedule(&self) -> Schedule {
         Schedule { shape: self.schedule.unwrap_or_default(), warm_up: self.warm_up.unwrap_or(0) }

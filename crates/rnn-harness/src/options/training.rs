@@ -48,6 +48,18 @@ impl TrainingArgs {
             ..Plan::new(epochs, self.optimizer.optimizer(optimizer))
         }
     }
+
+    /// `default` with the person's choices. [`TrainConfig::check`] checks it.
+    pub fn plan_or(&self, default: Plan) -> Plan {
+        Plan {
+            optimizer: self.optimizer.optimizer_or(default.optimizer),
+            schedule: self.optimizer.schedule_or(default.schedule),
+            accumulate: self.accumulate.map_or(default.accumulate, |n| n as usize),
+            average: self.average.or(default.average),
+            patience: self.patience.map(|epochs| epochs as usize).or(default.patience),
+            ..default
+        }
+    }
 }
 
 /// How a model is trained: the part of a run's configuration that all programs have.
