@@ -123,6 +123,14 @@ fn train(config: &RunConfig, data: Data, session: &Session, reading: Waiting) ->
         Some(_) if held_out > 0 => Some(blend(&mut judge, &validation, classes)?),
         _ => None,
     };
+    if let (Some(_), Some(ngrams)) = (&blended, config.ngrams) {
+        // Once weighed, the n-grams are learned from the validation reviews too.
+        let _learning = waiting("learning the weights of n-grams from all reviews");
+        let all = train.iter().chain(&validation).map(|review| (review.text.as_str(), review.class));
+        let ngrams = Ngrams::train(&all.collect::<Vec<Labelled>>(), classes.len(), ngrams);
+        run.write_bytes(NGRAMS, &ngrams.to_bytes())?;
+        judge.ngrams = Some(ngrams);
+    }
     if judge.ngrams.is_some() {
         run.write_json(BLEND, &judge.blend)?;
     }

@@ -239,7 +239,7 @@ mod tests {
             std::fs::write(file, text).expect("written");
         }
         std::fs::remove_file(&path).expect("removed");
-        let read = |path: &Path| super::super::read(path, false);
+        let read = |path: &Path| super::super::read(path, super::super::Reading::default());
         check(read(folder.path()).expect("whole"));
         check(read(&folder.path().join("aclImdb")).expect("whole"));
         std::fs::remove_dir_all(folder.path().join("aclImdb/train/pos")).expect("removed");
@@ -286,7 +286,7 @@ mod tests {
             std::fs::create_dir_all(file.parent().expect("parent")).expect("made");
             std::fs::write(file, text).expect("written");
         }
-        check(super::super::read(folder.path(), false).expect("whole"));
+        check(super::super::read(folder.path(), super::super::Reading::default()).expect("whole"));
         // The user's files that are not reviews are counted.
         let more = [&with("", b"")[..], &[("aclImdb/test/pos/notes.doc", b"x")]].concat();
         std::fs::write(&path, tar_gz(&more)).expect("written");
@@ -314,7 +314,7 @@ mod tests {
             std::fs::create_dir_all(file.parent().expect("parent")).expect("made");
             std::fs::write(file, text).expect("written");
         }
-        let error = super::super::read(folder.path(), false).expect_err("two").to_string();
+        let error = super::super::read(folder.path(), super::super::Reading::default()).expect_err("two").to_string();
         assert!(error.contains("aclImdb and in it; give one of them"), "{error}");
     }
 
@@ -368,7 +368,7 @@ mod tests {
             std::fs::create_dir_all(file.parent().expect("parent")).expect("made");
             std::fs::write(file, content).expect("written");
         }
-        let read = super::super::read(&folder.path().join("aclImdb"), false);
+        let read = super::super::read(&folder.path().join("aclImdb"), super::super::Reading::default());
         for error in [archive(&path), read] {
             let error = error.expect_err("blank").to_string();
             assert!(error.contains("aclImdb/test/pos/0_8.txt: the text is empty"), "{error}");

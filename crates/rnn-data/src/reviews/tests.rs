@@ -337,7 +337,7 @@ fn a_folder_of_tables_is_read_by_their_names() {
     let folder = tempfile::tempdir().expect("folder");
     let write = |name: &str, content: &str| std::fs::write(folder.path().join(name), content).expect("written");
     let places = Places { data: Some(folder.path().to_path_buf()), ..Places::default() };
-    let load = |purpose| load_as(&places, Reading { purpose, skip_bad: false }).map_err(|e| e.to_string());
+    let load = |purpose| load_as(&places, Reading { purpose, ..Reading::default() }).map_err(|e| e.to_string());
     let table = format!("text,label\n{}", rows(3));
     write("Train.csv", &table);
     write(".test.csv", "hidden");
