@@ -53,6 +53,9 @@ pub(super) struct Rows<'a> {
     classes: Option<&'a [String]>,
 }
 
+/// Bytes of a label at most.
+const LONGEST_LABEL: usize = 200;
+
 /// Whether a label stands for one that is missing.
 fn is_missing(label: &str) -> bool {
     ["", "nan", "null"].iter().any(|missing| label.eq_ignore_ascii_case(missing))
@@ -85,6 +88,9 @@ impl<'a> Rows<'a> {
         let label = label.trim();
         if is_missing(label) {
             return self.bad(line, || format!("the label is missing: {}", show::quoted(label)));
+        }
+        if label.len() > LONGEST_LABEL {
+            return self.bad(line, || format!("the label {} is too long to name a class", show::quoted(label)));
         }
         let part = split.map(|split| (split, Part::parse(split)));
         if let Some((split, None)) = part {
