@@ -1,16 +1,17 @@
 //! Reviews as ids of equal length, and mini-batches of them.
 
-use crate::model::Batch;
+use crate::model::{Batch, Ids, ModelConfig};
 use crate::words::{Totals, encode};
 use burn::tensor::{Device, Tensor, TensorData};
 use rnn_core::Key;
 use rnn_data::reviews::{Purpose, Reading, Review, Reviews, TableId};
-use rnn_data::words::{Tokenizer, Vocabulary};
+use rnn_data::words::{PADDING, Tokenizer, Vocabulary, pad_front};
 use rnn_data::{DataError, Places, Source, reviews};
 use rnn_harness::{Failure, say};
 use rnn_train::Batches;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -44,6 +45,14 @@ pub struct DataConfig {
     pub tokenizer: Tokenizer,
     /// SHA-256 of the reviews and their labels.
     fingerprint: String,
+    /// The classes, by number.
+    #[serde(default = "sentiments")]
+    pub classes: Vec<String>,
+}
+
+/// The classes of a run that names none.
+fn sentiments() -> Vec<String> {
+    ["negative", "positive"].map(str::to_string).to_vec()
 }
 
 /// The loaded reviews.
@@ -71,6 +80,7 @@ impl DataConfig {
             table: None,
             tokenizer: Tokenizer::default(),
             fingerprint: String::new(),
+            classes: Vec::new(),
         }
     }
 
@@ -80,11 +90,11 @@ impl DataConfig {
     /// Reviews that cannot be read.
     pub fn load(&mut self) -> Result<Data, Failure> {
         let purpose = if self.test.is_some() { Purpose::Train } else { Purpose::TrainAndTest };
-        let mut reviews = load(self.data.clone(), self.skip_bad, purpose)?;
+        let mut reviews = load(self.data.clone(), self.skip_bad, purpose, None)?;
         let mut tested = reviews.source.clone();
         let mut of = String::new();
         if let Some(path) = &self.test {
-            let other = load(Some(path.clone()), self.skip_bad, Purpose::Test)?;
+            let other = load(Some(path.clone()), self.skip_bad, Purpose::Test, Some(&reviews.classes))?;
             (reviews.test, tested) = (other.test, other.source);
             of = format!(" of {tested}");
         }
@@ -101,8 +111,10 @@ impl DataConfig {
             }
         }
         let all = reviews.train.iter().chain(&reviews.test);
-        let parts = all.flat_map(|review| [review.text.as_bytes(), if review.positive { b"1" } else { b"0" }]);
+        let names: Vec<String> = (0..reviews.classes.len()).map(|class| class.to_string()).collect();
+        let parts = all.flat_map(|review| [review.text.as_bytes(), names[review.class].as_bytes()]);
         self.fingerprint = rnn_data::fingerprint(parts);
+        self.classes = reviews.classes;
         self.corpus = reviews.source.corpus.clone();
         self.tokenizer = Tokenizer::of(texts(&reviews.train));
         self.table = reviews.table;
@@ -135,16 +147,21 @@ impl DataConfig {
 }
 
 impl DataArgs {
-    /// Loads the test set; reports on stderr where it comes from and what was left out.
-    pub fn to_test(&self) -> Result<Reviews, Failure> {
-        let reviews = load(self.data.clone(), self.skip_bad, Purpose::Test)?;
+    /// Loads the test set, `test` if it is given, whose labels must name `classes`; reports on stderr where it comes from and what was left out.
+    pub fn to_test(&self, test: Option<PathBuf>, classes: &[String]) -> Result<Reviews, Failure> {
+        let reviews = load(test.or(self.data.clone()), self.skip_bad, Purpose::Test, Some(classes))?;
         say!("reviews: {}, {} to test", reviews.source, reviews.test.len());
         Ok(reviews)
     }
 }
 
-fn load(data: Option<PathBuf>, skip_bad: bool, purpose: Purpose) -> Result<Reviews, Failure> {
-    let reading = Reading { purpose, skip_bad };
+fn load(
+    data: Option<PathBuf>,
+    skip_bad: bool,
+    purpose: Purpose,
+    classes: Option<&[String]>,
+) -> Result<Reviews, Failure> {
+    let reading = Reading { purpose, skip_bad, classes };
     let reviews = reviews::load_as(&Places::from_env(data), reading).map_err(|error| match error {
         DataError::BadRows { .. } if !skip_bad => Failure::input(format!("{error} (--skip-bad)")),
         error => Failure::input(error),
@@ -177,8 +194,9 @@ fn is_own(source: &Source) -> bool {
 
 /// The share of the larger class, which is the accuracy of always answering with it. 0 without reviews.
 pub fn majority_share(reviews: &[Review]) -> f64 {
-    let positive = reviews.iter().filter(|review| review.positive).count();
-    positive.max(reviews.len() - positive) as f64 / reviews.len().max(1) as f64
+    let mut counts = vec![0usize; reviews.iter().map(|review| review.class + 1).max().unwrap_or(0)];
+    reviews.iter().for_each(|review| counts[review.class] += 1);
+    counts.into_iter().max().unwrap_or(0) as f64 / reviews.len().max(1) as f64
 }
 
 /// The vocabulary of `reviews`; for IMDb it equals Keras'.
@@ -186,15 +204,21 @@ pub fn vocabulary(reviews: &[Review], tokenizer: Tokenizer) -> Vocabulary {
     Vocabulary::build_with(tokenizer, texts(reviews))
 }
 
-fn texts(reviews: &[Review]) -> impl Iterator<Item = &str> {
+/// Their texts.
+pub fn texts(reviews: &[Review]) -> impl Iterator<Item = &str> {
     reviews.iter().map(|review| review.text.as_str())
 }
 
 /// Encoded reviews with their labels.
 pub struct Encoded {
+    /// The ids of all reviews end to end, without padding.
     ids: Vec<u32>,
-    labels: Vec<bool>,
+    /// Where each review ends in them, with a 0 in front.
+    ends: Vec<usize>,
+    labels: Vec<usize>,
     tokens: usize,
+    /// Whether padding is left out.
+    masked: bool,
     words: Totals,
 }
 
@@ -206,23 +230,24 @@ impl Encoded {
     ///
     /// # Errors
     /// More ids than memory could hold.
-    pub fn new(reviews: &[Review], vocabulary: &Vocabulary, num_words: usize, tokens: usize) -> Result<Self, Failure> {
-        let all = reviews.len().saturating_mul(tokens);
-        if all > MOST_IDS {
-            return Err(Failure::input(format!(
-                "--tokens {tokens} for {} reviews gives {all} ids, more than the {MOST_IDS} that are possible here; \
-                 give fewer --tokens or fewer reviews",
-                reviews.len()
-            )));
-        }
-        let (mut ids, mut words) = (Vec::with_capacity(all), Totals::default());
+    pub fn new(reviews: &[Review], vocabulary: &Vocabulary, sizes: &ModelConfig) -> Result<Self, Failure> {
+        let (mut ids, mut ends, mut words) = (Vec::new(), vec![0], Totals::default());
         let tokenizer = vocabulary.tokenizer_for(texts(reviews));
         for text in texts(reviews) {
-            let (encoded, counts) = encode(text, vocabulary, tokenizer, num_words, tokens);
+            let (encoded, counts) = encode(text, vocabulary, tokenizer, sizes.num_words, sizes.tokens);
             ids.extend(encoded);
+            ends.push(ids.len());
             words.add(counts);
+            if ids.len() > MOST_IDS {
+                return Err(Failure::input(format!(
+                    "the {} reviews have more than the {MOST_IDS} words that are possible here; give fewer --tokens or \
+                     fewer reviews",
+                    reviews.len()
+                )));
+            }
         }
-        Ok(Self { ids, labels: reviews.iter().map(|review| review.positive).collect(), tokens, words })
+        let labels = reviews.iter().map(|review| review.class).collect();
+        Ok(Self { ids, ends, labels, tokens: sizes.tokens, masked: sizes.masked, words })
     }
 
     /// The numbers of words that the model reads and knows.
@@ -230,19 +255,40 @@ impl Encoded {
         self.words
     }
 
+    /// The ids of these reviews, as the model reads them.
+    pub fn rows(&self, range: Range<usize>) -> Ids {
+        let rows: Vec<&[u32]> = range.map(|i| &self.ids[self.ends[i]..self.ends[i + 1]]).collect();
+        padded(&rows, self.tokens, self.masked)
+    }
+
     /// Mini-batches of the reviews; `shuffle` and `dropout` are the keys of their order and of the dropout masks.
     pub fn batches(self, batch: usize, shuffle: Option<Key>, dropout: Key, device: &Device) -> Batches<Batch> {
         let (items, device, data) = (self.labels.len(), device.clone(), Arc::new(self));
         Batches::new(items, batch, shuffle, move |indices, step| {
-            let row = |&i: &usize| &data.ids[i * data.tokens..(i + 1) * data.tokens];
-            let ids = indices.iter().flat_map(row).copied().collect();
-            let labels: Vec<i32> = indices.iter().map(|&i| i32::from(data.labels[i])).collect();
+            let rows: Vec<&[u32]> = indices.iter().map(|&i| &data.ids[data.ends[i]..data.ends[i + 1]]).collect();
+            let labels: Vec<i32> = indices.iter().map(|&i| data.labels[i] as i32).collect();
             Batch {
-                ids,
-                tokens: data.tokens,
+                input: padded(&rows, data.tokens, data.masked),
                 labels: Tensor::from_data(TensorData::new(labels, [indices.len()]), &device),
                 dropout: dropout.child(step),
             }
         })
     }
+}
+
+/// `rows` of ids of one length: padded in front to `tokens`, as the lesson reads them, or at the end to the longest of
+/// them, with their lengths.
+pub fn padded(rows: &[&[u32]], tokens: usize, masked: bool) -> Ids {
+    if !masked {
+        let ids = rows.iter().flat_map(|row| pad_front(row, tokens)).collect();
+        return Ids { ids, tokens, lengths: None };
+    }
+    let lengths: Vec<usize> = rows.iter().map(|row| row.len()).collect();
+    let tokens = lengths.iter().copied().max().unwrap_or(1);
+    let mut ids = Vec::with_capacity(rows.len() * tokens);
+    for row in rows {
+        ids.extend_from_slice(row);
+        ids.resize(ids.len() + tokens - row.len(), PADDING);
+    }
+    Ids { ids, tokens, lengths: Some(lengths) }
 }

@@ -3,12 +3,16 @@
 mod commands;
 mod config;
 mod data;
+mod judge;
+mod measures;
 mod model;
+mod ngrams;
+mod noise;
 mod run;
 mod words;
 
 use clap::{Parser, Subcommand};
-use commands::{eval, export, predict, train};
+use commands::{eval, export, inspect, predict, train};
 use config::TrainArgs;
 use std::process::ExitCode;
 
@@ -28,6 +32,8 @@ enum Command {
     Train(Box<TrainArgs>),
     /// Test a trained model
     Eval(eval::EvalArgs),
+    /// Show what the program sees in the data before it trains
+    Inspect(inspect::InspectArgs),
     /// Say of reviews whether they are positive: sentiment predict "What a film!"
     Predict(predict::PredictArgs),
     /// Write a trained model for PyTorch or onnxruntime
@@ -41,6 +47,7 @@ fn main() -> ExitCode {
     rnn_harness::run_program(|| match cli.command.unwrap_or(Command::Train(Box::new(cli.train))) {
         Command::Train(args) => train::command(&args),
         Command::Eval(args) => eval::eval(&args),
+        Command::Inspect(args) => inspect::inspect(&args),
         Command::Predict(args) => predict::predict(&args),
         Command::Export(args) => export::export(&args),
         Command::Runs(command) => command.run(run::PROGRAM),

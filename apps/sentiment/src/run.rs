@@ -1,7 +1,9 @@
-//! What a run folder holds: `config.json`, `words.txt`, `model.bpk`, `checkpoints`, `summary.json`.
+//! What a run folder holds: `config.json`, `words.txt`, `model.bpk`, `checkpoints`, `metrics.json`; with n-grams also
+//! `ngrams.bin` and `blend.json`.
 
 use crate::config::RunConfig;
-use crate::model::Model;
+use crate::judge::{Blend, Judge};
+use crate::ngrams::Ngrams;
 use burn::tensor::Device;
 use rnn_data::words::Vocabulary;
 use rnn_harness::options::RunArgs;
@@ -12,13 +14,16 @@ use std::path::PathBuf;
 pub const PROGRAM: &str = "sentiment";
 /// The file of the vocabulary.
 pub const WORDS: &str = "words.txt";
+/// The file of the n-gram part.
+pub const NGRAMS: &str = "ngrams.bin";
+/// The file of the weights of both parts.
+pub const BLEND: &str = "blend.json";
 
 /// A trained model with its configuration and vocabulary.
 pub struct Trained {
     pub path: PathBuf,
     pub config: RunConfig,
-    pub vocabulary: Vocabulary,
-    pub model: Model,
+    pub judge: Judge,
 }
 
 impl Trained {
@@ -29,7 +34,20 @@ impl Trained {
         let vocabulary = Vocabulary::from_text(&run.read_text(WORDS)?).with_tokenizer(config.data.tokenizer);
         let model = config.model.zeros(device).map_err(Failure::input)?;
         let model = run.load_model(model)?;
-        say!("model: {}, trained on {}{}", run.path().display(), config.data.corpus, run.unfinished());
-        Ok(Trained { path: run.path().to_path_buf(), config, vocabulary, model })
+        let ngrams = match config.ngrams {
+            None => None,
+            Some(_) => {
+                let ngrams = Ngrams::from_bytes(&run.read_bytes(NGRAMS)?);
+                Some(ngrams.map_err(|e| Failure::input(format!("{}: {e}", run.path().join(NGRAMS).display())))?)
+            }
+        };
+        let blend = match ngrams.is_some() && run.path().join(BLEND).exists() {
+            true => run.read_json(BLEND)?,
+            false => Blend::default(),
+        };
+        let (path, corpus) = (run.path().to_path_buf(), &config.data.corpus);
+        say!("model: {}, trained on {corpus}{}", path.display(), run.unfinished());
+        let judge = Judge { model, sizes: config.model.clone(), vocabulary, ngrams, blend };
+        Ok(Trained { path, config, judge })
     }
 }

@@ -1,6 +1,6 @@
 //! Encodes texts for the model, and counts the words that it does not know.
 
-use rnn_data::words::{OUT_OF_RANGE, START, Tokenizer, Vocabulary, pad_front};
+use rnn_data::words::{OUT_OF_RANGE, START, Tokenizer, Vocabulary};
 use rnn_harness::say;
 use serde::Serialize;
 use std::ops::AddAssign;
@@ -27,7 +27,7 @@ impl AddAssign for WordCounts {
     }
 }
 
-/// Encodes a text as ids, padded or cut at the front to `tokens`, and counts its words.
+/// Encodes a text as ids, the last `tokens` of them, and counts its words.
 pub fn encode(
     text: &str,
     vocabulary: &Vocabulary,
@@ -46,7 +46,7 @@ pub fn encode(
     let words_read = found.len() - unread;
     let known_words = found[unread..].iter().flatten().filter(|&&id| id > OUT_OF_RANGE).count();
     let counts = WordCounts { words: found.len(), words_read, known_words, unknown_words: words_read - known_words };
-    (pad_front(&ids, tokens), counts)
+    (ids[ids.len().saturating_sub(tokens)..].to_vec(), counts)
 }
 
 /// Counts of words and texts.
@@ -143,14 +143,14 @@ mod tests {
 
     #[test]
     fn words_are_counted_as_far_as_they_are_read() {
-        assert_eq!(counted("a x b d", 5), (vec![0, 1, 4, 5, 2], [4, 4, 2, 2]));
+        assert_eq!(counted("a x b d", 5), (vec![1, 4, 5, 2], [4, 4, 2, 2]));
         assert_eq!(counted("a x b d", 4), (vec![1, 4, 5, 2], [4, 4, 2, 2]));
         assert_eq!(counted("a x b d", 3), (vec![4, 5, 2], [4, 4, 2, 2])); // only the start is cut off
         assert_eq!(counted("a x b d", 2), (vec![5, 2], [4, 2, 1, 1]));
         assert_eq!(counted("x y a z", 1), (vec![4], [4, 4, 1, 3]));
         assert_eq!(counted("b x y a z", 1), (vec![4], [5, 2, 1, 1]));
-        assert_eq!(counted("x y", 2), (vec![0, 1], [2, 2, 0, 2]));
-        assert_eq!(counted("", 2), (vec![0, 1], [0, 0, 0, 0]));
+        assert_eq!(counted("x y", 2), (vec![1], [2, 2, 0, 2]));
+        assert_eq!(counted("", 2), (vec![1], [0, 0, 0, 0]));
     }
 
     #[test]

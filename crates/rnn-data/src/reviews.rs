@@ -1,6 +1,7 @@
 //! Labelled reviews: the aclImdb archive or folder, a table (CSV, TSV, JSONL), a folder of tables, the built-in sample.
 
 mod acl_imdb;
+mod column;
 mod delimited;
 mod folder;
 mod json_lines;
@@ -9,7 +10,8 @@ pub(crate) mod records;
 mod table;
 
 use crate::find::find;
-use crate::{DataError, Places, Source, registry, text};
+use crate::{DataError, Places, Source, registry, show, text};
+pub use column::unlabelled;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -23,13 +25,13 @@ const TABLE_HELD_OUT: usize = 5;
 /// The message about a review without a text.
 const EMPTY: &str = "the text is empty; give the review's text or leave the review out";
 
-/// A text and whether it is positive.
+/// A text and its class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Review {
     /// The text.
     pub text: String,
-    /// Whether the writer liked the film.
-    pub positive: bool,
+    /// The number of its class among [`Reviews::classes`].
+    pub class: usize,
 }
 
 /// The purpose of reading: it decides which reviews of a table without a `split` column are for the test.
@@ -46,11 +48,13 @@ pub enum Purpose {
 
 /// How reviews are read.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Reading {
+pub struct Reading<'a> {
     /// The purpose.
     pub purpose: Purpose,
     /// Whether bad rows of a table are left out; if not, they are an error.
     pub skip_bad: bool,
+    /// The classes that labels must name, if they are known from elsewhere, as those of a model that is tested.
+    pub classes: Option<&'a [String]>,
 }
 
 /// Identifies the file of a table by path and content.
@@ -89,6 +93,8 @@ pub struct Reviews {
     pub train: Vec<Review>,
     /// To test on. May be empty, unless the purpose is a test.
     pub test: Vec<Review>,
+    /// The classes: negative and positive, or the labels as the table has them, sorted.
+    pub classes: Vec<String>,
     /// What was left out of them, and why.
     pub notes: Vec<String>,
     /// The table that the reviews to train on came from (to test on, if that is the purpose), if there is one and it
@@ -114,11 +120,21 @@ pub fn load(places: &Places) -> Result<Reviews, DataError> {
 /// on; no reviews to test on if that is the purpose. See [`DataError`].
 pub fn load_as(places: &Places, reading: Reading) -> Result<Reviews, DataError> {
     let source = find(registry::corpus("imdb")?, places)?;
-    let parts = match &source.path {
+    let mut parts = match &source.path {
         None => sample(),
-        Some(path) => read(path, reading.skip_bad)?,
+        Some(path) => read(path, reading)?,
     };
     let path = source.path.clone().unwrap_or_else(|| source.corpus.clone().into());
+    if parts.classes.is_empty() {
+        parts.classes = labels::sentiments();
+        if let Some(given) = reading.classes
+            && *given != parts.classes
+        {
+            let classes = show::list(given.iter().map(String::as_str));
+            let problem = format!("these reviews are positive or negative, but the classes of the model are {classes}");
+            return Err(DataError::content(&path, problem));
+        }
+    }
     parts.arrange(&path, source, reading.purpose)
 }
 
@@ -131,19 +147,21 @@ struct Parts {
     whole: Vec<Review>,
     /// The number of reviews for validation, which are ignored.
     validation: usize,
+    /// Negative and positive if it is empty.
+    classes: Vec<String>,
     notes: Vec<String>,
     /// The tables that `train` and `test`, or `whole`, came from.
     tables: [Option<TableId>; 2],
 }
 
-fn read(path: &Path, skip_bad: bool) -> Result<Parts, DataError> {
+fn read(path: &Path, reading: Reading) -> Result<Parts, DataError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     if path.is_dir() {
-        folder::read(path, skip_bad)
+        folder::read(path, reading)
     } else if name.ends_with(".tar.gz") || name.ends_with(".tgz") {
         acl_imdb::archive(path)
     } else if is_table(&name) {
-        read_table(path, skip_bad)
+        read_table(path, reading)
     } else {
         let packed = [".gz", ".zip", ".bz2", ".xz", ".zst", ".7z"].iter().any(|ending| name.ends_with(ending));
         let advice = match () {
@@ -162,17 +180,22 @@ fn read(path: &Path, skip_bad: bool) -> Result<Parts, DataError> {
 /// The file name extensions of tables.
 const TABLES: [&str; 4] = [".csv", ".tsv", ".jsonl", ".ndjson"];
 
+/// Whether the name of `path` is that of a table.
+pub fn is_table_name(path: &Path) -> bool {
+    is_table(&path.to_string_lossy().to_lowercase())
+}
+
 /// Whether the lower-case `name` has the extension of a table.
 fn is_table(name: &str) -> bool {
     TABLES.iter().any(|ending| name.ends_with(ending))
 }
 
-fn read_table(path: &Path, skip_bad: bool) -> Result<Parts, DataError> {
+fn read_table(path: &Path, reading: Reading) -> Result<Parts, DataError> {
     let text = text::read(path)?;
     let mut parts = match path.extension().unwrap_or_default().to_string_lossy().to_lowercase().as_str() {
-        "csv" => delimited::table(path, &text, records::Format::CSV, skip_bad)?,
-        "tsv" => delimited::table(path, &text, records::Format::TSV, skip_bad)?,
-        _ => json_lines::table(path, &text, skip_bad)?,
+        "csv" => delimited::table(path, &text, records::Format::CSV, reading)?,
+        "tsv" => delimited::table(path, &text, records::Format::TSV, reading)?,
+        _ => json_lines::table(path, &text, reading)?,
     };
     if !parts.whole.is_empty() {
         let table = TableId::of(path, &text);
@@ -182,29 +205,31 @@ fn read_table(path: &Path, skip_bad: bool) -> Result<Parts, DataError> {
 }
 
 fn sample() -> Parts {
-    let reviews = |text: &'static str, positive| {
-        text.lines().map(move |line| Review { text: line.to_string(), positive }).collect::<Vec<_>>()
+    let reviews = |text: &'static str, class| {
+        text.lines().map(move |line| Review { text: line.to_string(), class }).collect::<Vec<_>>()
     };
-    let all = [reviews(SAMPLE_POSITIVE, true), reviews(SAMPLE_NEGATIVE, false)].concat();
+    let all = [reviews(SAMPLE_POSITIVE, 1), reviews(SAMPLE_NEGATIVE, 0)].concat();
     let (train, test) = hold_out(all, SAMPLE_HELD_OUT);
     Parts { train, test, ..Parts::default() }
 }
 
 /// Moves every `one_in`-th review of each class to the test set.
 fn hold_out(reviews: Vec<Review>, one_in: usize) -> (Vec<Review>, Vec<Review>) {
-    let mut seen = [0; 2];
+    let mut seen = vec![0; reviews.iter().map(|review| review.class + 1).max().unwrap_or(0)];
     let (test, train) = reviews.into_iter().partition(|review| {
-        let seen = &mut seen[usize::from(review.positive)];
+        let seen = &mut seen[review.class];
         *seen += 1;
         *seen % one_in == 0
     });
     (train, test)
 }
 
-/// The numbers of positive and negative `reviews`.
-fn classes(reviews: &[Review]) -> [(usize, &'static str); 2] {
-    let positive = reviews.iter().filter(|review| review.positive).count();
-    [(positive, "positive"), (reviews.len() - positive, "negative")]
+/// How many `reviews` each class has, the last class first, with its name.
+fn counts(reviews: &[Review], classes: &[String]) -> Vec<(usize, String)> {
+    let mut counts: Vec<(usize, String)> = classes.iter().map(|class| (0, class.clone())).collect();
+    reviews.iter().for_each(|review| counts[review.class].0 += 1);
+    counts.reverse();
+    counts
 }
 
 impl Parts {
@@ -217,7 +242,7 @@ impl Parts {
         let left_out = (self.train.len(), self.validation);
         match purpose {
             Purpose::TrainAndTest if !self.whole.is_empty() => {
-                let all = classes(&self.whole);
+                let all = counts(&self.whole, &self.classes);
                 (self.train, self.test) = hold_out(std::mem::take(&mut self.whole), TABLE_HELD_OUT);
                 if let Some((few, class)) = all.into_iter().find(|(count, _)| (1..TABLE_HELD_OUT).contains(count)) {
                     return wrong(format!(
@@ -247,16 +272,17 @@ impl Parts {
             ));
         }
         if purpose != Purpose::Test
-            && let Some((_, class)) = classes(&self.train).into_iter().find(|(count, _)| *count == 0)
+            && let Some((_, class)) = counts(&self.train, &self.classes).into_iter().find(|(count, _)| *count == 0)
         {
             let test = self.test.len();
             let but =
                 if self.train.is_empty() && test > 0 { format!("; {test} are to test on") } else { String::new() };
             return wrong(format!("there is no {class} review to train on{but}"));
         }
-        let [train, test] = self.tables;
-        let table = if purpose == Purpose::Test { test } else { train };
-        Ok(Reviews { source, train: self.train, test: self.test, notes: self.notes, table })
+        let [trained, tested] = self.tables;
+        let table = if purpose == Purpose::Test { tested } else { trained };
+        let (train, test, classes, notes) = (self.train, self.test, self.classes, self.notes);
+        Ok(Reviews { source, train, test, classes, notes, table })
     }
 }
 

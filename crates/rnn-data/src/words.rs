@@ -11,7 +11,7 @@ pub const START: u32 = 1;
 /// The id of a word whose rank is beyond the model's vocabulary.
 pub const OUT_OF_RANGE: u32 = 2;
 /// A word's id is its rank, counted from 1, plus this.
-const OFFSET: u32 = 3;
+pub const OFFSET: u32 = 3;
 
 /// The separators of words other than the space. The apostrophe is not one.
 const SEPARATORS: &str = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n";

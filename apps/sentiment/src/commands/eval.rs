@@ -1,18 +1,20 @@
 //! `sentiment eval`: a trained model on test reviews.
 
-use crate::commands::train::{accuracy, verdict};
-use crate::data::{DataArgs, Encoded, majority_share};
-use crate::model::Model;
+use crate::commands::train::{Tested, verdict};
+use crate::data::{DataArgs, majority_share};
+use crate::judge::probabilities;
+use crate::measures::{CLASS_COLUMNS, Measures, judged, table};
+use crate::ngrams::{Labelled, NgramConfig, Ngrams};
 use crate::run::Trained;
 use crate::words::Totals;
-use rnn_core::Key;
+use rnn_data::reviews::Review;
 use rnn_harness::device::DeviceArgs;
+use rnn_harness::html::Page;
 use rnn_harness::options::RunArgs;
 use rnn_harness::progress::waiting;
-use rnn_harness::training::evaluate;
 use rnn_harness::{Failure, json_line, print_line, say};
-use rnn_train::Task;
 use serde::Serialize;
+use std::path::{Path, PathBuf};
 
 /// Tests a trained model on the test part of a corpus, or on all of a table that has no parts.
 #[derive(Debug, clap::Args)]
@@ -21,6 +23,18 @@ pub struct EvalArgs {
     run: RunArgs,
     #[command(flatten)]
     data: DataArgs,
+    /// Reviews to test on, in any form that --data takes; the same as --data
+    #[arg(long, value_name = "PATH", conflicts_with = "data")]
+    test: Option<PathBuf>,
+    /// Also test logistic regression on n-grams to 3 that naive Bayes weights, trained on the run's training reviews
+    #[arg(long)]
+    baseline: bool,
+    /// Show so many of the most confident mistakes
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    mistakes: usize,
+    /// Write all figures, the reliability plot and mistakes to a page
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Print one JSON object as the last line
     #[arg(long)]
     json: bool,
@@ -43,16 +57,29 @@ struct Metrics<'a> {
     trained_on_these: bool,
     #[serde(flatten)]
     words: Totals,
+    #[serde(flatten)]
+    measures: &'a Measures,
+    /// Of the baseline.
+    baseline_accuracy: Option<f64>,
+    baseline_loss: Option<f64>,
     run: String,
+}
+
+/// A review that was judged wrong.
+struct Mistake<'a> {
+    review: &'a Review,
+    given: usize,
+    probability: f64,
 }
 
 /// Loads the model, tests it, prints the figures.
 pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
     let selected = args.device.select()?;
     let trained = Trained::load(&args.run, &selected.device)?;
+    let (config, classes) = (&trained.config, trained.config.data.classes.as_slice());
     let reading = waiting("reading the reviews and their words");
-    let reviews = args.data.to_test()?;
-    let trained_on_these = match (&reviews.table, &trained.config.data.table) {
+    let reviews = args.data.to_test(args.test.clone(), classes)?;
+    let trained_on_these = match (&reviews.table, &config.data.table) {
         (Some(table), Some(known)) => table.is_same(known),
         _ => false,
     };
@@ -62,30 +89,112 @@ pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
              judges new reviews"
         );
     }
-    print_line!("{} on {}: {} reviews", trained.config.model.cell, reviews.source, reviews.test.len());
-    let model = &trained.config.model;
-    let encoded = Encoded::new(&reviews.test, &trained.vocabulary, model.num_words, model.tokens)?;
-    let words = encoded.words();
-    let batches = encoded.batches(model.test_batch(), None, Key::new(0), &selected.device);
+    print_line!("{} on {}: {} reviews", config.model.cell, reviews.source, reviews.test.len());
     drop(reading);
-    let tested = evaluate(&trained.model, &batches, Model::FIGURES, "reviews")?;
+    let tested = Tested::of(&trained.judge, &reviews.test, classes)?;
     print_line!("{}", verdict(&reviews.source, &tested, &reviews.test));
-    words.say(model.tokens);
-    words.warn();
+    let measures = &tested.measures;
+    let header = |first: &[&str]| first.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+    print_line!("{}", table(&header(&CLASS_COLUMNS), &measures.class_rows()));
+    let confusion: Vec<String> =
+        std::iter::once("is, and was given".to_string()).chain(classes.iter().cloned()).collect();
+    print_line!("{}", table(&confusion, &measures.confusion_rows()));
+    print_line!("expected calibration error {:.4}", measures.expected_calibration_error);
+    let mistakes = mistakes(&tested, &reviews.test, args.mistakes);
+    for Mistake { review, given, probability } in &mistakes {
+        let text: String = review.text.chars().take(160).collect();
+        let (given, is) = (&classes[*given], &classes[review.class]);
+        print_line!("given {given} with {probability:.4}, is {is}: {}", text.replace(char::is_control, " "));
+    }
+    let baseline = if args.baseline { Some(baseline(&trained, &reviews.test)?) } else { None };
+    if let Some(baseline) = &baseline {
+        let (loss, accuracy) = (baseline.loss, baseline.accuracy);
+        print_line!(
+            "baseline, logistic regression on NB-weighted n-grams to 3: test loss {loss:.4}, accuracy {accuracy:.4}"
+        );
+    }
+    tested.words.say(config.model.tokens);
+    tested.words.warn();
+    if let Some(path) = &args.html {
+        let confusion: Vec<&str> = confusion.iter().map(String::as_str).collect();
+        let mut page = Page::new(&format!("sentiment on {}", reviews.source))
+            .text(&verdict(&reviews.source, &tested, &reviews.test))
+            .heading("Classes")
+            .table(&CLASS_COLUMNS, &measures.class_rows())
+            .heading("Confusion")
+            .table(&confusion, &measures.confusion_rows())
+            .heading("Calibration")
+            .picture(&measures.reliability());
+        if let Some(baseline) = &baseline {
+            page = page.heading("Baseline: logistic regression on NB-weighted n-grams to 3");
+            page = page.table(&CLASS_COLUMNS, &baseline.class_rows());
+        }
+        page = page.heading("The most confident mistakes");
+        for Mistake { review, given, probability } in &mistakes {
+            let (given, is) = (&classes[*given], &classes[review.class]);
+            page = page.text(&format!("given {given} with {probability:.4}, is {is}:")).text(&review.text);
+        }
+        write_page(path, &page.finish())?;
+    }
     if args.json {
         json_line(&Metrics {
             corpus: &reviews.source.corpus,
-            trained_on: &trained.config.data.corpus,
+            trained_on: &config.data.corpus,
             device: &selected.name,
-            test_loss: tested.figures.loss,
-            test_accuracy: accuracy(&tested.figures),
+            test_loss: measures.loss,
+            test_accuracy: measures.accuracy,
             test_seconds: tested.seconds,
             test_reviews: reviews.test.len(),
             majority_share: majority_share(&reviews.test),
             trained_on_these,
-            words,
+            words: tested.words,
+            measures,
+            baseline_accuracy: baseline.as_ref().map(|baseline| baseline.accuracy),
+            baseline_loss: baseline.as_ref().map(|baseline| baseline.loss),
             run: trained.path.display().to_string(),
         })?;
     }
+    Ok(())
+}
+
+/// The reviews that were judged wrong with the highest probability, at most `most`.
+fn mistakes<'a>(tested: &Tested, reviews: &'a [Review], most: usize) -> Vec<Mistake<'a>> {
+    let wrong = |(review, logits): (&'a Review, &Vec<f64>)| {
+        let p = probabilities(logits);
+        let given = judged(&p);
+        (given != review.class).then(|| Mistake { review, given, probability: p[given] })
+    };
+    let mut all: Vec<Mistake> = reviews.iter().zip(&tested.logits).filter_map(wrong).collect();
+    all.sort_by(|a, b| b.probability.total_cmp(&a.probability)); // stable
+    all.truncate(most);
+    all
+}
+
+/// The figures of logistic regression on n-grams, trained on the reviews that the run was trained and validated on.
+fn baseline(trained: &Trained, test: &[Review]) -> Result<Measures, Failure> {
+    let data = trained.config.data.load_again()?;
+    let _learning = waiting("learning the weights of n-grams for the baseline");
+    let train: Vec<Labelled> = data.train.iter().map(|review| (review.text.as_str(), review.class)).collect();
+    let classes = trained.config.data.classes.as_slice();
+    let ngrams = Ngrams::train(&train, classes.len(), NgramConfig::new(3));
+    let logits = |review: &Review| {
+        let scores = ngrams.scores(&review.text);
+        if classes.len() == 2 { vec![0.0, scores[0]] } else { scores }
+    };
+    let logits: Vec<Vec<f64>> = test.iter().map(logits).collect();
+    let labels: Vec<usize> = test.iter().map(|review| review.class).collect();
+    Ok(Measures::of(&logits, &labels, classes))
+}
+
+/// Writes a page, whole or not at all.
+pub fn write_page(path: &Path, html: &str) -> Result<(), Failure> {
+    let wrong = |e: std::io::Error| Failure::input(format!("--html {}: {e}", path.display()));
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    std::fs::write(&name, html).and_then(|()| std::fs::rename(&name, path)).map_err(|e| {
+        let _ = std::fs::remove_file(&name); // what is left of it, if anything
+        wrong(e)
+    })?;
+    say!("page: {}", path.display());
     Ok(())
 }

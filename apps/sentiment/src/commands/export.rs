@@ -1,25 +1,27 @@
 //! `sentiment export`: a trained model for PyTorch or onnxruntime.
 
 use crate::data::Encoded;
-use crate::model::Model;
+use crate::model::{Model, Pooling};
 use crate::run::{PROGRAM, Trained, WORDS};
 use rnn_core::Key;
 use rnn_export::{Answer, Dense, ExportError, Network, Read, int8, table};
-use rnn_harness::Failure;
 use rnn_harness::export::{ExportArgs, Rounded, or_not_measured};
 use rnn_harness::progress::waiting;
+use rnn_harness::{Failure, say};
 
 impl Model {
     /// What is exported.
-    fn network(&self) -> Result<Network, ExportError> {
+    fn network(&self, classes: usize) -> Result<Network, ExportError> {
         let words = table(self.embedding.weight.val());
         let network = Network::new(words, &self.layer, Read::Last, Dense::of(&self.dense))?;
-        Ok(network.with_answer(Answer::Sigmoid))
+        Ok(network.with_answer(if classes == 2 { Answer::Sigmoid } else { Answer::Softmax }))
     }
 
     /// With recurrent weights that int8 can hold.
     fn rounded(&self) -> Self {
-        Self { layer: int8::rounded(self.layer.clone()), ..self.clone() }
+        let mut rounded = self.clone();
+        rounded.layer = int8::rounded(rounded.layer);
+        rounded
     }
 }
 
@@ -28,9 +30,23 @@ pub fn export(args: &ExportArgs) -> Result<(), Failure> {
     args.check()?;
     let selected = args.device.select()?;
     let trained = Trained::load(&args.run, &selected.device)?;
-    let network = trained.model.network()?;
+    let sizes = &trained.config.model;
+    if trained.judge.ngrams.is_some() {
+        return Err(Failure::input(
+            "this model has n-grams beside the recurrent part, which export cannot write; train without --ngrams",
+        ));
+    }
+    if sizes.pooling != Pooling::Last {
+        return Err(Failure::input(
+            "this model pools over all words, which export cannot write; train with --pooling last",
+        ));
+    }
+    if sizes.masked {
+        say!("this model reads reviews without padding: give the exported one mini-batches of reviews of one length");
+    }
+    let network = trained.judge.model.network(sizes.classes)?;
     let rounded = if args.int8 { measure(&trained, &selected.device)? } else { None };
-    let words = trained.vocabulary.to_text();
+    let words = trained.judge.vocabulary.to_text();
     args.write(PROGRAM, &trained.config.data.corpus, &network, Some((WORDS, &words)), rounded)
 }
 
@@ -40,8 +56,9 @@ fn measure(trained: &Trained, device: &burn::tensor::Device) -> Result<Option<Ro
     let sizes = &trained.config.model;
     let (reviews, of) =
         if data.test.is_empty() { (data.train, "training reviews") } else { (data.test, "test reviews") };
-    let encoded = Encoded::new(&reviews, &trained.vocabulary, sizes.num_words, sizes.tokens)?;
+    let encoded = Encoded::new(&reviews, &trained.judge.vocabulary, sizes)?;
     let batches = encoded.batches(sizes.test_batch(), None, Key::new(0), device);
     drop(reading);
-    Rounded::measure(&trained.model, &trained.model.rounded(), &batches, of).map(Some)
+    let model = &trained.judge.model;
+    Rounded::measure(model, &model.rounded(), &batches, of).map(Some)
 }

@@ -1,12 +1,14 @@
 //! `sentiment predict`: the label and probability of single reviews, in their order.
 
+use super::explain::explain;
+use crate::judge::{Logits, probabilities};
+use crate::measures::judged;
 use crate::run::Trained;
-use crate::words::{Totals, WordCounts, encode};
-use rnn_data::text;
-use rnn_data::words::Tokenizer;
+use crate::words::{Totals, WordCounts};
+use rnn_data::{reviews, text};
 use rnn_harness::device::DeviceArgs;
 use rnn_harness::options::RunArgs;
-use rnn_harness::{Failure, json_line, say};
+use rnn_harness::{Failure, json_line, printable_text, say};
 use serde::Serialize;
 use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
@@ -16,9 +18,24 @@ use std::path::{Path, PathBuf};
 pub struct PredictArgs {
     /// Reviews, each in quotes; without any they are read from stdin, one a line
     reviews: Vec<String>,
-    /// File with one review a line
+    /// File with one review a line, or a .csv, .tsv or .jsonl table
     #[arg(long, value_name = "FILE", conflicts_with = "reviews")]
     file: Option<PathBuf>,
+    /// Column or key of a table that holds the reviews [default: text, review, sentence or content]
+    #[arg(long, value_name = "NAME", requires = "file")]
+    column: Option<String>,
+    /// How answers are printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Print the N likeliest classes
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    top: Option<u16>,
+    /// Print the probability after every word, coloured on a terminal
+    #[arg(long, conflicts_with_all = ["json", "top", "format"])]
+    explain: bool,
+    /// Write what --explain prints to a page
+    #[arg(long, value_name = "FILE", requires = "explain")]
+    html: Option<PathBuf>,
     #[command(flatten)]
     run: RunArgs,
     /// Print one JSON object as the last line
@@ -28,14 +45,35 @@ pub struct PredictArgs {
     device: DeviceArgs,
 }
 
+/// How answers are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// Label, probability and review
+    Text,
+    /// A table with a header
+    Csv,
+    /// An object a line
+    Jsonl,
+}
+
+/// A class and its probability.
+#[derive(Debug, Serialize)]
+struct ClassShare {
+    label: String,
+    probability: f64,
+}
+
 #[derive(Debug, Serialize)]
 struct Prediction {
     /// The number of the review or input line, counted from 1, blank ones included.
     number: u64,
     /// `None` for a blank review.
-    label: Option<&'static str>,
-    /// The probability of being positive.
+    label: Option<String>,
+    /// Of two classes the probability of the second one, such as positive; of more that of the label.
     probability: Option<f64>,
+    /// The likeliest classes, with --top.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    classes: Option<Vec<ClassShare>>,
     /// Without known words the answer means nothing.
     #[serde(flatten)]
     words: WordCounts,
@@ -54,15 +92,34 @@ struct Predictions {
 pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
     let is_lines = args.reviews.is_empty();
     let is_typed = is_lines && args.file.is_none() && std::io::stdin().is_terminal();
-    let mut reviews: Box<dyn Iterator<Item = Result<String, Failure>>> = match &args.file {
+    let reviews: Given = match &args.file {
         None if !is_lines => Box::new(args.reviews.iter().cloned().map(Ok)),
         None => Box::new(lines(std::io::stdin(), "stdin".into())),
         Some(file) => {
             let name = format!("--file {}", file.display());
+            let is_table = reviews::is_table_name(file);
+            if let (Some(column), false) = (&args.column, is_table) {
+                let problem = format!(
+                    "{name} is no table that could have a column {column:?}; a table ends in .csv, .tsv or .jsonl"
+                );
+                return Err(Failure::input(problem));
+            }
+            if is_table {
+                let texts = reviews::unlabelled(file, args.column.as_deref()).map_err(Failure::input)?;
+                return answer(args, Box::new(texts.into_iter().map(Ok)), is_lines, is_typed);
+            }
             let opened = std::fs::File::open(file).map_err(|e| Failure::input(format!("{name}: {e}")))?;
             Box::new(lines(opened, name))
         }
     };
+    answer(args, reviews, is_lines, is_typed)
+}
+
+/// Reviews in their order.
+type Given<'a> = Box<dyn Iterator<Item = Result<String, Failure>> + 'a>;
+
+/// Loads the model and answers.
+fn answer<'a>(args: &'a PredictArgs, mut reviews: Given<'a>, is_lines: bool, is_typed: bool) -> Result<(), Failure> {
     let selected = args.device.select()?;
     let trained = Trained::load(&args.run, &selected.device)?;
     if is_typed {
@@ -72,38 +129,54 @@ pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
         let all: Vec<String> = reviews.collect::<Result<_, _>>()?;
         reviews = Box::new(all.into_iter().map(Ok));
     }
+    let shown = Shown { format: args.format, top: args.top.map(usize::from), classes: &trained.config.data.classes };
+    if args.explain {
+        let all: Vec<String> = reviews.collect::<Result<_, _>>()?;
+        return explain(&trained, &all, args.html.as_deref());
+    }
     let tokens = trained.config.model.tokens;
     let mut predictions = Vec::new();
     let mut totals = Totals::default();
     let (mut given, mut blank) = (0, 0);
-    for text in reviews {
-        let text = text?;
-        given += 1;
-        let judged = (!text.trim().is_empty()).then(|| judge(&trained, &text));
-        let label = judged.map(|(probability, _)| if probability > 0.5 { "positive" } else { "negative" });
-        match (label, judged) {
-            (Some(label), Some((probability, words))) => {
-                let shown = text.replace(char::is_control, " "); // one line per review
-                writeln!(std::io::stdout(), "{label} {probability:.4}  {shown}")?;
+    let mut out = std::io::stdout().lock();
+    shown.head(&mut out)?;
+    // Of a file, whole mini-batches are judged at once; what is typed or piped is answered line by line, each review by
+    // itself, so that no bit of its probability depends on other reviews.
+    let at_once = if args.file.is_some() { trained.config.model.test_batch() } else { 1 };
+    loop {
+        let chunk: Vec<String> = reviews.by_ref().take(at_once).collect::<Result<_, _>>()?;
+        if chunk.is_empty() {
+            break;
+        }
+        let words: Vec<&str> = chunk.iter().map(String::as_str).filter(|text| !text.trim().is_empty()).collect();
+        let judged: Vec<_> = match chunk.len() == at_once {
+            true if words.is_empty() => Vec::new(),
+            true => trained.judge.batch(&words),
+            false => words.iter().flat_map(|text| trained.judge.batch(&[text])).collect(),
+        };
+        let mut judged = judged.into_iter();
+        for text in chunk {
+            given += 1;
+            let answer = if text.trim().is_empty() { None } else { judged.next() };
+            if let Some((_, words)) = answer {
                 totals.add(words);
-                if words.known_words == 0 {
+                if words.known_words == 0 && trained.judge.ngrams.is_none() {
                     let what = if is_lines { "line" } else { "review" };
                     say!("{what} {given} has no word that the model knows: the answer says nothing of it");
                 } else if is_typed {
                     Totals::of(words).say(tokens);
                 }
-            }
-            _ => {
+            } else {
                 blank += 1;
-                writeln!(std::io::stdout(), "blank")?;
             }
-        }
-        if args.json {
-            let (probability, words) = judged.unzip();
-            let words = words.unwrap_or_default();
-            predictions.push(Prediction { number: given, label, probability, words, review: text });
+            let prediction = shown.prediction(given, text, answer);
+            shown.line(&mut out, &prediction)?;
+            if args.json {
+                predictions.push(prediction);
+            }
         }
     }
+    drop(out);
     if given == 0 {
         return Err(Failure::input("no review was given; give them as arguments, with --file, or one a line on stdin"));
     }
@@ -118,6 +191,73 @@ pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
         json_line(&Predictions { corpus: trained.config.data.corpus, device: selected.name, run, predictions })?;
     }
     Ok(())
+}
+
+/// How predictions are shown.
+struct Shown<'a> {
+    format: Format,
+    top: Option<usize>,
+    classes: &'a [String],
+}
+
+impl Shown<'_> {
+    fn prediction(&self, number: u64, review: String, answer: Option<(Logits, WordCounts)>) -> Prediction {
+        let Some((logits, words)) = answer else {
+            let words = WordCounts::default();
+            return Prediction { number, label: None, probability: None, classes: None, words, review };
+        };
+        let p = probabilities(&logits);
+        let label = judged(&p);
+        // Of two classes the probability of the second one, whichever is given.
+        let probability = Some(if p.len() == 2 { p[1] } else { p[label] });
+        let classes = self.top.map(|top| {
+            let mut all: Vec<(usize, f64)> = p.iter().copied().enumerate().collect();
+            all.sort_by(|a, b| b.1.total_cmp(&a.1)); // stable
+            let class =
+                |(class, probability): (usize, f64)| ClassShare { label: self.classes[class].clone(), probability };
+            all.into_iter().take(top).map(class).collect()
+        });
+        Prediction { number, label: Some(self.classes[label].clone()), probability, classes, words, review }
+    }
+
+    /// What stands above all lines.
+    fn head(&self, out: &mut impl Write) -> Result<(), Failure> {
+        if self.format == Format::Csv {
+            let top = if self.top.is_some() { ",top" } else { "" };
+            writeln!(out, "number,label,probability{top},review")?;
+        }
+        Ok(())
+    }
+
+    fn line(&self, out: &mut impl Write, prediction: &Prediction) -> Result<(), Failure> {
+        let Prediction { number, label, probability, classes, review, .. } = prediction;
+        let top = classes.as_ref().map(|classes| {
+            let class = |class: &ClassShare| format!("{} {:.4}", class.label, class.probability);
+            classes.iter().map(class).collect::<Vec<_>>().join("; ")
+        });
+        match (self.format, label, probability) {
+            (Format::Jsonl, ..) => {
+                let line = serde_json::to_string(prediction).map_err(|e| Failure::failed(format!("JSON: {e}")))?;
+                writeln!(out, "{line}")?;
+            }
+            (Format::Csv, label, probability) => {
+                let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+                let label = label.as_deref().map(quoted).unwrap_or_default();
+                let probability = probability.map(|p| format!("{p:.6}")).unwrap_or_default();
+                let top = self.top.map(|_| format!(",{}", top.map(|top| quoted(&top)).unwrap_or_default()));
+                writeln!(out, "{number},{label},{probability}{},{}", top.unwrap_or_default(), quoted(review))?;
+            }
+            (Format::Text, Some(label), Some(probability)) => {
+                let review = review.replace(char::is_control, " "); // one line per review
+                match top {
+                    Some(top) => writeln!(out, "{}  {review}", printable_text(&top))?,
+                    None => writeln!(out, "{} {probability:.4}  {review}", printable_text(label))?,
+                }
+            }
+            (Format::Text, ..) => writeln!(out, "blank")?,
+        }
+        Ok(())
+    }
 }
 
 /// The lines of `reader` as they arrive; LF, CR LF or CR ends a line.
@@ -157,15 +297,6 @@ fn next_line(reader: &mut impl BufRead, after_cr: &mut bool) -> std::io::Result<
             return Ok(Some(line));
         }
     }
-}
-
-/// The probability that a review is positive, and its word counts. Each review is a mini-batch of its own, so that no
-/// bit of its probability depends on other reviews.
-fn judge(trained: &Trained, review: &str) -> (f64, WordCounts) {
-    let sizes = &trained.config.model;
-    let (ids, words) = encode(review, &trained.vocabulary, Tokenizer::Unicode, sizes.num_words, sizes.tokens);
-    let logit: f32 = trained.model.logits(&ids, sizes.tokens, None).into_scalar();
-    (1.0 / (1.0 + (-f64::from(logit)).exp()), words)
 }
 
 #[cfg(test)]

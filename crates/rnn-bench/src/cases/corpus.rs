@@ -49,7 +49,7 @@ pub fn reviews(folder: &Path, tenth: bool) -> Result<Option<ReviewFiles>, String
         let every_tenth = |all: Vec<Review>| all.into_iter().step_by(10).collect::<Vec<_>>();
         (reviews.train, reviews.test) = (every_tenth(reviews.train), every_tenth(reviews.test));
         let line = |review: &Review, split: &str| {
-            let object = serde_json::json!({"text": review.text, "label": u8::from(review.positive), "split": split});
+            let object = serde_json::json!({"text": review.text, "label": review.class, "split": split});
             format!("{object}\n")
         };
         let train = reviews.train.iter().map(|review| line(review, "train"));
@@ -63,7 +63,7 @@ pub fn reviews(folder: &Path, tenth: bool) -> Result<Option<ReviewFiles>, String
         let encode = |review: &Review| pad_front(&vocabulary.encode(&review.text, WORDS as u32), TOKENS);
         let (ids, labels) = (folder.join(format!("{name}.ids")), folder.join(format!("{name}.labels")));
         write(&ids, &little_endian(reviews.iter().flat_map(encode)))?;
-        write(&labels, &little_endian(reviews.iter().map(|review| u32::from(review.positive))))?;
+        write(&labels, &little_endian(reviews.iter().map(|review| review.class as u32)))?;
         Ok::<_, String>(Split { ids, labels, reviews: reviews.len() })
     };
     let (train, test) = (part(&reviews.train, "train")?, part(&reviews.test, "test")?);

@@ -156,19 +156,19 @@ impl Files {
             let reviews = if i < 2 { &mut parts.train } else { &mut parts.test };
             reviews.reserve(files.len());
             for file in files {
-                reviews.push(review(file, i % 2 == 0)?);
+                reviews.push(review(file, 1 - i % 2)?);
             }
         }
         Ok(parts)
     }
 }
 
-fn review(ReviewFile { path, bytes, .. }: ReviewFile, positive: bool) -> Result<Review, DataError> {
+fn review(ReviewFile { path, bytes, .. }: ReviewFile, class: usize) -> Result<Review, DataError> {
     let text = utf8(&path, bytes)?;
     if text.trim().is_empty() {
         return Err(DataError::content(&path, EMPTY));
     }
-    Ok(Review { text, positive })
+    Ok(Review { text, class })
 }
 
 #[cfg(test)]
@@ -216,7 +216,7 @@ mod tests {
     }
 
     fn check(split: Parts) {
-        let texts = |part: &[Review]| part.iter().map(|r| (r.text.clone(), r.positive)).collect::<Vec<_>>();
+        let texts = |part: &[Review]| part.iter().map(|r| (r.text.clone(), r.class == 1)).collect::<Vec<_>>();
         let pair = |text: &str, positive| (text.to_string(), positive);
         assert_eq!(texts(&split.train), [pair("great", true), pair("good", true), pair("bad", false)]);
         assert_eq!(texts(&split.test), [pair("fine", true), pair("dull", false)]);
@@ -239,7 +239,7 @@ mod tests {
             std::fs::write(file, text).expect("written");
         }
         std::fs::remove_file(&path).expect("removed");
-        let read = |path: &Path| super::super::read(path, false);
+        let read = |path: &Path| super::super::read(path, super::super::Reading::default());
         check(read(folder.path()).expect("whole"));
         check(read(&folder.path().join("aclImdb")).expect("whole"));
         std::fs::remove_dir_all(folder.path().join("aclImdb/train/pos")).expect("removed");
@@ -286,7 +286,7 @@ mod tests {
             std::fs::create_dir_all(file.parent().expect("parent")).expect("made");
             std::fs::write(file, text).expect("written");
         }
-        check(super::super::read(folder.path(), false).expect("whole"));
+        check(super::super::read(folder.path(), super::super::Reading::default()).expect("whole"));
         // The user's files that are not reviews are counted.
         let more = [&with("", b"")[..], &[("aclImdb/test/pos/notes.doc", b"x")]].concat();
         std::fs::write(&path, tar_gz(&more)).expect("written");
@@ -314,7 +314,7 @@ mod tests {
             std::fs::create_dir_all(file.parent().expect("parent")).expect("made");
             std::fs::write(file, text).expect("written");
         }
-        let error = super::super::read(folder.path(), false).expect_err("two").to_string();
+        let error = super::super::read(folder.path(), super::super::Reading::default()).expect_err("two").to_string();
         assert!(error.contains("aclImdb and in it; give one of them"), "{error}");
     }
 
@@ -368,7 +368,7 @@ mod tests {
             std::fs::create_dir_all(file.parent().expect("parent")).expect("made");
             std::fs::write(file, content).expect("written");
         }
-        let read = super::super::read(&folder.path().join("aclImdb"), false);
+        let read = super::super::read(&folder.path().join("aclImdb"), super::super::Reading::default());
         for error in [archive(&path), read] {
             let error = error.expect_err("blank").to_string();
             assert!(error.contains("aclImdb/test/pos/0_8.txt: the text is empty"), "{error}");

@@ -1,9 +1,9 @@
 //! CSV and TSV tables with a header line.
 
-use super::Parts;
-use super::labels::{Label, Part};
+use super::labels::Part;
 use super::records::{Fault, Format, Record, Records, lines};
 use super::table::{LABEL, Rows, SPLIT, TEXT, ambiguous, is_called, missing, split_by_another_name};
+use super::{Parts, Reading};
 use crate::{DataError, show};
 use std::borrow::Cow;
 use std::path::Path;
@@ -23,7 +23,7 @@ struct Columns {
 ///
 /// # Errors
 /// Missing columns, quotes that break RFC 4180, bad rows (unless `skip_bad`), an ambiguous table.
-pub(super) fn table(path: &Path, text: &str, format: Format, skip_bad: bool) -> Result<Parts, DataError> {
+pub(super) fn table(path: &Path, text: &str, format: Format, reading: Reading) -> Result<Parts, DataError> {
     let wrong = |problem: String| DataError::content(path, problem);
     let fault = |Fault { line, problem }: Fault| wrong(format!("line {line}: {problem}"));
     let (text, first, format) = if format.quoting { separator_line(text).map_err(wrong)? } else { (text, 1, format) };
@@ -34,11 +34,11 @@ pub(super) fn table(path: &Path, text: &str, format: Format, skip_bad: bool) -> 
     }
     let columns = Columns::of(&record, format).map_err(wrong)?;
     let width = columns.names.len();
-    let mut rows = Rows::new(path);
+    let mut rows = Rows::new(path, reading.classes);
     let mut splits: Vec<usize> = (0..width).filter(|i| columns.is_other(*i)).collect();
     while records.read(&mut record).map_err(fault)? {
         let Record { line, lines, ref fields, raw } = record;
-        if lines > 1 && columns.are_rows(raw, format.separator) {
+        if lines > 1 && columns.are_rows(raw, format.separator, &rows) {
             return Err(wrong(format!(
                 "line {line}: the quote opened here is closed in line {}, but the lines from here to there are rows \
                  without it; write a quote in a text twice, and the text in quotes",
@@ -61,7 +61,7 @@ pub(super) fn table(path: &Path, text: &str, format: Format, skip_bad: bool) -> 
         splits.retain(|&i| Part::parse(&fields[i]).is_some());
         rows.push(line, text.clone(), label, columns.split.map(|i| fields[i].as_ref()));
     }
-    let parts = rows.finish(skip_bad)?;
+    let parts = rows.finish(reading.skip_bad)?;
     match splits[..] {
         [other, ..] if columns.split.is_none() => Err(wrong(split_by_another_name(&columns.names[other]))),
         _ => Ok(parts),
@@ -108,14 +108,14 @@ impl Columns {
 
     /// Whether most lines of the multi-line record `raw` are valid rows when quotes are ignored. Then an unclosed quote
     /// may have swallowed them.
-    fn are_rows(&self, raw: &str, separator: u8) -> bool {
+    fn are_rows(&self, raw: &str, separator: u8, known: &Rows) -> bool {
         let (mut all, mut rows) = (0, 0);
         for line in lines(raw).filter(|line| !line.trim().is_empty()) {
             let fields: Vec<&str> = line.split(char::from(separator)).map(|field| field.trim_matches('"')).collect();
             all += 1;
             let is_row = fields.len() == self.names.len()
                 && !fields[self.text].trim().is_empty()
-                && Label::parse(fields[self.label]).is_some()
+                && known.knows(fields[self.label])
                 && self.split.is_none_or(|split| Part::parse(fields[split]).is_some());
             rows += usize::from(is_row);
         }

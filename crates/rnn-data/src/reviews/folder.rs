@@ -1,7 +1,7 @@
 //! Folders: aclImdb, or tables named `train` and `test`.
 
 use super::labels::Part;
-use super::{Parts, Review, acl_imdb, is_table, read_table};
+use super::{Parts, Reading, Review, acl_imdb, is_table, read_table};
 use crate::{DataError, show};
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ pub(super) fn is_hidden(name: &str) -> bool {
 ///
 /// # Errors
 /// A folder of neither kind or of both, or two tables for one part.
-pub(super) fn read(path: &Path, skip_bad: bool) -> Result<Parts, DataError> {
+pub(super) fn read(path: &Path, reading: Reading) -> Result<Parts, DataError> {
     let wrong = |problem: String| Err(DataError::content(path, problem));
     let (tables, roots) = (tables(path)?, acl_imdb::roots(path));
     match (&tables[..], &roots[..]) {
@@ -24,7 +24,7 @@ pub(super) fn read(path: &Path, skip_bad: bool) -> Result<Parts, DataError> {
              and test with the endings .csv, .tsv or .jsonl"
                 .into(),
         ),
-        (tables, []) => read_tables(path, tables, skip_bad),
+        (tables, []) => read_tables(path, tables, reading),
         ([], roots) => wrong(format!("there are reviews both in {} and in it; give one of them", show::path(&roots[1]))),
         ([(_, table), ..], [root, ..]) => {
             wrong(format!("there are reviews both in {} and in {}; give one of them", show::path(root), show::path(table)))
@@ -48,7 +48,7 @@ fn tables(path: &Path) -> Result<Vec<(Part, PathBuf)>, DataError> {
     Ok(tables)
 }
 
-fn read_tables(path: &Path, tables: &[(Part, PathBuf)], skip_bad: bool) -> Result<Parts, DataError> {
+fn read_tables(path: &Path, tables: &[(Part, PathBuf)], reading: Reading) -> Result<Parts, DataError> {
     let mut all = Parts::default();
     for part in [Part::Train, Part::Test, Part::Validation] {
         let files: Vec<&PathBuf> = tables.iter().filter(|(of, _)| *of == part).map(|(_, file)| file).collect();
@@ -64,7 +64,10 @@ fn read_tables(path: &Path, tables: &[(Part, PathBuf)], skip_bad: bool) -> Resul
             all.notes.push(format!("{} is neither trained nor tested on", show::path(file)));
             continue;
         }
-        let mut read = read_table(file, skip_bad)?;
+        // The test's labels name the classes of the training.
+        let known = (!all.classes.is_empty()).then(|| all.classes.clone());
+        let mut read = read_table(file, Reading { classes: known.as_deref().or(reading.classes), ..reading })?;
+        all.classes = std::mem::take(&mut read.classes);
         let (own, other) = if part == Part::Train { (read.train, read.test) } else { (read.test, read.train) };
         if !other.is_empty() || read.validation > 0 {
             let problem = "some of its rows have the split of another part than its name says; give the file alone, or \

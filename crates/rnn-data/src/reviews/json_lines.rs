@@ -1,9 +1,9 @@
 //! Tables with a JSON object in each line.
 
-use super::Parts;
 use super::labels::Part;
 use super::records::lines;
 use super::table::{LABEL, Rows, SPLIT, TEXT, ambiguous, is_called, missing, split_by_another_name};
+use super::{Parts, Reading};
 use crate::{DataError, show};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -16,12 +16,12 @@ use std::path::Path;
 ///
 /// # Errors
 /// Bad rows (unless `skip_bad`), an ambiguous table.
-pub(super) fn table(path: &Path, text: &str, skip_bad: bool) -> Result<Parts, DataError> {
+pub(super) fn table(path: &Path, text: &str, reading: Reading) -> Result<Parts, DataError> {
     if text.trim_start().starts_with('[') {
         let problem = "this is a JSON array; write one object a line, as jq -c '.[]' does";
         return Err(DataError::content(path, problem));
     }
-    let mut rows = Rows::new(path);
+    let mut rows = Rows::new(path, reading.classes);
     let (mut names, mut others) = (Names::default(), OtherSplits::default());
     for (line, json) in (1u64..).zip(lines(text)).filter(|(_, json)| !json.trim().is_empty()) {
         let mut pairs = match serde_json::from_str::<Pairs>(json) {
@@ -41,7 +41,7 @@ pub(super) fn table(path: &Path, text: &str, skip_bad: bool) -> Result<Parts, Da
             Err(problem) => rows.bad(line, || problem),
         }
     }
-    let parts = rows.finish(skip_bad)?;
+    let parts = rows.finish(reading.skip_bad)?;
     match others.0.unwrap_or_default().first() {
         Some(name) if !parts.whole.is_empty() => Err(DataError::content(path, split_by_another_name(name))),
         _ => Ok(parts),

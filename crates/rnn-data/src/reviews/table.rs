@@ -1,9 +1,10 @@
 //! Tables with a text and a label column, and an optional `split` column with the purpose of each row.
 
-use super::labels::{LABELS, Label, PARTS, Part};
+use super::labels::{Label, PARTS, Part, Scheme};
 use super::{Parts, Review};
 use crate::{DataError, show};
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::path::Path;
 
 pub(super) const TEXT: [&str; 4] = ["text", "review", "sentence", "content"];
@@ -35,8 +36,8 @@ pub(super) fn split_by_another_name(name: &str) -> String {
 
 struct Row {
     line: u64,
-    review: Review,
-    label: Label,
+    text: String,
+    label: String,
     part: Option<Part>,
 }
 
@@ -46,19 +47,29 @@ pub(super) struct Rows<'a> {
     rows: Vec<Row>,
     bad: usize,
     first_bad: Vec<(u64, String)>,
-    /// The first label that is a number other than 1, 0 and -1, and its line.
-    scale: Option<(u64, String)>,
+    /// The labels so far.
+    labels: HashSet<String>,
+    /// The classes, where they are known from elsewhere.
+    classes: Option<&'a [String]>,
 }
 
-/// Whether a label is a number; `nan`, as missing values are written, is none.
-fn is_number(label: &str) -> bool {
-    label.trim().parse::<f64>().is_ok_and(f64::is_finite)
+/// Bytes of a label at most.
+const LONGEST_LABEL: usize = 200;
+
+/// Whether a label stands for one that is missing.
+fn is_missing(label: &str) -> bool {
+    ["", "nan", "null"].iter().any(|missing| label.eq_ignore_ascii_case(missing))
 }
 
 impl<'a> Rows<'a> {
-    /// Starts without rows; `path` is for messages.
-    pub fn new(path: &'a Path) -> Self {
-        Self { path, rows: Vec::new(), bad: 0, first_bad: Vec::new(), scale: None }
+    /// Starts without rows; `path` is for messages. Of `classes` that are known a label must name one.
+    pub fn new(path: &'a Path, classes: Option<&'a [String]>) -> Self {
+        Self { path, rows: Vec::new(), bad: 0, first_bad: Vec::new(), labels: HashSet::new(), classes }
+    }
+
+    /// Whether `label` is that of a row, or says positive or negative.
+    pub fn knows(&self, label: &str) -> bool {
+        Label::parse(label).is_some() || self.labels.contains(label.trim())
     }
 
     /// Counts a row that cannot be read.
@@ -74,18 +85,22 @@ impl<'a> Rows<'a> {
         if text.trim().is_empty() {
             return self.bad(line, || "the text is empty".into());
         }
-        let Some(known) = Label::parse(label) else {
-            if self.scale.is_none() && is_number(label) {
-                self.scale = Some((line, label.to_string()));
-            }
-            return self.bad(line, || format!("the label {} is none of {LABELS}", show::quoted(label)));
-        };
+        let label = label.trim();
+        if is_missing(label) {
+            return self.bad(line, || format!("the label is missing: {}", show::quoted(label)));
+        }
+        if label.len() > LONGEST_LABEL {
+            return self.bad(line, || format!("the label {} is too long to name a class", show::quoted(label)));
+        }
         let part = split.map(|split| (split, Part::parse(split)));
         if let Some((split, None)) = part {
             return self.bad(line, || format!("the split {} is none of {PARTS}", show::quoted(split)));
         }
-        let review = Review { text: text.into_owned(), positive: known.is_positive() };
-        self.rows.push(Row { line, review, label: known, part: part.and_then(|(_, part)| part) });
+        if !self.labels.contains(label) {
+            self.labels.insert(label.to_string());
+        }
+        let (text, label) = (text.into_owned(), label.to_string());
+        self.rows.push(Row { line, text, label, part: part.and_then(|(_, part)| part) });
     }
 
     /// The reviews by purpose.
@@ -93,24 +108,14 @@ impl<'a> Rows<'a> {
     /// # Errors
     /// No rows, bad rows unless `skip_bad`, ambiguous labels.
     pub fn finish(mut self, skip_bad: bool) -> Result<Parts, DataError> {
-        let wrong = |problem: String| Err(DataError::content(self.path, problem));
         self.rows_without_a_split_are_bad();
-        let line = |label| self.rows.iter().find(|row| row.label == label).map(|row| row.line);
-        if let (Some(zero), Some(minus)) = (line(Label::Zero), line(Label::MinusOne)) {
-            return wrong(format!(
-                "there are labels 0 (line {zero}) and -1 (line {minus}): which of them is negative? Labels are 1 and 0, or \
-                 1 and -1"
-            ));
-        }
-        // On a scale of 1 to 5 a 1 is the worst, on one of 0, 1, 2 the middle: leaving out the other rows would not
-        // help.
-        if let Some((line, label)) = &self.scale {
-            return wrong(format!(
-                "line {line}: the label is {}; with such labels 1 need not mean positive. Labels are 1 and 0, or 1 and -1, \
-                 and rows with others must go",
-                show::quoted(label)
-            ));
-        }
+        let scheme = match self.classes {
+            Some(classes) => Scheme::given(classes),
+            None => Scheme::of(self.rows.iter().map(|row| (row.label.as_str(), row.line)))
+                .map_err(|problem| DataError::content(self.path, problem))?,
+        };
+        self.remove_bad(|row| scheme.class(&row.label).is_none().then(|| scheme.problem(&row.label)));
+        let wrong = |problem: String| Err(DataError::content(self.path, problem));
         let mut parts = Parts::default();
         if self.bad > 0 {
             let problems = self.problems();
@@ -122,7 +127,9 @@ impl<'a> Rows<'a> {
         if self.rows.is_empty() {
             return wrong("the table has no rows".into());
         }
-        for Row { review, part, .. } in self.rows {
+        for Row { text, label, part, .. } in self.rows {
+            let Some(class) = scheme.class(&label) else { continue };
+            let review = Review { text, class };
             match part {
                 None => parts.whole.push(review),
                 Some(Part::Train) => parts.train.push(review),
@@ -130,20 +137,30 @@ impl<'a> Rows<'a> {
                 Some(Part::Validation) => parts.validation += 1,
             }
         }
+        parts.classes = scheme.classes();
         Ok(parts)
     }
 
     /// If one row has a split, all rows must have one.
     fn rows_without_a_split_are_bad(&mut self) {
         let Some(with) = self.rows.iter().find(|row| row.part.is_some()).map(|row| row.line) else { return };
-        let (rows, without): (Vec<Row>, Vec<Row>) =
-            std::mem::take(&mut self.rows).into_iter().partition(|row| row.part.is_some());
-        self.rows = rows;
-        self.bad += without.len();
         let problem = format!("no split, which line {with} has");
-        self.first_bad.extend(without.iter().take(SHOWN).map(|row| (row.line, problem.clone())));
-        self.first_bad.sort_by_key(|(line, _)| *line);
-        self.first_bad.truncate(SHOWN);
+        self.remove_bad(|row| row.part.is_none().then(|| problem.clone()));
+    }
+
+    /// Counts those rows as bad of which `problem` says something.
+    fn remove_bad(&mut self, problem: impl Fn(&Row) -> Option<String>) {
+        for row in std::mem::take(&mut self.rows) {
+            match problem(&row) {
+                None => self.rows.push(row),
+                Some(problem) => {
+                    self.bad += 1;
+                    self.first_bad.push((row.line, problem));
+                    self.first_bad.sort_by_key(|(line, _)| *line);
+                    self.first_bad.truncate(SHOWN);
+                }
+            }
+        }
     }
 
     fn problems(&self) -> String {

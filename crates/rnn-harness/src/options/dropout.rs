@@ -44,8 +44,16 @@ impl DropoutArgs {
     /// # Errors
     /// A rate that is not in `[0, 1)`; a choice of masks where nothing is dropped.
     pub fn resolve(&self, default: f64) -> Result<DropoutConfig, Failure> {
-        let input = self.dropout.unwrap_or(default);
-        let recurrent = self.recurrent_dropout.unwrap_or(default);
+        self.resolve_each(default, default)
+    }
+
+    /// The person's choice, or `input` and `recurrent`.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub fn resolve_each(&self, input: f64, recurrent: f64) -> Result<DropoutConfig, Failure> {
+        let input = self.dropout.unwrap_or(input);
+        let recurrent = self.recurrent_dropout.unwrap_or(recurrent);
         if self.dropout_masks.is_some() && input == 0.0 && recurrent == 0.0 {
             return Err(Failure::input(
                 "--dropout-masks would change nothing: there is no dropout; add --dropout P or --recurrent-dropout P",
