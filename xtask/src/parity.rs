@@ -1,4 +1,4 @@
-//! `cargo xtask parity [--regenerate]`: the layers against PyTorch and Keras.
+//! `cargo xtask parity [--regenerate [LIBRARY]]`: the layers against PyTorch and Keras, exports against onnxruntime.
 
 use crate::root;
 use std::path::{Path, PathBuf};
@@ -6,22 +6,37 @@ use std::process::{Command, ExitCode, Output, Stdio};
 
 #[derive(Debug, clap::Args)]
 pub struct ParityArgs {
-    /// Make the fixtures anew first: in fresh virtual environments, with the versions pinned beside the generators
-    #[arg(long)]
-    regenerate: bool,
+    /// Make the fixtures anew first, of all libraries or of this one: in fresh virtual environments, with the versions
+    /// pinned beside the generators
+    #[arg(long, value_name = "LIBRARY", num_args = 0..=1, default_missing_value = "all",
+        value_parser = ["all", "pytorch", "keras", "onnx"])]
+    regenerate: Option<String>,
 }
 
 struct Library {
     name: &'static str,
-    /// Its folder under crates/rnn-core/tests, and the name of its test.
+    /// The crate with its test.
+    package: &'static str,
+    /// The test's folder under tests, and its name.
     folder: &'static str,
     /// What pip fetches, as measured with the pinned versions on x86-64 Linux.
     download: &'static str,
 }
 
-const LIBRARIES: [Library; 2] = [
-    Library { name: "PyTorch", folder: "pytorch", download: "3.0 GB, because PyPI's build brings CUDA" },
-    Library { name: "Keras", folder: "keras", download: "0.3 GB" },
+const LIBRARIES: [Library; 3] = [
+    Library {
+        name: "PyTorch",
+        package: "rnn-core",
+        folder: "pytorch",
+        download: "3.0 GB, because PyPI's build brings CUDA",
+    },
+    Library { name: "Keras", package: "rnn-core", folder: "keras", download: "0.3 GB" },
+    Library {
+        name: "onnxruntime",
+        package: "rnn-export",
+        folder: "onnx",
+        download: "3.1 GB, because it runs PyTorch too",
+    },
 ];
 
 /// What the tests print for each case and at the end.
@@ -32,8 +47,9 @@ const MARK: &str = "worst error";
 /// # Errors
 /// What keeps the fixtures from being made or the tests from being started, in one line.
 pub fn run(args: &ParityArgs) -> Result<ExitCode, String> {
-    if args.regenerate {
-        regenerate()?;
+    if let Some(which) = &args.regenerate {
+        let libraries = LIBRARIES.iter().filter(|library| which == "all" || which == library.folder);
+        regenerate(&libraries.collect::<Vec<_>>())?;
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -56,17 +72,17 @@ pub fn run(args: &ParityArgs) -> Result<ExitCode, String> {
     Ok(ExitCode::FAILURE)
 }
 
-fn regenerate() -> Result<(), String> {
+fn regenerate(libraries: &[&Library]) -> Result<(), String> {
     let python = Path::new("python3");
     let version = said(Command::new(python).arg("--version"))
         .map_err(|e| format!("the generators need Python 3, and python3 does not start: {e}"))?;
     println!("Making the fixtures with {}. pip is going to fetch:", version.trim());
-    for Library { name, download, .. } in &LIBRARIES {
+    for Library { name, download, .. } in libraries {
         println!("  {name}: {download}");
     }
     let folder = Temporary(std::env::temp_dir().join(format!("rnn-parity-{}", std::process::id())));
-    for library in &LIBRARIES {
-        let here = root().join("crates/rnn-core/tests").join(library.folder);
+    for library in libraries {
+        let here = root().join("crates").join(library.package).join("tests").join(library.folder);
         let environment = folder.0.join(library.folder);
         let failed = |what: &str, e: String| format!("{}: {what} failed: {e}", library.name);
         said(Command::new(python).args(["-m", "venv"]).arg(&environment)).map_err(|e| failed("python3 -m venv", e))?;
@@ -76,6 +92,13 @@ fn regenerate() -> Result<(), String> {
         // Its progress is for the person.
         pip.arg("-r").arg(here.join("requirements.txt")).stdout(Stdio::inherit());
         said(&mut pip).map_err(|e| failed("pip", e))?;
+        if library.folder == "onnx" {
+            // The files that onnxruntime is to run are ours.
+            let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+            let mut write = Command::new(cargo);
+            write.current_dir(root()).args(["test", "--workspace", "--test", library.folder]);
+            said(write.env("RNN_WRITE_FIXTURES", "1")).map_err(|e| failed("writing the files", e))?;
+        }
         said(Command::new(&python).arg(here.join("generate.py"))).map_err(|e| failed("generate.py", e))?;
         println!("{}: made {}", library.name, here.display());
         // The next one needs the room.
