@@ -153,21 +153,24 @@ fn block(h: f32, colours: bool) -> String {
     format!("\u{1b}[48;2;{};{};{}m \u{1b}[0m", part(1), part(3), part(5))
 }
 
+/// The hidden units of a step, and the carry that it hands on.
+type Point = (Vec<f32>, f64);
+
 /// The correlation of each unit with the carry that its step hands on, over random additions.
 fn correlations(model: &Model, config: &RunConfig, device: &Device) -> Vec<f64> {
     let (bits, units) = (config.model.bits, config.model.hidden);
     let key = Keys::new(config.training.seed).trials.child(0);
-    let mut points: Vec<(Vec<f32>, f64)> = Vec::new();
+    let mut points: Vec<Point> = Vec::new();
     for pair in random_pairs(bits, ADDITIONS, key) {
         let (hidden, _) = model.watch(pair, bits, device);
         points.extend(hidden.into_iter().zip(carries(pair, bits).skip(1).map(f64::from)));
     }
     let count = points.len() as f64;
-    let mean = |f: &dyn Fn(&(Vec<f32>, f64)) -> f64| points.iter().map(f).sum::<f64>() / count;
+    let mean = |f: &dyn Fn(&Point) -> f64| points.iter().map(f).sum::<f64>() / count;
     let carry = mean(&|point| point.1);
     let spread = mean(&|point| (point.1 - carry).powi(2)).sqrt();
     let of = |unit: usize| {
-        let value = |point: &(Vec<f32>, f64)| f64::from(point.0[unit]);
+        let value = |point: &Point| f64::from(point.0[unit]);
         let middle = mean(&value);
         let own = mean(&|point| (value(point) - middle).powi(2)).sqrt();
         let together = mean(&|point| (value(point) - middle) * (point.1 - carry));

@@ -124,7 +124,7 @@ fn wrong_input_is_told() {
     }
     adder.run(&["--bits", "-1"]).told("--bits -1: too small; give a whole number from 2 to 65 (--help");
     adder.run(&["scratch", "--iterations", "0"]).told("--iterations 0: too small; give a whole number from 1 to");
-    adder.run(&["scratch", "--cell", "lstm"]).told("--cell is an option of train, not of scratch");
+    adder.run(&["scratch", "--cell", "lstm"]).told("--cell is an option of train and generalise, not of scratch");
     adder.run(&["ask", "1"]).told("missing: <B>; write adder ask");
     adder.write("file", "");
     let in_a_file = [("RNN_RUNS", OsStr::new("file"))];

@@ -144,7 +144,7 @@ impl Table {
     /// # Errors
     /// A cell that is no number, with its line.
     pub fn numbers(&self, column: usize) -> Result<Vec<f64>, DataError> {
-        let value = |(row, cell): (usize, &Box<str>)| match number(cell) {
+        let value = |(row, cell): (usize, &str)| match number(cell) {
             _ if is_missing(cell) => Ok(f64::NAN),
             Some(value) => Ok(value),
             None => {
@@ -158,7 +158,7 @@ impl Table {
                 )))
             }
         };
-        self.cells[column].iter().enumerate().map(value).collect()
+        self.cells[column].iter().map(AsRef::as_ref).enumerate().map(value).collect()
     }
 }
 

@@ -198,13 +198,13 @@ impl<M: Task> Loop<M> {
     }
 
     /// The loss at the beginning and the mean loss since the last report, if it has grown too much. The beginning is the
-    /// first epoch, and during it the first report.
+    /// first report; after resuming it is the first epoch.
     fn grew(&mut self, state: &TrainState<M>, reported: &TotalsRead) -> Option<(f64, f64)> {
         let now = state.totals.read();
         let sum = |totals: &TotalsRead| totals.sums.first().copied().unwrap_or(0.0);
         let loss = (sum(now) - sum(reported)) / (now.items - reported.items) as f64;
-        let first = state.history.first().map(|record| record.train.loss);
-        let from = first.unwrap_or_else(|| *self.first_loss.get_or_insert(loss));
+        let first = state.history.first().map_or(loss, |record| record.train.loss);
+        let from = *self.first_loss.get_or_insert(first);
         (from > 0.0 && loss > GREW * from).then_some((from, loss))
     }
 
