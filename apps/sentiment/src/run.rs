@@ -1,4 +1,4 @@
-//! What a run folder holds: `config.json`, `words.txt`, `model.bpk`, `checkpoints`, `metrics.json`; with n-grams also
+//! What a run folder holds: `config.json`, `words.txt`, `model.bpk`, `checkpoints`, `summary.json`; with n-grams also
 //! `ngrams.bin` and `blend.json`.
 
 use crate::config::RunConfig;
