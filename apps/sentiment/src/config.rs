@@ -122,7 +122,7 @@ impl TrainArgs {
             (None, Preset::Sample) => sample,
             (None, Preset::Best) => best,
         };
-        let epochs = pick(self.epochs, [1, 10, 2]);
+        let epochs = pick(self.epochs, [1, 10, 3]);
         let plan = self.training.over(match is_best {
             true => best_plan(epochs),
             false => Plan::new(epochs, OptimizerConfig::new(OptimizerName::Adam)),
@@ -157,11 +157,11 @@ impl TrainArgs {
 /// Chosen on the validation reviews of seed 0.
 const BEST_DROPOUT: f64 = 0.4;
 /// The same.
-const BEST_NOISE: Noise = Noise { words: 0.25, vocabulary: 0.0, weights: 0.0, pooled: 0.5 };
+const BEST_NOISE: Noise = Noise { words: 0.4, vocabulary: 0.0, weights: 0.0, pooled: 0.5 };
 
 fn best_plan(epochs: usize) -> Plan {
     let adam = OptimizerConfig::new(OptimizerName::Adam);
-    let optimizer = OptimizerConfig { learning_rate: 2e-3, clip_norm: Some(1.0), ..adam };
+    let optimizer = OptimizerConfig { clip_norm: Some(1.0), ..adam };
     Plan { schedule: Schedule { shape: Shape::Linear, warm_up: 0 }, ..Plan::new(epochs, optimizer) }
 }
 
