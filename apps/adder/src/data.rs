@@ -14,7 +14,7 @@ const SAMPLED_PAIRS: usize = 100_000;
 const LONG_PAIRS: usize = 10_000;
 /// The largest number of bits of additions that are not long.
 const LONG_BITS: u32 = 24;
-/// A random number has so many random bits.
+/// The number of random bits in a random number.
 const RANDOM_BITS: u32 = 53;
 
 /// The largest operand of which two have a sum of `bits` bits: operands have one bit less.

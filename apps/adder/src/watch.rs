@@ -44,7 +44,7 @@ pub struct Watched {
     pub steps: Vec<Step>,
     /// How each unit goes with the carry that it must remember: the correlation over random additions, −1 to 1.
     pub correlations: Vec<f64>,
-    /// The units from those that rise with the carry to those that fall.
+    /// The units by their correlation with the next carry, the highest first.
     pub order: Vec<usize>,
 }
 

@@ -67,7 +67,7 @@ fn every_cell_learns_to_add_and_another_process_asks_it() {
     adder.run(&["ask", "57", "128"]).told("this model adds numbers from 0 to 127");
 }
 
-/// The bits that the network is told nothing of: 57 + 71 carries a one through every step.
+/// 57 + 71 carries a one through every step; the network does not see the carry.
 #[test]
 fn an_addition_is_watched_and_longer_ones_are_tried() {
     let adder = adder();

@@ -13,7 +13,7 @@ pub enum Memory {
     State,
 }
 
-/// The characters whose repetition is penalised: the last so many.
+/// The number of last characters whose repetition is penalised.
 pub const RECENT: usize = 32;
 
 /// A model and the settings of generation. It keeps what it has read, so that it can go on.

@@ -4,7 +4,6 @@ mod carried;
 mod commands;
 mod config;
 mod data;
-mod files;
 mod generate;
 mod model;
 mod ngram;

@@ -56,7 +56,7 @@ pub struct Mean {
     pub loss: f64,
     /// In bits a character.
     pub bits_per_character: f64,
-    /// e to the loss: among so many characters an equal guess would be as hard.
+    /// e to the loss: the number of equally likely characters with the same loss.
     pub perplexity: f64,
 }
 

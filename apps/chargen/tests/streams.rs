@@ -72,7 +72,7 @@ fn a_cyrillic_text_is_learnt_as_a_stream() {
     assert!(seen.starts_with("9720 characters, 30 distinct, 120 lines"), "{seen}");
 }
 
-/// A conversation goes on from its own state, and what is wrong in it is told without ending it.
+/// A conversation keeps its state; a wrong command gives an error line and does not end it.
 #[test]
 fn a_conversation_keeps_its_state() {
     let program = chargen();

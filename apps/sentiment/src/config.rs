@@ -67,7 +67,7 @@ pub struct TrainArgs {
     masked: bool,
     #[command(flatten)]
     noise: NoiseArgs,
-    /// Weigh the n-grams of up to so many words too, beside the recurrent part [default: none; best: 3]
+    /// Add the n-grams of up to N words to the recurrent part [default: none; best: 3]
     #[arg(long, value_name = "N", value_parser = whole::<u64>(ORDERS))]
     ngrams: Option<u64>,
     /// Reviews in a mini-batch [default: 50; sample: 10]

@@ -99,6 +99,11 @@ impl DataConfig {
             of = format!(" of {tested}");
         }
         say!("reviews: {}, {} to train and {}{of} to test", reviews.source, reviews.train.len(), reviews.test.len());
+        if reviews.classes != sentiments() {
+            // Labels that name classes beside positive and negative ones could also be mistakes.
+            let (count, names) = (reviews.classes.len(), reviews.classes.join(", "));
+            say!("each label is a class of its own: {count} classes, {names}");
+        }
         if is_own(&tested) {
             let trained: HashSet<&str> = reviews.train.iter().map(|review| review.text.as_str()).collect();
             let known = reviews.test.iter().filter(|review| trained.contains(review.text.as_str())).count();

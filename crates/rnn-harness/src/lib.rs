@@ -11,6 +11,7 @@ mod histogram;
 pub mod html;
 pub mod interrupt;
 pub mod options;
+mod output;
 pub mod progress;
 mod report;
 pub mod run_dir;
@@ -23,6 +24,7 @@ pub mod training;
 pub use arguments::{check_range, parse, whole};
 pub use failure::{Failure, run_program};
 pub use histogram::histogram;
+pub use output::write_file;
 pub use runs::RunsCommand;
 pub use shown::printable_text;
 #[doc(hidden)]

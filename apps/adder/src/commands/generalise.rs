@@ -7,11 +7,10 @@ use crate::data::{random_pairs, sum};
 use crate::model::{BITS, Model, ModelConfig};
 use burn::tensor::Device;
 use rnn_harness::run_dir::RunDir;
-use rnn_harness::{Failure, json_line, print_line, say, whole};
+use rnn_harness::{Failure, json_line, print_line, say, whole, write_file};
 use rnn_plot::{Axis, Line, LineChart, Panel, Scale};
-use rnn_train::durable::{System, replace};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Bits of the operands that are added.
 const LENGTHS: [u32; 4] = [8, 16, 32, 64];
@@ -74,31 +73,20 @@ pub fn generalise(args: &GeneraliseArgs) -> Result<(), Failure> {
             rows.push(row(&config, &model, metrics.run, trials, device));
         }
     }
-    println!("right sums of {trials} random additions of numbers of so many bits, which no training saw:");
+    println!("right sums of {trials} random additions that no training saw, by the bits of the operands:");
     println!("{:<24}{}", "", LENGTHS.map(|bits| format!("{bits:>9}")).concat());
     for row in &rows {
         let right: String = row.right.iter().map(|right| format!("{right:>9}")).collect();
         print_line!("{:<24}{right}", row.name);
     }
     if let Some(path) = &args.svg {
-        write(path, chart(&rows, trials).svg().as_bytes())?;
+        write_file(path, chart(&rows, trials).svg().as_bytes())?;
         print_line!("chart: {}", path.display());
     }
     if session.json {
         json_line(&Table { bits: LENGTHS, trials, networks: &rows })?;
     }
     Ok(())
-}
-
-/// Writes a file that a person asked for.
-///
-/// # Errors
-/// A path that cannot be written.
-pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let cannot = |problem: &str| Failure::input(format!("cannot write {}: {problem}", path.display()));
-    let name = path.file_name().ok_or_else(|| cannot("this is no file name"))?.to_string_lossy();
-    replace(&System, folder, &[(&name, bytes)]).map_err(|e| cannot(&e.to_string()))
 }
 
 fn row(config: &RunConfig, model: &Model, run: String, trials: usize, device: &Device) -> Row {

@@ -1,13 +1,12 @@
 //! `adder watch 57 66`: the addition going through a trained network, step by step.
 
 use crate::commands::ask::Trained;
-use crate::commands::generalise::write;
 use crate::commands::train::PROGRAM;
 use crate::watch::{Watched, picture};
 use rnn_harness::device::DeviceArgs;
 use rnn_harness::html::Page;
 use rnn_harness::options::RunArgs;
-use rnn_harness::{Failure, json_line, print_line, whole};
+use rnn_harness::{Failure, json_line, print_line, whole, write_file};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
@@ -47,7 +46,7 @@ pub fn watch(args: &WatchArgs) -> Result<(), Failure> {
     if args.svg.is_some() || args.html.is_some() {
         let svg = picture::svg(&watched);
         if let Some(path) = &args.svg {
-            write(path, svg.as_bytes())?;
+            write_file(path, svg.as_bytes())?;
             print_line!("picture: {}", path.display());
         }
         if let Some(path) = &args.html {
@@ -57,7 +56,7 @@ pub fn watch(args: &WatchArgs) -> Result<(), Failure> {
                 .text(&watched.legend())
                 .heading("The numbers")
                 .table(&["step", "a", "b", "carry in", "h", "answer", "right bit"], &watched.rows());
-            write(path, page.finish().as_bytes())?;
+            write_file(path, page.finish().as_bytes())?;
             print_line!("page: {}", path.display());
         }
     }

@@ -2,7 +2,6 @@
 
 use crate::config::Mode;
 use crate::data::Prepare;
-use crate::files;
 use crate::ngram::{self, NGrams};
 use crate::prime;
 use crate::run::Trained;
@@ -12,7 +11,7 @@ use rnn_harness::device::DeviceArgs;
 use rnn_harness::html::Page;
 use rnn_harness::interrupt::listen;
 use rnn_harness::options::RunArgs;
-use rnn_harness::{Failure, json_line, print_line, say, whole};
+use rnn_harness::{Failure, json_line, print_line, say, whole, write_file};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -68,7 +67,8 @@ struct Evaluated {
 
 /// The characters on the page.
 const ON_PAGE: usize = 50_000;
-/// The baseline counts at most so many characters of the training part, its last ones: some hundred bytes each.
+/// The largest number of characters that the baseline counts, from the end of the training part. Each takes some
+/// hundred bytes.
 const COUNTED: usize = 20_000_000;
 
 /// What is predicted.
@@ -127,7 +127,7 @@ pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
             .shaded(&spans(&decode(&ids[*from..end]), &surprises));
         let page =
             if end < ids.len() { page.text(&format!("… and {} more characters.", ids.len() - end)) } else { page };
-        files::write(path, page.finish().as_bytes())?;
+        write_file(path, page.finish())?;
         print_line!("page: {}", path.display());
     }
     if args.json {

@@ -2,10 +2,10 @@
 
 use crate::commands::generate::{Choice, check_penalty, print, write};
 use crate::generate::Writer;
+use crate::prime;
 use crate::run::Trained;
-use crate::{files, prime};
 use rnn_core::Key;
-use rnn_harness::{Failure, say};
+use rnn_harness::{Failure, say, write_file};
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::Path;
 
@@ -13,7 +13,7 @@ const HELP: &str = "a line of text: the model goes on after it; an empty line: i
 /temperature T   /top-k K   /top-p P   /penalty R   how characters are chosen
 /length N        characters at a time
 /stop TEXT       end when the model has written this; /stop alone: no more
-/seed N          draw anew
+/seed N          restart the sampling with seed N
 /reset           forget everything so far
 /save FILE       write the whole text so far into FILE
 /quit            end (Ctrl-D too)
@@ -123,7 +123,7 @@ impl<'a> Conversation<'a> {
                 return Err(Failure::input("/save needs the name of a file, as /save tale.txt"));
             }
             "save" => {
-                files::write(Path::new(value), self.text.as_bytes())?;
+                write_file(Path::new(value), &self.text)?;
                 say!("{} characters are in {value}", self.text.chars().count());
             }
             "temperature" => self.choose(Choice { temperature: number(name, value)?, ..self.choice })?,

@@ -7,10 +7,9 @@ use crate::run::Trained;
 use crate::view::View;
 use rnn_harness::device::DeviceArgs;
 use rnn_harness::options::{RunArgs, size};
-use rnn_harness::{Failure, json_line, print_line, say};
-use rnn_train::durable::{System, replace};
+use rnn_harness::{Failure, json_line, print_line, say, write_file};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Forecasts the steps after the last row of the table.
 #[derive(Debug, clap::Args)]
@@ -88,10 +87,7 @@ pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
     if let Some(file) = &args.svg {
         let shape = [3 * config.model.window.max(steps), steps];
         let svg = picture(&series, &view, &forecasts, 0, origin, shape, &config.model.quantiles);
-        let wrong = |problem: String| Failure::input(format!("--svg {}: {problem}", file.display()));
-        let name = file.file_name().and_then(|name| name.to_str()).ok_or_else(|| wrong("give a file's name".into()))?;
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        replace(&System, folder, &[(name, svg.as_bytes())]).map_err(|e| wrong(e.to_string()))?;
+        write_file(file, svg)?;
         say!("picture: {}", file.display());
     }
     let next = next(&series, &forecasts, config.data.targets.len(), origin, steps);

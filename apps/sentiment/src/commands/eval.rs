@@ -12,7 +12,7 @@ use rnn_harness::device::DeviceArgs;
 use rnn_harness::html::Page;
 use rnn_harness::options::RunArgs;
 use rnn_harness::progress::waiting;
-use rnn_harness::{Failure, json_line, print_line, say};
+use rnn_harness::{Failure, json_line, print_line, say, write_file};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,7 @@ pub struct EvalArgs {
     /// Also test logistic regression on n-grams to 3 that naive Bayes weights, trained on the run's training reviews
     #[arg(long)]
     baseline: bool,
-    /// Show so many of the most confident mistakes
+    /// Number of the most confident mistakes to show
     #[arg(long, value_name = "N", default_value_t = 3)]
     mistakes: usize,
     /// Write all figures, the reliability plot and mistakes to a page
@@ -186,15 +186,9 @@ fn baseline(trained: &Trained, test: &[Review]) -> Result<Measures, Failure> {
     Ok(Measures::of(&logits, &labels, classes))
 }
 
-/// Writes a page, whole or not at all.
+/// Writes a page and says so.
 pub fn write_page(path: &Path, html: &str) -> Result<(), Failure> {
-    let wrong = |e: std::io::Error| Failure::input(format!("--html {}: {e}", path.display()));
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    std::fs::write(&name, html).and_then(|()| std::fs::rename(&name, path)).map_err(|e| {
-        let _ = std::fs::remove_file(&name); // what is left of it, if anything
-        wrong(e)
-    })?;
+    write_file(path, html)?;
     say!("page: {}", path.display());
     Ok(())
 }

@@ -4,8 +4,7 @@ use super::{Run, figure_names, shown};
 use crate::html::Page;
 use crate::report::{chart, columns};
 use crate::run_dir::{CONFIG, runs};
-use crate::{Failure, print_line};
-use rnn_train::durable::{System, replace};
+use crate::{Failure, print_line, write_file};
 use std::path::{Path, PathBuf};
 
 /// Compares runs of this program.
@@ -50,13 +49,9 @@ pub(super) fn command(program: &str, args: &CompareArgs) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Writes a file, whole or not at all.
+/// Writes a file and says so.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let cannot = |why: String| Failure::input(format!("cannot write {}: {why}", path.display()));
-    let name = path.file_name().and_then(|name| name.to_str());
-    let name = name.ok_or_else(|| cannot("it has no file name; give one such as curves.svg".into()))?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    replace(&System, folder, &[(name, text.as_bytes())]).map_err(|e| cannot(e.to_string()))?;
+    write_file(path, text)?;
     print_line!("written: {}", path.display());
     Ok(())
 }
