@@ -91,9 +91,9 @@ impl Watched {
         let (strong, best, r) = self.memory();
         let units = self.correlations.len();
         format!(
-            "The units are ordered by their correlation with the carry that goes on to the next step, over {ADDITIONS} \
-             random additions: those at one end rise with it, those at the other end fall. Unit {best} goes with it \
-             most (r = {r:.2}); {strong} of {units} units reach |r| = {REMEMBERS}."
+            "The units are ordered by their correlation with the carry out, over {ADDITIONS} random additions, the \
+             highest first. Unit {best} has the strongest one (r = {r:.2}); {strong} of {units} units reach |r| = \
+             {REMEMBERS}."
         )
     }
 

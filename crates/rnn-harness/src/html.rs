@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}\
 h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2rem}table{border-collapse:collapse;font-variant-numeric:tabular-nums}\
-th,td{padding:.2rem .7rem;border-bottom:1px solid #ddd;text-align:left}td.n{text-align:right}\
+th,td{padding:.2rem .7rem;border-bottom:1px solid #ddd;text-align:left}td{overflow-wrap:anywhere}td.n{text-align:right}\
 .text{white-space:pre-wrap;font-family:ui-monospace,monospace;line-height:1.7}figure{margin:1rem 0;overflow-x:auto}\
 svg{max-width:100%;height:auto}";
 

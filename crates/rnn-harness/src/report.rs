@@ -130,7 +130,8 @@ pub(crate) fn columns(rows: &[Vec<String>]) -> String {
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// `value` as a list of names such as `model.hidden` with their values; a list counts as one value.
+/// `value` as a list of names such as `model.hidden` or `targets.0.mae` with their values; a list of plain values counts
+/// as one.
 pub(crate) fn settings(value: &Value) -> Vec<(String, String)> {
     fn walk(prefix: &str, value: &Value, into: &mut Vec<(String, String)>) {
         match value {
@@ -138,6 +139,11 @@ pub(crate) fn settings(value: &Value) -> Vec<(String, String)> {
                 for (name, value) in map {
                     let name = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
                     walk(&name, value, into);
+                }
+            }
+            Value::Array(list) if list.iter().any(Value::is_object) => {
+                for (number, value) in list.iter().enumerate() {
+                    walk(&format!("{prefix}.{number}"), value, into);
                 }
             }
             Value::String(text) => into.push((prefix.into(), text.clone())),
@@ -250,8 +256,8 @@ mod tests {
 
     #[test]
     fn settings_are_listed_by_their_path() {
-        let value = json!({"a": {"b": 1, "c": [1, 2]}, "d": null, "e": "x"});
+        let value = json!({"a": {"b": 1, "c": [1, 2]}, "d": null, "e": "x", "f": [{"g": 2}, {"g": 3}]});
         let list: Vec<String> = settings(&value).into_iter().map(|(name, value)| format!("{name}={value}")).collect();
-        assert_eq!(list, ["a.b=1", "a.c=[1,2]", "d=–", "e=x"]);
+        assert_eq!(list, ["a.b=1", "a.c=[1,2]", "d=–", "e=x", "f.0.g=2", "f.1.g=3"]);
     }
 }
