@@ -53,13 +53,13 @@ pub struct Model {
     pub bias: Option<Param<Tensor<1>>>,
     /// The dropout before the scores.
     #[module(skip)]
-    dropout: f64,
+    pub dropout: f64,
     /// The state of the training's rows.
     #[module(skip)]
-    carried: Carried,
+    pub carried: Carried,
     /// The state of the rows of a validation, which a training's must not lose its place to.
     #[module(skip)]
-    validating: Carried,
+    pub validating: Carried,
 }
 
 /// The number of Unicode characters.

@@ -81,9 +81,9 @@ pub struct Model {
     pub layer: AnyRecurrent,
     pub dense: Linear,
     #[module(skip)]
-    pooling: Pooling,
+    pub pooling: Pooling,
     #[module(skip)]
-    noise: Noise,
+    pub noise: Noise,
 }
 
 impl ModelConfig {

@@ -10,10 +10,13 @@ use rnn_harness::progress::waiting;
 use rnn_train::Keys;
 
 impl Model {
-    /// What is exported. It answers at every step, so that a text can be written with the state carried.
+    /// What is exported. It answers at every step, so that a text can be written with the state carried. It names every
+    /// field, so that a new one cannot be left out of the export by mistake.
     fn network(&self) -> Result<Network, ExportError> {
-        let input = self.embedding.as_ref().map_or(Input::Symbols, |vectors| table(vectors.val()));
-        Network::new(input, &self.layer, Read::EveryStep, Dense::of(&self.linear()))
+        // `linear` has the scores; dropout acts in training alone, and the export starts without a state.
+        let Self { layer, embedding, dense: _, bias: _, dropout: _, carried: _, validating: _ } = self;
+        let input = embedding.as_ref().map_or(Input::Symbols, |vectors| table(vectors.val()));
+        Network::new(input, layer, Read::EveryStep, Dense::of(&self.linear()))
     }
 
     /// With recurrent weights that int8 can hold.

@@ -4,16 +4,21 @@ use crate::data::Encoded;
 use crate::model::{Model, Pooling};
 use crate::run::{PROGRAM, Trained, WORDS};
 use rnn_core::Key;
-use rnn_export::{Answer, Dense, ExportError, Network, Read, int8, table};
+use rnn_export::{Answer, Dense, Network, Read, int8, table};
 use rnn_harness::export::{ExportArgs, Rounded, or_not_measured};
 use rnn_harness::progress::waiting;
 use rnn_harness::{Failure, say};
 
 impl Model {
-    /// What is exported.
-    fn network(&self, classes: usize) -> Result<Network, ExportError> {
-        let words = table(self.embedding.weight.val());
-        let network = Network::new(words, &self.layer, Read::Last, Dense::of(&self.dense))?;
+    /// What is exported. It names every field, so that a new one cannot be left out of the export by mistake.
+    fn network(&self, classes: usize) -> Result<Network, Failure> {
+        let Self { embedding, layer, dense, pooling, noise: _ } = self; // noise acts in training alone
+        if *pooling != Pooling::Last {
+            return Err(Failure::input(
+                "this model pools over all words, which export cannot write; train with --pooling last",
+            ));
+        }
+        let network = Network::new(table(embedding.weight.val()), layer, Read::Last, Dense::of(dense))?;
         Ok(network.with_answer(if classes == 2 { Answer::Sigmoid } else { Answer::Softmax }))
     }
 
@@ -34,11 +39,6 @@ pub fn export(args: &ExportArgs) -> Result<(), Failure> {
     if trained.judge.ngrams.is_some() {
         return Err(Failure::input(
             "this model has n-grams beside the recurrent part, which export cannot write; train without --ngrams",
-        ));
-    }
-    if sizes.pooling != Pooling::Last {
-        return Err(Failure::input(
-            "this model pools over all words, which export cannot write; train with --pooling last",
         ));
     }
     if sizes.masked {
