@@ -24,7 +24,12 @@ mod call;
 mod capabilities;
 #[cfg(feature = "kernels")]
 pub(crate) mod cpu;
-#[cfg_attr(not(feature = "kernels"), allow(dead_code, reason = "no device of this build has kernels"))]
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+pub(crate) mod gpu;
+#[cfg_attr(
+    not(any(feature = "kernels", feature = "wgpu", feature = "cuda")),
+    allow(dead_code, reason = "no device of this build has kernels")
+)]
 mod graph;
 pub(crate) mod reference;
 #[cfg_attr(not(feature = "kernels"), allow(dead_code, reason = "no device of this build has kernels"))]

@@ -7,6 +7,12 @@
 #![cfg(any(feature = "wgpu", feature = "cuda"))]
 
 mod buffer;
+mod count;
+pub mod embedding;
+mod launch;
+pub mod loss;
+pub mod optim;
 
 pub use buffer::Buffer;
+pub use count::launches;
 pub use cubecl;

@@ -1,6 +1,13 @@
 //! Which device a program runs on: `--device` and `--threads`.
+//!
+//! Where several devices are compiled in and none is named, a training measures them
+//! ([`Session::decide`](crate::options::Session::decide)); everything else runs on the CPU, which has the kernels for
+//! single steps.
+
+mod choice;
 
 use crate::{Failure, say, whole};
+use burn::backend::{Backend, Dispatch};
 use burn::tensor::Device;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 use burn::tensor::DeviceType;
@@ -8,8 +15,8 @@ use burn::tensor::DeviceType;
 /// The options about the device, the same in every program.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct DeviceArgs {
-    /// Device: flex, ndarray, wgpu[:N] or cuda[:N], as far as compiled in. Without it the first GPU found, else the
-    /// CPU
+    /// Device: flex, ndarray, wgpu[:N], vulkan[:N] or cuda[:N], as far as compiled in. Of several with commas between
+    /// them, or of all without it (auto), a training measures a few steps and takes the fastest
     #[arg(long, value_name = "DEVICE", action = clap::ArgAction::Append)]
     device: Vec<String>,
     /// CPU threads; all of them without it
@@ -26,62 +33,101 @@ pub struct Selected {
     pub name: String,
     /// CPU threads.
     pub threads: usize,
+    pub(crate) about: String,
+}
+
+impl Selected {
+    /// What it is: `CPU`, or the adapter's name, whether it is software, the interface and the shader language.
+    pub fn about(&self) -> &str {
+        &self.about
+    }
+
+    /// Says on stderr what runs, with `more` behind it.
+    pub(crate) fn say(&self, more: &str) {
+        let Self { name, threads, about, .. } = self;
+        let s = if *threads == 1 { "" } else { "s" };
+        say!("device: {name} ({about}, {threads} CPU thread{s}){more}");
+    }
 }
 
 /// More threads than any machine that runs this has.
 const MOST_THREADS: usize = 1024;
+/// What stands for all devices.
+const AUTO: &str = "auto";
+/// The kinds that name a device.
+const KINDS: [&str; 5] = ["cuda", "vulkan", "wgpu", "flex", "ndarray"];
 
 impl DeviceArgs {
-    /// Chooses the device, sets the number of threads and says on stderr what was chosen. Call it before the first
-    /// tensor exists.
+    /// Chooses the device, sets the number of threads and says on stderr what was chosen: the one that is named, else
+    /// the CPU, else the first GPU. Call it before the first tensor exists.
     ///
     /// # Errors
-    /// A device that is not compiled in or not there; a number of threads that is 0 or absurd, here or in the variable
-    /// `RAYON_NUM_THREADS`.
+    /// A device that is not compiled in or not there; several devices; a number of threads that is 0 or absurd, here or
+    /// in the variable `RAYON_NUM_THREADS`.
     pub fn select(&self) -> Result<Selected, Failure> {
-        if self.device.len() > 1 {
-            return Err(Failure::input("--device is given more than once; only training can use several devices"));
+        let wanted = self.wanted()?;
+        if wanted.len() > 1 {
+            return Err(Failure::input(format!(
+                "--device {}: only a training measures several devices; give one",
+                wanted.join(",")
+            )));
         }
         let threads = self.set_threads(None)?;
-        let (device, name, about) = match self.device.first() {
+        let choice = match wanted.first() {
             Some(wanted) => by_name(wanted)?,
-            None => first_found()?,
+            None => automatic().into_iter().next().ok_or_else(nothing_found)?,
         };
-        Ok(Self::chosen(device, name, about, threads))
+        let selected = choice.selected(threads);
+        selected.say("");
+        Ok(selected)
     }
 
-    /// As [`select`](Self::select) for training, which several devices can share.
+    /// The devices that a training may take, to be measured where there are several: those that are named, else one of
+    /// each kind that is compiled in and found. If there is only one, it says so on stderr.
     ///
     /// # Errors
-    /// As `select`; several devices of a kind that cannot share a training.
-    pub fn select_many(&self) -> Result<Selected, Failure> {
+    /// As `select`; several devices that are to share a training.
+    pub(crate) fn candidates(&self) -> Result<Vec<Selected>, Failure> {
         if self.device.len() > 1 {
             return Err(Failure::input(format!(
                 "--device {}: this program trains on one device (Burn itself shares a training among devices on cuda \
-                 only); give one --device",
-                self.device.join(" --device ")
+                 only); give one --device, or --device {} to take the faster one",
+                self.device.join(" --device "),
+                self.device.join(",")
             )));
         }
-        self.select()
+        let wanted = self.wanted()?;
+        let threads = self.set_threads(None)?;
+        let choices = match wanted.is_empty() {
+            true => automatic(),
+            false => wanted.iter().map(|wanted| by_name(wanted)).collect::<Result<_, _>>()?,
+        };
+        let selected: Vec<Selected> = choices.into_iter().map(|choice| choice.selected(threads)).collect();
+        match &selected[..] {
+            [] => return Err(nothing_found()),
+            [only] => only.say(""),
+            _ => {}
+        }
+        Ok(selected)
     }
 
-    /// As [`select`](Self::select), with `name` and `threads` where none are given.
+    /// As [`select`](Self::select), with `name` and `threads` where none are given: a training that is resumed.
     ///
     /// # Errors
     /// As `select`.
-    pub fn select_as(&self, name: &str, threads: usize) -> Result<Selected, Failure> {
-        if !self.device.is_empty() {
-            return Self { threads: self.threads.or(Some(threads)), ..self.clone() }.select_many();
-        }
-        let threads = self.set_threads(Some(threads))?;
-        let (device, name, about) = by_name(name)?;
-        Ok(Self::chosen(device, name, about, threads))
+    pub(crate) fn select_as(&self, name: &str, threads: usize) -> Result<Selected, Failure> {
+        let given = if self.wanted()?.is_empty() { vec![name.to_string()] } else { self.device.clone() };
+        Self { device: given, threads: self.threads.or(Some(threads)) }.select()
     }
 
-    fn chosen(device: Device, name: String, about: String, threads: usize) -> Selected {
-        let s = if threads == 1 { "" } else { "s" };
-        say!("device: {name} ({about}, {threads} CPU thread{s})");
-        Selected { device, name, threads }
+    /// The names that are given; none for `auto`.
+    fn wanted(&self) -> Result<Vec<&str>, Failure> {
+        let names: Vec<&str> = self.device.iter().flat_map(|names| names.split(',')).map(str::trim).collect();
+        match names.iter().position(|name| names.iter().filter(|other| *other == name).count() > 1) {
+            Some(twice) => Err(Failure::input(format!("--device names {} twice", names[twice]))),
+            None if names == [AUTO] => Ok(Vec::new()),
+            None => Ok(names),
+        }
     }
 
     fn set_threads(&self, default: Option<usize>) -> Result<usize, Failure> {
@@ -108,23 +154,28 @@ impl DeviceArgs {
 }
 
 /// A device, its name, and what else to say of it.
-type Choice = (Device, String, String);
-
-fn choice(device: Device, name: impl Into<String>, about: impl Into<String>) -> Choice {
-    (device, name.into(), about.into())
+struct Choice {
+    device: Device,
+    name: String,
+    about: String,
 }
 
-/// The names that were compiled in, best first.
-fn compiled_in() -> Vec<&'static str> {
-    [
-        ("cuda", cfg!(feature = "cuda")),
-        ("wgpu", cfg!(feature = "wgpu")),
-        ("flex", cfg!(feature = "flex")),
-        ("ndarray", cfg!(feature = "ndarray")),
-    ]
-    .into_iter()
-    .filter_map(|(name, here)| here.then_some(name))
-    .collect()
+impl Choice {
+    fn selected(self, threads: usize) -> Selected {
+        let Self { device, name, about } = self;
+        Selected { device, name, threads, about }
+    }
+}
+
+fn is_compiled_in(kind: &str) -> bool {
+    match kind {
+        "cuda" => cfg!(feature = "cuda"),
+        "vulkan" => cfg!(feature = "vulkan"),
+        "wgpu" => cfg!(feature = "wgpu"),
+        "flex" => cfg!(feature = "flex"),
+        "ndarray" => cfg!(feature = "ndarray"),
+        _ => false,
+    }
 }
 
 fn by_name(wanted: &str) -> Result<Choice, Failure> {
@@ -137,13 +188,14 @@ fn by_name(wanted: &str) -> Result<Choice, Failure> {
             }
         },
     };
-    if !["flex", "ndarray", "wgpu", "cuda"].contains(&kind) {
+    if !KINDS.contains(&kind) {
         return Err(Failure::input(format!(
-            "--device {wanted}: there is no such device; the names are flex, ndarray, wgpu[:N] and cuda[:N]"
+            "--device {wanted}: there is no such device; the names are flex, ndarray, wgpu[:N], vulkan[:N], cuda[:N] and \
+             auto"
         )));
     }
-    let here = compiled_in();
-    if !here.contains(&kind) {
+    if !is_compiled_in(kind) {
+        let here: Vec<&str> = KINDS.into_iter().filter(|kind| is_compiled_in(kind)).collect();
         return Err(Failure::input(format!(
             "--device {wanted}: {kind} is not compiled in (there is {}); add --features {kind} to cargo run",
             here.join(", ")
@@ -154,58 +206,105 @@ fn by_name(wanted: &str) -> Result<Choice, Failure> {
             "--device {wanted}: {kind} is the CPU and has no number; write --device {kind}"
         )));
     }
-    match kind {
-        #[cfg(feature = "cuda")]
-        "cuda" => gpu("cuda", Device::enumerate(DeviceType::Cuda).into_vec(), index),
-        #[cfg(feature = "wgpu")]
-        "wgpu" => gpu("wgpu", Device::enumerate(DeviceType::Wgpu).into_vec(), index),
-        _ => cpu(kind),
+    if let Some(cpu) = cpu(kind) {
+        return Ok(cpu);
+    }
+    let devices = of_kind(kind);
+    let (count, index) = (devices.len(), index.unwrap_or(0));
+    match devices.into_iter().nth(index) {
+        Some(device) => Ok(gpu(kind, index, device)),
+        // What is wrong is the machine: exit code 1.
+        None if count == 0 => Err(Failure::failed(format!(
+            "--device {kind}: no {kind} device was found on this machine; is its driver installed?"
+        ))),
+        None => Err(Failure::input(format!("--device {kind}:{index}: there are only {count}, numbered from 0"))),
     }
 }
 
-fn first_found() -> Result<Choice, Failure> {
-    #[cfg(feature = "cuda")]
-    if let found @ Ok(_) = gpu("cuda", Device::enumerate(DeviceType::Cuda).into_vec(), None) {
-        return found;
-    }
-    #[cfg(feature = "wgpu")]
-    {
-        let devices = Device::enumerate(DeviceType::Wgpu).into_vec();
-        let software = Device::wgpu(burn::tensor::DeviceKind::Cpu);
-        if let Some(index) = devices.iter().position(|device| *device != software) {
-            return gpu("wgpu", devices, Some(index));
+/// What `auto` stands for: the CPU, and the first GPU of each kind. An adapter in software is the CPU by a detour, and
+/// must be named. `wgpu` takes the same compiler as `vulkan`, where that is compiled in and has found the adapter.
+fn automatic() -> Vec<Choice> {
+    let cpu = cpu("flex").or_else(|| cpu("ndarray"));
+    let mut choices: Vec<Choice> = cpu.into_iter().collect();
+    for kind in ["cuda", "vulkan", "wgpu"] {
+        let has_vulkan = choices.iter().any(|choice| choice.name.starts_with("vulkan"));
+        if !is_compiled_in(kind) || (kind == "wgpu" && has_vulkan) {
+            continue;
         }
+        let found = of_kind(kind).into_iter().enumerate().find(|(_, device)| !is_software(device));
+        choices.extend(found.map(|(index, device)| gpu(kind, index, device)));
     }
-    cpu(if cfg!(feature = "flex") { "flex" } else { "ndarray" })
+    choices
 }
 
-fn cpu(kind: &str) -> Result<Choice, Failure> {
+fn nothing_found() -> Failure {
+    Failure::failed("no GPU was found and no CPU device is compiled in; add --features flex to cargo run")
+}
+
+fn cpu(kind: &str) -> Option<Choice> {
     match kind {
         #[cfg(feature = "flex")]
-        "flex" => Ok(choice(Device::flex(), kind, "CPU")),
+        "flex" => Some(Choice { device: Device::flex(), name: kind.into(), about: "CPU".into() }),
         #[cfg(feature = "ndarray")]
         "ndarray" => {
             // Upstream deprecates it; this project supports it as long as it is there.
             #[allow(deprecated)]
             let device = Device::ndarray();
-            Ok(choice(device, kind, "CPU"))
+            Some(Choice { device, name: kind.into(), about: "CPU".into() })
         }
-        _ => Err(Failure::input("no GPU was found and no CPU device is compiled in; add --features flex to cargo run")),
+        _ => None,
     }
 }
 
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-fn gpu(kind: &str, devices: Vec<Device>, index: Option<usize>) -> Result<Choice, Failure> {
-    let count = devices.len();
-    let index = index.unwrap_or(0);
-    let Some(device) = devices.into_iter().nth(index) else {
-        return Err(Failure::input(match count {
-            0 => format!("--device {kind}: no {kind} device was found on this machine; is its driver installed?"),
-            _ => format!("--device {kind}:{index}: there are only {count}, numbered from 0"),
-        }));
-    };
-    let about = device.identity().map_or_else(|| "GPU".to_string(), |identity| identity.name);
-    Ok(choice(device, format!("{kind}:{index}"), about))
+/// All GPUs of the kinds that are compiled in, adapters in software last.
+pub fn gpus() -> Vec<Selected> {
+    let mut found = Vec::new();
+    for kind in ["cuda", "vulkan", "wgpu"] {
+        found.extend(of_kind(kind).into_iter().enumerate().map(|(index, device)| gpu(kind, index, device)));
+    }
+    found.sort_by_key(|choice| is_software(&choice.device));
+    found.into_iter().map(|choice| choice.selected(1)).collect()
+}
+
+/// The devices of a kind, in the order of their numbers.
+fn of_kind(kind: &str) -> Vec<Device> {
+    match kind {
+        #[cfg(feature = "cuda")]
+        "cuda" => Device::enumerate(DeviceType::Cuda).into_vec(),
+        #[cfg(feature = "vulkan")]
+        "vulkan" => Device::enumerate(DeviceType::Vulkan).into_vec(),
+        #[cfg(feature = "wgpu")]
+        "wgpu" => Device::enumerate(DeviceType::Wgpu).into_vec(),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether it is an adapter that computes on the CPU.
+fn is_software(device: &Device) -> bool {
+    let _ = device;
+    #[cfg(feature = "vulkan")]
+    if *device == Device::vulkan(burn::tensor::DeviceKind::Cpu) {
+        return true;
+    }
+    #[cfg(feature = "wgpu")]
+    if *device == Device::wgpu(burn::tensor::DeviceKind::Cpu) {
+        return true;
+    }
+    false
+}
+
+/// The adapter's name, whether it is software, the interface and the shader language.
+fn gpu(kind: &str, index: usize, device: Device) -> Choice {
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    let adapter = device.identity().map_or_else(|| "GPU".to_string(), |identity| identity.name);
+    #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+    let adapter = "GPU";
+    let software = if is_software(&device) { ", in software" } else { "" };
+    // Burn's name is `dispatch<cubecl<wgpu<wgsl>>>`.
+    let backend = Dispatch::name(device.as_dispatch());
+    let language = [("spirv", " (SPIR-V)"), ("wgsl", " (WGSL)"), ("msl", " (MSL)")];
+    let language = language.into_iter().find(|(name, _)| backend.contains(name)).map_or("", |(_, shown)| shown);
+    Choice { about: format!("{adapter}{software}, {kind}{language}"), name: format!("{kind}:{index}"), device }
 }
 
 #[cfg(test)]
@@ -214,14 +313,18 @@ mod tests {
 
     fn error(device: &str) -> String {
         match by_name(device) {
-            Ok((_, name, _)) => panic!("{device} gave {name}"),
+            Ok(Choice { name, .. }) => panic!("{device} gave {name}"),
             Err(error) => error.to_string(),
         }
     }
 
+    fn args(devices: &[&str]) -> DeviceArgs {
+        DeviceArgs { device: devices.iter().map(|name| name.to_string()).collect(), threads: None }
+    }
+
     #[test]
     fn wrong_devices_are_told() {
-        assert!(error("tpu").contains("the names are flex, ndarray, wgpu[:N] and cuda[:N]"));
+        assert!(error("tpu").contains("the names are flex, ndarray, wgpu[:N], vulkan[:N], cuda[:N] and auto"));
         assert!(error("wgpu:x").contains("\"x\" is not a number; write wgpu:0"));
         if !cfg!(feature = "cuda") {
             assert!(error("cuda").contains("add --features cuda to cargo run"));
@@ -229,6 +332,17 @@ mod tests {
         if cfg!(feature = "flex") {
             assert!(error("flex:1").contains("has no number"));
         }
+        let told = |error: Result<_, Failure>| error.map(drop).expect_err("wrong on purpose").to_string();
+        assert_eq!(told(args(&["flex,flex"]).select()), "--device names flex twice");
+        assert!(told(args(&["flex,ndarray"]).select()).contains("only a training measures several devices"));
+        let shared = args(&["flex", "ndarray"]).candidates().map(drop).expect_err("wrong on purpose").to_string();
+        assert!(shared.contains("or --device flex,ndarray to take the faster one"), "{shared}");
+    }
+
+    #[test]
+    fn auto_stands_for_no_name() {
+        assert!(args(&[AUTO]).wanted().expect("right").is_empty());
+        assert_eq!(args(&["flex, wgpu:1"]).wanted().expect("right"), ["flex", "wgpu:1"]);
     }
 
     #[test]

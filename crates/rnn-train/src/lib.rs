@@ -25,6 +25,7 @@ mod state;
 mod strategy;
 mod task;
 mod training;
+mod trial;
 
 pub use batches::Batches;
 pub use checkpoint::exists as has_checkpoint;
@@ -37,6 +38,7 @@ pub use state::{Best, EpochRecord, TrainState};
 pub use strategy::Ended;
 pub use task::{Batch, Task, trained};
 pub use training::{Flow, Hooks, Outcome, Plan, Training};
+pub use trial::{Trial, seconds_per_step};
 
 /// The program in docs/training.md compiles.
 #[cfg(doctest)]
