@@ -5,8 +5,13 @@
 //!
 //! Without one of the features `wgpu`, `vulkan` and `cuda` the crate is empty.
 #![cfg(any(feature = "wgpu", feature = "cuda"))]
+#![allow(dead_code)]
 
+mod args;
 mod buffer;
+mod forward;
+mod plan;
 
+pub use args::{Cell, Counted, Gradients, Input, Layer, Output, OutputGradients, Sequence, Strided, Wanted, Zoneout};
 pub use buffer::Buffer;
 pub use cubecl;
