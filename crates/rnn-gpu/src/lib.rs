@@ -5,13 +5,18 @@
 //!
 //! Without one of the features `wgpu`, `vulkan` and `cuda` the crate is empty.
 #![cfg(any(feature = "wgpu", feature = "cuda"))]
-#![allow(dead_code)]
 
 mod args;
+mod backward;
 mod buffer;
 mod forward;
+mod input;
+mod layer;
+mod matmul;
 mod plan;
+mod weights;
 
 pub use args::{Cell, Counted, Gradients, Input, Layer, Output, OutputGradients, Sequence, Strided, Wanted, Zoneout};
 pub use buffer::Buffer;
 pub use cubecl;
+pub use layer::{Saved, backward, fits, forward};
