@@ -6,13 +6,23 @@
 //! Without one of the features `wgpu`, `vulkan` and `cuda` the crate is empty.
 #![cfg(any(feature = "wgpu", feature = "cuda"))]
 
+mod args;
+mod backward;
 mod buffer;
 mod count;
 pub mod embedding;
+mod forward;
+mod input;
 mod launch;
+mod layer;
 pub mod loss;
+mod matmul;
 pub mod optim;
+mod plan;
+mod weights;
 
+pub use args::{Cell, Counted, Gradients, Input, Layer, Output, OutputGradients, Sequence, Strided, Wanted, Zoneout};
 pub use buffer::Buffer;
 pub use count::launches;
 pub use cubecl;
+pub use layer::{Saved, backward, fits, forward};
