@@ -53,12 +53,13 @@ fn of_several_devices_the_faster_one_trains() {
     }
 }
 
-#[cfg(feature = "wgpu")]
+#[cfg(all(feature = "wgpu", target_os = "linux"))]
 #[test]
 fn without_an_adapter_there_is_one_line() {
     let program = Program::new(env!("CARGO_BIN_EXE_sentiment"));
     let nothing = std::ffi::OsStr::new("/dev/null");
-    let without = [("VK_DRIVER_FILES", nothing), ("VK_ICD_FILENAMES", nothing)];
+    let drivers = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "__EGL_VENDOR_LIBRARY_FILENAMES", "__EGL_VENDOR_LIBRARY_DIRS"];
+    let without = drivers.map(|driver| (driver, nothing));
     let ran = program.run_with(&["train", "--data", "sample", "--device", "wgpu"], "", &without);
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
     assert_eq!(
@@ -66,8 +67,24 @@ fn without_an_adapter_there_is_one_line() {
         "error: --device wgpu: no wgpu device was found on this machine; is its driver installed?"
     );
     // Nothing to compare, and nothing is said about that.
-    let ran = program.run_with(&["predict", "--data", "sample", "a wonderful film"], "", &without);
-    assert!(!ran.stderr.contains("wgpu"), "{}", ran.stderr);
+    let ran = program.run_with(&["train", "--data", "sample", "--epochs", "1", "--hidden", "2"], "", &without).ok();
+    assert_eq!(ran.stderr.lines().next(), ran.stderr.lines().find(|line| line.starts_with("device: flex (CPU, ")));
+    assert!(!ran.stderr.contains("a training step takes"), "{}", ran.stderr);
+}
+
+/// Burn says it where the first result is read.
+#[cfg(feature = "wgpu")]
+#[test]
+fn too_little_memory_is_one_line() {
+    let program = Program::new(env!("CARGO_BIN_EXE_sentiment"));
+    // More than lavapipe gives one buffer, 134 MB.
+    let table = ["--words", "300000", "--embedding", "128", "--tokens", "2", "--hidden", "2", "--batch", "330"];
+    let ran = program.run(&[&["train", "--data", "sample", "--epochs", "1", "--device", "wgpu"], &table[..]].concat());
+    if ran.stderr.contains("llvmpipe") {
+        let error = ran.stderr.lines().last().unwrap_or_default();
+        assert_eq!(ran.code, Some(1), "{error}");
+        assert!(error.starts_with("error: the device has no room for a buffer of 154 MB; give"), "{error}");
+    }
 }
 
 #[cfg(feature = "ndarray")]

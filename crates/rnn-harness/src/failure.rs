@@ -142,32 +142,31 @@ fn message(payload: &(dyn Any + Send)) -> String {
     text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
-/// What a panic of Burn's GPU backends says to a person, if it is one that no program can help. wgpu and CUDA report
-/// neither as an error.
+/// What a panic of Burn's GPU backends says to a person, if it is one that no program can help: they come back as panics,
+/// often where a result is read and not where the device failed.
 fn of_device(message: &str) -> Option<String> {
-    let (lower, mut lines) = (message.to_lowercase(), message.lines());
+    let lower = message.to_lowercase();
     let any = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    let said = lines.next().unwrap_or_default().trim();
-    if any(&[
-        "out of memory",
-        "outofmemory",
-        "out-of-memory",
-        "out_of_memory",
-        "not enough memory",
-        "buffertoobig",
-        "buffer too big",
-    ]) {
+    let said = || message.lines().next().unwrap_or_default().trim();
+    let help = "give a smaller --batch or a smaller model, or --device flex";
+    for asked in ["can't allocate buffer of size: ", "out of device memory allocating "] {
+        if let Some(at) = lower.find(asked) {
+            let bytes: String = lower[at + asked.len()..].chars().take_while(char::is_ascii_digit).collect();
+            let megabytes = bytes.parse::<f64>().map_or(0.0, |bytes| bytes / 1e6);
+            return Some(format!("the device has no room for a buffer of {megabytes:.0} MB; {help}"));
+        }
+    }
+    if any(&["out of memory", "out-of-memory", "out_of_memory", "not enough memory"]) {
+        return Some(format!("the device's memory does not suffice ({}); {help}", said()));
+    }
+    if any(&["device was lost", "device is lost", "was poisoned"]) {
         return Some(format!(
-            "the device's memory does not suffice ({said}); give a smaller --batch or a smaller model, or --device flex"
+            "the device was lost ({}); a training goes on from its checkpoint with --resume DIR",
+            said()
         ));
     }
-    if any(&["device was lost", "device is lost", "devicelost", "poisoned: ", "was poisoned"]) {
-        return Some(format!(
-            "the device was lost ({said}); the last checkpoint stays, --resume DIR continues from it"
-        ));
-    }
-    if any(&["unable to acquire wgpu device", "no possible adapter", "no adapter"]) {
-        return Some(format!("the device cannot be opened ({said}); is its driver installed?"));
+    if any(&["unable to acquire wgpu device", "no possible adapter"]) {
+        return Some(format!("the device cannot be opened ({}); is its driver installed?", said()));
     }
     None
 }
@@ -179,6 +178,10 @@ mod tests {
     #[test]
     fn failures_of_a_device_are_no_defects() {
         let told = |panic: &'static str| caught(|| -> Result<(), Failure> { panic!("{panic}") }).expect_err("a panic");
+        let buffer = told("Error while reading data:\nCaused by:\n  can't allocate buffer of size: 640000000\nmore");
+        assert!(
+            buffer.to_string().starts_with("the device has no room for a buffer of 640 MB; give a smaller --batch")
+        );
         let memory = told("wgpu error: Out of Memory\nmore");
         assert_eq!(memory.exit_code(), 1);
         assert!(
