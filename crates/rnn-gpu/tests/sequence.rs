@@ -14,7 +14,9 @@ fn plain_layers() {
     let mut random = Rng::with_seed(1);
     for cell in CELLS {
         for shape in [[2, 3, 4, 5], [1, 1, 1, 1], [5, 4, 20, 17], [19, 7, 3, 33]] {
+            let start = std::time::Instant::now();
             check(&client, &Case::plain(&mut random, cell, shape));
+            eprintln!("{cell:?} {shape:?} {:?}", start.elapsed());
         }
     }
 }
