@@ -173,8 +173,10 @@ impl TrainArgs {
     /// # Errors
     /// A text that cannot be read; a setting outside its range.
     pub fn config(&self, session: &Session) -> Result<(RunConfig, Data), Failure> {
-        let dropout = self.layer.dropout.resolve(0.0)?;
-        let held_out = self.preset.unwrap_or(Preset::Lesson).defaults(self.mode).split;
+        let usual = self.preset.unwrap_or(Preset::Lesson).defaults(self.mode);
+        let cell = self.layer.cell.unwrap_or(usual.cell);
+        let dropout = self.layer.dropout.resolve_for(cell, 0.0, 0.0)?;
+        let held_out = usual.split;
         let split = Split { validation: self.validation.or(held_out.validation), test: self.test.or(held_out.test) };
         split.check()?;
         self.training.check(split.validation, OptimizerName::Rmsprop)?;
@@ -191,7 +193,7 @@ impl TrainArgs {
         let model = ModelConfig {
             symbols: loaded.vocabulary.len(),
             window: self.window.map_or(defaults.window, |n| n as usize),
-            cell: self.layer.cell.unwrap_or(defaults.cell),
+            cell,
             layers: self.layer.layers.unwrap_or(1) as usize,
             hidden: self.layer.hidden.map_or(defaults.hidden, |n| n as usize),
             dropout,
