@@ -1,5 +1,7 @@
 //! The optimizer's update of one tensor in one launch, in place: the rules of `rnn-kernels`, a unit for each weight.
 
+#![allow(clippy::too_many_arguments, reason = "a kernel's numbers")]
+
 use crate::Buffer;
 use crate::launch::{CUBE, cubes};
 use cubecl::client::Client;

@@ -16,7 +16,8 @@ use burn::tensor::DeviceType;
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct DeviceArgs {
     /// Device: flex, ndarray, wgpu[:N], vulkan[:N] or cuda[:N], as far as compiled in. Of several with commas between
-    /// them, or of all without it (auto), a training measures a few steps and takes the fastest
+    /// them, or of all without it (auto), a training measures a few steps and takes the fastest; --device cuda:0 --device
+    /// cuda:1 shares its mini-batches among both
     #[arg(long, value_name = "DEVICE", action = clap::ArgAction::Append)]
     device: Vec<String>,
     /// CPU threads; all of them without it
@@ -29,7 +30,9 @@ pub struct DeviceArgs {
 pub struct Selected {
     /// Without autodiff.
     pub device: Device,
-    /// What to call it, such as `flex`, `wgpu:0`.
+    /// Further devices, which share a training with it.
+    pub others: Vec<Device>,
+    /// What to call it, such as `flex`, `wgpu:0`; several as `cuda:0+cuda:1`.
     pub name: String,
     /// CPU threads.
     pub threads: usize,
@@ -37,6 +40,21 @@ pub struct Selected {
 }
 
 impl Selected {
+    /// What `choices`, at least one, make together.
+    fn of(choices: Vec<Choice>, threads: usize) -> Self {
+        let mut abouts: Vec<&str> = Vec::new();
+        for Choice { about, .. } in &choices {
+            if !abouts.contains(&about.as_str()) {
+                abouts.push(about);
+            }
+        }
+        let about = abouts.join(", ");
+        let names: Vec<&str> = choices.iter().map(|choice| choice.name.as_str()).collect();
+        let name = names.join(&AND.to_string());
+        let mut devices: Vec<Device> = choices.into_iter().map(|choice| choice.device).collect();
+        Self { device: devices.remove(0), others: devices, name, threads, about }
+    }
+
     /// What it is: `CPU`, or the adapter's name, whether it is software, the interface and the shader language.
     pub fn about(&self) -> &str {
         &self.about
@@ -49,6 +67,26 @@ impl Selected {
         say!("device: {name} ({about}, {threads} CPU thread{s}){more}");
     }
 }
+
+/// Whether two choices of devices, as [`Selected::name`] has them, compute the same bits: they are the same, or all
+/// devices are of one kind.
+pub fn same_bits(a: &str, b: &str) -> bool {
+    let kind = |name: &str| name.split(':').next().unwrap_or_default().to_string();
+    let first = kind(a.split(AND).next().unwrap_or_default());
+    a == b || a.split(AND).chain(b.split(AND)).all(|name| kind(name) == first)
+}
+
+impl Selected {
+    /// The device and those that share a training with it.
+    pub fn all(&self) -> Vec<Device> {
+        std::iter::once(&self.device).chain(&self.others).cloned().collect()
+    }
+}
+
+/// Between the names of several devices.
+const AND: char = '+';
+/// Devices of one training: each takes a mini-batch of an update.
+const MOST_DEVICES: usize = 64;
 
 /// More threads than any machine that runs this has.
 const MOST_THREADS: usize = 1024;
@@ -65,7 +103,10 @@ impl DeviceArgs {
     /// A device that is not compiled in or not there; several devices; a number of threads that is 0 or absurd, here or
     /// in the variable `RAYON_NUM_THREADS`.
     pub fn select(&self) -> Result<Selected, Failure> {
-        let wanted = self.wanted()?;
+        if self.device.len() > 1 {
+            return Err(Failure::input("--device is given more than once; only training can use several devices"));
+        }
+        let wanted = self.alternatives()?;
         if wanted.len() > 1 {
             return Err(Failure::input(format!(
                 "--device {}: only a training measures several devices; give one",
@@ -77,32 +118,40 @@ impl DeviceArgs {
             Some(wanted) => by_name(wanted)?,
             None => automatic().into_iter().next().ok_or_else(nothing_found)?,
         };
-        let selected = choice.selected(threads);
+        let selected = Selected::of(vec![choice], threads);
         selected.say("");
         Ok(selected)
     }
 
-    /// The devices that a training may take, to be measured where there are several: those that are named, else one of
-    /// each kind that is compiled in and found. If there is only one, it says so on stderr.
+    /// What a training may run on, to be measured where there is a choice: the devices that are named, with commas
+    /// between them, else one of each kind that is compiled in and found. Of several `--device` those that share the
+    /// training. If there is no choice, it says on stderr what runs.
     ///
     /// # Errors
-    /// As `select`; several devices that are to share a training.
+    /// As `select`; too many devices.
     pub(crate) fn candidates(&self) -> Result<Vec<Selected>, Failure> {
-        if self.device.len() > 1 {
-            return Err(Failure::input(format!(
-                "--device {}: this program trains on one device (Burn itself shares a training among devices on cuda \
-                 only); give one --device, or --device {} to take the faster one",
-                self.device.join(" --device "),
-                self.device.join(",")
-            )));
-        }
-        let wanted = self.wanted()?;
-        let threads = self.set_threads(None)?;
-        let choices = match wanted.is_empty() {
-            true => automatic(),
-            false => wanted.iter().map(|wanted| by_name(wanted)).collect::<Result<_, _>>()?,
+        let one_each = |choices: Vec<Choice>, threads| -> Vec<Selected> {
+            choices.into_iter().map(|choice| Selected::of(vec![choice], threads)).collect()
         };
-        let selected: Vec<Selected> = choices.into_iter().map(|choice| choice.selected(threads)).collect();
+        let named = |names: &[&str]| names.iter().map(|name| by_name(name)).collect::<Result<Vec<_>, _>>();
+        let selected = match &self.device[..] {
+            shared @ [_, _, ..] => {
+                let count = shared.len();
+                if count > MOST_DEVICES {
+                    return Err(Failure::input(format!(
+                        "--device is given {count} times; give at most {MOST_DEVICES} devices"
+                    )));
+                }
+                let threads = self.set_threads(None)?;
+                let choices = named(&shared.iter().map(String::as_str).collect::<Vec<_>>())?;
+                vec![Selected::of(choices, threads)]
+            }
+            _ => {
+                let alternatives = self.alternatives()?;
+                let threads = self.set_threads(None)?;
+                one_each(if alternatives.is_empty() { automatic() } else { named(&alternatives)? }, threads)
+            }
+        };
         match &selected[..] {
             [] => return Err(nothing_found()),
             [only] => only.say(""),
@@ -111,17 +160,27 @@ impl DeviceArgs {
         Ok(selected)
     }
 
-    /// As [`select`](Self::select), with `name` and `threads` where none are given: a training that is resumed.
+    /// What a training that is resumed runs on: what is named, else the run's `name` and `threads`.
     ///
     /// # Errors
-    /// As `select`.
+    /// As `candidates`; a choice.
     pub(crate) fn select_as(&self, name: &str, threads: usize) -> Result<Selected, Failure> {
-        let given = if self.wanted()?.is_empty() { vec![name.to_string()] } else { self.device.clone() };
-        Self { device: given, threads: self.threads.or(Some(threads)) }.select()
+        let is_auto = self.device.len() < 2 && self.alternatives()?.is_empty();
+        let device = match is_auto {
+            true => name.split(AND).take(MOST_DEVICES).map(String::from).collect(),
+            false => self.device.clone(),
+        };
+        if let ([only], false) = (&device[..], is_auto)
+            && only.contains(',')
+        {
+            return Err(Failure::input(format!("--device {only}: --resume keeps one device; give one")));
+        }
+        let mut candidates = Self { device, threads: self.threads.or(Some(threads)) }.candidates()?;
+        Ok(candidates.remove(0))
     }
 
-    /// The names that are given; none for `auto`.
-    fn wanted(&self) -> Result<Vec<&str>, Failure> {
+    /// The names that are given with commas between them; none for `auto`.
+    fn alternatives(&self) -> Result<Vec<&str>, Failure> {
         let names: Vec<&str> = self.device.iter().flat_map(|names| names.split(',')).map(str::trim).collect();
         match names.iter().position(|name| names.iter().filter(|other| *other == name).count() > 1) {
             Some(twice) => Err(Failure::input(format!("--device names {} twice", names[twice]))),
@@ -158,13 +217,6 @@ struct Choice {
     device: Device,
     name: String,
     about: String,
-}
-
-impl Choice {
-    fn selected(self, threads: usize) -> Selected {
-        let Self { device, name, about } = self;
-        Selected { device, name, threads, about }
-    }
 }
 
 fn is_compiled_in(kind: &str) -> bool {
@@ -263,7 +315,7 @@ pub fn gpus() -> Vec<Selected> {
         found.extend(of_kind(kind).into_iter().enumerate().map(|(index, device)| gpu(kind, index, device)));
     }
     found.sort_by_key(|choice| is_software(&choice.device));
-    found.into_iter().map(|choice| choice.selected(1)).collect()
+    found.into_iter().map(|choice| Selected::of(vec![choice], 1)).collect()
 }
 
 /// The devices of a kind, in the order of their numbers.
@@ -335,14 +387,25 @@ mod tests {
         let told = |error: Result<_, Failure>| error.map(drop).expect_err("wrong on purpose").to_string();
         assert_eq!(told(args(&["flex,flex"]).select()), "--device names flex twice");
         assert!(told(args(&["flex,ndarray"]).select()).contains("only a training measures several devices"));
-        let shared = args(&["flex", "ndarray"]).candidates().map(drop).expect_err("wrong on purpose").to_string();
-        assert!(shared.contains("or --device flex,ndarray to take the faster one"), "{shared}");
+        assert!(told(args(&["flex,wgpu"]).select_as("flex", 1)).contains("--resume keeps one device"));
     }
 
     #[test]
     fn auto_stands_for_no_name() {
-        assert!(args(&[AUTO]).wanted().expect("right").is_empty());
-        assert_eq!(args(&["flex, wgpu:1"]).wanted().expect("right"), ["flex", "wgpu:1"]);
+        assert!(args(&[AUTO]).alternatives().expect("right").is_empty());
+        assert_eq!(args(&["flex, wgpu:1"]).alternatives().expect("right"), ["flex", "wgpu:1"]);
+    }
+
+    #[test]
+    fn devices_of_one_kind_compute_the_same_bits() {
+        for (a, b) in
+            [("flex", "flex"), ("flex+flex", "flex"), ("cuda:0+cuda:1", "cuda:2"), ("flex+ndarray", "flex+ndarray")]
+        {
+            assert!(same_bits(a, b), "{a} {b}");
+        }
+        for (a, b) in [("flex", "ndarray"), ("flex+ndarray", "flex"), ("cuda:0+wgpu:0", "wgpu:0+cuda:0")] {
+            assert!(!same_bits(a, b), "{a} {b}");
+        }
     }
 
     #[test]

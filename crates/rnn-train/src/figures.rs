@@ -1,6 +1,6 @@
 //! The figures of a step: the loss, and others by name.
 
-use burn::tensor::{ExecutionError, Tensor, Transaction};
+use burn::tensor::{ExecutionError, Float, Tensor, Transaction};
 use burn::train::ItemLazy;
 use burn::train::metric::Adaptor;
 use serde::{Deserialize, Serialize};
@@ -124,13 +124,18 @@ impl Totals {
         read.sums.iter().map(|sum| sum / read.items as f64).collect()
     }
 
-    /// Reads the values that are still on the device, all at once: each read by itself would wait for the device again.
+    /// Reads the values that are still on the device, those of one device all at once: each read by itself would wait
+    /// for the device again.
     pub(crate) fn read_all(&mut self) -> &TotalsRead {
         let waiting = std::mem::take(&mut self.waiting);
-        let tensors = waiting.iter().flat_map(StepOutput::waiting).cloned();
-        let tensors = tensors.map(|tensor| if tensor.is_autodiff() { tensor.inner() } else { tensor });
-        let read = tensors.fold(Transaction::default(), |all, tensor| all.register(tensor)).execute();
-        let mut values = read.into_iter();
+        let inner = |tensor: Tensor<1>| if tensor.is_autodiff() { tensor.inner() } else { tensor };
+        let tensors: Vec<Tensor<1>> = waiting.iter().flat_map(StepOutput::waiting).cloned().map(inner).collect();
+        let is_alone = tensors.iter().map(Tensor::device).collect::<Vec<_>>().windows(2).all(|pair| pair[0] == pair[1]);
+        let mut values = match is_alone {
+            true => tensors.into_iter().fold(Transaction::default(), Transaction::register::<1, Float>).execute(),
+            false => tensors.into_iter().map(Tensor::into_data).collect(),
+        }
+        .into_iter();
         for output in waiting {
             self.read.items += output.items as u64;
             let sums = output.sums_of(|_| values.next().and_then(|data| data.iter::<f64>().next()).unwrap_or(f64::NAN));

@@ -50,14 +50,14 @@ impl Lesson {
 
     /// Random mini-batches.
     pub fn batches(self, device: &Device) -> Batches<Batch> {
-        let ([batch, time, ids], device) = (self.sizes(), device.clone());
+        let [batch, time, ids] = self.sizes();
         let classes = if self == Self::Sentiment { 2 } else { ids };
-        Batches::new(STEPS * batch, batch, None, move |items, step| {
+        Batches::new(STEPS * batch, batch, None, device, move |items, step, device| {
             let key = Key::new(step);
             let draw =
                 |key: Key, below: usize, count: usize| key.uniforms(count).map(move |u| (u * below as f64) as u32);
             let targets: Vec<i32> = draw(key.child(1), classes, items.len()).map(|id| id as i32).collect();
-            let targets = Tensor::from_data(TensorData::new(targets, [items.len()]), &device);
+            let targets = Tensor::from_data(TensorData::new(targets, [items.len()]), device);
             Batch { ids: draw(key.child(0), ids, items.len() * time).collect(), time, targets, dropout: key.child(2) }
         })
     }
