@@ -53,7 +53,7 @@ pub fn cross_entropy_with(exec: Exec, logits: Tensor<2>, targets: Tensor<1, Int>
     if let Some(loss) = crate::ops::cpu::cross_entropy(exec, &logits, &targets) {
         return loss;
     }
-    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    #[cfg(feature = "gpu")]
     if let Some(loss) = crate::ops::gpu::cross_entropy(&logits, &targets) {
         return loss;
     }
@@ -69,7 +69,7 @@ pub fn cross_entropy_with(exec: Exec, logits: Tensor<2>, targets: Tensor<1, Int>
 /// # Panics
 /// On another number of targets than of logits.
 pub fn binary_cross_entropy(logits: Tensor<1>, targets: Tensor<1, Int>) -> Tensor<1> {
-    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    #[cfg(feature = "gpu")]
     if let Some(loss) = crate::ops::gpu::binary_cross_entropy(&logits, &targets) {
         return loss;
     }

@@ -153,7 +153,7 @@ impl<C: Cell> Recurrent<C> {
                     return Err(RnnError::Id { id: ids[at], row: at / time, step: at % time, rows });
                 }
                 check_table("the table", &table)?;
-                #[cfg(any(feature = "wgpu", feature = "cuda"))]
+                #[cfg(feature = "gpu")]
                 if let Some(rows) = crate::ops::gpu::embedding(&table, &ids, shape) {
                     return Ok((LayerInput::Rows { rows, ids: ids.into() }, shape));
                 }

@@ -74,7 +74,7 @@ pub use exec::Exec;
 #[cfg(feature = "kernels")]
 pub use exec::Isa;
 /// What there is only with a GPU: the features `wgpu`, `vulkan` and `cuda`.
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
+#[cfg(feature = "gpu")]
 pub mod gpu {
     pub use rnn_gpu::launches;
 }

@@ -24,10 +24,10 @@ mod call;
 mod capabilities;
 #[cfg(feature = "kernels")]
 pub(crate) mod cpu;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
+#[cfg(feature = "gpu")]
 pub(crate) mod gpu;
 #[cfg_attr(
-    not(any(feature = "kernels", feature = "wgpu", feature = "cuda")),
+    not(any(feature = "kernels", feature = "gpu")),
     allow(dead_code, reason = "no device of this build has kernels")
 )]
 mod graph;

@@ -81,7 +81,7 @@ trait Rule<const S: usize>: Clone + Send + Sync + 'static {
     fn at(&self, rate: f64, time: usize) -> rnn_kernels::optim::Step;
 
     /// The numbers of the GPU's kernel for the same step.
-    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    #[cfg(feature = "gpu")]
     fn launched(&self, rate: f64, time: usize) -> rnn_gpu::optim::Step;
 
     /// One step of a whole parameter.

@@ -116,7 +116,8 @@ impl DeviceArgs {
         let threads = self.set_threads(None)?;
         let choice = match wanted.first() {
             Some(wanted) => by_name(wanted)?,
-            None => automatic().into_iter().next().ok_or_else(nothing_found)?,
+            // To look for GPUs takes longer than many commands.
+            None => default_cpu().or_else(|| automatic().into_iter().next()).ok_or_else(nothing_found)?,
         };
         let selected = Selected::of(vec![choice], threads);
         selected.say("");
@@ -276,8 +277,7 @@ fn by_name(wanted: &str) -> Result<Choice, Failure> {
 /// What `auto` stands for: the CPU, and the first GPU of each kind. An adapter in software is the CPU by a detour, and
 /// must be named. `wgpu` takes the same compiler as `vulkan`, where that is compiled in and has found the adapter.
 fn automatic() -> Vec<Choice> {
-    let cpu = cpu("flex").or_else(|| cpu("ndarray"));
-    let mut choices: Vec<Choice> = cpu.into_iter().collect();
+    let mut choices: Vec<Choice> = default_cpu().into_iter().collect();
     for kind in ["cuda", "vulkan", "wgpu"] {
         let has_vulkan = choices.iter().any(|choice| choice.name.starts_with("vulkan"));
         if !is_compiled_in(kind) || (kind == "wgpu" && has_vulkan) {
@@ -291,6 +291,10 @@ fn automatic() -> Vec<Choice> {
 
 fn nothing_found() -> Failure {
     Failure::failed("no GPU was found and no CPU device is compiled in; add --features flex to cargo run")
+}
+
+fn default_cpu() -> Option<Choice> {
+    cpu("flex").or_else(|| cpu("ndarray"))
 }
 
 fn cpu(kind: &str) -> Option<Choice> {

@@ -4,6 +4,7 @@ use crate::say;
 use rnn_train::TrainError;
 use std::any::Any;
 use std::fmt::Display;
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
@@ -16,6 +17,9 @@ pub enum Failure {
     /// Something else went wrong: exit code 1.
     #[error("{0}")]
     Failed(String),
+    /// A device failed, for want of memory for example: exit code 1.
+    #[error("{0}")]
+    Device(String),
     /// The person pressed Ctrl-C, or a signal came that asks to end: exit code 130, as shells give it.
     #[error("{0}")]
     Interrupted(String),
@@ -38,7 +42,7 @@ impl Failure {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Input(_) => 2,
-            Self::Failed(_) => 1,
+            Self::Failed(_) | Self::Device(_) => 1,
             Self::Interrupted(_) => 130,
             Self::ClosedPipe => 0,
         }
@@ -88,6 +92,11 @@ pub fn run_program(body: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
         _ => "error",
     };
     say!("{label}: {failure}");
+    if let Failure::Device(_) = failure {
+        // The device's threads may still be at work, and a driver whose memory the process' end takes away crashes.
+        let _ = std::io::stdout().flush();
+        signal_hook::low_level::exit(failure.exit_code().into());
+    }
     ExitCode::from(failure.exit_code())
 }
 
@@ -113,10 +122,12 @@ pub(crate) fn caught<R>(body: impl FnOnce() -> Result<R, Failure>) -> Result<R, 
     }
     // What failed first may have failed in a thread of the device; what reached this one is that it is gone.
     let first = DEVICE.lock().unwrap_or_else(PoisonError::into_inner).take();
-    Err(Failure::Failed(match first.or_else(|| of_device(&message)) {
-        Some(of_device) => of_device,
-        None => format!("a defect of this program, please report it: {message} (RUST_BACKTRACE=1 shows where)"),
-    }))
+    Err(match first.or_else(|| of_device(&message)) {
+        Some(of_device) => Failure::Device(of_device),
+        None => Failure::Failed(format!(
+            "a defect of this program, please report it: {message} (RUST_BACKTRACE=1 shows where)"
+        )),
+    })
 }
 
 /// The first failure of a device in any thread.

@@ -2,7 +2,7 @@
 
 use super::Rule;
 use burn::tensor::Tensor;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
+#[cfg(feature = "gpu")]
 use rnn_gpu::optim::Step as Launched;
 #[cfg(feature = "kernels")]
 use rnn_kernels::optim::{self as kernels, Decay, Epsilon, Step};
@@ -82,7 +82,7 @@ impl Rule<2> for Adam {
         kernels::Adam { beta1, beta2, epsilon, epsilon_at, decay }.at(rate, time as u64)
     }
 
-    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    #[cfg(feature = "gpu")]
     fn launched(&self, rate: f64, time: usize) -> Launched {
         let Self { beta_1, beta_2, epsilon, epsilon_hat, weight_decay } = *self;
         let (first, second) = (1.0 - beta_1.powf(time as f64), (1.0 - beta_2.powf(time as f64)).sqrt());
@@ -160,7 +160,7 @@ impl Rule<2> for RmsProp {
         kernels::RmsProp { rho, epsilon, epsilon_at, momentum, decay: Decay::None }.at(rate)
     }
 
-    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    #[cfg(feature = "gpu")]
     fn launched(&self, rate: f64, _: usize) -> Launched {
         let Self { rho, momentum, epsilon, epsilon_inside } = *self;
         let [inside, beside] = if epsilon_inside { [epsilon, 0.0] } else { [0.0, epsilon] };
@@ -213,7 +213,7 @@ impl Rule<1> for Sgd {
         kernels::Sgd { momentum, nesterov, decay: Decay::None }.at(rate)
     }
 
-    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    #[cfg(feature = "gpu")]
     fn launched(&self, rate: f64, _: usize) -> Launched {
         Launched::Sgd { momentum: self.momentum as f32, nesterov: self.nesterov, rate: rate as f32 }
     }
@@ -246,7 +246,7 @@ impl Rule<1> for Adagrad {
         kernels::Adagrad { epsilon: 1e-7, epsilon_at: Epsilon::Keras, decay: Decay::None }.at(rate)
     }
 
-    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    #[cfg(feature = "gpu")]
     fn launched(&self, rate: f64, _: usize) -> Launched {
         Launched::Adagrad { epsilon: 1e-7, rate: rate as f32 }
     }

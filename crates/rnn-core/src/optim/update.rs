@@ -17,7 +17,7 @@ pub(super) fn apply<const D: usize, const S: usize>(
         drop((weights, slots));
         return parameter.step(rule, rate, time);
     }
-    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    #[cfg(feature = "gpu")]
     if let Some(parameter) = gpu::Parameter::new(&weights, &grads, &slots) {
         drop((weights, slots));
         return parameter.step(rule.launched(rate, time));
@@ -25,7 +25,7 @@ pub(super) fn apply<const D: usize, const S: usize>(
     rule.update(rate, time, weights, grads, slots)
 }
 
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
+#[cfg(feature = "gpu")]
 mod gpu {
     use super::*;
     use crate::ops::gpu::{buffer, own};

@@ -34,7 +34,7 @@ impl Session {
                 Ok(seconds_per_step(plan, model, &batches)?)
             }) {
                 Ok(seconds) => measured.push((seconds, selected)),
-                Err(Failure::Failed(why)) => say!("{} is left out: {why}", selected.name),
+                Err(Failure::Failed(why) | Failure::Device(why)) => say!("{} is left out: {why}", selected.name),
                 Err(error) => return Err(error),
             }
         }
