@@ -127,11 +127,7 @@ pub(crate) fn rows_of(
 /// How much of a tensor of the state stays, from 0 to 1.
 #[cube]
 pub(crate) fn keeps(drawn: &ComptimeOption<Box<[f32]>>, mean: f32, at: usize, #[comptime] zone: Zone) -> f32 {
-    if comptime!(zone == Zone::Drawn) {
-        read(drawn, at)
-    } else {
-        mean
-    }
+    if comptime!(zone == Zone::Drawn) { read(drawn, at) } else { mean }
 }
 
 /// Adds to `sums` the products of h, or of r∘h, in shared memory with the columns of `count` gates from `first` on.

@@ -58,11 +58,7 @@ pub(crate) fn gradients(
     let mut sums = zeros(comptime!(each * each));
     let mut bias = zeros(each);
     // Both parts have as many cubes as the larger one needs.
-    let blocks = select(
-        first_row < rows || CUBE_POS_X == 0,
-        steps.div_ceil(comptime!(tile.depth)),
-        0usize,
-    );
+    let blocks = select(first_row < rows || CUBE_POS_X == 0, steps.div_ceil(comptime!(tile.depth)), 0usize);
     for block in 0..blocks {
         #[unroll]
         for i in 0..loads {
