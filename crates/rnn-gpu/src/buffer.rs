@@ -17,7 +17,11 @@ impl Buffer {
     /// # Panics
     /// If it is smaller than that.
     pub fn new(handle: Handle, len: usize) -> Self {
-        assert!(handle.size() as usize >= 4 * len, "a buffer of {} bytes for {len} numbers", handle.size());
+        assert!(
+            handle.size_in_used() as usize >= 4 * len,
+            "a buffer of {} bytes for {len} numbers",
+            handle.size_in_used()
+        );
         Buffer { handle, len }
     }
 

@@ -149,7 +149,7 @@ fn joined(client: &Client, masks: &[Buffer]) -> Option<Buffer> {
 fn pair(client: &Client, len: usize) -> (Buffer, usize, Buffer, Buffer) {
     let second_at = len.next_multiple_of(ALIGNMENT);
     let both = Buffer::empty(client, second_at + len);
-    let first = Buffer::new(both.handle().clone(), len);
+    let first = Buffer::new(both.handle().clone().offset_end(4 * second_at as u64), len);
     let second = Buffer::new(both.handle().clone().offset_start(4 * second_at as u64), len);
     (both, second_at, first, second)
 }
