@@ -1,7 +1,8 @@
 //! What surrounds the recurrent layers in a training step, against the CPU's kernels: optimizers, losses, embeddings.
 #![cfg(any(feature = "wgpu", feature = "cuda"))]
 
-mod common;
+#[path = "common/client.rs"]
+mod device;
 
 use cubecl::client::Client;
 use rnn_gpu::{Buffer, cubecl, embedding::Named, loss, optim::Step};
@@ -44,7 +45,7 @@ fn steps(client: &Client, what: &str, start: f32, step: impl Fn(u64) -> (Step, C
 
 #[test]
 fn optimizers_are_those_of_the_cpu() {
-    let client = common::client();
+    let client = device::client();
     let rate = 1e-2;
     for epsilon_at in [Epsilon::BesideRoot, Epsilon::Keras] {
         let (beta1, beta2, epsilon) = (0.9, 0.999, 1e-7);
@@ -81,7 +82,7 @@ fn targets(client: &Client, targets: &[usize]) -> Buffer {
 
 #[test]
 fn cross_entropy_is_that_of_the_cpu() {
-    let client = common::client();
+    let client = device::client();
     // Fewer classes than units of a cube, as many, more; one row.
     for [rows, classes] in [[128, 55], [3, 64], [1, 1], [7, 1000]] {
         let x: Vec<f32> = random(1, rows * classes).iter().map(|x| x * 20.0).collect();
@@ -99,7 +100,7 @@ fn cross_entropy_is_that_of_the_cpu() {
 
 #[test]
 fn binary_cross_entropy_is_the_formula() {
-    let client = common::client();
+    let client = device::client();
     let n = 300;
     // Far out too, where exp(−|x|) is 0.
     let x: Vec<f32> = random(2, n).iter().map(|x| x * 200.0).collect();
@@ -118,7 +119,7 @@ fn binary_cross_entropy_is_the_formula() {
 
 #[test]
 fn an_embedding_and_its_gradient_are_those_of_the_cpu() {
-    let client = common::client();
+    let client = device::client();
     let (n, d) = (300, 5);
     let table = random(3, n * d);
     // Some rows often, most never; the order of the sum is the same, so the numbers are.

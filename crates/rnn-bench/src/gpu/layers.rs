@@ -6,7 +6,7 @@ use super::{Contestant, Effort, Timed, duration, head, launched, measure};
 use crate::contestants::burn_nn;
 use crate::contestants::protocol::Cell;
 use burn::tensor::{Device, Tensor, TensorData};
-use rnn_core::{ForwardArgs, GruConfig, Key, LstmConfig, RnnConfig};
+use rnn_core::{ForwardArgs, GruConfig, Key, LstmConfig, MinGruConfig, MinLstmConfig, RnnConfig};
 use std::time::Instant;
 
 /// Batch, time, inputs, units: the lessons' first.
@@ -35,7 +35,8 @@ pub fn run(adapters: &[Adapter], torch: Option<&Torch>, quick: bool, effort: Eff
         if !is_lesson && (quick || all_in_software) {
             continue;
         }
-        let cells: &[Cell] = if quick || !is_lesson { &[Cell::Lstm, Cell::Gru] } else { &Cell::ALL };
+        let cells: &[Cell] =
+            if quick || !is_lesson { &[Cell::Lstm, Cell::Gru] } else { &[Cell::Lstm, Cell::Gru, Cell::Rnn] };
         for &cell in cells {
             rows.push(Layer { cell, shape, backward: true, ragged: false });
         }
@@ -93,7 +94,7 @@ fn input(row: Layer, device: &Device) -> Tensor<3> {
 fn ours(row: Layer, device: &Device) -> Timed<'static> {
     let [_, _, d_input, d_hidden] = row.shape;
     let lengths = if row.ragged { Some(lengths(row.shape)) } else { None };
-    // The three differ in the type of their state alone.
+    // They differ in the type of their state alone.
     macro_rules! pass {
         ($config:ident) => {{
             let on = if row.backward { device.clone().autodiff() } else { device.clone() };
@@ -109,6 +110,8 @@ fn ours(row: Layer, device: &Device) -> Timed<'static> {
         Cell::Lstm => pass!(LstmConfig),
         Cell::Gru => pass!(GruConfig),
         Cell::Rnn => pass!(RnnConfig),
+        Cell::MinGru => pass!(MinGruConfig),
+        Cell::MinLstm => pass!(MinLstmConfig),
     }
 }
 

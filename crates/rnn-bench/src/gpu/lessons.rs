@@ -74,3 +74,24 @@ fn ours(lesson: Lesson, device: &Device) -> Result<Timed<'static>, String> {
     let mut trial = Trial::new(&lesson.plan(), model, batches).map_err(|error| error.to_string())?;
     Ok(Box::new(move |count| trial.steps(count).map_err(|error| error.to_string())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In software or not, a step is the same launches.
+    #[test]
+    fn a_training_step_takes_at_most_60_launches() {
+        let adapter = Adapter::found(None).expect("a GPU, such as Mesa's lavapipe").remove(0);
+        for lesson in [Lesson::Sentiment, Lesson::Chargen] {
+            let mut step = ours(lesson, &adapter.device).expect("a model");
+            // The first one makes the optimizer's state.
+            step(1).expect("a step");
+            let (result, kernels) = rnn_core::gpu::launches(|| step(1));
+            result.expect("a step");
+            let count: usize = kernels.values().sum();
+            println!("{lesson:?}: {count} launches");
+            assert!(count <= 60, "{lesson:?}: {count} launches: {kernels:#?}");
+        }
+    }
+}
