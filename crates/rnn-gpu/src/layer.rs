@@ -41,8 +41,8 @@ pub fn fits(client: &Client, cell: Cell, d_hidden: usize, recurrent_masks: usize
     }
 }
 
-/// Whether the adapter is a CPU in disguise: its planes are the width of its vectors. Then work shared by many rows
-/// counts more than many cubes, and few units with much to do more than many with little.
+/// Whether the adapter is a CPU in disguise: its planes are the width of its vectors. Then a load that many rows share
+/// counts more than many cubes.
 fn is_narrow(client: &Client) -> bool {
     client.properties().hardware.plane_size_max <= 8
 }
@@ -56,13 +56,13 @@ fn tile(client: &Client) -> Tile {
 
 impl Shape {
     fn new(client: &Client, cell: Cell, d_hidden: usize) -> Self {
-        let plane = if is_narrow(client) { 8 } else { 32 };
         let most = (client.properties().hardware.max_units_per_cube as usize).min(256);
+        let units = d_hidden.next_multiple_of(if is_narrow(client) { 8 } else { 32 });
         Shape {
             cell,
             d_hidden,
             rows: 1,
-            units: d_hidden.next_multiple_of(plane).min(most),
+            units: units.min(most),
             reverse: false,
             repeats: false,
             masks: 0,
