@@ -212,7 +212,7 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
                 output: stepper.output.as_mut_ptr(),
                 output_row: 0,
                 output_next: 0,
-                kinds: std::ptr::null(),
+                rows: std::ptr::null(),
                 keep_h: Keep::Nothing,
                 keep_c: Keep::Nothing,
                 masked: [MaskedCopy { mask: std::ptr::null(), h: std::ptr::null_mut() }; 4],
