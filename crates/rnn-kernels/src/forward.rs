@@ -207,6 +207,7 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
                     let (t, batch) = (self.sequence.step(s), schedule.count(s));
                     let (now, next) = (states_at(s), states_at(s + 1));
                     let mut step = Step {
+                        cell: self.layer.cell,
                         shape: Shape::new(plan),
                         d_hidden,
                         width: plan.width,

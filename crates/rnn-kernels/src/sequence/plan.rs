@@ -14,7 +14,8 @@ const CHUNK_BYTES: usize = 1 << 19;
 const CHUNK_ROWS: usize = 128;
 /// Of fewer steps in a chunk, a row of the batch has too few rows for a tile.
 pub(crate) const TILE_STEPS: usize = 3;
-/// A thread has at least so many rows of the batch.
+/// A thread has at least so many rows of the batch, which a step's products share the weights for; a single one where
+/// only the input is multiplied, whose steps share them.
 const ROWS_PER_THREAD: usize = 4;
 /// Below so many multiplications a second thread costs more than it does; Miri is to see the second thread.
 const SMALL: usize = if cfg!(miri) { 0 } else { 1 << 20 };
@@ -46,7 +47,8 @@ impl Plan {
         let in_order = !matches!(sequence.counted, Counted::All);
         let steps = if in_order { (0..batch).map(|b| counted(sequence, b)).sum() } else { batch * time };
         let work = steps * (d_input + layer.d_hidden) * layer.cell.gates() * layer.d_hidden;
-        let threads = if work < SMALL { 1 } else { exec.threads.min(batch / ROWS_PER_THREAD).max(1) };
+        let rows = if products.h.is_empty() { 1 } else { ROWS_PER_THREAD };
+        let threads = if work < SMALL { 1 } else { exec.threads.min(batch / rows).max(1) };
         Plan { exec, lanes, products, panels, width: panels * units, threads, in_order }
     }
 

@@ -2,7 +2,7 @@
 //! zoneout, dropout of h, and the output. A row of a step is a place; the caller's tensors have it at its row of the
 //! batch.
 
-use crate::args::Zoneout;
+use crate::args::{Cell, Zoneout};
 use crate::float::Float;
 use crate::sequence::plan::Plan;
 use crate::simd::Simd;
@@ -67,6 +67,7 @@ impl Shape {
 
 /// A step forward.
 pub(crate) struct Step<T> {
+    pub(crate) cell: Cell,
     pub(crate) shape: Shape,
     pub(crate) d_hidden: usize,
     /// From a row of a state to the next.
@@ -170,6 +171,7 @@ impl<T: Float> Step<T> {
 
 /// A step backward.
 pub(crate) struct BackStep<T> {
+    pub(crate) cell: Cell,
     pub(crate) shape: Shape,
     pub(crate) d_hidden: usize,
     pub(crate) width: usize,
