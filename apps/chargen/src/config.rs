@@ -178,10 +178,12 @@ impl TrainArgs {
     /// # Errors
     /// A text that cannot be read; a setting outside its range.
     pub fn config(&self, session: &Session) -> Result<(RunConfig, Data), Failure> {
-        let dropout = self.layer.dropout.resolve(0.0)?;
-        let held_out = self.preset.unwrap_or(Preset::Lesson).defaults(self.mode).split;
+        let usual = self.preset.unwrap_or(Preset::Lesson).defaults(self.mode);
+        let cell = self.layer.cell.unwrap_or(usual.cell);
+        let dropout = self.layer.dropout.resolve_for(cell, 0.0, 0.0)?;
         let asked = self.validation.map(|share| (share != 0.0).then_some(share));
-        let mut split = Split { validation: asked.unwrap_or(held_out.validation), test: self.test.or(held_out.test) };
+        let mut split =
+            Split { validation: asked.unwrap_or(usual.split.validation), test: self.test.or(usual.split.test) };
         split.check()?;
         self.training.check(asked.unwrap_or(Some(VALIDATION)), OptimizerName::Rmsprop)?;
         let mut data = DataConfig::new(&self.data);
@@ -202,7 +204,7 @@ impl TrainArgs {
         let model = ModelConfig {
             symbols: loaded.vocabulary.len(),
             window: self.window.map_or(defaults.window, |n| n as usize),
-            cell: self.layer.cell.unwrap_or(defaults.cell),
+            cell,
             layers: self.layer.layers.unwrap_or(1) as usize,
             hidden: self.layer.hidden.map_or(defaults.hidden, |n| n as usize),
             dropout,

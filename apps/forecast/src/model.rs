@@ -23,7 +23,7 @@ pub struct ModelConfig {
     pub targets: usize,
     /// Rising, with the median among them.
     pub quantiles: Vec<f64>,
-    /// rnn, lstm or gru.
+    /// Which one.
     pub cell: CellKind,
     /// Stacked recurrent layers.
     pub layers: usize,

@@ -104,9 +104,10 @@ impl TrainArgs {
     /// Reviews that cannot be read; a setting outside its range.
     pub fn config(&self, session: &Session) -> Result<(RunConfig, Data), Failure> {
         let is_best = self.preset == Some(Preset::Best);
+        let cell = self.layer.cell.unwrap_or(CellKind::Lstm);
         let dropout = match is_best {
-            true => self.layer.dropout.resolve_each(BEST_DROPOUT, 0.0)?,
-            false => self.layer.dropout.resolve(0.2)?,
+            true => self.layer.dropout.resolve_for(cell, BEST_DROPOUT, 0.0)?,
+            false => self.layer.dropout.resolve_for(cell, 0.2, 0.2)?,
         };
         let asked = self.validation.map(|share| (share != 0.0).then_some(share));
         self.training.check(asked.unwrap_or(Some(VALIDATION)), OptimizerName::Adam)?;
@@ -139,7 +140,7 @@ impl TrainArgs {
                 num_words: pick(self.words, [20_000, 20_000, 30_000]),
                 tokens: pick(self.tokens, [80, 80, 400]),
                 embedding: pick(self.embedding, [128, 32, 100]),
-                cell: self.layer.cell.unwrap_or(CellKind::Lstm),
+                cell,
                 layers: pick(self.layer.layers, [1; 3]),
                 direction: if both_ways { Direction::Bidirectional } else { Direction::Forward },
                 hidden: pick(self.layer.hidden, [128, 32, 64]),

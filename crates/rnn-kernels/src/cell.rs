@@ -9,18 +9,22 @@
 //! | GRU, reset after | `n_x r z n_h`: the sum from x, and `h·W_hn + b_hn` apart |
 //! | GRU, reset before | `n r z –` |
 //! | RNN | `h'` |
+//! | minGRU | `z n` |
+//! | minLSTM | `i f n` |
 //!
-//! A slot is one vector wide, and one product fills the slots of all gates. Where gates have products of their own,
-//! which is in the RNN and under masks a gate, a slot is up to [`WIDTH`](crate::tile::WIDTH) vectors wide, so that a
-//! tile is.
+//! One product fills the slots of all gates, and a slot has as many vectors as make a tile
+//! [`WIDTH`](crate::tile::WIDTH) vectors wide: one, in a minGRU two. Where gates have products of their own, which is in
+//! the RNN and under masks a gate, a slot is up to that wide by itself.
 
 mod gru;
 mod lstm;
 mod rnn;
+mod scan;
 
 pub(crate) use gru::{GruAfter, GruBefore};
 pub(crate) use lstm::Lstm;
 pub(crate) use rnn::{RnnRelu, RnnTanh};
+pub(crate) use scan::Scan;
 
 use crate::sequence::step::{BackStep, Step};
 use crate::simd::Simd;
@@ -67,6 +71,7 @@ macro_rules! with_kernel {
             $crate::args::Cell::Lstm => $f::<_, $crate::cell::Lstm>($($arg),*),
             $crate::args::Cell::Gru { reset_after: true } => $f::<_, $crate::cell::GruAfter>($($arg),*),
             $crate::args::Cell::Gru { reset_after: false } => $f::<_, $crate::cell::GruBefore>($($arg),*),
+            $crate::args::Cell::MinGru(_) | $crate::args::Cell::MinLstm(_) => $f::<_, $crate::cell::Scan>($($arg),*),
         }
     };
 }

@@ -196,6 +196,7 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
                     let t = self.sequence.step(s);
                     let at = |s: usize| if self.save { s * state } else { s % 2 * state };
                     let mut step = Step {
+                        cell: self.layer.cell,
                         shape: Shape::new(plan),
                         d_hidden,
                         width: plan.width,

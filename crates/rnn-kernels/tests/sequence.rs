@@ -102,7 +102,8 @@ fn dropped_features_on_two_threads() {
             let mut mask = || (0..batch * width).map(|_| if random.u8(0..4) == 0 { 0.0 } else { 1.25 }).collect();
             (0..cell.gates()).map(|_| mask()).collect()
         };
-        (case.input_masks, case.recurrent_masks) = (masks(d_input), masks(d_hidden));
+        case.input_masks = masks(d_input);
+        case.set_recurrent_masks(masks(d_hidden));
         check(&case);
     }
 }
@@ -125,7 +126,8 @@ fn inputs_that_come_again() {
                 let mut mask = || (0..batch * width).map(|_| [0.0, 0.75, 1.5, 1.25][random.usize(0..4)]).collect();
                 (0..masks).map(|_| mask()).collect()
             };
-            (case.input_masks, case.recurrent_masks) = (masks(d_input), masks(d_hidden));
+            case.input_masks = masks(d_input);
+            case.set_recurrent_masks(masks(d_hidden));
             check(&case);
             case.counted = Counted::Mask((0..batch * time).map(|_| random.u8(0..4) > 0).collect());
             check(&case);

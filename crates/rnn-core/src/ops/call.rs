@@ -127,8 +127,8 @@ pub(crate) struct SequenceCall<P> {
     pub w_ih: P,
     /// `[1, gates·d_hidden]`.
     pub b_ih: Option<P>,
-    /// `[d_hidden, gates·d_hidden]`.
-    pub w_hh: P,
+    /// `[d_hidden, gates·d_hidden]`; none for a cell that does not multiply h.
+    pub w_hh: Option<P>,
     /// `[1, gates·d_hidden]`.
     pub b_hh: Option<P>,
     /// h, and c for an LSTM, before the first step, `[batch, d_hidden]`.

@@ -61,15 +61,15 @@ fn options<C: Cell>(
         LayerInput::Dense(rows) | LayerInput::Rows { rows, .. } => (false, [rows.dims()[0], rows.dims()[1]]),
         LayerInput::Symbols { symbols, batch } => (true, [symbols.len() / batch, *batch]),
     };
-    let strategy = [w_ih, weight].map(Tensor::gradient_checkpointing_strategy);
+    let strategy = [Some(w_ih), weight.as_ref()].into_iter().flatten().map(Tensor::gradient_checkpointing_strategy);
     SequenceOptions {
         kernel: cell.kernel(),
-        dtype: weight.dtype(),
+        dtype: w_ih.dtype(),
         layer_norm: gain.is_some(),
         projection: projection.is_some(),
         vectors: !vectors.is_empty(),
         probed: probe::is_recording(),
-        checkpointing: strategy.into_iter().flatten().any(|strategy| strategy != Default::default()),
+        checkpointing: strategy.flatten().any(|strategy| strategy != Default::default()),
         symbols,
         input_masks,
         recurrent_masks: masks.len(),
@@ -91,7 +91,7 @@ struct Request<'a> {
     input: &'a LayerInput,
     w_ih: Tensor<2>,
     b_ih: Option<Tensor<2>>,
-    w_hh: Tensor<2>,
+    w_hh: Option<Tensor<2>>,
     b_hh: Option<Tensor<2>>,
     states: Vec<Tensor<2>>,
     input_masks: &'a [Tensor<2>],
@@ -107,7 +107,7 @@ impl Request<'_> {
             LayerInput::Dense(rows) | LayerInput::Rows { rows, .. } => Some(B::operand(rows)?),
             LayerInput::Symbols { .. } => None,
         };
-        let (w_ih, w_hh) = (B::operand(&self.w_ih)?, B::operand(&self.w_hh)?);
+        let (w_ih, w_hh) = (B::operand(&self.w_ih)?, optional::<B>(&self.w_hh)?);
         let (b_ih, b_hh) = (optional::<B>(&self.b_ih)?, optional::<B>(&self.b_hh)?);
         let states: Vec<Operand<B>> = self.states.iter().map(B::operand).collect::<Option<_>>()?;
         let constants = |masks: &[Tensor<2>]| masks.iter().map(B::constant).collect::<Option<Vec<_>>>();
@@ -121,7 +121,7 @@ impl Request<'_> {
             },
             w_ih: w_ih.primitive(),
             b_ih: b_ih.as_ref().map(Operand::primitive),
-            w_hh: w_hh.primitive(),
+            w_hh: w_hh.as_ref().map(Operand::primitive),
             b_hh: b_hh.as_ref().map(Operand::primitive),
             states: states.iter().map(Operand::primitive).collect(),
             input_masks: constants(self.input_masks)?,
@@ -129,7 +129,7 @@ impl Request<'_> {
             zoneout: zoneout.collect::<Option<_>>()?,
         };
         let inputs =
-            [x.as_ref(), Some(&w_ih), b_ih.as_ref(), Some(&w_hh), b_hh.as_ref(), states.first(), states.get(1)];
+            [x.as_ref(), Some(&w_ih), b_ih.as_ref(), w_hh.as_ref(), b_hh.as_ref(), states.first(), states.get(1)];
         let Outputs { main, others } = graph::run(CallOperation::<B>(call), inputs);
         Some((B::tensor(main), others.into_iter().map(B::tensor).collect()))
     }

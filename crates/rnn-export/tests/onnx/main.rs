@@ -75,7 +75,7 @@ fn layer(config: &AnyConfig) -> AnyRecurrent {
     for (number, weights) in layer.layers.iter_mut().enumerate() {
         let phase = number as f64;
         fill(&mut weights.weight_ih, phase);
-        fill(&mut weights.weight_hh, phase + 0.3);
+        fill(weights.weight_hh.as_mut().expect("it multiplies h"), phase + 0.3);
         for (bias, phase) in [(&mut weights.bias_ih, phase + 0.5), (&mut weights.bias_hh, phase + 0.8)] {
             if let Some(bias) = bias {
                 *bias = burn::module::Param::from_tensor(wave(bias.val().dims(), phase, 0.4));

@@ -39,7 +39,9 @@ pub(crate) fn check_forward<T: Float>(layer: &LayerWeights<T>, sequence: &Sequen
     let width = layer.cell.gates() * d_hidden;
     assert!(d_hidden > 0 && batch > 0 && time > 0, "{batch} rows, {time} steps, {d_hidden} units: none may be 0");
     check("W_ih", layer.w_ih, d_input * width);
-    check("W_hh", layer.w_hh, d_hidden * width);
+    check("W_hh", layer.w_hh, layer.cell.w_hh_rows(d_hidden) * width);
+    let recurs = layer.b_hh.is_some() || !sequence.recurrent_masks.is_empty();
+    assert!(layer.cell.has_w_hh() || !recurs, "b_hh and recurrent masks are for cells with W_hh");
     layer.b_ih.inspect(|b| check("b_ih", b, width));
     layer.b_hh.inspect(|b| check("b_hh", b, width));
     match sequence.input {
@@ -108,9 +110,10 @@ pub(crate) fn check_backward<T: Float>(
         check_apart("the input's gradient", *strides, [batch, time, d_input]);
     }
     wanted.w_ih.as_ref().inspect(|w| check("the gradient of W_ih", w, d_input * width));
-    wanted.w_hh.as_ref().inspect(|w| check("the gradient of W_hh", w, d_hidden * width));
+    wanted.w_hh.as_ref().inspect(|w| check("the gradient of W_hh", w, layer.cell.w_hh_rows(d_hidden) * width));
     wanted.b_ih.as_ref().inspect(|b| check("the gradient of b_ih", b, width));
     wanted.b_hh.as_ref().inspect(|b| check("the gradient of b_hh", b, width));
+    assert!(wanted.b_hh.is_none() || layer.cell.has_w_hh(), "this cell has no b_hh");
     wanted.h0.as_ref().inspect(|h| check("the gradient of h0", h, state));
     wanted.c0.as_ref().inspect(|c| check("the gradient of c0", c, state));
     assert!(wanted.c0.is_none() || layer.cell.has_cell_state(), "this cell has no c");

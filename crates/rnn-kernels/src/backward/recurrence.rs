@@ -26,6 +26,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         };
         scratch.d_reset.fill(T::ZERO);
         let step = BackStep {
+            cell: self.layer.cell,
             shape: Shape::new(plan),
             d_hidden,
             width: plan.width,

@@ -1,7 +1,7 @@
 //! One step of the rows of one thread, as the cells see it: where everything lies, and what all cells share, which is
 //! resting rows, zoneout, dropout of h, and the output.
 
-use crate::args::Zoneout;
+use crate::args::{Cell, Zoneout};
 use crate::float::Float;
 use crate::sequence::padding::StepKind;
 use crate::sequence::plan::Plan;
@@ -67,6 +67,7 @@ impl Shape {
 
 /// A step forward.
 pub(crate) struct Step<T> {
+    pub(crate) cell: Cell,
     pub(crate) shape: Shape,
     pub(crate) d_hidden: usize,
     /// From a row of a state to the next.
@@ -175,6 +176,7 @@ impl<T: Float> Step<T> {
 
 /// A step backward.
 pub(crate) struct BackStep<T> {
+    pub(crate) cell: Cell,
     pub(crate) shape: Shape,
     pub(crate) d_hidden: usize,
     pub(crate) width: usize,

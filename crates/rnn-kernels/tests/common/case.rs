@@ -1,14 +1,17 @@
 //! A layer, a sequence and the gradients of its output, owned, in `f64`; and what running it gives.
 
 use fastrand::Rng;
-use rnn_kernels::{Cell, MaskedOutput, Nonlinearity};
+use rnn_kernels::{Candidate, Cell, MaskedOutput, Nonlinearity};
 
-pub const CELLS: [Cell; 5] = [
+pub const CELLS: [Cell; 8] = [
     Cell::Rnn(Nonlinearity::Tanh),
     Cell::Rnn(Nonlinearity::Relu),
     Cell::Lstm,
     Cell::Gru { reset_after: true },
     Cell::Gru { reset_after: false },
+    Cell::MinGru(Candidate::Linear),
+    Cell::MinGru(Candidate::Positive),
+    Cell::MinLstm(Candidate::Linear),
 ];
 
 #[derive(Debug, Clone, PartialEq)]
@@ -79,11 +82,11 @@ impl Case {
             time,
             d_input,
             d_hidden,
-            biases: [true, true],
+            biases: [true, cell.has_w_hh()],
             w_ih: numbers(d_input * width, 1.0 / (d_input as f64).sqrt()),
-            w_hh: numbers(d_hidden * width, scale),
+            w_hh: numbers(if cell.has_w_hh() { d_hidden * width } else { 0 }, scale),
             b_ih: numbers(width, 0.3),
-            b_hh: numbers(width, 0.3),
+            b_hh: numbers(if cell.has_w_hh() { width } else { 0 }, 0.3),
             x: numbers(batch * time * d_input, 1.0),
             indices: Vec::new(),
             ids: Vec::new(),
@@ -108,7 +111,7 @@ impl Case {
     pub fn random(random: &mut Rng, cell: Cell, shape: [usize; 4]) -> Case {
         let [batch, time, d_input, d_hidden] = shape;
         let mut case = Case::plain(random, cell, shape);
-        case.biases = [random.bool(), random.bool()];
+        case.biases = [random.bool(), random.bool() && cell.has_w_hh()];
         case.reverse = random.bool();
         case.time_major = random.bool();
         case.threads = random.usize(1..4);
@@ -134,7 +137,9 @@ impl Case {
             let mask = |random: &mut Rng| (0..batch * width).map(|_| values[random.usize(0..3)]).collect();
             (0..count).map(|_| mask(random)).collect()
         };
-        case.recurrent_masks = masks(random, d_hidden);
+        if cell.has_w_hh() {
+            case.recurrent_masks = masks(random, d_hidden);
+        }
         if case.indices.is_empty() {
             case.input_masks = masks(random, d_input);
         }
@@ -148,6 +153,11 @@ impl Case {
             case.zoneout_c = zoneout(random);
         }
         case
+    }
+
+    /// Factors of h, for a cell that multiplies it.
+    pub fn set_recurrent_masks(&mut self, masks: Vec<Vec<f64>>) {
+        self.recurrent_masks = if self.cell.has_w_hh() { masks } else { Vec::new() };
     }
 
     /// Small recurrent weights: over many steps the terms of the gradients grow otherwise, and with them what passes

@@ -2,7 +2,7 @@
 
 use super::case::{Case, Zoneout};
 use super::tape::{Tape, Var};
-use rnn_kernels::{Cell, MaskedOutput, Nonlinearity};
+use rnn_kernels::{Candidate, Cell, MaskedOutput, Nonlinearity};
 
 /// A tensor, and the scale of its rounding errors: its largest value; but where gradients cancel to less than a tenth
 /// of their terms, a tenth of the largest sum of absolute terms.
@@ -81,6 +81,23 @@ pub fn run(case: &Case) -> Vec<Expected> {
                         let n = tape.tanh(tape.add(x_sum(2, j), n_h));
                         let one_less_z = tape.add(tape.leaf(1.0), tape.scale(z, -1.0));
                         tape.add(tape.mul(one_less_z, n), tape.mul(z, h[j]))
+                    });
+                    (h_new.collect(), Vec::new())
+                }
+                Cell::MinGru(n) | Cell::MinLstm(n) => {
+                    let is_gru = matches!(case.cell, Cell::MinGru(_));
+                    let h_new = units.map(|j| {
+                        let n_sum = x_sum(case.cell.gates() - 1, j);
+                        let n = if n == Candidate::Positive { tape.positive(n_sum) } else { n_sum };
+                        let first = tape.sigmoid(x_sum(0, j));
+                        let (new, old) = if is_gru {
+                            (first, tape.add(tape.leaf(1.0), tape.scale(first, -1.0)))
+                        } else {
+                            let f = tape.sigmoid(x_sum(1, j));
+                            let both = tape.add(f, first);
+                            (tape.div(first, both), tape.div(f, both))
+                        };
+                        tape.add(tape.mul(old, h[j]), tape.mul(new, n))
                     });
                     (h_new.collect(), Vec::new())
                 }

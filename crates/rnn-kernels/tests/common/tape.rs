@@ -64,6 +64,17 @@ impl Tape {
         self.push(y, [(a, y * (1.0 - y))])
     }
 
+    pub fn div(&self, a: Var, b: Var) -> Var {
+        let (x, y) = (self.value(a), self.value(b));
+        self.push(x / y, [(a, 1.0 / y), (b, -x / (y * y))])
+    }
+
+    /// x + ½ where x is positive, else σ(x).
+    pub fn positive(&self, a: Var) -> Var {
+        let x = self.value(a);
+        if x <= 0.0 { self.sigmoid(a) } else { self.push(x + 0.5, [(a, 1.0)]) }
+    }
+
     pub fn tanh(&self, a: Var) -> Var {
         let y = self.value(a).tanh();
         self.push(y, [(a, 1.0 - y * y)])

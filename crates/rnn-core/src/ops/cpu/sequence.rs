@@ -18,8 +18,14 @@ impl From<Kernel> for kernels::Cell {
             Kernel::RnnRelu => kernels::Cell::Rnn(kernels::Nonlinearity::Relu),
             Kernel::Lstm => kernels::Cell::Lstm,
             Kernel::Gru { reset_after } => kernels::Cell::Gru { reset_after },
+            Kernel::MinGru { positive } => kernels::Cell::MinGru(candidate(positive)),
+            Kernel::MinLstm { positive } => kernels::Cell::MinLstm(candidate(positive)),
         }
     }
+}
+
+fn candidate(positive: bool) -> kernels::Candidate {
+    if positive { kernels::Candidate::Positive } else { kernels::Candidate::Linear }
 }
 
 /// What forward saved, and the call that it was for.
@@ -94,7 +100,7 @@ fn in_order<B: Cpu>(call: SequenceCall<FloatTensor<B>>) -> SequenceCall<FloatTen
         },
         w_ih: B::contiguous(call.w_ih),
         b_ih: call.b_ih.map(B::contiguous),
-        w_hh: B::contiguous(call.w_hh),
+        w_hh: call.w_hh.map(B::contiguous),
         b_hh: call.b_hh.map(B::contiguous),
         states: all(call.states),
         input_masks: all(call.input_masks),
@@ -115,7 +121,7 @@ fn view<B: Cpu, T: Value<B>, R>(
         d_input: options.d_input,
         d_hidden: options.d_hidden,
         w_ih: T::slice(&call.w_ih),
-        w_hh: T::slice(&call.w_hh),
+        w_hh: call.w_hh.as_ref().map_or(&[], T::slice),
         b_ih: call.b_ih.as_ref().map(T::slice),
         b_hh: call.b_hh.as_ref().map(T::slice),
     };
