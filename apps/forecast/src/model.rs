@@ -38,9 +38,9 @@ pub struct ModelConfig {
 /// Recurrent layer → Dense, and beside it a linear layer over the last values.
 #[derive(Module, Debug)]
 pub struct Model {
-    layer: AnyRecurrent,
-    dense: Linear,
-    linear: Option<Linear>,
+    pub layer: AnyRecurrent,
+    pub dense: Linear,
+    pub linear: Option<Linear>,
 }
 
 impl ModelConfig {

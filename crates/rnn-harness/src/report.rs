@@ -8,6 +8,8 @@ use serde_json::{Map, Value, json};
 
 /// The figures of every epoch, a JSON object a line.
 const EPOCHS: &str = "metrics.jsonl";
+/// The figures of every validation, if there are some within epochs.
+const VALIDATIONS: &str = "validations.jsonl";
 /// The page.
 const REPORT: &str = "report.html";
 /// Rows of a printed table of epochs.
@@ -18,7 +20,12 @@ const COLUMNS: usize = 8;
 /// The epochs of a run: in each `epoch`, `loss`, the task's figures by name, those of the validation as
 /// `validation_loss` and so on, `learning_rate`, `seconds`.
 #[derive(Debug, Clone, Default)]
-pub struct Epochs(pub Vec<Map<String, Value>>);
+pub struct Epochs(pub Vec<Map<String, Value>>, pub Validations);
+
+/// The validations of a run, if there are some within epochs: in each `step`, `epoch` with its fraction,
+/// `validation_loss` and so on.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Validations(pub Vec<Map<String, Value>>);
 
 impl Epochs {
     /// The figures, the loss first, without those of the validation.
@@ -33,12 +40,14 @@ impl Epochs {
 
     fn line(&self, name: &str, legend: &str) -> Line {
         let point = |epoch: &Map<String, Value>| Some((epoch.get("epoch")?.as_f64()?, epoch.get(name)?.as_f64()?));
-        Line::new(legend, self.0.iter().filter_map(point))
+        let within = name.starts_with("validation_") && !self.1.0.is_empty();
+        let points = if within { &self.1.0 } else { &self.0 };
+        Line::new(legend, points.iter().filter_map(point))
     }
 
     /// Whether there are figures of a validation.
     fn validated(&self) -> bool {
-        self.0.iter().any(|epoch| epoch.contains_key("validation_loss"))
+        !self.1.0.is_empty() || self.0.iter().any(|epoch| epoch.contains_key("validation_loss"))
     }
 
     /// The curve of the validation loss; without a validation of the training loss.
@@ -85,15 +94,15 @@ impl Epochs {
         }
         columns(&rows)
     }
+}
 
-    fn parse(text: &str) -> Self {
-        Self(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
-    }
+fn parse(text: &str) -> Vec<Map<String, Value>> {
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
 
-    fn json_lines(&self) -> Vec<u8> {
-        let lines: Vec<String> = self.0.iter().map(|epoch| Value::Object(epoch.clone()).to_string() + "\n").collect();
-        lines.concat().into_bytes()
-    }
+fn json_lines(all: &[Map<String, Value>]) -> Vec<u8> {
+    let lines: Vec<String> = all.iter().map(|map| Value::Object(map.clone()).to_string() + "\n").collect();
+    lines.concat().into_bytes()
 }
 
 /// A chart of curves over the epochs.
@@ -240,7 +249,10 @@ fn records(summary: &Value) -> (Vec<Records>, Vec<(String, String)>) {
 impl RunDir {
     /// Writes the figures of the epochs and their curves: `curves.svg` of the loss, `curves-NAME.svg` of a figure.
     pub(crate) fn write_epochs(&self, epochs: &Epochs) -> Result<(), Failure> {
-        self.write_bytes(EPOCHS, &epochs.json_lines())?;
+        self.write_bytes(EPOCHS, &json_lines(&epochs.0))?;
+        if !epochs.1.0.is_empty() {
+            self.write_bytes(VALIDATIONS, &json_lines(&epochs.1.0))?;
+        }
         for figure in epochs.figures() {
             let name = if figure == "loss" { "curves.svg".into() } else { format!("curves-{figure}.svg") };
             self.write_bytes(&name, epochs.curves(&figure).as_bytes())?;
@@ -250,7 +262,8 @@ impl RunDir {
 
     /// The figures of the epochs, as far as the run has them.
     pub(crate) fn epochs(&self) -> Epochs {
-        self.read_text(EPOCHS).map(|text| Epochs::parse(&text)).unwrap_or_default()
+        let read = |name| self.read_text(name).map(|text| parse(&text)).unwrap_or_default();
+        Epochs(read(EPOCHS), Validations(read(VALIDATIONS)))
     }
 
     /// Writes the page: figures, pictures (every SVG of the folder), epochs and settings.
@@ -270,9 +283,15 @@ impl RunDir {
         for picture in self.pictures() {
             page = page.picture(&self.read_text(&picture)?);
         }
-        let epochs = self.epochs().0.into_iter().map(Value::Object).map(|epoch| (None, epoch)).collect();
-        let Records { header, rows, .. } = Records::new("epochs", epochs);
-        page = page.heading("Epochs").table(&header, &rows);
+        let Epochs(epochs, Validations(validations)) = self.epochs();
+        for (title, all) in [("Epochs", epochs), ("Validations", validations)] {
+            let all: Vec<_> = all.into_iter().map(Value::Object).map(|one| (None, one)).collect();
+            if all.is_empty() && title != "Epochs" {
+                continue;
+            }
+            let Records { header, rows, .. } = Records::new(title, all);
+            page = page.heading(title).table(&header, &rows);
+        }
         page = page.heading("Settings").pairs(&settings(&config));
         self.write_bytes(REPORT, page.finish().as_bytes())
     }
@@ -297,7 +316,7 @@ mod tests {
                 "validation_accuracy": 0.75, "learning_rate": 0.001, "seconds": 2.0});
             value.as_object().cloned().unwrap_or_default()
         };
-        Epochs((1..=count).map(epoch).collect())
+        Epochs((1..=count).map(epoch).collect(), Validations::default())
     }
 
     #[test]
@@ -318,9 +337,12 @@ mod tests {
     #[test]
     fn epochs_come_back_from_their_file() {
         let all = epochs(2);
-        let read = Epochs::parse(&String::from_utf8(all.json_lines()).expect("UTF-8"));
-        assert_eq!(read.0, all.0);
-        assert_eq!(read.loss("x").points, [(1.0, 1.25), (2.0, 2.25)]);
+        let read = parse(&String::from_utf8(json_lines(&all.0)).expect("UTF-8"));
+        assert_eq!(read, all.0);
+        assert_eq!(all.loss("x").points, [(1.0, 1.25), (2.0, 2.25)]);
+        let half = json!({"step": 50, "epoch": 0.5, "validation_loss": 3.0});
+        let within = Epochs(read, Validations(half.as_object().cloned().into_iter().collect()));
+        assert_eq!(within.loss("x").points, [(0.5, 3.0)]);
     }
 
     #[test]
