@@ -81,6 +81,7 @@ pub fn run<T: Entry>(case: &Case, isa: Isa) -> Results {
             Counted::Mask(mask) => rnn_kernels::Counted::Mask(mask),
         },
         masked_output: case.masked_output,
+        resets: (!case.resets.is_empty()).then_some(&case.resets[..]),
         input_masks: &input_masks,
         recurrent_masks: &recurrent_masks,
         zoneout_h: zoneout(0),
