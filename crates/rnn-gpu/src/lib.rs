@@ -9,14 +9,20 @@
 mod args;
 mod backward;
 mod buffer;
+mod count;
+pub mod embedding;
 mod forward;
 mod input;
+mod launch;
 mod layer;
+pub mod loss;
 mod matmul;
+pub mod optim;
 mod plan;
 mod weights;
 
 pub use args::{Cell, Counted, Gradients, Input, Layer, Output, OutputGradients, Sequence, Strided, Wanted, Zoneout};
 pub use buffer::Buffer;
+pub use count::launches;
 pub use cubecl;
 pub use layer::{Saved, backward, fits, forward};

@@ -6,10 +6,7 @@ mod common;
 use common::cpu::case::{CELLS, Case, Counted};
 use common::{case, check, client};
 use fastrand::Rng;
-use rnn_gpu::cubecl::logging::{LaunchObservation, LaunchObserver};
 use rnn_kernels::{Cell, MaskedOutput};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Those that have kernels.
 fn cells() -> impl Iterator<Item = Cell> {
@@ -86,26 +83,11 @@ fn padding_may_hold_anything() {
     }
 }
 
-#[derive(Default)]
-struct Count(AtomicUsize);
-
-impl LaunchObserver for Count {
-    fn launched(&self, _: &'static str) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 /// Forward in two launches and backward in four; a third and a fifth where there are masks for each gate, or symbols.
 fn launches() {
     let (client, mut random) = (client(), Rng::with_seed(5));
     let mut case = Case::plain(&mut random, Cell::Lstm, [6, 5, 3, 7]);
-    let launches = |case: &Case| {
-        let count = Arc::new(Count::default());
-        let watching = LaunchObservation::new(count.clone());
-        case::run(&client, case);
-        drop(watching);
-        count.0.load(Ordering::Relaxed)
-    };
+    let launches = |case: &Case| -> usize { rnn_gpu::launches(|| case::run(&client, case)).1.values().sum() };
     assert_eq!(launches(&case), 2 + 4, "an LSTM");
     case.counted = Counted::Lengths(vec![5, 2, 1, 0, 4, 3]);
     assert_eq!(launches(&case), 2 + 4, "with lengths");
