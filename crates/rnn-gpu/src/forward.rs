@@ -233,6 +233,7 @@ fn fill(
 /// - `products`: `x·W_ih`, a row of `G·d_hidden` for each place; with symbols `W_ih` itself
 /// - `last`: h, `[batch, d_hidden]`, and c from `last_c_at` on
 /// - `saved`: for each place `[Cell::saved, d_hidden]`
+#[allow(unused_assignments, reason = "one of the branches that follow is compiled, and each assigns")]
 #[cube(launch_unchecked)]
 pub(crate) fn recurrence(
     products: &[f32],

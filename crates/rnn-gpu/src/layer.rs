@@ -4,6 +4,7 @@ use crate::args::{
     Cell, Counted, Gradients, Input, Layer, Output, OutputGradients, Sequence, Strided, Wanted, Zoneout,
 };
 use crate::forward::{Shape, Zone};
+use crate::launch::{CUBE, cubes};
 use crate::matmul::Tile;
 use crate::plan::Plan;
 use crate::{Buffer, backward as back, forward as fore, input, weights};
@@ -41,8 +42,8 @@ pub fn fits(client: &Client, cell: Cell, d_hidden: usize, recurrent_masks: usize
     }
 }
 
-/// Whether the adapter is a CPU in disguise: its planes are the width of its vectors. Then work shared by many rows
-/// counts more than many cubes, and few units with much to do more than many with little.
+/// Whether the adapter is a CPU in disguise: its planes are the width of its vectors. Then a load that many rows share
+/// counts more than many cubes.
 fn is_narrow(client: &Client) -> bool {
     client.properties().hardware.plane_size_max <= 8
 }
@@ -56,13 +57,13 @@ fn tile(client: &Client) -> Tile {
 
 impl Shape {
     fn new(client: &Client, cell: Cell, d_hidden: usize) -> Self {
-        let plane = if is_narrow(client) { 8 } else { 32 };
         let most = (client.properties().hardware.max_units_per_cube as usize).min(256);
+        let units = d_hidden.next_multiple_of(if is_narrow(client) { 8 } else { 32 });
         Shape {
             cell,
             d_hidden,
             rows: 1,
-            units: d_hidden.next_multiple_of(plane).min(most),
+            units: units.min(most),
             reverse: false,
             repeats: false,
             masks: 0,
@@ -83,8 +84,8 @@ impl Shape {
             save,
             ..Shape::new(client, layer.cell, layer.d_hidden)
         };
-        let cubes = if is_narrow(client) { 2 } else { 64 };
-        let mut rows = sequence.batch.div_ceil(cubes).next_power_of_two().min(8);
+        let wanted = if is_narrow(client) { 2 } else { 64 };
+        let mut rows = sequence.batch.div_ceil(wanted).next_power_of_two().min(8);
         while rows > 1
             && (Shape { rows, ..shape }.shared() > client.properties().hardware.max_shared_memory_size
                 || rows * shape.chunks() > 16)
@@ -126,14 +127,12 @@ fn joined(client: &Client, masks: &[Buffer]) -> Option<Buffer> {
     let [first, second, others @ ..] = masks else { return masks.first().cloned() };
     let len = first.len();
     let out = Buffer::empty(client, masks.len() * len);
-    let dim = CubeDim::new_1d(256.min(client.properties().hardware.max_units_per_cube));
-    let count = CubeCount::Static((len as u32).div_ceil(dim.x), 1, 1);
     // SAFETY: the kernel stays within `len` numbers of each mask.
     unsafe {
         weights::side_by_side::launch_unchecked(
             client,
-            count,
-            dim,
+            cubes(len),
+            CubeDim::new_1d(CUBE),
             first.arg(),
             second.arg(),
             optional(others.first()),
@@ -258,15 +257,14 @@ pub fn backward(
     let width = cell.gates() * d_hidden;
     let delta_row = cell.deltas() * d_hidden;
     let shape = Shape { rows: plan.rows, ..Shape::of(client, layer, sequence, true) };
-    let elementwise = CubeDim::new_1d(256.min(client.properties().hardware.max_units_per_cube));
 
     let w_hh_t = Buffer::empty(client, d_hidden * width);
     // SAFETY: as in `forward`, here and below.
     unsafe {
         weights::transpose::launch_unchecked(
             client,
-            CubeCount::Static((w_hh_t.len() as u32).div_ceil(elementwise.x), 1, 1),
-            elementwise,
+            cubes(w_hh_t.len()),
+            CubeDim::new_1d(CUBE),
             layer.w_hh.arg(),
             w_hh_t.arg(),
             d_hidden as u32,
@@ -363,8 +361,8 @@ pub fn backward(
                     unsafe {
                         weights::of_symbols::launch_unchecked(
                             client,
-                            CubeCount::Static(d_input as u32, (width as u32).div_ceil(elementwise.x), 1),
-                            elementwise,
+                            CubeCount::Static(d_input as u32, (width as u32).div_ceil(CUBE), 1),
+                            CubeDim::new_1d(CUBE),
                             deltas.arg(),
                             lists.arg(),
                             out.arg(),

@@ -83,6 +83,7 @@ fn options<C: Cell>(
         d_hidden: *d_hidden,
         reverse: pass.reverse,
         counted: pass.counted.clone(),
+        resets: pass.resets.clone(),
         masked_output: pass.masked_output,
         exec: pass.exec,
     }

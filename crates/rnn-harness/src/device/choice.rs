@@ -66,8 +66,13 @@ mod tests {
 
     #[test]
     fn the_line_says_by_how_much() {
-        let selected =
-            |name: &str| Selected { device: Device::default(), name: name.into(), threads: 1, about: String::new() };
+        let selected = |name: &str| Selected {
+            device: Device::default(),
+            name: name.into(),
+            others: Vec::new(),
+            threads: 1,
+            about: String::new(),
+        };
         let others = [(0.0125, selected("flex")), (1.5, selected("wgpu:0"))];
         assert_eq!(
             beaten(0.005, &others),
