@@ -15,7 +15,8 @@ const END: &str = "<!-- supports: end -->";
 type Supports = fn(&SequenceOptions) -> Result<(), &'static str>;
 
 /// The kinds of devices that have kernels, a column each.
-const KINDS: [(&str, Supports); 1] = [("`flex`, `ndarray`", <Flex as SequenceBackend>::supports)];
+const KINDS: [(&str, Supports); 2] =
+    [("`flex`, `ndarray`", <Flex as SequenceBackend>::supports), ("`wgpu`, `cuda`", super::gpu::supports)];
 
 /// A cell that no kernel knows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
