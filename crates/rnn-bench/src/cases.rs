@@ -7,6 +7,7 @@ pub mod latency;
 pub mod layers;
 mod lesson;
 pub mod minimal;
+pub mod ragged;
 pub mod sentiment;
 pub mod startup;
 pub mod sweep;
@@ -23,6 +24,8 @@ pub enum Case {
     Layers,
     /// minGRU and minLSTM beside our GRU
     Minimal,
+    /// Batches with lengths, beside the same with padding
+    Ragged,
     /// The lesson's LSTM on IMDb: an epoch, the evaluation, peak memory
     Sentiment,
     /// The lesson's GRU on Alice: an epoch, peak memory
@@ -43,6 +46,7 @@ impl Case {
         match self {
             Case::Layers => "Layers",
             Case::Minimal => "minGRU and minLSTM",
+            Case::Ragged => "Ragged batches",
             Case::Sentiment => "Sentiment",
             Case::Chargen => "Chargen",
             Case::Generation => "Generation",
@@ -60,6 +64,7 @@ impl Case {
         match self {
             Case::Layers => layers::run(bench),
             Case::Minimal => minimal::run(bench),
+            Case::Ragged => ragged::run(bench),
             Case::Sentiment => sentiment::run(bench),
             Case::Chargen => chargen::run(bench),
             Case::Generation => generation::run(bench),

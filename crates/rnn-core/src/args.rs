@@ -16,6 +16,9 @@ pub struct ForwardArgs<'a, S> {
     /// state as it is. This is the form for input that is padded in front (Keras' `mask_zero`); give it or `lengths`,
     /// not both.
     pub mask: Option<&'a [bool]>,
+    /// Where a new sequence begins within a row, `[batch, time]` row by row: at the steps with `true`. No direction
+    /// carries a state from one sequence of a row to the other; see [`with_resets`](Self::with_resets).
+    pub resets: Option<&'a [bool]>,
     /// The output at steps that do not count; `Previous` where all count is an error.
     pub masked_output: MaskedOutput,
     /// Draws the masks of dropout and zoneout. **They act when a key is given and only then**: give one in training,
@@ -43,6 +46,7 @@ impl<S> Default for ForwardArgs<'_, S> {
             state: None,
             lengths: None,
             mask: None,
+            resets: None,
             masked_output: MaskedOutput::Zero,
             dropout_key: None,
             exec: None,
@@ -66,6 +70,34 @@ impl<'a, S> ForwardArgs<'a, S> {
     /// Says which steps count, `[batch, time]` row by row.
     pub fn with_mask(mut self, mask: &'a [bool]) -> Self {
         self.mask = Some(mask);
+        self
+    }
+
+    /// Says at which steps a new sequence begins within a row, `[batch, time]` row by row: episodes of reinforcement
+    /// learning, or documents one after another. Before such a step the state is zero, in all layers. In the other
+    /// direction the state is zero before the step in front of it, where the sequence before is entered at its end. So
+    /// the results are those of the sequences run apart, the first one of a row from the state that
+    /// [`with_state`](Self::with_state) gives unless step 0 is flagged too, and gradients end at the border.
+    ///
+    /// With lengths or a mask the border is crossed on the way from one step that counts to the next; a flag behind a
+    /// row's last step that counts does nothing.
+    ///
+    /// ```
+    /// use rnn_core::burn::tensor::{Device, Tensor};
+    /// use rnn_core::{ForwardArgs, GruConfig, Key};
+    ///
+    /// let device = Device::default();
+    /// let gru = GruConfig::new(3, 4).init(Key::new(0), &device);
+    /// // One row of five steps, in which a new episode begins at step 2.
+    /// let args = ForwardArgs::default().with_resets(&[false, false, true, false, false]);
+    /// let x: Tensor<3> = Tensor::ones([1, 5, 3], &device);
+    /// let both = gru.forward_with(x.clone(), args).sequence;
+    /// let second = gru.forward(x.slice_dim(1, 2..5)).sequence;
+    /// let difference = (both.slice_dim(1, 2..5) - second).abs().max().into_scalar::<f32>();
+    /// assert!(difference < 1e-6);
+    /// ```
+    pub fn with_resets(mut self, resets: &'a [bool]) -> Self {
+        self.resets = Some(resets);
         self
     }
 

@@ -2,7 +2,7 @@
 
 use crate::args::{ForwardArgs, Input, Output};
 use crate::cell::{Cell, Recurrence, finish, masked_product};
-use crate::checks::{check_counted, check_place, check_state};
+use crate::checks::{check_counted, check_place, check_resets, check_state};
 use crate::config::RecurrentConfig;
 use crate::dropout::Dropout;
 use crate::ops::{self, Counted, LayerInput, Pass, reference};
@@ -88,7 +88,7 @@ impl<C: Cell> Recurrent<C> {
     /// # Errors
     /// An input without rows or steps or with other than `d_input` features; a symbol that is not below `d_input`, an
     /// id that is not below the table's rows, another number of them than `batch·time`; lengths that are not one a
-    /// row or longer than the input; a mask that has not one value a row and step; states of another number, shape,
+    /// row or longer than the input; a mask or resets that have not one value a row and step; states of another number, shape,
     /// direction or cell; tensors on different devices or of different dtypes; weights, or a changed configuration,
     /// that do not fit.
     pub fn try_forward<'a>(
@@ -153,6 +153,10 @@ impl<C: Cell> Recurrent<C> {
                     return Err(RnnError::Id { id: ids[at], row: at / time, step: at % time, rows });
                 }
                 check_table("the table", &table)?;
+                #[cfg(feature = "gpu")]
+                if let Some(rows) = crate::ops::gpu::embedding(&table, &ids, shape) {
+                    return Ok((LayerInput::Rows { rows, ids: ids.into() }, shape));
+                }
                 let named = TensorData::new(ids.iter().map(|&id| i64::from(id)).collect::<Vec<_>>(), shape);
                 let named = Tensor::<2, Int>::from_data(named, &table.device());
                 let rows = crate::embedding_with(exec, table, named).swap_dims(0, 1);
@@ -171,6 +175,7 @@ impl<C: Cell> Recurrent<C> {
     ) -> Result<Output<C::State>, RnnError> {
         self.check_weights()?;
         let counted = check_counted([batch, time], &args)?;
+        let resets = check_resets([batch, time], &args)?;
         let states = self.initial_states(args.state, batch)?;
         let exec = args.exec.unwrap_or_default();
         let draws = (args.dropout_key, exec);
@@ -188,6 +193,7 @@ impl<C: Cell> Recurrent<C> {
                 let pass = Pass {
                     reverse,
                     counted: counted.clone(),
+                    resets: resets.and_then(|resets| counted.resets(resets, batch, reverse)),
                     masked_output: args.masked_output,
                     zoneout: dropout.zoneout(self.config.cell.state_tensors(), [time, batch], [d_output, d_hidden]),
                     exec,

@@ -36,6 +36,8 @@ use crate::simd::Simd;
 pub(crate) trait Kernel: Copy + Send + Sync + 'static {
     /// Whether the state has a c.
     const HAS_C: bool;
+    /// The number of its tensors.
+    const STATES: usize = if Self::HAS_C { 2 } else { 1 };
 
     /// From sums to gates and the new state, for rows `from..to` of panel `p`.
     unsafe fn finish<S: Simd>(step: &Step<S::T>, p: usize, from: usize, to: usize);

@@ -4,7 +4,7 @@ use super::protocol::Cell;
 use super::serve::{Task, timed};
 use burn::tensor::{Device, Tensor};
 use rnn_core::stepper::Stepper;
-use rnn_core::{GruConfig, Key, LstmConfig, MinGruConfig, MinLstmConfig, RnnConfig};
+use rnn_core::{ForwardArgs, GruConfig, Key, LstmConfig, MinGruConfig, MinLstmConfig, RnnConfig};
 
 /// `[batch, time, d_input]` to `[batch, time, d_hidden]`.
 pub type Forward = Box<dyn Fn(Tensor<3>) -> Tensor<3>>;
@@ -33,6 +33,29 @@ pub fn forward(cell: Cell, d_input: usize, d_hidden: usize, device: &Device) -> 
             let layer = MinLstmConfig::new(d_input, d_hidden).init(key, device);
             Box::new(move |x| layer.forward(x).sequence)
         }
+    }
+}
+
+/// A new layer that is told the rows' lengths, or is not, and gives their last h.
+pub fn ragged(
+    cell: Cell,
+    d_input: usize,
+    d_hidden: usize,
+    device: &Device,
+) -> Box<dyn Fn(Tensor<3>, Option<&[usize]>) -> Tensor<2>> {
+    let (lstm, gru) = (LstmConfig::new(d_input, d_hidden), GruConfig::new(d_input, d_hidden));
+    macro_rules! told {
+        ($config:expr) => {{
+            let layer = $config.init(Key::new(0), device);
+            Box::new(move |x, lengths| {
+                layer.forward_with(x, ForwardArgs { lengths, ..Default::default() }).last_hidden()
+            })
+        }};
+    }
+    match cell {
+        Cell::Lstm => told!(lstm),
+        Cell::Gru => told!(gru),
+        other => unreachable!("{} is not measured with lengths", other.name()),
     }
 }
 

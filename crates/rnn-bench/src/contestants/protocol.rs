@@ -67,6 +67,18 @@ impl Layer {
     }
 }
 
+/// A layer over batches whose rows have lengths of their own, forward and backward.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Ragged {
+    pub cell: Cell,
+    pub input: usize,
+    pub hidden: usize,
+    /// The lengths of the rows of each batch, which is as long as the longest of them.
+    pub batches: Vec<Vec<usize>>,
+    /// Whether the layer is told them; else it goes over the padding.
+    pub told: bool,
+}
+
 /// The lesson's sentiment model on reviews as ids, int32 little endian, rows of `tokens`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Reviews {
@@ -97,6 +109,8 @@ pub struct Text {
 pub enum Spec {
     /// One pass per call.
     Layer(Layer),
+    /// One pass over all batches per call.
+    Ragged(Ragged),
     /// One step of one sequence per call, the state carried.
     Step { cell: Cell, input: usize, hidden: usize, onednn: bool },
     /// One epoch of training per call; for burn-nn one step.

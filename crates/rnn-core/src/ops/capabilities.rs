@@ -15,7 +15,8 @@ const END: &str = "<!-- supports: end -->";
 type Supports = fn(&SequenceOptions) -> Result<(), &'static str>;
 
 /// The kinds of devices that have kernels, a column each.
-const KINDS: [(&str, Supports); 1] = [("`flex`, `ndarray`", <Flex as SequenceBackend>::supports)];
+const KINDS: [(&str, Supports); 2] =
+    [("`flex`, `ndarray`", <Flex as SequenceBackend>::supports), ("`wgpu`, `cuda`", super::gpu::supports)];
 
 /// A cell that no kernel knows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -89,6 +90,10 @@ fn rows() -> Vec<(&'static str, Vec<SequenceOptions>)> {
                     .with_mask(&[true, true, false, true, false, true])
                     .with_masked_output(MaskedOutput::Previous),
             ),
+        ),
+        (
+            "resets",
+            calls(lstm(), &device, ForwardArgs::default().with_resets(&[false, true, true, false, false, true])),
         ),
         ("symbols", symbols),
         ("dropout, also between layers", drawn(lstm().with_num_layers(2).with_dropout(0.2).with_layer_dropout(0.2))),

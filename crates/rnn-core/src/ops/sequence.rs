@@ -7,6 +7,7 @@ use crate::cell::{Cell, Recurrence};
 use crate::layer::Layer;
 use crate::probe;
 use crate::state::CellState;
+use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::Tensor;
 
@@ -42,6 +43,8 @@ pub(crate) fn sequence<C: Cell>(
     #[cfg(test)]
     ASKED.with_borrow_mut(|asked| asked.push(request.options.clone()));
     let outcome: Option<(Tensor<3>, Vec<Tensor<2>>)> = on_any!(request);
+    #[cfg(feature = "gpu")]
+    let outcome = outcome.or_else(|| request.on::<burn_cubecl::CubeBackend>());
     let (output, last) = outcome?;
     let mut last = last.into_iter();
     Some((output, state.clone().map(|old| last.next().unwrap_or(old))))
@@ -80,6 +83,7 @@ fn options<C: Cell>(
         d_hidden: *d_hidden,
         reverse: pass.reverse,
         counted: pass.counted.clone(),
+        resets: pass.resets.clone(),
         masked_output: pass.masked_output,
         exec: pass.exec,
     }
@@ -108,6 +112,7 @@ impl Request<'_> {
             LayerInput::Symbols { .. } => None,
         };
         let (w_ih, w_hh) = (B::operand(&self.w_ih)?, optional::<B>(&self.w_hh)?);
+        B::fits(&self.options, &w_ih.primitive().device()).ok()?;
         let (b_ih, b_hh) = (optional::<B>(&self.b_ih)?, optional::<B>(&self.b_hh)?);
         let states: Vec<Operand<B>> = self.states.iter().map(B::operand).collect::<Option<_>>()?;
         let constants = |masks: &[Tensor<2>]| masks.iter().map(B::constant).collect::<Option<Vec<_>>>();

@@ -1,7 +1,6 @@
 use super::{Kernel, clear};
 use crate::float::Float;
 use crate::math::{sigmoid, tanh};
-use crate::sequence::padding::StepKind;
 use crate::sequence::step::{BackStep, Step};
 use crate::simd::Simd;
 
@@ -86,7 +85,7 @@ impl Kernel for GruBefore {
                     S::store(at(2), sigmoid::<S>(S::load(at(2))));
                     let mut reset = S::mul(r, S::load(step.h.add(row * step.width + u)));
                     if !step.reset_mask.is_null() {
-                        let mask = step.reset_mask.add(row * step.d_hidden + u);
+                        let mask = step.reset_mask.add(step.batch_row(row) * step.d_hidden + u);
                         reset = S::mul(reset, S::load_up_to(mask, step.d_hidden - u));
                     }
                     S::store(step.reset.add(row * step.width + u), reset);
@@ -142,13 +141,13 @@ impl Kernel for GruBefore {
             for (gates, sums, u) in unsafe { step.units::<S>(p, row) } {
                 // SAFETY: as for the trait.
                 unsafe {
-                    if step.kind(row) != StepKind::Counted || u >= step.d_hidden {
+                    if u >= step.d_hidden {
                         continue;
                     }
                     let at = row * step.width + u;
                     let mut d_reset = S::load(step.d_reset.add(at));
                     if !step.reset_mask.is_null() {
-                        let mask = step.reset_mask.add(row * step.d_hidden + u);
+                        let mask = step.reset_mask.add(step.batch_row(row) * step.d_hidden + u);
                         d_reset = S::mul(d_reset, S::load_up_to(mask, step.d_hidden - u));
                     }
                     let (r, h) = (S::load(gates.add(step.shape.slot)), S::load(step.h.add(at)));

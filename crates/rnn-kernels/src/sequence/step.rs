@@ -1,9 +1,9 @@
 //! One step of the rows of one thread, as the cells see it: where everything lies, and what all cells share, which is
-//! resting rows, zoneout, dropout of h, and the output.
+//! zoneout, dropout of h, and the output. A row of a step is a place; the caller's tensors have it at its row of the
+//! batch.
 
 use crate::args::{Cell, Zoneout};
 use crate::float::Float;
-use crate::sequence::padding::StepKind;
 use crate::sequence::plan::Plan;
 use crate::simd::Simd;
 
@@ -84,8 +84,8 @@ pub(crate) struct Step<T> {
     pub(crate) output_row: usize,
     /// From it to that of the step that is next; wraps around.
     pub(crate) output_next: usize,
-    /// The kind of the step for each row; null where it counts for all.
-    pub(crate) kinds: *const StepKind,
+    /// The row of the batch of each place, from the masks' and the output's first one on; null where it is the place.
+    pub(crate) rows: *const u32,
     pub(crate) keep_h: Keep<T>,
     pub(crate) keep_c: Keep<T>,
     /// One for each mask of the products on h.
@@ -114,6 +114,12 @@ unsafe fn stay<S: Simd>(keep: Keep<S::T>, at: usize, n: usize, new: S::V, old: S
     }
 }
 
+#[inline(always)]
+unsafe fn batch_row(rows: *const u32, place: usize) -> usize {
+    // SAFETY: there is one for each place unless they are the same.
+    if rows.is_null() { place } else { unsafe { *rows.add(place) as usize } }
+}
+
 impl<T: Float> Step<T> {
     /// The row `row` of panel `p`.
     #[inline(always)]
@@ -130,10 +136,11 @@ impl<T: Float> Step<T> {
         units.map(|(at, u)| (self.panels.wrapping_add(at), u))
     }
 
+    /// The row of the batch at a place.
     #[inline(always)]
-    unsafe fn kind(&self, row: usize) -> StepKind {
-        // SAFETY: there is one for each row unless all count.
-        if self.kinds.is_null() { StepKind::Counted } else { unsafe { *self.kinds.add(row) } }
+    pub(crate) unsafe fn batch_row(&self, row: usize) -> usize {
+        // SAFETY: as for the caller.
+        unsafe { batch_row(self.rows, row) }
     }
 
     /// Ends the step for the units from `u` on of one row.
@@ -141,29 +148,17 @@ impl<T: Float> Step<T> {
     pub(crate) unsafe fn settle<S: Simd<T = T>>(&self, row: usize, u: usize, h_new: S::V, c_new: Option<S::V>) {
         // SAFETY: the states' rows are `width` wide, a whole number of panels; masks and output have d_hidden units.
         unsafe {
-            let (n, at) = (self.d_hidden - u, row * self.width + u);
+            let (n, at, b) = (self.d_hidden - u, row * self.width + u, self.batch_row(row));
             let h_old = S::load(self.h.add(at));
-            let zone = row * self.d_hidden + u;
-            let kind = self.kind(row);
+            let zone = b * self.d_hidden + u;
             if let Some(c_new) = c_new {
                 let c_old = S::load(self.c.add(at));
-                let c = match kind {
-                    StepKind::Counted => stay::<S>(self.keep_c, zone, n, c_new, c_old),
-                    _ => c_old,
-                };
-                S::store(self.c_new.add(at), c);
+                S::store(self.c_new.add(at), stay::<S>(self.keep_c, zone, n, c_new, c_old));
             }
-            let (h, output) = match kind {
-                StepKind::Counted => {
-                    let h = stay::<S>(self.keep_h, zone, n, h_new, h_old);
-                    (h, h)
-                }
-                StepKind::MaskedZero => (h_old, S::zero()),
-                StepKind::MaskedPrevious => (h_old, h_old),
-            };
+            let h = stay::<S>(self.keep_h, zone, n, h_new, h_old);
             S::store(self.h_new.add(at), h);
-            let to = self.output.add(row * self.output_row + u);
-            S::store_up_to(to, output, n);
+            let to = self.output.add(b * self.output_row + u);
+            S::store_up_to(to, h, n);
             // Rows may be whole sequences apart: no prefetcher guesses that.
             S::prefetch(to.wrapping_add(self.output_next));
             for i in 0..self.masks {
@@ -198,7 +193,8 @@ pub(crate) struct BackStep<T> {
     pub(crate) d_output_row: usize,
     /// From it to that of the step that is next; wraps around.
     pub(crate) d_output_next: usize,
-    pub(crate) kinds: *const StepKind,
+    /// As forward has them.
+    pub(crate) rows: *const u32,
     pub(crate) keep_h: Keep<T>,
     pub(crate) keep_c: Keep<T>,
     /// The gradient of r∘h, masked by `reset_mask`, which may be null.
@@ -252,15 +248,15 @@ impl<T: Float> BackStep<T> {
         units.map(|(at, u)| (self.panels.wrapping_add(at), self.d_panels.wrapping_add(at), u))
     }
 
+    /// The row of the batch at a place.
     #[inline(always)]
-    pub(crate) unsafe fn kind(&self, row: usize) -> StepKind {
-        // SAFETY: there is one for each row unless all count.
-        if self.kinds.is_null() { StepKind::Counted } else { unsafe { *self.kinds.add(row) } }
+    pub(crate) unsafe fn batch_row(&self, row: usize) -> usize {
+        // SAFETY: as for the caller.
+        unsafe { batch_row(self.rows, row) }
     }
 
-    /// The gradients of h and c that the step made for the units from `u` on of one row. `None` where the row rests
-    /// or there are no such units: then the gradients of the states are as they should be, and those of the sums are to
-    /// be zero.
+    /// The gradients of h and c that the step made for the units from `u` on of one row. `None` where there are no such
+    /// units: then those of the sums are to be zero.
     #[inline(always)]
     pub(crate) unsafe fn arriving<S: Simd<T = T>>(
         &self,
@@ -273,19 +269,14 @@ impl<T: Float> BackStep<T> {
         }
         // SAFETY: as for `Step::settle`.
         unsafe {
-            let (n, at) = (self.d_hidden - u, row * self.width + u);
-            let zone = row * self.d_hidden + u;
+            let (n, at, b) = (self.d_hidden - u, row * self.width + u, self.batch_row(row));
+            let zone = b * self.d_hidden + u;
             let mut d_h = S::load(self.d_h.add(at));
-            let kind = self.kind(row);
-            if !self.d_output.is_null() && kind != StepKind::MaskedZero {
-                let d_output = self.d_output.add(row * self.d_output_row + u);
+            if !self.d_output.is_null() {
+                let d_output = self.d_output.add(b * self.d_output_row + u);
                 d_h = S::add(d_h, S::load_up_to(d_output, n));
                 // As in `settle`.
                 S::prefetch(d_output.wrapping_add(self.d_output_next));
-            }
-            if kind != StepKind::Counted {
-                S::store(self.d_h.add(at), d_h);
-                return None;
             }
             let d_c = if has_c { S::load(self.d_c.add(at)) } else { S::zero() };
             Some((split::<S>(self.keep_h, zone, n, d_h), split::<S>(self.keep_c, zone, n, d_c)))

@@ -41,6 +41,10 @@ pub fn run(case: &Case) -> Vec<Expected> {
                 }
                 continue;
             }
+            if case.resets.get(b * time + t) == Some(&true) {
+                h.fill(zero);
+                c.fill(zero);
+            }
             let x_sum = |gate: usize, j: usize| {
                 let column = gate * d_hidden + j;
                 let sum = match case.indices.get(b * time + t) {
