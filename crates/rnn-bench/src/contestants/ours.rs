@@ -47,7 +47,9 @@ pub fn ragged(
     macro_rules! told {
         ($config:expr) => {{
             let layer = $config.init(Key::new(0), device);
-            Box::new(move |x, lengths| layer.forward_with(x, ForwardArgs { lengths, ..Default::default() }).last_hidden())
+            Box::new(move |x, lengths| {
+                layer.forward_with(x, ForwardArgs { lengths, ..Default::default() }).last_hidden()
+            })
         }};
     }
     match cell {

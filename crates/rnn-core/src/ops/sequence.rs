@@ -7,6 +7,7 @@ use crate::cell::{Cell, Recurrence};
 use crate::layer::Layer;
 use crate::probe;
 use crate::state::CellState;
+use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::Tensor;
 
@@ -28,7 +29,7 @@ pub(crate) fn sequence<C: Cell>(
     });
     let w_ih = weights.weight_ih.val();
     let request = Request {
-        options: options(cell, input, &w_ih, recurrence, input_masks.len(), pass),
+        options: options(cell, input, weights, recurrence, input_masks.len(), pass),
         input,
         w_ih,
         b_ih: weights.bias_ih.as_ref().map(|bias| bias.val().unsqueeze()),
@@ -42,6 +43,8 @@ pub(crate) fn sequence<C: Cell>(
     #[cfg(test)]
     ASKED.with_borrow_mut(|asked| asked.push(request.options.clone()));
     let outcome: Option<(Tensor<3>, Vec<Tensor<2>>)> = on_any!(request);
+    #[cfg(feature = "gpu")]
+    let outcome = outcome.or_else(|| request.on::<burn_cubecl::CubeBackend>());
     let (output, last) = outcome?;
     let mut last = last.into_iter();
     Some((output, state.clone().map(|old| last.next().unwrap_or(old))))
@@ -51,12 +54,13 @@ pub(crate) fn sequence<C: Cell>(
 fn options<C: Cell>(
     cell: &C,
     input: &LayerInput,
-    w_ih: &Tensor<2>,
+    weights: &Layer,
     recurrence: &Recurrence,
     input_masks: usize,
     pass: &Pass,
 ) -> SequenceOptions {
-    let Recurrence { weight, gain, projection, vectors, masks, d_hidden, .. } = recurrence;
+    let Recurrence { weight, projection, vectors, masks, d_hidden, .. } = recurrence;
+    let w_ih = &weights.weight_ih.val();
     let (symbols, [time, batch]) = match input {
         LayerInput::Dense(rows) | LayerInput::Rows { rows, .. } => (false, [rows.dims()[0], rows.dims()[1]]),
         LayerInput::Symbols { symbols, batch } => (true, [symbols.len() / batch, *batch]),
@@ -65,7 +69,7 @@ fn options<C: Cell>(
     SequenceOptions {
         kernel: cell.kernel(),
         dtype: w_ih.dtype(),
-        layer_norm: gain.is_some(),
+        layer_norm: weights.norm_ih.is_some(),
         projection: projection.is_some(),
         vectors: !vectors.is_empty(),
         probed: probe::is_recording(),
@@ -109,6 +113,7 @@ impl Request<'_> {
             LayerInput::Symbols { .. } => None,
         };
         let (w_ih, w_hh) = (B::operand(&self.w_ih)?, optional::<B>(&self.w_hh)?);
+        B::fits(&self.options, &w_ih.primitive().device()).ok()?;
         let (b_ih, b_hh) = (optional::<B>(&self.b_ih)?, optional::<B>(&self.b_hh)?);
         let states: Vec<Operand<B>> = self.states.iter().map(B::operand).collect::<Option<_>>()?;
         let constants = |masks: &[Tensor<2>]| masks.iter().map(B::constant).collect::<Option<Vec<_>>>();
