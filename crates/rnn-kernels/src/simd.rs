@@ -235,10 +235,10 @@ pub fn run<T: Float, O: Op<T>>(isa: Isa, op: O) -> O::Output {
     assert!(isa.is_available(), "this machine does not have {isa:?}");
     match isa {
         // SAFETY: needs no instruction beyond the target's own.
-        #[cfg(any())] Isa::Portable => unsafe { op.run::<T::Portable>() },
+        Isa::Portable => unsafe { op.run::<T::Portable>() },
         // SAFETY: the instruction set was asserted to be there.
         #[cfg(target_arch = "x86_64")]
-        #[cfg(any())] Isa::Avx2 => unsafe { x86::run_avx2(op) },
+        Isa::Avx2 => unsafe { x86::run_avx2(op) },
         // SAFETY: the instruction set was asserted to be there.
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512 => unsafe { x86::run_avx512(op) },
