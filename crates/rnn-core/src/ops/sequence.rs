@@ -29,7 +29,7 @@ pub(crate) fn sequence<C: Cell>(
     });
     let w_ih = weights.weight_ih.val();
     let request = Request {
-        options: options(cell, input, &w_ih, recurrence, input_masks.len(), pass),
+        options: options(cell, input, weights, recurrence, input_masks.len(), pass),
         input,
         w_ih,
         b_ih: weights.bias_ih.as_ref().map(|bias| bias.val().unsqueeze()),
@@ -54,12 +54,13 @@ pub(crate) fn sequence<C: Cell>(
 fn options<C: Cell>(
     cell: &C,
     input: &LayerInput,
-    w_ih: &Tensor<2>,
+    weights: &Layer,
     recurrence: &Recurrence,
     input_masks: usize,
     pass: &Pass,
 ) -> SequenceOptions {
-    let Recurrence { weight, gain, projection, vectors, masks, d_hidden, .. } = recurrence;
+    let Recurrence { weight, projection, vectors, masks, d_hidden, .. } = recurrence;
+    let w_ih = &weights.weight_ih.val();
     let (symbols, [time, batch]) = match input {
         LayerInput::Dense(rows) | LayerInput::Rows { rows, .. } => (false, [rows.dims()[0], rows.dims()[1]]),
         LayerInput::Symbols { symbols, batch } => (true, [symbols.len() / batch, *batch]),
@@ -68,7 +69,7 @@ fn options<C: Cell>(
     SequenceOptions {
         kernel: cell.kernel(),
         dtype: w_ih.dtype(),
-        layer_norm: gain.is_some(),
+        layer_norm: weights.norm_ih.is_some(),
         projection: projection.is_some(),
         vectors: !vectors.is_empty(),
         probed: probe::is_recording(),
