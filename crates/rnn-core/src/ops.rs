@@ -34,7 +34,7 @@ use crate::{Exec, MaskedOutput};
 use burn::tensor::{Bool, Tensor, TensorData};
 #[allow(unused_imports, reason = "some are named by the kinds of devices alone")]
 pub(crate) use call::{
-    Counted, SequenceBackend, SequenceCall, SequenceInput, SequenceOptions, SequenceOutput, Zoneout,
+    Counted, LEARNED, SequenceBackend, SequenceCall, SequenceInput, SequenceOptions, SequenceOutput, Zoneout,
 };
 pub(crate) use sequence::sequence;
 use std::sync::Arc;

@@ -25,6 +25,8 @@
 //! ```
 
 use crate::cell::Cell;
+use crate::ops::LEARNED;
+use crate::ops::cpu::cell_options;
 use crate::{Recurrent, RnnError};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
@@ -58,13 +60,26 @@ impl Stepper {
             return refuse("zoneout");
         }
         layer.check_weights()?;
-        let Some(kernel) = config.cell.kernel().filter(|_| !config.layer_norm) else {
-            return refuse("these options of the cell");
+        let Some(kernel) = config.cell.kernel() else {
+            return refuse("a cell that no kernel knows");
         };
+        if config.layer_norm || config.cell.proj_size().is_some() {
+            return refuse("these options of the cell");
+        }
+        let names = config.cell.vectors(config.layer_norm);
         let mut steppers = layer.layers.iter().zip(&config.d_hidden).map(|(weights, &d_hidden)| {
             let (w_ih, w_hh) = (values(weights.weight_ih.val()), values(weights.weight_hh.val()));
             let bias = |bias: &Option<burn::module::Param<Tensor<1>>>| bias.as_ref().map(|bias| values(bias.val()));
             let (b_ih, b_hh) = (bias(&weights.bias_ih), bias(&weights.bias_hh));
+            let learned = LEARNED.map(|name| match name {
+                "weight_hr" => weights.weight_hr.as_ref().map(|weight| values(weight.val())),
+                "norm_ih" => bias(&weights.norm_ih),
+                "norm_hh" => bias(&weights.norm_hh),
+                own => {
+                    let mut own = names.iter().zip(&weights.vectors).filter(|(vector, _)| vector.name == own);
+                    own.next().map(|(_, vector)| values(vector.val()))
+                }
+            });
             let layer = kernels::LayerWeights {
                 cell: kernel.into(),
                 d_input: weights.weight_ih.val().dims()[0],
@@ -73,6 +88,7 @@ impl Stepper {
                 w_hh: &w_hh,
                 b_ih: b_ih.as_deref(),
                 b_hh: b_hh.as_deref(),
+                options: cell_options(kernel, learned.each_ref().map(Option::as_deref)),
             };
             kernels::Stepper::new(Isa::best(), &layer)
         });
@@ -145,7 +161,7 @@ impl Dense {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Direction, GruConfig, Input, Key, LstmConfig, RnnConfig};
+    use crate::{Activation, Direction, GruConfig, Input, Key, LstmConfig, RnnConfig};
     use burn::nn::LinearConfig;
     use burn::tensor::Device;
 
@@ -177,6 +193,10 @@ mod tests {
         check(&LstmConfig::new(5, 7).with_d_hidden([7, 3, 4]).init(Key::new(0), &device));
         check(&GruConfig::new(5, 33).init(Key::new(0), &device));
         check(&GruConfig::new(5, 7).with_reset_after(false).with_num_layers(2).init(Key::new(0), &device));
+        check(&LstmConfig::new(5, 19).with_peepholes(true).with_clip(Some(0.3)).init(Key::new(0), &device));
+        check(&LstmConfig::new(5, 7).with_coupled_gates(true).with_num_layers(2).init(Key::new(0), &device));
+        let softsign = GruConfig::new(5, 7).with_hidden_activation(Activation::Softsign);
+        check(&softsign.with_gate_activation(Activation::HardSigmoid { slope: 0.2 }).init(Key::new(0), &device));
         let linear = LinearConfig::new(3, 20).init(&device);
         let mut output = [f32::NAN; 20];
         Dense::new(&linear).apply(&[1.0, -2.0, 0.5], &mut output);
@@ -198,7 +218,6 @@ mod tests {
             assert_eq!(told(config().with_direction(direction)), expected);
         }
         assert!(told(config().with_zoneout(0.1, 0.0)).contains("zoneout"));
-        assert!(told(config().with_peepholes(true)).contains("these options of the cell"));
         assert!(told(config().with_layer_norm(true)).contains("these options of the cell"));
         let mut layer = config().init(Key::new(0), &Device::default());
         layer.layers[0].weight_hh = burn::module::Param::from_tensor(Tensor::zeros([4, 12], &Device::default()));

@@ -106,8 +106,16 @@ fn layer(bencher: Bencher, case: &Case, backward: bool) {
     let width = cell.gates() * d_hidden;
     let (w_ih, w_hh, b_ih, b_hh) =
         (numbers(d_input * width), numbers(d_hidden * width), numbers(width), numbers(width));
-    let layer =
-        LayerWeights { cell, d_input, d_hidden, w_ih: &w_ih, w_hh: &w_hh, b_ih: Some(&b_ih), b_hh: Some(&b_hh) };
+    let layer = LayerWeights {
+        cell,
+        d_input,
+        d_hidden,
+        w_ih: &w_ih,
+        w_hh: &w_hh,
+        b_ih: Some(&b_ih),
+        b_hh: Some(&b_hh),
+        options: rnn_kernels::Options::default(),
+    };
     let x = numbers(batch * time * d_input);
     let input = match options.indices {
         true => Input::Indices { values: &symbols, strides: Strides::batch_major(time, 1) },
@@ -164,8 +172,16 @@ fn generation(bencher: Bencher, name: &str) {
     let width = cell.gates() * d_hidden;
     let (w_ih, w_hh, b_ih, b_hh) =
         (numbers(d_input * width), numbers(d_hidden * width), numbers(width), numbers(width));
-    let layer =
-        LayerWeights { cell, d_input, d_hidden, w_ih: &w_ih, w_hh: &w_hh, b_ih: Some(&b_ih), b_hh: Some(&b_hh) };
+    let layer = LayerWeights {
+        cell,
+        d_input,
+        d_hidden,
+        w_ih: &w_ih,
+        w_hh: &w_hh,
+        b_ih: Some(&b_ih),
+        b_hh: Some(&b_hh),
+        options: rnn_kernels::Options::default(),
+    };
     let mut stepper = Stepper::new(Isa::best(), &layer);
     let dense = Dense::new(Isa::best(), [d_hidden, d_input], &numbers(d_hidden * d_input), None);
     let mut scores = vec![0.0; d_input];

@@ -15,6 +15,7 @@ use crate::args::{Gradients, Input, LayerWeights, OutputGradients, Sequence, Str
 use crate::cell::{Kernel, with_kernel};
 use crate::float::Float;
 use crate::pool::{Buffer, take};
+use crate::sequence::extras::{Extras, Vector};
 use crate::sequence::pack;
 use crate::sequence::padding::StepKind;
 use crate::sequence::plan::Plan;
@@ -27,7 +28,7 @@ use crate::tile::{MAX_ROWS, WIDTH};
 use packed::{copy_elements, packs};
 use std::marker::PhantomData;
 use std::ops::Range;
-use sums::{Sums, unpack};
+use sums::{Sums, add_vectors, unpack};
 
 /// The gradients of a layer over a sequence; `layer` and `sequence` are those that `saved` was made from.
 pub(crate) fn backward<T: Float>(
@@ -41,10 +42,11 @@ pub(crate) fn backward<T: Float>(
     check_backward(layer, sequence, &d_output, &wanted);
     let found = (layer.cell, [sequence.batch, sequence.time, layer.d_hidden]);
     assert!((saved.cell, saved.shape) == found, "saved for {:?}, not for {found:?}", (saved.cell, saved.shape));
+    assert!(saved.options == layer.has_options(), "saved {} options", if saved.options { "with" } else { "without" });
     let plan = Plan::new(saved.plan.exec, layer, sequence);
     // The division among threads depends on the size of the input too.
     assert!(saved.plan.parts == plan.parts, "saved for an input of another size than {}", layer.d_input);
-    with_kernel!(layer.cell, start(&plan, layer, sequence, saved, d_output, wanted));
+    with_kernel!(layer.cell, layer.has_options(), start(&plan, layer, sequence, saved, d_output, wanted));
 }
 
 fn start<T: Float, K: Kernel>(
@@ -66,11 +68,13 @@ fn start<T: Float, K: Kernel>(
     let need_w_ih = wanted.w_ih.is_some();
     let need_w_hh = wanted.w_hh.is_some();
     let need_b = wanted.b_ih.is_some() || wanted.b_hh.is_some();
+    let extras = Extras::new(layer, plan.width);
     let mut sums: Vec<Sums<T>> = (0..plan.parts.len())
         .map(|_| Sums {
             w_ih: take(elements(need_w_ih, d_input)),
             w_hh: take(elements(need_w_hh, d_hidden)),
             b: take(elements(need_b, 1)),
+            vectors: take(extras.len()),
         })
         .collect();
 
@@ -85,6 +89,7 @@ fn start<T: Float, K: Kernel>(
         let work = Backward::<T, K> {
             plan,
             layer,
+            extras: &extras,
             sequence,
             part,
             saved,
@@ -115,12 +120,23 @@ fn start<T: Float, K: Kernel>(
     if let Some(to) = wanted.b_hh {
         unpack(plan, layer, &plan.products.h, 1, &per_thread(|sums| &sums.b), to);
     }
+    let peepholes = [
+        (Vector::PeepholeI, wanted.options.p_i),
+        (Vector::PeepholeF, wanted.options.p_f),
+        (Vector::PeepholeO, wanted.options.p_o),
+    ];
+    for (vector, to) in peepholes {
+        if let Some(to) = to {
+            add_vectors(&per_thread(|sums| &sums.vectors), vector as usize * plan.width, to);
+        }
+    }
 }
 
 /// The rows of one thread.
 struct Backward<'a, T, K> {
     plan: &'a Plan,
     layer: &'a LayerWeights<'a, T>,
+    extras: &'a Extras<T>,
     sequence: &'a Sequence<'a, T>,
     part: Range<usize>,
     saved: &'a SavedPart<T>,
@@ -142,6 +158,8 @@ struct Scratch<T> {
     d_h: Buffer<T>,
     d_c: Buffer<T>,
     d_reset: Buffer<T>,
+    /// The sums for the cell's own vectors.
+    d_vectors: *mut T,
     /// The gradients of a chunk's sums, `[panel][step][row]`.
     d_panels: Buffer<T>,
     /// One tile.
@@ -190,9 +208,11 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
             )
         };
         let several = !x_masks.is_empty() || !h_masks.is_empty();
+        self.sums.vectors.fill(T::ZERO);
         let mut scratch = Scratch {
+            d_vectors: self.sums.vectors.as_mut_ptr(),
             d_h: take(state),
-            d_c: take(if K::HAS_C { state } else { 0 }),
+            d_c: take(if self.layer.cell.has_cell_state() { state } else { 0 }),
             d_reset: take(if resets { state } else { 0 }),
             d_panels: take(chunk * batch * plan.panel_elements()),
             tile: take(MAX_ROWS * WIDTH * S::LANES),
@@ -212,7 +232,7 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
         };
         scratch.zeros.fill(T::ZERO);
         self.initial(&mut scratch.d_h, self.d_output.h);
-        if K::HAS_C {
+        if self.layer.cell.has_cell_state() {
             self.initial(&mut scratch.d_c, self.d_output.c);
         }
         let mut rows = Vec::with_capacity(chunk * batch);

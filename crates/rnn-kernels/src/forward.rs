@@ -14,6 +14,7 @@ use crate::cell::{Kernel, with_kernel};
 use crate::exec::Exec;
 use crate::float::Float;
 use crate::pool::{Buffer, take};
+use crate::sequence::extras::Extras;
 use crate::sequence::pack;
 use crate::sequence::padding::{StepKind, step_kinds};
 use crate::sequence::plan::Plan;
@@ -36,7 +37,7 @@ pub(crate) fn forward<T: Float>(
 ) -> Saved<T> {
     check_forward(layer, sequence);
     check_output(layer, sequence, &output);
-    with_kernel!(layer.cell, start(exec, layer, sequence, output, save))
+    with_kernel!(layer.cell, layer.has_options(), start(exec, layer, sequence, output, save))
 }
 
 fn start<T: Float, K: Kernel>(
@@ -58,7 +59,7 @@ fn start<T: Float, K: Kernel>(
             SavedPart {
                 panels: take(steps * rows_count * plan.panel_elements()),
                 h: take(state),
-                c: take(if K::HAS_C { state } else { 0 }),
+                c: take(if layer.cell.has_cell_state() { state } else { 0 }),
                 repeats: if scale.is_none() { Repeats::new(&plan, sequence, part, &kinds) } else { Repeats::default() },
                 kinds,
             }
@@ -71,7 +72,7 @@ fn start<T: Float, K: Kernel>(
     let pack = |weight, product, scale| pack::columns(&plan, layer, weight, product, scale);
     let w_ih: Vec<_> = x_parts.iter().map(|&product| pack(layer.w_ih, product, scale.unwrap_or(T::ONE))).collect();
     let w_hh: Vec<_> = plan.products.h.iter().map(|&product| pack(layer.w_hh, product, T::ONE)).collect();
-    let bias = pack::biases(&plan, layer);
+    let (bias, extras) = (pack::biases(&plan, layer), Extras::new(layer, plan.width));
     let shared = |slice: Option<&mut [T]>| Shared(slice.map_or(std::ptr::null_mut(), |slice| slice.as_mut_ptr()));
     let (sequence_out, strides) = (Shared(output.sequence.as_mut_ptr()), output.strides);
     let (h_out, c_out) = (shared(output.h), shared(output.c));
@@ -80,6 +81,7 @@ fn start<T: Float, K: Kernel>(
         let work = Forward::<T, K> {
             plan: &plan,
             layer,
+            extras: &extras,
             sequence,
             part,
             scaled: scale.is_some(),
@@ -100,13 +102,15 @@ fn start<T: Float, K: Kernel>(
         };
         run(plan.exec.isa, work);
     });
-    Saved { plan, cell: layer.cell, shape: [sequence.batch, sequence.time, layer.d_hidden], parts: saved }
+    let shape = [sequence.batch, sequence.time, layer.d_hidden];
+    Saved { plan, cell: layer.cell, options: layer.has_options(), shape, parts: saved }
 }
 
 /// The rows of one thread.
 struct Forward<'a, T, K> {
     plan: &'a Plan,
     layer: &'a LayerWeights<'a, T>,
+    extras: &'a Extras<T>,
     sequence: &'a Sequence<'a, T>,
     part: Range<usize>,
     /// Whether the input's masks only drop features, as their scale is in the weights.
@@ -167,7 +171,7 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
         // SAFETY: the machine has the instruction set; everything was sized by the plan and checked by the caller.
         unsafe {
             self.initial::<S>(self.h, self.sequence.h0);
-            if K::HAS_C {
+            if self.layer.cell.has_cell_state() {
                 self.initial::<S>(self.c, self.sequence.c0);
             }
             for (i, &mask) in masks.iter().enumerate() {
@@ -196,6 +200,7 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
                     let t = self.sequence.step(s);
                     let at = |s: usize| if self.save { s * state } else { s % 2 * state };
                     let mut step = Step {
+                        extras: self.extras,
                         shape: Shape::new(plan),
                         d_hidden,
                         width: plan.width,

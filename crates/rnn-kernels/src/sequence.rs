@@ -1,6 +1,7 @@
 //! What forward and backward of a layer share: how the work is laid out in panels and chunks, the words for it, and
 //! what forward saves for backward.
 
+pub(crate) mod extras;
 pub(crate) mod pack;
 pub(crate) mod padding;
 pub(crate) mod plan;
@@ -21,6 +22,7 @@ use repeats::Repeats;
 pub struct Saved<T> {
     pub(crate) plan: Plan,
     pub(crate) cell: Cell,
+    pub(crate) options: bool,
     /// Batch, time, d_hidden.
     pub(crate) shape: [usize; 3],
     pub(crate) parts: Vec<SavedPart<T>>,

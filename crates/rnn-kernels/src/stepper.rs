@@ -8,6 +8,7 @@ use crate::float::Float;
 use crate::forward::advance;
 use crate::linear::Right;
 use crate::pool::{Buffer, take};
+use crate::sequence::extras::Extras;
 use crate::sequence::pack;
 use crate::sequence::plan::Plan;
 use crate::sequence::step::{Keep, MaskedCopy, Shape, Step};
@@ -18,10 +19,10 @@ use std::marker::PhantomData;
 /// A layer that is stepped through one sequence, on the calling thread. It copies the weights and carries the state.
 ///
 /// ```
-/// use rnn_kernels::{Cell, LayerWeights, Isa, Stepper};
+/// use rnn_kernels::{Cell, Isa, LayerWeights, Options, Stepper};
 /// let (w_ih, w_hh) = (vec![0.5f32; 3 * 6], vec![0.25; 2 * 6]);
-/// let cell = Cell::Gru { reset_after: true };
-/// let layer = LayerWeights { cell, d_input: 3, d_hidden: 2, w_ih: &w_ih, w_hh: &w_hh, b_ih: None, b_hh: None };
+/// let (cell, options) = (Cell::Gru { reset_after: true }, Options::default());
+/// let layer = LayerWeights { cell, d_input: 3, d_hidden: 2, w_ih: &w_ih, w_hh: &w_hh, b_ih: None, b_hh: None, options };
 /// let mut stepper = Stepper::new(Isa::best(), &layer);
 /// let h = stepper.step(&[0.0, 1.0, 0.0]).to_vec();
 /// stepper.reset();
@@ -30,6 +31,8 @@ use std::marker::PhantomData;
 pub struct Stepper<T> {
     plan: Plan,
     cell: Cell,
+    has_options: bool,
+    extras: Extras<T>,
     d_input: usize,
     d_hidden: usize,
     w_ih: Buffer<T>,
@@ -59,6 +62,8 @@ impl<T: Float> Stepper<T> {
         };
         Stepper {
             cell,
+            has_options: layer.has_options(),
+            extras: Extras::new(layer, plan.width),
             d_input,
             d_hidden,
             w_ih: pack::columns(&plan, layer, layer.w_ih, plan.products.x[0], T::ONE),
@@ -92,7 +97,7 @@ impl<T: Float> Stepper<T> {
     }
 
     fn advance(&mut self, input: StepInput<T>) {
-        with_kernel!(self.cell, step(self, input));
+        with_kernel!(self.cell, self.has_options, step(self, input));
     }
 
     /// The output of the last step.
@@ -200,6 +205,7 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
                 }
             }
             let step = Step {
+                extras: &stepper.extras,
                 shape: Shape::new(plan),
                 d_hidden: stepper.d_hidden,
                 width: plan.width,

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::case::{CELLS, Case, Counted};
+use common::case::{ACTIVATIONS, ALL_CELLS, CELLS, Case, Counted};
 use common::{check, kernel};
 use fastrand::Rng;
 use rnn_kernels::{Cell, Isa, Nonlinearity};
@@ -175,5 +175,55 @@ fn a_repeated_input_has_its_gradient_once() {
                 }
             }
         }
+    }
+}
+
+/// Each activation in each place where the cell has one.
+#[test]
+fn every_activation() {
+    let mut random = Rng::with_seed(11);
+    for cell in ALL_CELLS {
+        for f in ACTIVATIONS {
+            let mut case = Case::plain(&mut random, cell, [3, 4, 3, 19]);
+            (case.options.gate, case.options.candidate) = (Some(f), Some(f));
+            case.options.hidden = cell.has_cell_state().then_some(f);
+            check(&case);
+        }
+    }
+}
+
+/// Options of the cell together, and with everything that a sequence may have.
+#[test]
+fn options_together() {
+    let mut random = Rng::with_seed(12);
+    for (cell, round) in
+        ALL_CELLS.into_iter().flat_map(|cell| (0..if cfg!(miri) { 1 } else { 60 }).map(move |i| (cell, i)))
+    {
+        let shape = [
+            random.usize(1..9),
+            random.usize(1..6),
+            random.usize(1..20),
+            random.usize(1..if round % 2 == 0 { 20 } else { 70 }),
+        ];
+        let mut case = Case::random(&mut random, cell, shape);
+        case.draw_options(&mut random);
+        check(&case);
+    }
+}
+
+/// On two threads, whose gradients of the cell's own vectors are added, and in several chunks of steps.
+#[test]
+fn options_on_two_threads() {
+    if cfg!(miri) {
+        return; // slow
+    }
+    let mut random = Rng::with_seed(13);
+    for cell in ALL_CELLS {
+        let mut case = Case::plain(&mut random, cell, [12, 60, 20, 80]);
+        case.threads = 2;
+        case.forget_fast();
+        case.draw_options(&mut random);
+        case.options.clip = Some(0.5);
+        check(&case);
     }
 }

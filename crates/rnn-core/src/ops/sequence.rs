@@ -1,6 +1,6 @@
 //! A layer over a sequence, on the kernels of whichever device the tensors are on.
 
-use super::call::{INPUTS, SequenceBackend, SequenceCall, SequenceInput, SequenceOptions, SequenceOutput};
+use super::call::{INPUTS, LEARNED, SequenceBackend, SequenceCall, SequenceInput, SequenceOptions, SequenceOutput};
 use super::graph::{self, Dispatched, Operand, Operation, OutputGrads, Outputs};
 use super::{LayerInput, Pass};
 use crate::cell::{Cell, Recurrence};
@@ -10,7 +10,7 @@ use crate::state::CellState;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::Tensor;
 
-/// One layer and direction over `input`: h of all steps, `[time, batch, d_hidden]`, and the state after each row's last
+/// One layer and direction over `input`: h of all steps, `[time, batch, d_output]`, and the state after each row's last
 /// step. `None` where there is no kernel for it.
 pub(crate) fn sequence<C: Cell>(
     cell: &C,
@@ -34,6 +34,12 @@ pub(crate) fn sequence<C: Cell>(
         b_ih: weights.bias_ih.as_ref().map(|bias| bias.val().unsqueeze()),
         w_hh: recurrence.weight.clone(),
         b_hh: recurrence.bias.clone().map(|bias| bias.unsqueeze()),
+        learned: LEARNED.map(|name| match name {
+            "weight_hr" => recurrence.projection.clone(),
+            "norm_ih" => weights.norm_ih.as_ref().map(|gain| gain.val().unsqueeze()),
+            "norm_hh" => recurrence.gain.clone().map(|gain| gain.unsqueeze()),
+            own => recurrence.vector(own),
+        }),
         states,
         input_masks,
         recurrent_masks: &recurrence.masks,
@@ -78,6 +84,7 @@ fn options<C: Cell>(
         batch,
         d_input: w_ih.dims()[0],
         d_hidden: *d_hidden,
+        d_output: weight.dims()[0],
         reverse: pass.reverse,
         counted: pass.counted.clone(),
         masked_output: pass.masked_output,
@@ -93,6 +100,7 @@ struct Request<'a> {
     b_ih: Option<Tensor<2>>,
     w_hh: Tensor<2>,
     b_hh: Option<Tensor<2>>,
+    learned: [Option<Tensor<2>>; LEARNED.len()],
     states: Vec<Tensor<2>>,
     input_masks: &'a [Tensor<2>],
     recurrent_masks: &'a [Tensor<2>],
@@ -109,6 +117,7 @@ impl Request<'_> {
         };
         let (w_ih, w_hh) = (B::operand(&self.w_ih)?, B::operand(&self.w_hh)?);
         let (b_ih, b_hh) = (optional::<B>(&self.b_ih)?, optional::<B>(&self.b_hh)?);
+        let learned: Vec<Option<Operand<B>>> = self.learned.iter().map(optional::<B>).collect::<Option<_>>()?;
         let states: Vec<Operand<B>> = self.states.iter().map(B::operand).collect::<Option<_>>()?;
         let constants = |masks: &[Tensor<2>]| masks.iter().map(B::constant).collect::<Option<Vec<_>>>();
         let zoneout = self.pass.zoneout.iter().map(|zoneout| zoneout.try_map(B::constant));
@@ -123,13 +132,16 @@ impl Request<'_> {
             b_ih: b_ih.as_ref().map(Operand::primitive),
             w_hh: w_hh.primitive(),
             b_hh: b_hh.as_ref().map(Operand::primitive),
+            learned: std::array::from_fn(|i| learned[i].as_ref().map(Operand::primitive)),
             states: states.iter().map(Operand::primitive).collect(),
             input_masks: constants(self.input_masks)?,
             recurrent_masks: constants(self.recurrent_masks)?,
             zoneout: zoneout.collect::<Option<_>>()?,
         };
-        let inputs =
-            [x.as_ref(), Some(&w_ih), b_ih.as_ref(), Some(&w_hh), b_hh.as_ref(), states.first(), states.get(1)];
+        let weights = [x.as_ref(), Some(&w_ih), b_ih.as_ref(), Some(&w_hh), b_hh.as_ref()];
+        let others = [states.first(), states.get(1)].into_iter().chain(learned.iter().map(Option::as_ref));
+        let mut inputs = weights.into_iter().chain(others);
+        let inputs: [_; INPUTS] = std::array::from_fn(|_| inputs.next().flatten());
         let Outputs { main, others } = graph::run(CallOperation::<B>(call), inputs);
         Some((B::tensor(main), others.into_iter().map(B::tensor).collect()))
     }

@@ -1,6 +1,8 @@
 //! Whether the sizes of a call fit together, so that no kernel reads or writes beyond a slice.
 
-use super::{Counted, Gradients, Input, LayerWeights, Output, OutputGradients, Sequence, Strides, Zoneout};
+use super::{
+    Cell, Counted, Gradients, Input, LayerWeights, Options, Output, OutputGradients, Sequence, Strides, Zoneout,
+};
 use crate::float::Float;
 
 fn check<T>(what: &str, slice: &[T], expected: usize) {
@@ -42,6 +44,13 @@ pub(crate) fn check_forward<T: Float>(layer: &LayerWeights<T>, sequence: &Sequen
     check("W_hh", layer.w_hh, d_hidden * width);
     layer.b_ih.inspect(|b| check("b_ih", b, width));
     layer.b_hh.inspect(|b| check("b_hh", b, width));
+    let Options { hidden, clip, p_i, p_f, p_o, .. } = layer.options;
+    let peepholes = [("p_i", p_i), ("p_f", p_f), ("p_o", p_o)];
+    peepholes.iter().filter_map(|&(what, p)| Some((what, p?))).for_each(|(what, p)| check(what, p, d_hidden));
+    let of_lstm = hidden.is_some() || peepholes.iter().any(|(_, p)| p.is_some());
+    assert!(!of_lstm || layer.cell.has_cell_state(), "peepholes and ψ are of an LSTM");
+    assert!(p_f.is_none() || layer.cell != Cell::LstmCoupled, "with coupled gates there is no p_f");
+    assert!(clip.is_none_or(|clip| clip > 0.0), "a clip of {clip:?} is not above 0");
     match sequence.input {
         Input::Dense { values, strides } => check_strided("the input", values, strides, [batch, time, d_input]),
         Input::Indices { values, strides } => {
@@ -111,6 +120,12 @@ pub(crate) fn check_backward<T: Float>(
     wanted.w_hh.as_ref().inspect(|w| check("the gradient of W_hh", w, d_hidden * width));
     wanted.b_ih.as_ref().inspect(|b| check("the gradient of b_ih", b, width));
     wanted.b_hh.as_ref().inspect(|b| check("the gradient of b_hh", b, width));
+    let options = [&wanted.options.p_i, &wanted.options.p_f, &wanted.options.p_o];
+    for (wanted, given) in options.into_iter().zip([layer.options.p_i, layer.options.p_f, layer.options.p_o]) {
+        let Some(wanted) = wanted else { continue };
+        check("a peephole's gradient", wanted, d_hidden);
+        assert!(given.is_some(), "the gradient of a peephole that is not there");
+    }
     wanted.h0.as_ref().inspect(|h| check("the gradient of h0", h, state));
     wanted.c0.as_ref().inspect(|c| check("the gradient of c0", c, state));
     assert!(wanted.c0.is_none() || layer.cell.has_cell_state(), "this cell has no c");

@@ -26,6 +26,8 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         };
         scratch.d_reset.fill(T::ZERO);
         let step = BackStep {
+            extras: self.extras,
+            d_vectors: scratch.d_vectors,
             shape: Shape::new(plan),
             d_hidden,
             width: plan.width,
@@ -34,7 +36,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
             panel: steps.len() * batch * plan.row(),
             panels_step: batch * plan.row(),
             h: self.saved.h[s * state..].as_ptr(),
-            c: if K::HAS_C { self.saved.c[s * state..].as_ptr() } else { std::ptr::null() },
+            c: if self.layer.cell.has_cell_state() { self.saved.c[s * state..].as_ptr() } else { std::ptr::null() },
             d_h: scratch.d_h.as_mut_ptr(),
             d_c: scratch.d_c.as_mut_ptr(),
             d_output,

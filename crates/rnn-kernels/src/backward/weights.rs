@@ -4,7 +4,7 @@ use super::packed::{multiply_packed, pack_rows, packed_stride, packs};
 use super::sums::add_rows;
 use super::{Backward, Scratch};
 use crate::args::Input;
-use crate::cell::Kernel;
+use crate::cell::{Kernel, value};
 use crate::float::Float;
 use crate::pool::{Buffer, take};
 use crate::sequence::plan::Plan;
@@ -245,6 +245,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
             unsafe {
                 let r =
                     S::load(panels.add((v / blocks * count + q) * self.plan.row() + (blocks + v % blocks) * S::LANES));
+                let r = value::<S>(self.extras.gate, r);
                 S::store(scratch.reset[at..].as_mut_ptr(), S::mul(r, S::load(h.add(at))));
             }
         }

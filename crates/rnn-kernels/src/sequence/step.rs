@@ -3,6 +3,7 @@
 
 use crate::args::Zoneout;
 use crate::float::Float;
+use crate::sequence::extras::{Extras, Vector};
 use crate::sequence::padding::StepKind;
 use crate::sequence::plan::Plan;
 use crate::simd::Simd;
@@ -46,7 +47,7 @@ pub(crate) struct Shape {
     blocks: usize,
     /// Elements of a slot, and of a row.
     pub(crate) slot: usize,
-    row: usize,
+    pub(crate) row: usize,
 }
 
 impl Shape {
@@ -66,7 +67,8 @@ impl Shape {
 }
 
 /// A step forward.
-pub(crate) struct Step<T> {
+pub(crate) struct Step<'a, T> {
+    pub(crate) extras: &'a Extras<T>,
     pub(crate) shape: Shape,
     pub(crate) d_hidden: usize,
     /// From a row of a state to the next.
@@ -113,7 +115,7 @@ unsafe fn stay<S: Simd>(keep: Keep<S::T>, at: usize, n: usize, new: S::V, old: S
     }
 }
 
-impl<T: Float> Step<T> {
+impl<T: Float> Step<'_, T> {
     /// The row `row` of panel `p`.
     #[inline(always)]
     pub(crate) unsafe fn panel_row(&self, p: usize, row: usize) -> *mut T {
@@ -174,7 +176,10 @@ impl<T: Float> Step<T> {
 }
 
 /// A step backward.
-pub(crate) struct BackStep<T> {
+pub(crate) struct BackStep<'a, T> {
+    pub(crate) extras: &'a Extras<T>,
+    /// The sums of the gradients of the cell's own vectors, laid out as these are.
+    pub(crate) d_vectors: *mut T,
     pub(crate) shape: Shape,
     pub(crate) d_hidden: usize,
     pub(crate) width: usize,
@@ -227,7 +232,17 @@ unsafe fn split<S: Simd>(keep: Keep<S::T>, at: usize, n: usize, d: S::V) -> Arri
     }
 }
 
-impl<T: Float> BackStep<T> {
+impl<T: Float> BackStep<'_, T> {
+    /// Adds `d` to the gradient of `vector` for the units from `u` on.
+    #[inline(always)]
+    pub(crate) unsafe fn add_to<S: Simd<T = T>>(&self, vector: Vector, u: usize, d: S::V) {
+        // SAFETY: the sums have a row of the state's width for each vector.
+        unsafe {
+            let to = self.d_vectors.add(vector as usize * self.width + u);
+            S::store(to, S::add(S::load(to), d));
+        }
+    }
+
     /// For the units of each vector of panel `p`: the first slot's vector in row `row`, of the gates and of the
     /// gradients, and their first unit, which is beyond all units where the vector only fills up the last panel. Asks
     /// for the gates of the step that is next; after a chunk's last one these are elsewhere, and what is asked for is

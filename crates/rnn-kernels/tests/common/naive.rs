@@ -2,7 +2,7 @@
 
 use super::case::{Case, Zoneout};
 use super::tape::{Tape, Var};
-use rnn_kernels::{Cell, MaskedOutput, Nonlinearity};
+use rnn_kernels::{Activation, Cell, MaskedOutput, Nonlinearity};
 
 /// A tensor, and the scale of its rounding errors: its largest value; but where gradients cancel to less than a tenth
 /// of their terms, a tenth of the largest sum of absolute terms.
@@ -22,6 +22,15 @@ pub fn run(case: &Case) -> Vec<Expected> {
     let x = tape.leaves(&case.x);
     let (h0, c0) = (tape.leaves(&case.h0), tape.leaves(&case.c0));
     let zero = tape.leaf(0.0);
+    let options = &case.options;
+    let (p_i, p_f, p_o) = (tape.leaves(&options.p_i), tape.leaves(&options.p_f), tape.leaves(&options.p_o));
+    let sigma = options.gate.unwrap_or(Activation::Sigmoid);
+    let phi = options.candidate.unwrap_or(match case.cell {
+        Cell::Rnn(Nonlinearity::Relu) => Activation::Relu,
+        _ => Activation::Tanh,
+    });
+    let psi = options.hidden.unwrap_or(Activation::Tanh);
+    let clip = |x: Var| options.clip.map_or(x, |clip| tape.clamp(x, clip));
 
     let mut sequence = vec![zero; batch * time * d_hidden];
     let (mut h_last, mut c_last) = (Vec::new(), Vec::new());
@@ -62,25 +71,35 @@ pub fn run(case: &Case) -> Vec<Expected> {
             let sum = |gate, j| tape.add(x_sum(gate, j), h_sum(gate, j, &h));
             let units = 0..d_hidden;
             let (h_new, c_new): (Vec<Var>, Vec<Var>) = match case.cell {
-                Cell::Rnn(Nonlinearity::Tanh) => (units.map(|j| tape.tanh(sum(0, j))).collect(), Vec::new()),
-                Cell::Rnn(Nonlinearity::Relu) => (units.map(|j| tape.relu(sum(0, j))).collect(), Vec::new()),
-                Cell::Lstm => units
+                Cell::Rnn(_) => (units.map(|j| clip(tape.apply(phi, sum(0, j)))).collect(), Vec::new()),
+                Cell::Lstm | Cell::LstmCoupled => units
                     .map(|j| {
-                        let (i, f) = (tape.sigmoid(sum(0, j)), tape.sigmoid(sum(1, j)));
-                        let (g, o) = (tape.tanh(sum(2, j)), tape.sigmoid(sum(3, j)));
-                        let c = tape.add(tape.mul(f, c[j]), tape.mul(i, g));
-                        (tape.mul(o, tape.tanh(c)), c)
+                        let peep = |sum: Var, p: &[Var], c: Var| match p.get(j) {
+                            Some(&p) => tape.add(sum, tape.mul(p, c)),
+                            None => sum,
+                        };
+                        let coupled = case.cell == Cell::LstmCoupled;
+                        let (g, o) = if coupled { (1, 2) } else { (2, 3) };
+                        let i = tape.apply(sigma, peep(sum(0, j), &p_i, c[j]));
+                        let f = match coupled {
+                            true => tape.add(tape.leaf(1.0), tape.scale(i, -1.0)),
+                            false => tape.apply(sigma, peep(sum(1, j), &p_f, c[j])),
+                        };
+                        let g = tape.apply(phi, sum(g, j));
+                        let c = clip(tape.add(tape.mul(f, c[j]), tape.mul(i, g)));
+                        let o = tape.apply(sigma, peep(sum(o, j), &p_o, c));
+                        (tape.mul(o, tape.apply(psi, c)), c)
                     })
                     .unzip(),
                 Cell::Gru { reset_after } => {
-                    let r: Vec<Var> = units.clone().map(|j| tape.sigmoid(sum(0, j))).collect();
+                    let r: Vec<Var> = units.clone().map(|j| tape.apply(sigma, sum(0, j))).collect();
                     let reset: Vec<Var> = units.clone().map(|j| tape.mul(r[j], h[j])).collect();
                     let h_new = units.map(|j| {
-                        let z = tape.sigmoid(sum(1, j));
+                        let z = tape.apply(sigma, sum(1, j));
                         let n_h = if reset_after { tape.mul(r[j], h_sum(2, j, &h)) } else { h_sum(2, j, &reset) };
-                        let n = tape.tanh(tape.add(x_sum(2, j), n_h));
+                        let n = tape.apply(phi, tape.add(x_sum(2, j), n_h));
                         let one_less_z = tape.add(tape.leaf(1.0), tape.scale(z, -1.0));
-                        tape.add(tape.mul(one_less_z, n), tape.mul(z, h[j]))
+                        clip(tape.add(tape.mul(one_less_z, n), tape.mul(z, h[j])))
                     });
                     (h_new.collect(), Vec::new())
                 }
@@ -129,6 +148,11 @@ pub fn run(case: &Case) -> Vec<Expected> {
     for (given, name, bias) in [(case.biases[0], "d_b_ih", &b_ih), (case.biases[1], "d_b_hh", &b_hh)] {
         if given {
             results.push(gradient(name, bias));
+        }
+    }
+    for (name, vector) in [("d_p_i", &p_i), ("d_p_f", &p_f), ("d_p_o", &p_o)] {
+        if !vector.is_empty() {
+            results.push(gradient(name, vector));
         }
     }
     results
