@@ -63,7 +63,7 @@ impl Stepper {
         let Some(kernel) = config.cell.kernel() else {
             return refuse("a cell that no kernel knows");
         };
-        if config.layer_norm || config.cell.proj_size().is_some() {
+        if config.cell.proj_size().is_some() {
             return refuse("these options of the cell");
         }
         let names = config.cell.vectors(config.layer_norm);
@@ -194,6 +194,8 @@ mod tests {
         check(&GruConfig::new(5, 33).init(Key::new(0), &device));
         check(&GruConfig::new(5, 7).with_reset_after(false).with_num_layers(2).init(Key::new(0), &device));
         check(&LstmConfig::new(5, 19).with_peepholes(true).with_clip(Some(0.3)).init(Key::new(0), &device));
+        check(&LstmConfig::new(5, 19).with_layer_norm(true).with_num_layers(2).init(Key::new(0), &device));
+        check(&GruConfig::new(5, 7).with_layer_norm(true).with_reset_after(false).init(Key::new(0), &device));
         check(&LstmConfig::new(5, 7).with_coupled_gates(true).with_num_layers(2).init(Key::new(0), &device));
         let softsign = GruConfig::new(5, 7).with_hidden_activation(Activation::Softsign);
         check(&softsign.with_gate_activation(Activation::HardSigmoid { slope: 0.2 }).init(Key::new(0), &device));
@@ -218,7 +220,7 @@ mod tests {
             assert_eq!(told(config().with_direction(direction)), expected);
         }
         assert!(told(config().with_zoneout(0.1, 0.0)).contains("zoneout"));
-        assert!(told(config().with_layer_norm(true)).contains("these options of the cell"));
+        assert!(told(config().with_proj_size(Some(2))).contains("these options of the cell"));
         let mut layer = config().init(Key::new(0), &Device::default());
         layer.layers[0].weight_hh = burn::module::Param::from_tensor(Tensor::zeros([4, 12], &Device::default()));
         let error = Stepper::new(&layer).expect_err("other weights").to_string();

@@ -6,12 +6,15 @@
 
 mod dropout;
 mod input;
+mod normalized;
 mod packed;
 mod recurrence;
 mod sums;
 mod weights;
 
-use crate::args::{Gradients, Input, LayerWeights, OutputGradients, Sequence, Strides, check_backward, check_forward};
+use crate::args::{
+    Gradients, Input, LayerWeights, OptionGradients, OutputGradients, Sequence, Strides, check_backward, check_forward,
+};
 use crate::cell::{Kernel, with_kernel};
 use crate::float::Float;
 use crate::pool::{Buffer, take};
@@ -68,13 +71,15 @@ fn start<T: Float, K: Kernel>(
     let need_w_ih = wanted.w_ih.is_some();
     let need_w_hh = wanted.w_hh.is_some();
     let need_b = wanted.b_ih.is_some() || wanted.b_hh.is_some();
-    let extras = Extras::new(layer, plan.width);
+    let normalized = layer.options.norm_ih.is_some();
+    let extras = Extras::new(layer, plan);
     let mut sums: Vec<Sums<T>> = (0..plan.parts.len())
         .map(|_| Sums {
             w_ih: take(elements(need_w_ih, d_input)),
             w_hh: take(elements(need_w_hh, d_hidden)),
-            b: take(elements(need_b, 1)),
+            b: take(elements(need_b || normalized, 1)),
             vectors: take(extras.len()),
+            gains: [(); 2].map(|()| take(elements(normalized, 1))),
         })
         .collect();
 
@@ -120,12 +125,21 @@ fn start<T: Float, K: Kernel>(
     if let Some(to) = wanted.b_hh {
         unpack(plan, layer, &plan.products.h, 1, &per_thread(|sums| &sums.b), to);
     }
-    let peepholes = [
-        (Vector::PeepholeI, wanted.options.p_i),
-        (Vector::PeepholeF, wanted.options.p_f),
-        (Vector::PeepholeO, wanted.options.p_o),
+    let OptionGradients { p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c } = wanted.options;
+    if let Some(to) = norm_ih {
+        unpack(plan, layer, &plan.products.x, 1, &per_thread(|sums| &sums.gains[0]), to);
+    }
+    if let Some(to) = norm_hh {
+        unpack(plan, layer, &plan.products.h, 1, &per_thread(|sums| &sums.gains[1]), to);
+    }
+    let vectors = [
+        (Vector::PeepholeI, p_i),
+        (Vector::PeepholeF, p_f),
+        (Vector::PeepholeO, p_o),
+        (Vector::GammaC, gamma_c),
+        (Vector::BetaC, beta_c),
     ];
-    for (vector, to) in peepholes {
+    for (vector, to) in vectors {
         if let Some(to) = to {
             add_vectors(&per_thread(|sums| &sums.vectors), vector as usize * plan.width, to);
         }
@@ -160,6 +174,12 @@ struct Scratch<T> {
     d_reset: Buffer<T>,
     /// The sums for the cell's own vectors.
     d_vectors: *mut T,
+    /// With layer normalisation: the sums for the gains and for the bias; the gradients of the products on h of a
+    /// chunk; those of c' by way of h of a step.
+    d_gains: [*mut T; 2],
+    d_bias: *mut T,
+    d_hats: Buffer<T>,
+    shown: Buffer<T>,
     /// The gradients of a chunk's sums, `[panel][step][row]`.
     d_panels: Buffer<T>,
     /// One tile.
@@ -209,8 +229,17 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
         };
         let several = !x_masks.is_empty() || !h_masks.is_empty();
         self.sums.vectors.fill(T::ZERO);
+        let normalized = self.norm().is_some();
+        if normalized {
+            self.sums.b.fill(T::ZERO);
+            self.sums.gains.iter_mut().for_each(|gain| gain.fill(T::ZERO));
+        }
         let mut scratch = Scratch {
             d_vectors: self.sums.vectors.as_mut_ptr(),
+            d_gains: self.sums.gains.each_mut().map(|gain| gain.as_mut_ptr()),
+            d_bias: self.sums.b.as_mut_ptr(),
+            d_hats: take(if normalized { chunk * batch * plan.panel_elements() } else { 0 }),
+            shown: take(if normalized { state } else { 0 }),
             d_h: take(state),
             d_c: take(if self.layer.cell.has_cell_state() { state } else { 0 }),
             d_reset: take(if resets { state } else { 0 }),
@@ -245,7 +274,15 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
                     self.step::<S>(&mut scratch, s, steps.clone());
                 }
                 let first = number + 1 == time.div_ceil(chunk);
+                // The gradients of the sums are those of the products on x, but of those on h only without
+                // normalisation.
+                if normalized {
+                    std::mem::swap(&mut scratch.d_panels, &mut scratch.d_hats);
+                }
                 self.recurrent_sums::<S>(&mut scratch, steps.clone(), &mut rows, first);
+                if normalized {
+                    std::mem::swap(&mut scratch.d_panels, &mut scratch.d_hats);
+                }
                 if repeats {
                     self.gather_repeats::<S>(&mut scratch, steps.clone());
                 }

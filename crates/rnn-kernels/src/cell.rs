@@ -22,12 +22,14 @@ mod any;
 mod gru;
 mod lstm;
 mod rnn;
+mod shown;
 
 pub(crate) use activation::value;
 pub(crate) use any::Any;
 pub(crate) use gru::{GruAfter, GruBefore};
 pub(crate) use lstm::Lstm;
 pub(crate) use rnn::{RnnRelu, RnnTanh};
+pub(crate) use shown::{show, unshow};
 
 use crate::sequence::step::{BackStep, Shape, Step};
 use crate::simd::Simd;
@@ -37,6 +39,9 @@ use crate::simd::Simd;
 /// # Safety
 /// The machine must have the instruction set; the step's pointers must be valid for all rows and panels.
 pub(crate) trait Kernel: Copy + Send + Sync + 'static {
+    /// Whether the driver is to look for options of its own, such as normalised sums.
+    const OPTIONS: bool = false;
+
     /// From sums to gates and the new state, for rows `from..to` of panel `p`.
     unsafe fn finish<S: Simd>(step: &Step<S::T>, p: usize, from: usize, to: usize);
 

@@ -3,10 +3,12 @@
 mod ahead;
 mod dropout;
 mod input;
+mod normalized;
 mod recurrence;
 
 use ahead::Ahead;
 use dropout::KeptFeatures;
+pub(crate) use normalized::{advance_normalized, normalize_inputs};
 pub(crate) use recurrence::advance;
 
 use crate::args::{Input, LayerWeights, Output, Sequence, check_forward, check_output};
@@ -15,6 +17,7 @@ use crate::exec::Exec;
 use crate::float::Float;
 use crate::pool::{Buffer, take};
 use crate::sequence::extras::Extras;
+use crate::sequence::norm::STATS;
 use crate::sequence::pack;
 use crate::sequence::padding::{StepKind, step_kinds};
 use crate::sequence::plan::Plan;
@@ -50,6 +53,7 @@ fn start<T: Float, K: Kernel>(
     let plan = Plan::new(exec, layer, sequence);
     // Either dropped features are skipped or repeated tokens are deduplicated, not both.
     let scale = plan.scale(sequence);
+    let normalized = layer.options.norm_ih.is_some();
     let mut saved: Vec<SavedPart<T>> = (plan.parts.iter().cloned())
         .map(|part| {
             let (rows_count, time) = (part.len(), sequence.time);
@@ -60,6 +64,8 @@ fn start<T: Float, K: Kernel>(
                 panels: take(steps * rows_count * plan.panel_elements()),
                 h: take(state),
                 c: take(if layer.cell.has_cell_state() { state } else { 0 }),
+                hats: [(); 2].map(|()| take(if normalized { steps * rows_count * plan.panel_elements() } else { 0 })),
+                stats: take(if normalized { steps * rows_count * STATS } else { 0 }),
                 repeats: if scale.is_none() { Repeats::new(&plan, sequence, part, &kinds) } else { Repeats::default() },
                 kinds,
             }
@@ -72,7 +78,7 @@ fn start<T: Float, K: Kernel>(
     let pack = |weight, product, scale| pack::columns(&plan, layer, weight, product, scale);
     let w_ih: Vec<_> = x_parts.iter().map(|&product| pack(layer.w_ih, product, scale.unwrap_or(T::ONE))).collect();
     let w_hh: Vec<_> = plan.products.h.iter().map(|&product| pack(layer.w_hh, product, T::ONE)).collect();
-    let (bias, extras) = (pack::biases(&plan, layer), Extras::new(layer, plan.width));
+    let (bias, extras) = (pack::biases(&plan, layer), Extras::new(layer, &plan));
     let shared = |slice: Option<&mut [T]>| Shared(slice.map_or(std::ptr::null_mut(), |slice| slice.as_mut_ptr()));
     let (sequence_out, strides) = (Shared(output.sequence.as_mut_ptr()), output.strides);
     let (h_out, c_out) = (shared(output.h), shared(output.c));
@@ -92,6 +98,8 @@ fn start<T: Float, K: Kernel>(
             panels: saved.panels.as_mut_ptr(),
             h: saved.h.as_mut_ptr(),
             c: saved.c.as_mut_ptr(),
+            hats: saved.hats.each_mut().map(|hats| hats.as_mut_ptr()),
+            stats: saved.stats.as_mut_ptr(),
             kinds: &saved.kinds,
             repeats: &saved.repeats,
             output: sequence_out.get(),
@@ -122,6 +130,9 @@ struct Forward<'a, T, K> {
     panels: *mut T,
     h: *mut T,
     c: *mut T,
+    /// As saved, with layer normalisation.
+    hats: [*mut T; 2],
+    stats: *mut T,
     kinds: &'a [StepKind],
     repeats: &'a Repeats,
     output: *mut T,
@@ -162,6 +173,11 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
         masks.dedup();
         let mut masked_h = take::<T>(2 * masks.len() * state);
         let mut reset = take::<T>(if plan.products.h.iter().any(|product| product.reset) { state } else { 0 });
+        // With layer normalisation products start from zeros, in place of the bias, and c' is kept until its row is.
+        let mut zeros = take::<T>(if self.norm().is_some() { plan.panel_elements() } else { 0 });
+        let mut shown = take::<T>(if self.norm().is_some() { state } else { 0 });
+        zeros.fill(T::ZERO);
+        let bias = if self.norm().is_some() { &zeros } else { self.bias };
         let (masked_h, reset) = (masked_h.as_mut_ptr(), reset.as_mut_ptr());
         let first_row = self.part.start * d_hidden;
         let mask_of = |mask: usize| self.sequence.recurrent_masks[mask][first_row..].as_ptr();
@@ -189,12 +205,22 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
                 let to = (from + chunk).min(time);
                 let panels =
                     if self.save { self.panels.add(from * batch * plan.panel_elements()) } else { self.panels };
+                let in_chunk = if self.save { from * batch } else { 0 };
+                let hats = self.hats.map(|hats| hats.wrapping_add(in_chunk * plan.panel_elements()));
+                let stats = self.stats.wrapping_add(in_chunk * STATS);
                 let ahead = self.ahead::<S>(panels, from..to);
                 let now = ahead.as_ref().map_or(to - from, Ahead::start);
                 let repeating = (!self.repeats.is_empty()).then_some(&mut repeating);
                 match &kept {
-                    Some(kept) => self.kept_sums::<S>(panels, from..to, kept),
-                    None => self.input_sums::<S>(panels, from..to, now, &mut x_rows, masked_x.as_mut_ptr(), repeating),
+                    Some(kept) => self.kept_sums::<S>(panels, from..to, kept, bias),
+                    None => {
+                        let masked_x = masked_x.as_mut_ptr();
+                        self.input_sums::<S>(panels, from..to, now, &mut x_rows, masked_x, repeating, bias);
+                    }
+                }
+                if let Some(norm) = self.norm() {
+                    let rows = (to - from) * batch;
+                    normalize_inputs::<S>(norm, plan, self.bias.as_ptr(), [panels, hats[0], stats], rows);
                 }
                 for s in from..to {
                     let t = self.sequence.step(s);
@@ -220,6 +246,9 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
                         masks: masks.len(),
                         reset,
                         reset_mask: std::ptr::null(),
+                        hats: hats[1].wrapping_add((s - from) * batch * plan.row()),
+                        stats: stats.wrapping_add((s - from) * batch * STATS),
+                        shown: shown.as_mut_ptr(),
                     };
                     for (i, &mask) in masks.iter().enumerate() {
                         step.masked[i] = MaskedCopy { mask: mask_of(mask), h: copy_of(i, s + 1) };
@@ -235,6 +264,10 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
                             // There is one copy, or one for each gate.
                             (false, Some(mask)) => copy_of(masks.iter().position(|&m| m == mask).unwrap_or(0), s),
                         };
+                    }
+                    if let Some(norm) = self.norm() {
+                        advance_normalized::<S, K>(plan, norm, self.w_hh, batch, &step, &left, zeros.as_ptr());
+                        continue;
                     }
                     let ahead = ahead.as_ref().and_then(|ahead| ahead.beside(s - from));
                     advance::<S, K>(plan, self.w_hh, batch, s, &step, &left, ahead.as_ref());

@@ -27,7 +27,7 @@
 //! back to it ([`release_memory`]); no step allocates.
 //!
 //! # What is not here
-//! Layer normalisation and projections.
+//! Projections.
 //!
 //! ```
 //! use rnn_kernels::{

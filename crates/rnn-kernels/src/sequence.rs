@@ -2,6 +2,7 @@
 //! what forward saves for backward.
 
 pub(crate) mod extras;
+pub(crate) mod norm;
 pub(crate) mod pack;
 pub(crate) mod padding;
 pub(crate) mod plan;
@@ -35,6 +36,10 @@ pub(crate) struct SavedPart<T> {
     /// Before each step, and after the last.
     pub(crate) h: Buffer<T>,
     pub(crate) c: Buffer<T>,
+    /// With layer normalisation the normalised `x·W_ih` and `h·W_hh`, laid out as the panels are, and the statistics of
+    /// each row.
+    pub(crate) hats: [Buffer<T>; 2],
+    pub(crate) stats: Buffer<T>,
     pub(crate) kinds: Vec<StepKind>,
     pub(crate) repeats: Repeats,
 }
@@ -42,7 +47,10 @@ pub(crate) struct SavedPart<T> {
 impl<T: Float> Saved<T> {
     /// Its size in bytes.
     pub fn bytes(&self) -> usize {
-        let elements = self.parts.iter().map(|part| part.panels.len() + part.h.len() + part.c.len());
+        let elements = self.parts.iter().map(|part| {
+            let hats = part.hats[0].len() + part.hats[1].len() + part.stats.len();
+            part.panels.len() + part.h.len() + part.c.len() + hats
+        });
         let repeats = self.parts.iter().map(|part| part.repeats.bytes());
         elements.sum::<usize>() * size_of::<T>() + repeats.sum::<usize>()
     }

@@ -5,10 +5,11 @@ use crate::args::{Cell, Input, LayerWeights, Sequence, check_forward};
 use crate::cell::{Kernel, with_kernel};
 use crate::exec::Exec;
 use crate::float::Float;
-use crate::forward::advance;
+use crate::forward::{advance, advance_normalized, normalize_inputs};
 use crate::linear::Right;
 use crate::pool::{Buffer, take};
 use crate::sequence::extras::Extras;
+use crate::sequence::norm::STATS;
 use crate::sequence::pack;
 use crate::sequence::plan::Plan;
 use crate::sequence::step::{Keep, MaskedCopy, Shape, Step};
@@ -39,6 +40,11 @@ pub struct Stepper<T> {
     w_hh: Vec<Buffer<T>>,
     bias: Buffer<T>,
     panels: Buffer<T>,
+    /// With layer normalisation: the normalised products on x and on h, their statistics, c', and zeros.
+    hats: [Buffer<T>; 2],
+    stats: Buffer<T>,
+    shown: Buffer<T>,
+    zeros: Buffer<T>,
     /// The state before and after a step, by turns.
     h: [Buffer<T>; 2],
     c: [Buffer<T>; 2],
@@ -63,7 +69,7 @@ impl<T: Float> Stepper<T> {
         Stepper {
             cell,
             has_options: layer.has_options(),
-            extras: Extras::new(layer, plan.width),
+            extras: Extras::new(layer, &plan),
             d_input,
             d_hidden,
             w_ih: pack::columns(&plan, layer, layer.w_ih, plan.products.x[0], T::ONE),
@@ -75,6 +81,14 @@ impl<T: Float> Stepper<T> {
                 .collect(),
             bias: pack::biases(&plan, layer),
             panels: take(plan.panel_elements()),
+            hats: [(); 2].map(|()| take(plan.panel_elements())),
+            stats: take(STATS),
+            shown: state(),
+            zeros: {
+                let mut zeros = take(plan.panel_elements());
+                zeros.fill(T::ZERO);
+                zeros
+            },
             h: [state(), state()],
             c: [state(), state()],
             reset: state(),
@@ -168,10 +182,12 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
         let width = plan.products.x[0].width(plan.products.blocks);
         let (now, next) = (stepper.steps % 2, (stepper.steps + 1) % 2);
         let panels = stepper.panels.as_mut_ptr();
+        let norm = if K::OPTIONS { stepper.extras.norm.as_ref() } else { None };
+        let bias = if norm.is_some() { &stepper.zeros } else { &stepper.bias };
         // SAFETY: the machine has the instruction set; the buffers are sized by the plan for one row.
         unsafe {
             for p in 0..plan.panels {
-                let (sums, bias) = (panels.add(p * row), stepper.bias.as_ptr().add(p * row));
+                let (sums, bias) = (panels.add(p * row), bias.as_ptr().add(p * row));
                 let weights = stepper.w_ih.as_ptr().add(p * stepper.d_input * width * S::LANES);
                 // Vectors that no input product fills start from the bias too.
                 for vector in 0..plan.products.vectors {
@@ -204,6 +220,10 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
                     }
                 }
             }
+            let (hats, stats) = (stepper.hats.each_mut().map(|hats| hats.as_mut_ptr()), stepper.stats.as_mut_ptr());
+            if let Some(norm) = norm {
+                normalize_inputs::<S>(norm, plan, stepper.bias.as_ptr(), [panels, hats[0], stats], 1);
+            }
             let step = Step {
                 extras: &stepper.extras,
                 shape: Shape::new(plan),
@@ -225,6 +245,9 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
                 masks: 0,
                 reset: stepper.reset.as_mut_ptr(),
                 reset_mask: std::ptr::null(),
+                hats: hats[1],
+                stats,
+                shown: stepper.shown.as_mut_ptr(),
             };
             let mut left = [step.h; 4];
             for (left, product) in left.iter_mut().zip(&plan.products.h) {
@@ -232,7 +255,13 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
                     *left = stepper.reset.as_ptr();
                 }
             }
-            advance::<S, K>(plan, &stepper.w_hh, 1, stepper.steps, &step, &left, None);
+            match norm {
+                Some(norm) => {
+                    let zeros = stepper.zeros.as_ptr();
+                    advance_normalized::<S, K>(plan, norm, &stepper.w_hh, 1, &step, &left, zeros);
+                }
+                None => advance::<S, K>(plan, &stepper.w_hh, 1, stepper.steps, &step, &left, None),
+            }
         }
         stepper.steps += 1;
     }

@@ -199,15 +199,23 @@ fn options_together() {
     for (cell, round) in
         ALL_CELLS.into_iter().flat_map(|cell| (0..if cfg!(miri) { 1 } else { 60 }).map(move |i| (cell, i)))
     {
-        let shape = [
-            random.usize(1..9),
-            random.usize(1..6),
-            random.usize(1..20),
-            random.usize(1..if round % 2 == 0 { 20 } else { 70 }),
-        ];
+        let shape = [random.usize(1..9), random.usize(1..6), random.usize(1..20), random.usize(1..70)];
         let mut case = Case::random(&mut random, cell, shape);
         case.draw_options(&mut random);
         check(&case);
+    }
+}
+
+/// Layer normalisation of rows of every width, whose last vector may be full or not.
+#[test]
+fn normalized_layers() {
+    let mut random = Rng::with_seed(14);
+    for cell in ALL_CELLS {
+        for d_hidden in if cfg!(miri) { 4..=4 } else { 4..=36 } {
+            let mut case = Case::plain(&mut random, cell, [3, 3, 5, d_hidden]);
+            case.normalize(&mut random);
+            check(&case);
+        }
     }
 }
 

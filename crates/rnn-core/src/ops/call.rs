@@ -81,6 +81,7 @@ pub(crate) struct SequenceOptions {
     /// Of all float tensors.
     pub dtype: DType,
     /// Whether the sums are normalised.
+    #[allow(dead_code, reason = "the CPU kernels support every value")]
     pub layer_norm: bool,
     /// Whether h is projected.
     pub projection: bool,

@@ -54,20 +54,41 @@ pub struct Options<'a, T> {
     pub p_f: Option<&'a [T]>,
     /// From the new c to o, `[d_hidden]`.
     pub p_o: Option<&'a [T]>,
+    /// Layer normalisation: γ_ih of `γ_ih∘norm(x·W_ih)`, over all gates, `[G·d_hidden]`; the biases are added after it.
+    pub norm_ih: Option<&'a [T]>,
+    /// γ_hh of `γ_hh∘norm(h·W_hh)`, over all gates; the product on r∘h of a GRU for itself. It goes with `norm_ih`.
+    pub norm_hh: Option<&'a [T]>,
+    /// γ_c of the LSTM's `h' = o∘ψ(γ_c∘norm(c') + β_c)`, `[d_hidden]`. It goes with `norm_ih`.
+    pub gamma_c: Option<&'a [T]>,
+    /// β_c.
+    pub beta_c: Option<&'a [T]>,
 }
 
 impl<T> Default for Options<'_, T> {
     fn default() -> Self {
-        Options { gate: None, candidate: None, hidden: None, clip: None, p_i: None, p_f: None, p_o: None }
+        Options {
+            gate: None,
+            candidate: None,
+            hidden: None,
+            clip: None,
+            p_i: None,
+            p_f: None,
+            p_o: None,
+            norm_ih: None,
+            norm_hh: None,
+            gamma_c: None,
+            beta_c: None,
+        }
     }
 }
 
 impl<T> Options<'_, T> {
     /// Whether the cell is the plain one.
     fn is_plain(&self) -> bool {
-        let Options { gate, candidate, hidden, clip, p_i, p_f, p_o } = self;
+        let Options { gate, candidate, hidden, clip, p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c } = self;
         let functions = [gate, candidate, hidden].into_iter().all(Option::is_none);
-        functions && clip.is_none() && [p_i, p_f, p_o].into_iter().all(Option::is_none)
+        let learned = [p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c];
+        functions && clip.is_none() && learned.into_iter().all(Option::is_none)
     }
 }
 
@@ -87,10 +108,18 @@ pub struct OptionGradients<'a, T> {
     pub p_f: Option<&'a mut [T]>,
     /// Of that to o.
     pub p_o: Option<&'a mut [T]>,
+    /// Of γ_ih, `[G·d_hidden]`.
+    pub norm_ih: Option<&'a mut [T]>,
+    /// Of γ_hh.
+    pub norm_hh: Option<&'a mut [T]>,
+    /// Of γ_c, `[d_hidden]`.
+    pub gamma_c: Option<&'a mut [T]>,
+    /// Of β_c.
+    pub beta_c: Option<&'a mut [T]>,
 }
 
 impl<T> Default for OptionGradients<'_, T> {
     fn default() -> Self {
-        OptionGradients { p_i: None, p_f: None, p_o: None }
+        OptionGradients { p_i: None, p_f: None, p_o: None, norm_ih: None, norm_hh: None, gamma_c: None, beta_c: None }
     }
 }

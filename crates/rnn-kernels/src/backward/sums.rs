@@ -19,6 +19,8 @@ pub(super) struct Sums<T> {
     pub(super) b: Buffer<T>,
     /// Of the cell's own vectors, laid out as they are.
     pub(super) vectors: Buffer<T>,
+    /// Of γ_ih and γ_hh, `[panel][vector][lane]`.
+    pub(super) gains: [Buffer<T>; 2],
 }
 
 /// The sum of the threads' sums, from element `at` of each on.

@@ -26,7 +26,8 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         first: bool,
     ) {
         let (plan, batch, d_hidden) = (self.plan, self.part.len(), self.layer.d_hidden);
-        if !self.sums.b.is_empty() {
+        // With normalisation they have been added step by step.
+        if !self.sums.b.is_empty() && self.norm().is_none() {
             // SAFETY: as for `run`.
             unsafe { self.sums.add_biases::<S>(plan, steps.len() * batch, &scratch.d_panels, first) };
         }

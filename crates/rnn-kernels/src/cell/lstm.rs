@@ -3,7 +3,7 @@ use super::{Form, Kernel, clear};
 use crate::args::{Activation, Cell};
 use crate::float::Float;
 use crate::sequence::extras::{Extras, Vector};
-use crate::sequence::step::{BackStep, Step};
+use crate::sequence::step::{Arriving, BackStep, Step};
 use crate::simd::Simd;
 use std::marker::PhantomData;
 
@@ -17,19 +17,19 @@ use std::marker::PhantomData;
 pub(crate) struct Lstm<F>(PhantomData<F>);
 
 /// What a form of the LSTM does.
-struct Ways {
-    gate: Activation,
+pub(super) struct Ways {
+    pub(super) gate: Activation,
     candidate: Activation,
-    hidden: Activation,
+    pub(super) hidden: Activation,
     coupled: bool,
     /// The slots of g and o.
     g: usize,
-    o: usize,
+    pub(super) o: usize,
 }
 
 impl Ways {
     #[inline(always)]
-    fn of<F: Form, T>(extras: &Extras<T>) -> Self {
+    pub(super) fn of<F: Form, T>(extras: &Extras<T>) -> Self {
         let plain = Ways {
             gate: Activation::Sigmoid,
             candidate: Activation::Tanh,
@@ -45,6 +45,20 @@ impl Ways {
         let coupled = cell == Cell::LstmCoupled;
         let (g, o) = if coupled { (1, 2) } else { (2, 3) };
         Ways { gate, candidate, hidden, coupled, g, o }
+    }
+
+    /// `f∘c + i∘g` from what was saved of the gates.
+    #[inline(always)]
+    pub(super) unsafe fn c_new<S: Simd>(&self, saved: impl Fn(usize) -> S::V, c: S::V) -> S::V {
+        // SAFETY: the caller has the instruction set.
+        unsafe {
+            let (i, g) = (value::<S>(self.gate, saved(0)), value::<S>(self.candidate, saved(self.g)));
+            let f = match self.coupled {
+                true => S::sub(S::splat(S::T::ONE), i),
+                false => value::<S>(self.gate, saved(1)),
+            };
+            S::fma(f, c, S::mul(i, g))
+        }
     }
 }
 
@@ -82,6 +96,12 @@ impl<F: Form> Kernel for Lstm<F> {
                     S::store(at(0), i_saved);
                     S::store(at(ways.g), g_saved);
                     S::store(at(ways.o), o_saved);
+                    if F::OPTIONS && extras.norm.is_some() {
+                        // What follows needs the whole row.
+                        S::store(step.shown.add(row * step.width + u), c_new);
+                        step.settle_c::<S>(row, u, c_new);
+                        continue;
+                    }
                     let h_new = S::mul(o, apply::<S>(ways.hidden, c_new).0);
                     step.settle::<S>(row, u, h_new, Some(c_new));
                 }
@@ -98,7 +118,13 @@ impl<F: Form> Kernel for Lstm<F> {
                 // SAFETY: as for the trait.
                 unsafe {
                     let (at, to) = (row * step.width + u, |slot: usize| sums.wrapping_add(slot * step.shape.slot));
-                    let Some((d_h, d_c)) = step.arriving::<S>(row, u, true) else {
+                    let normalized = F::OPTIONS && extras.norm.is_some();
+                    let arriving = match normalized {
+                        // That of h has been there before.
+                        true => step.arriving_c::<S>(row, u).map(|d_c| (Arriving::nothing::<S>(), d_c)),
+                        false => step.arriving::<S>(row, u, true),
+                    };
+                    let Some((d_h, d_c)) = arriving else {
                         clear::<S>(sums, step.shape);
                         continue;
                     };
@@ -117,10 +143,14 @@ impl<F: Form> Kernel for Lstm<F> {
                     let c = S::load(step.c.add(at));
                     let c_free = S::fma(f, c, S::mul(i, g));
                     let c_new = if F::OPTIONS { extras.clipped::<S>(c_free) } else { c_free };
-                    let (shown, shown_saved) = apply::<S>(ways.hidden, c_new);
-
-                    let d_o = gradient::<S>(ways.gate, o_saved, S::mul(d_h.new, shown));
-                    let mut d_c_new = S::fma(S::mul(d_h.new, o), slope::<S>(ways.hidden, shown_saved), d_c.new);
+                    let (d_o, mut d_c_new) = if normalized {
+                        (S::load(to(ways.o)), S::add(d_c.new, S::load(step.shown.add(at))))
+                    } else {
+                        let (shown, shown_saved) = apply::<S>(ways.hidden, c_new);
+                        let d_shown = S::mul(d_h.new, o);
+                        (S::mul(d_h.new, shown), S::fma(d_shown, slope::<S>(ways.hidden, shown_saved), d_c.new))
+                    };
+                    let d_o = gradient::<S>(ways.gate, o_saved, d_o);
                     if F::OPTIONS {
                         if extras.peepholes {
                             d_c_new = S::fma(d_o, S::load(extras.vector(Vector::PeepholeO).add(u)), d_c_new);
@@ -151,7 +181,9 @@ impl<F: Form> Kernel for Lstm<F> {
                         }
                     }
                     S::store(step.d_c.add(at), d_c_old);
-                    S::store(step.d_h.add(at), d_h.old);
+                    if !normalized {
+                        S::store(step.d_h.add(at), d_h.old);
+                    }
                 }
             }
         }

@@ -87,7 +87,13 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
         let columns = d_hidden / BESIDE;
         let pieces = d_input.div_ceil(columns.max(1)).max(1);
         let columns = d_input.div_ceil(pieces);
-        if self.part.len() > 1 || !pays || !plain || pieces > BESIDE || steps.len() < 2 * BESIDE {
+        if self.part.len() > 1
+            || self.norm().is_some()
+            || !pays
+            || !plain
+            || pieces > BESIDE
+            || steps.len() < 2 * BESIDE
+        {
             return None;
         }
         let (row, time) = (plan.row(), strides.time);

@@ -45,12 +45,18 @@ impl KeptFeatures {
 impl<T: Float, K: Kernel> Forward<'_, T, K> {
     /// `x·W_ih + b` for all rows of a chunk's steps, into the panels.
     #[inline(always)]
-    pub(super) unsafe fn kept_sums<S: Simd<T = T>>(&self, panels: *mut T, steps: Range<usize>, kept: &KeptFeatures) {
+    pub(super) unsafe fn kept_sums<S: Simd<T = T>>(
+        &self,
+        panels: *mut T,
+        steps: Range<usize>,
+        kept: &KeptFeatures,
+        bias: &[T],
+    ) {
         let Input::Dense { values, strides } = self.sequence.input else { return };
         let (plan, d_input, row) = (self.plan, self.layer.d_input, self.plan.row());
         let rows = steps.len() * kept.rows;
         // SAFETY: as for the caller.
-        unsafe { self.biases::<S>(panels, rows) };
+        unsafe { self.biases::<S>(panels, rows, bias) };
         let a_row = if self.sequence.reverse { strides.time.wrapping_neg() } else { strides.time };
         for (product, packed) in plan.products.x.iter().zip(self.w_ih) {
             let width = product.width(plan.products.blocks);
@@ -77,7 +83,7 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
                             a_block: 0,
                             b: packed.as_ptr().add(p * d_input * width * S::LANES),
                             b_step: width * S::LANES,
-                            c0: self.bias.as_ptr().add(p * row + product.offset * S::LANES),
+                            c0: bias.as_ptr().add(p * row + product.offset * S::LANES),
                             c0_step: 0,
                             c: panels.add((p * rows + q) * row + product.offset * S::LANES),
                             c_step: kept.rows * row,

@@ -3,6 +3,8 @@
 use crate::args::{Activation, Cell, LayerWeights, Nonlinearity};
 use crate::float::Float;
 use crate::pool::{Buffer, take};
+use crate::sequence::norm::Norm;
+use crate::sequence::plan::Plan;
 use crate::simd::Simd;
 
 /// A learned vector of the cell's own, by its place in [`Extras::vectors`].
@@ -11,10 +13,12 @@ pub(crate) enum Vector {
     PeepholeI,
     PeepholeF,
     PeepholeO,
+    GammaC,
+    BetaC,
 }
 
 impl Vector {
-    pub(crate) const COUNT: usize = 3;
+    pub(crate) const COUNT: usize = 5;
 }
 
 pub(crate) struct Extras<T> {
@@ -24,20 +28,21 @@ pub(crate) struct Extras<T> {
     pub(crate) hidden: Activation,
     pub(crate) clip: Option<T>,
     pub(crate) peepholes: bool,
-    /// `[vector][width]`, zeros where there is none; empty if there are no peepholes.
+    pub(crate) norm: Option<Norm<T>>,
+    /// `[vector][width]`, zeros where there is none; empty if there are none at all.
     vectors: Buffer<T>,
     width: usize,
 }
 
 impl<T: Float> Extras<T> {
-    /// For states whose rows are `width` wide.
-    pub(crate) fn new(layer: &LayerWeights<T>, width: usize) -> Self {
+    /// Of a layer with this plan.
+    pub(crate) fn new(layer: &LayerWeights<T>, plan: &Plan) -> Self {
+        let width = plan.width;
         let options = &layer.options;
-        let peepholes = [options.p_i, options.p_f, options.p_o];
-        let some = peepholes.iter().any(Option::is_some);
-        let mut vectors = take(if some { Vector::COUNT * width } else { 0 });
+        let given = [options.p_i, options.p_f, options.p_o, options.gamma_c, options.beta_c];
+        let mut vectors = take(if given.iter().any(Option::is_some) { Vector::COUNT * width } else { 0 });
         vectors.fill(T::ZERO);
-        for (to, from) in vectors.chunks_exact_mut(width).zip(peepholes) {
+        for (to, from) in vectors.chunks_exact_mut(width).zip(given) {
             if let Some(from) = from {
                 to[..from.len()].copy_from_slice(from);
             }
@@ -52,7 +57,8 @@ impl<T: Float> Extras<T> {
             candidate: options.candidate.unwrap_or(own),
             hidden: options.hidden.unwrap_or(Activation::Tanh),
             clip: options.clip.map(T::from_f64),
-            peepholes: some,
+            peepholes: given[..3].iter().any(Option::is_some),
+            norm: Norm::new(plan, layer),
             vectors,
             width,
         }

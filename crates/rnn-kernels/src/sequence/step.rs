@@ -95,6 +95,11 @@ pub(crate) struct Step<'a, T> {
     /// r∘h and the mask of it, for the GRU that resets before its product; the mask may be null.
     pub(crate) reset: *mut T,
     pub(crate) reset_mask: *const T,
+    /// With layer normalisation: the normalised `h·W_hh`, laid out as the panels are; the statistics of the rows; the
+    /// new c, until its row is normalised.
+    pub(crate) hats: *mut T,
+    pub(crate) stats: *mut T,
+    pub(crate) shown: *mut T,
 }
 
 /// `old` where zoneout keeps it, else `new`.
@@ -140,20 +145,39 @@ impl<T: Float> Step<'_, T> {
     /// Ends the step for the units from `u` on of one row.
     #[inline(always)]
     pub(crate) unsafe fn settle<S: Simd<T = T>>(&self, row: usize, u: usize, h_new: S::V, c_new: Option<S::V>) {
+        // SAFETY: as for the caller.
+        unsafe {
+            if let Some(c_new) = c_new {
+                self.settle_c::<S>(row, u, c_new);
+            }
+            self.settle_h::<S>(row, u, h_new);
+        }
+    }
+
+    /// The part of it that is about c.
+    #[inline(always)]
+    pub(crate) unsafe fn settle_c<S: Simd<T = T>>(&self, row: usize, u: usize, c_new: S::V) {
+        // SAFETY: as for `settle_h`.
+        unsafe {
+            let (n, at) = (self.d_hidden - u, row * self.width + u);
+            let c_old = S::load(self.c.add(at));
+            let c = match self.kind(row) {
+                StepKind::Counted => stay::<S>(self.keep_c, row * self.d_hidden + u, n, c_new, c_old),
+                _ => c_old,
+            };
+            S::store(self.c_new.add(at), c);
+        }
+    }
+
+    /// The part of it that is about h.
+    #[inline(always)]
+    pub(crate) unsafe fn settle_h<S: Simd<T = T>>(&self, row: usize, u: usize, h_new: S::V) {
         // SAFETY: the states' rows are `width` wide, a whole number of panels; masks and output have d_hidden units.
         unsafe {
             let (n, at) = (self.d_hidden - u, row * self.width + u);
             let h_old = S::load(self.h.add(at));
             let zone = row * self.d_hidden + u;
             let kind = self.kind(row);
-            if let Some(c_new) = c_new {
-                let c_old = S::load(self.c.add(at));
-                let c = match kind {
-                    StepKind::Counted => stay::<S>(self.keep_c, zone, n, c_new, c_old),
-                    _ => c_old,
-                };
-                S::store(self.c_new.add(at), c);
-            }
             let (h, output) = match kind {
                 StepKind::Counted => {
                     let h = stay::<S>(self.keep_h, zone, n, h_new, h_old);
@@ -207,6 +231,13 @@ pub(crate) struct BackStep<'a, T> {
     /// The gradient of r∘h, masked by `reset_mask`, which may be null.
     pub(crate) d_reset: *mut T,
     pub(crate) reset_mask: *const T,
+    /// The gradients of the products on h, laid out as those of the sums, which they are without normalisation.
+    pub(crate) d_products: *mut T,
+    /// As forward has them, those of x before those of h.
+    pub(crate) hats: [*const T; 2],
+    pub(crate) stats: *const T,
+    /// The gradient of c' by way of h, where that needs the whole row.
+    pub(crate) shown: *mut T,
 }
 
 /// The gradients of h and c.
@@ -216,6 +247,15 @@ type ArrivingState<V> = (Arriving<V>, Arriving<V>);
 pub(crate) struct Arriving<V> {
     pub(crate) new: V,
     pub(crate) old: V,
+}
+
+impl<V> Arriving<V> {
+    /// Where nothing arrives, or it is known otherwise.
+    #[inline(always)]
+    pub(crate) unsafe fn nothing<S: Simd<V = V>>() -> Self {
+        // SAFETY: the caller has the instruction set.
+        unsafe { Arriving { new: S::zero(), old: S::zero() } }
+    }
 }
 
 #[inline(always)]
@@ -281,13 +321,31 @@ impl<T: Float> BackStep<'_, T> {
         u: usize,
         has_c: bool,
     ) -> Option<ArrivingState<S::V>> {
+        // SAFETY: as for `Step::settle`.
+        unsafe {
+            let d_h = self.arriving_h::<S>(row, u)?;
+            let d_c = match has_c {
+                true => split::<S>(
+                    self.keep_c,
+                    row * self.d_hidden + u,
+                    self.d_hidden - u,
+                    S::load(self.d_c.add(row * self.width + u)),
+                ),
+                false => Arriving::nothing::<S>(),
+            };
+            Some((d_h, d_c))
+        }
+    }
+
+    /// That of h alone.
+    #[inline(always)]
+    pub(crate) unsafe fn arriving_h<S: Simd<T = T>>(&self, row: usize, u: usize) -> Option<Arriving<S::V>> {
         if u >= self.d_hidden {
             return None;
         }
         // SAFETY: as for `Step::settle`.
         unsafe {
             let (n, at) = (self.d_hidden - u, row * self.width + u);
-            let zone = row * self.d_hidden + u;
             let mut d_h = S::load(self.d_h.add(at));
             let kind = self.kind(row);
             if !self.d_output.is_null() && kind != StepKind::MaskedZero {
@@ -300,8 +358,20 @@ impl<T: Float> BackStep<'_, T> {
                 S::store(self.d_h.add(at), d_h);
                 return None;
             }
-            let d_c = if has_c { S::load(self.d_c.add(at)) } else { S::zero() };
-            Some((split::<S>(self.keep_h, zone, n, d_h), split::<S>(self.keep_c, zone, n, d_c)))
+            Some(split::<S>(self.keep_h, row * self.d_hidden + u, n, d_h))
+        }
+    }
+
+    /// That of c alone, where h was seen to before.
+    #[inline(always)]
+    pub(crate) unsafe fn arriving_c<S: Simd<T = T>>(&self, row: usize, u: usize) -> Option<Arriving<S::V>> {
+        // SAFETY: as for `Step::settle`.
+        unsafe {
+            if u >= self.d_hidden || self.kind(row) != StepKind::Counted {
+                return None;
+            }
+            let d_c = S::load(self.d_c.add(row * self.width + u));
+            Some(split::<S>(self.keep_c, row * self.d_hidden + u, self.d_hidden - u, d_c))
         }
     }
 }

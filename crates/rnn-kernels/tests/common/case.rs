@@ -41,6 +41,10 @@ pub struct Options {
     pub p_i: Vec<f64>,
     pub p_f: Vec<f64>,
     pub p_o: Vec<f64>,
+    pub norm_ih: Vec<f64>,
+    pub norm_hh: Vec<f64>,
+    pub gamma_c: Vec<f64>,
+    pub beta_c: Vec<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -197,6 +201,20 @@ impl Case {
             self.options.p_i = numbers();
             self.options.p_f = if self.cell == Cell::Lstm { numbers() } else { Vec::new() };
             self.options.p_o = numbers();
+        }
+        // Of a few values near each other there is little left but their rounding errors.
+        if random.bool() && self.d_hidden >= 16 {
+            self.normalize(random);
+        }
+    }
+
+    /// With layer normalisation, whose gains are near 1 as they are in training.
+    pub fn normalize(&mut self, random: &mut Rng) {
+        let width = self.cell.gates() * self.d_hidden;
+        let mut numbers = |n: usize, add: f64| (0..n).map(|_| f64::from(random.f32() - 0.5) + add).collect();
+        (self.options.norm_ih, self.options.norm_hh) = (numbers(width, 1.0), numbers(width, 1.0));
+        if self.cell.has_cell_state() {
+            (self.options.gamma_c, self.options.beta_c) = (numbers(self.d_hidden, 1.0), numbers(self.d_hidden, 0.0));
         }
     }
 

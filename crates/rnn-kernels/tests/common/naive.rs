@@ -1,6 +1,7 @@
 //! The equations, one number at a time.
 
 use super::case::{Case, Zoneout};
+use super::kernel;
 use super::tape::{Tape, Var};
 use rnn_kernels::{Activation, Cell, MaskedOutput, Nonlinearity};
 
@@ -23,7 +24,8 @@ pub fn run(case: &Case) -> Vec<Expected> {
     let (h0, c0) = (tape.leaves(&case.h0), tape.leaves(&case.c0));
     let zero = tape.leaf(0.0);
     let options = &case.options;
-    let (p_i, p_f, p_o) = (tape.leaves(&options.p_i), tape.leaves(&options.p_f), tape.leaves(&options.p_o));
+    let learned = kernel::learned(options).map(|(name, values)| (name, tape.leaves(values)));
+    let [p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c] = learned.each_ref().map(|(_, vars)| vars);
     let sigma = options.gate.unwrap_or(Activation::Sigmoid);
     let phi = options.candidate.unwrap_or(match case.cell {
         Cell::Rnn(Nonlinearity::Relu) => Activation::Relu,
@@ -50,53 +52,82 @@ pub fn run(case: &Case) -> Vec<Expected> {
                 }
                 continue;
             }
-            let x_sum = |gate: usize, j: usize| {
-                let column = gate * d_hidden + j;
-                let sum = match case.indices.get(b * time + t) {
-                    Some(&symbol) => w_ih[symbol as usize * width + column],
-                    None => tape.dot((0..d_input).map(|k| {
-                        let x = x[(b * time + t) * d_input + k];
-                        (masked(&tape, &case.input_masks, gate, b * d_input + k, x), w_ih[k * width + column])
-                    })),
+            // γ∘norm of some gates' products, or the products themselves, and the bias.
+            let finish = |products: &[Var], gain: &[Var], bias: Option<&[Var]>, first: usize| -> Vec<Var> {
+                let products = match gain.is_empty() {
+                    true => products.to_vec(),
+                    false => {
+                        let gains = &gain[first..first + products.len()];
+                        tape.normalize(products).iter().zip(gains).map(|(&x, &gain)| tape.mul(x, gain)).collect()
+                    }
                 };
-                if case.biases[0] { tape.add(sum, b_ih[column]) } else { sum }
+                let biased = |(i, sum): (usize, Var)| bias.map_or(sum, |bias| tape.add(sum, bias[first + i]));
+                products.into_iter().enumerate().map(biased).collect()
             };
-            let h_sum = |gate: usize, j: usize, h: &[Var]| {
-                let column = gate * d_hidden + j;
-                let sum = tape.dot((0..d_hidden).map(|k| {
-                    (masked(&tape, &case.recurrent_masks, gate, b * d_hidden + k, h[k]), w_hh[k * width + column])
-                }));
-                if case.biases[1] { tape.add(sum, b_hh[column]) } else { sum }
+            let x_product = |column: usize| match case.indices.get(b * time + t) {
+                Some(&symbol) => w_ih[symbol as usize * width + column],
+                None => tape.dot((0..d_input).map(|k| {
+                    let x = x[(b * time + t) * d_input + k];
+                    let x = masked(&tape, &case.input_masks, column / d_hidden, b * d_input + k, x);
+                    (x, w_ih[k * width + column])
+                })),
             };
-            let sum = |gate, j| tape.add(x_sum(gate, j), h_sum(gate, j, &h));
+            let x_products: Vec<Var> = (0..width).map(x_product).collect();
+            let x_sums = finish(&x_products, norm_ih, case.biases[0].then_some(&b_ih[..]), 0);
+            let x_sum = |gate: usize, j: usize| x_sums[gate * d_hidden + j];
+            let h_sums_of = |gates: std::ops::Range<usize>, h: &[Var]| -> Vec<Var> {
+                let products = (gates.start * d_hidden..gates.end * d_hidden).map(|column| {
+                    tape.dot((0..d_hidden).map(|k| {
+                        let gate = column / d_hidden;
+                        let h = masked(&tape, &case.recurrent_masks, gate, b * d_hidden + k, h[k]);
+                        (h, w_hh[k * width + column])
+                    }))
+                });
+                let products: Vec<Var> = products.collect();
+                finish(&products, norm_hh, case.biases[1].then_some(&b_hh[..]), gates.start * d_hidden)
+            };
+            let before = case.cell == Cell::Gru { reset_after: false };
+            let h_sums = h_sums_of(0..if before { 2 } else { case.cell.gates() }, &h);
+            let h_sum = |gate: usize, j: usize| h_sums[gate * d_hidden + j];
+            let sum = |gate, j| tape.add(x_sum(gate, j), h_sum(gate, j));
             let units = 0..d_hidden;
             let (h_new, c_new): (Vec<Var>, Vec<Var>) = match case.cell {
                 Cell::Rnn(_) => (units.map(|j| clip(tape.apply(phi, sum(0, j)))).collect(), Vec::new()),
-                Cell::Lstm | Cell::LstmCoupled => units
-                    .map(|j| {
+                Cell::Lstm | Cell::LstmCoupled => {
+                    let new = units.map(|j| {
                         let peep = |sum: Var, p: &[Var], c: Var| match p.get(j) {
                             Some(&p) => tape.add(sum, tape.mul(p, c)),
                             None => sum,
                         };
                         let coupled = case.cell == Cell::LstmCoupled;
                         let (g, o) = if coupled { (1, 2) } else { (2, 3) };
-                        let i = tape.apply(sigma, peep(sum(0, j), &p_i, c[j]));
+                        let i = tape.apply(sigma, peep(sum(0, j), p_i, c[j]));
                         let f = match coupled {
                             true => tape.add(tape.leaf(1.0), tape.scale(i, -1.0)),
-                            false => tape.apply(sigma, peep(sum(1, j), &p_f, c[j])),
+                            false => tape.apply(sigma, peep(sum(1, j), p_f, c[j])),
                         };
                         let g = tape.apply(phi, sum(g, j));
                         let c = clip(tape.add(tape.mul(f, c[j]), tape.mul(i, g)));
-                        let o = tape.apply(sigma, peep(sum(o, j), &p_o, c));
-                        (tape.mul(o, tape.apply(psi, c)), c)
-                    })
-                    .unzip(),
+                        let o = tape.apply(sigma, peep(sum(o, j), p_o, c));
+                        (o, c)
+                    });
+                    let (o, c): (Vec<Var>, Vec<Var>) = new.unzip();
+                    let shown = match gamma_c.is_empty() {
+                        true => c.clone(),
+                        false => {
+                            let scaled = tape.normalize(&c).into_iter().zip(gamma_c).map(|(x, &g)| tape.mul(x, g));
+                            scaled.zip(beta_c).map(|(x, &b)| tape.add(x, b)).collect()
+                        }
+                    };
+                    (o.iter().zip(shown).map(|(&o, shown)| tape.mul(o, tape.apply(psi, shown))).collect(), c)
+                }
                 Cell::Gru { reset_after } => {
                     let r: Vec<Var> = units.clone().map(|j| tape.apply(sigma, sum(0, j))).collect();
                     let reset: Vec<Var> = units.clone().map(|j| tape.mul(r[j], h[j])).collect();
+                    let reset_sums = if reset_after { Vec::new() } else { h_sums_of(2..3, &reset) };
                     let h_new = units.map(|j| {
                         let z = tape.apply(sigma, sum(1, j));
-                        let n_h = if reset_after { tape.mul(r[j], h_sum(2, j, &h)) } else { h_sum(2, j, &reset) };
+                        let n_h = if reset_after { tape.mul(r[j], h_sum(2, j)) } else { reset_sums[j] };
                         let n = tape.apply(phi, tape.add(x_sum(2, j), n_h));
                         let one_less_z = tape.add(tape.leaf(1.0), tape.scale(z, -1.0));
                         clip(tape.add(tape.mul(one_less_z, n), tape.mul(z, h[j])))
@@ -150,7 +181,7 @@ pub fn run(case: &Case) -> Vec<Expected> {
             results.push(gradient(name, bias));
         }
     }
-    for (name, vector) in [("d_p_i", &p_i), ("d_p_f", &p_f), ("d_p_o", &p_o)] {
+    for (name, vector) in &learned {
         if !vector.is_empty() {
             results.push(gradient(name, vector));
         }

@@ -90,6 +90,21 @@ impl Tape {
         self.push(y, [(a, slope)])
     }
 
+    /// `(a − mean)/√(variance + 1e-5)`.
+    pub fn normalize(&self, a: &[Var]) -> Vec<Var> {
+        let mean = |a: &[Var]| {
+            let sum = a.iter().fold(self.leaf(0.0), |sum, &x| self.add(sum, x));
+            self.scale(sum, 1.0 / a.len() as f64)
+        };
+        let minus = self.scale(mean(a), -1.0);
+        let centred: Vec<Var> = a.iter().map(|&x| self.add(x, minus)).collect();
+        let squares: Vec<Var> = centred.iter().map(|&x| self.mul(x, x)).collect();
+        let variance = mean(&squares);
+        let x = self.value(variance) + 1e-5;
+        let scale = self.push(x.powf(-0.5), [(variance, -0.5 * x.powf(-1.5))]);
+        centred.into_iter().map(|x| self.mul(x, scale)).collect()
+    }
+
     /// `a` held in `[−clip, clip]`.
     pub fn clamp(&self, a: Var, clip: f64) -> Var {
         let x = self.value(a);

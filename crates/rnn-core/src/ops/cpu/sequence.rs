@@ -56,7 +56,7 @@ pub(crate) fn cell_options<'a, T>(
         kernels::Cell::Rnn(kernels::Nonlinearity::Relu) => Activation::Relu,
         _ => Activation::Tanh,
     };
-    let [_w_hr, _norm_ih, _norm_hh, p_i, p_f, p_o, _gamma_c, _beta_c] = learned;
+    let [_w_hr, norm_ih, norm_hh, p_i, p_f, p_o, gamma_c, beta_c] = learned;
     kernels::Options {
         gate: other(options.gate, Activation::Sigmoid),
         candidate: other(options.candidate, own),
@@ -65,6 +65,10 @@ pub(crate) fn cell_options<'a, T>(
         p_i,
         p_f,
         p_o,
+        norm_ih,
+        norm_hh,
+        gamma_c,
+        beta_c,
     }
 }
 
@@ -85,7 +89,6 @@ where
     fn supports(options: &SequenceOptions) -> Result<(), &'static str> {
         let refused = [
             (options.kernel.is_none(), "the kernels do not know the cell"),
-            (options.layer_norm, "layer normalisation has no kernel"),
             (options.projection, "projections have no kernel"),
             (options.probed, "a probe sees every step"),
             (options.checkpointing, "gradient checkpointing recomputes tensor operations"),
@@ -266,9 +269,9 @@ fn backward<B: Cpu, T: Value<B>>(
         let [rows, columns] = shapes[i];
         want_others[i].then(|| vec![T::ZERO; rows * columns])
     });
-    let [w_ih, b_ih, w_hh, b_hh, h0, c0, _w_hr, _norm_ih, _norm_hh, p_i, p_f, p_o, _gamma_c, _beta_c] =
+    let [w_ih, b_ih, w_hh, b_hh, h0, c0, _w_hr, norm_ih, norm_hh, p_i, p_f, p_o, gamma_c, beta_c] =
         others.each_mut().map(Option::as_deref_mut);
-    let options = kernels::OptionGradients { p_i, p_f, p_o };
+    let options = kernels::OptionGradients { p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c };
     let input = d_x.as_deref_mut().map(|d_x| (d_x, order.strides([time, batch, d_input])));
     let wanted = kernels::Gradients { input, w_ih, w_hh, b_ih, b_hh, h0, c0, options };
     let d_output = kernels::OutputGradients {
