@@ -43,8 +43,12 @@ enum Target {
     Tables,
     /// Archives of reviews, texts
     Corpora,
+    /// Tables of numbers over time
+    Series,
     /// Folders of trained runs
     Runs,
+    /// Checkpoints of trainings
+    Checkpoints,
 }
 
 /// The most memory that a target may take, and ask for at once, in MiB. The readers' own bounds lie below: a pickle
@@ -144,7 +148,11 @@ fn folder() -> Result<tempfile::TempDir, String> {
 }
 
 fn command(programs: &Path, target: Target, folder: &Path, strict: bool) -> Command {
-    let mut command = Command::new(programs.join(if target == Target::Runs { "runs" } else { "readers" }));
+    let mut command = Command::new(programs.join(if matches!(target, Target::Runs | Target::Checkpoints) {
+        "runs"
+    } else {
+        "readers"
+    }));
     command
         .env("RNN_FUZZ_TARGET", name(target))
         .env("RNN_FUZZ_FOLDER", folder)

@@ -117,9 +117,10 @@ impl TrainArgs {
         self.config_of(self.cell, session)
     }
 
-    /// The cells of a comparison: the one that was asked for, or all.
+    /// The cells of a comparison: the one that was asked for, or those that learn to carry.
     pub fn cells(&self) -> Vec<CellKind> {
-        self.cell.map_or(CellKind::ALL.to_vec(), |cell| vec![cell])
+        let carrying = || vec![CellKind::Rnn, CellKind::Lstm, CellKind::Gru];
+        self.cell.map_or_else(carrying, |cell| vec![cell])
     }
 
     /// [`config`](Self::config) with another cell.

@@ -24,7 +24,7 @@ const CHECK_BATCH: usize = 4096;
 /// Every size of the model; saved with a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelConfig {
-    /// rnn, lstm or gru.
+    /// Which one.
     pub cell: CellKind,
     /// Bits of the sum.
     pub bits: u32,

@@ -115,7 +115,9 @@ fn wrong_input_is_told() {
     adder.run(&["--device", "tpu"]).told("the names are flex, ndarray, wgpu[:N] and cuda[:N]");
     adder.run(&["--bits", "99"]).told("error: --bits 99: too large; give a whole number from 2 to 65 (--help");
     adder.run(&["--hidden", "x"]).told("--hidden x: not a whole number; give a whole number from 1 to 4096 (--help");
-    adder.run(&["--cell", "tree"]).told("--cell tree: there is no such value; the values are rnn, lstm, gru (--help");
+    adder
+        .run(&["--cell", "tree"])
+        .told("--cell tree: there is no such value; the values are rnn, lstm, gru, mingru, minlstm (--help");
     adder.run(&["--hidden", "4096", "--batch", "65536"]).told("lower --batch, --bits or --hidden");
     adder.run(&["--frobnicate"]).told("there is no option --frobnicate (--help");
     adder.run(&["--momentum", "-0.1"]).told("--momentum -0.1 is not possible");

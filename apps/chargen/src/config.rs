@@ -44,8 +44,8 @@ pub enum Mode {
 pub struct TrainArgs {
     #[command(flatten)]
     data: DataArgs,
-    /// Share of the text to validate on after each epoch: its end, before the part to test on [default: none with
-    /// windows, 0.1 with streams; best: 0.05]
+    /// Share of the text to validate on after each epoch: its end, before the part to test on; 0 for none [default: 0.1
+    /// with streams, and with windows of a text of one's own of 10,000 characters or more; best: 0.05; else none]
     #[arg(long, value_name = "SHARE")]
     validation: Option<f64>,
     /// Share of the text, its end, to test on after the training [default: none; best: 0.05]
@@ -167,19 +167,32 @@ impl Preset {
     }
 }
 
+/// The share of one's own text to validate on by default.
+const VALIDATION: f64 = 0.1;
+/// A tenth of fewer characters says nothing.
+const LEAST: usize = 10_000;
+
 impl TrainArgs {
     /// The checked configuration, and the text, on which some defaults depend.
     ///
     /// # Errors
     /// A text that cannot be read; a setting outside its range.
     pub fn config(&self, session: &Session) -> Result<(RunConfig, Data), Failure> {
-        let dropout = self.layer.dropout.resolve(0.0)?;
-        let held_out = self.preset.unwrap_or(Preset::Lesson).defaults(self.mode).split;
-        let split = Split { validation: self.validation.or(held_out.validation), test: self.test.or(held_out.test) };
+        let usual = self.preset.unwrap_or(Preset::Lesson).defaults(self.mode);
+        let cell = self.layer.cell.unwrap_or(usual.cell);
+        let dropout = self.layer.dropout.resolve_for(cell, 0.0, 0.0)?;
+        let asked = self.validation.map(|share| (share != 0.0).then_some(share));
+        let mut split =
+            Split { validation: asked.unwrap_or(usual.split.validation), test: self.test.or(usual.split.test) };
         split.check()?;
-        self.training.check(split.validation, OptimizerName::Rmsprop)?;
+        self.training.check(asked.unwrap_or(Some(VALIDATION)), OptimizerName::Rmsprop)?;
         let mut data = DataConfig::new(&self.data);
         let loaded = data.load()?;
+        if asked.is_none() && self.preset.is_none() && loaded.is_own() && loaded.ids.len() >= LEAST {
+            split.validation = split.validation.or(Some(VALIDATION));
+            split.check()?;
+        }
+        self.training.check(split.validation, OptimizerName::Rmsprop)?;
         let preset = match self.preset {
             Some(preset) => preset,
             None if loaded.source.is_sample() => Preset::Sample,
@@ -191,7 +204,7 @@ impl TrainArgs {
         let model = ModelConfig {
             symbols: loaded.vocabulary.len(),
             window: self.window.map_or(defaults.window, |n| n as usize),
-            cell: self.layer.cell.unwrap_or(defaults.cell),
+            cell,
             layers: self.layer.layers.unwrap_or(1) as usize,
             hidden: self.layer.hidden.map_or(defaults.hidden, |n| n as usize),
             dropout,

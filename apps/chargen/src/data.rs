@@ -166,6 +166,11 @@ impl DataConfig {
 }
 
 impl Data {
+    /// Whether the text is the user's own, neither a corpus of the registry nor the sample.
+    pub fn is_own(&self) -> bool {
+        self.source.path.as_ref().is_some_and(|path| path.to_string_lossy() == self.source.corpus)
+    }
+
     /// The windows of the text: the training set, and at its end the validation set.
     ///
     /// # Errors
@@ -251,15 +256,15 @@ impl Windows {
         keys: Keys,
         device: &Device,
     ) -> Batches<Batch> {
-        let (ids, window, device) = (ids.clone(), self.window, device.clone());
-        Batches::new(count, batch, order, move |indices, step| {
+        let (ids, window) = (ids.clone(), self.window);
+        Batches::new(count, batch, order, device, move |indices, step, device| {
             let starts = || indices.iter().map(|&i| first + i);
             let next: Vec<i32> = starts().map(|i| ids.get(i + window) as i32).collect();
             Batch {
                 symbols: starts().flat_map(|i| ids.range(i..i + window)).collect(),
                 rows: indices.len(),
                 reading: Reading::Windows,
-                next: Tensor::from_data(TensorData::new(next, [indices.len()]), &device),
+                next: Tensor::from_data(TensorData::new(next, [indices.len()]), device),
                 dropout: keys.dropout.child(step),
             }
         })

@@ -19,7 +19,7 @@ pub struct ModelConfig {
     pub symbols: usize,
     /// The number of characters through which gradients flow.
     pub window: usize,
-    /// rnn, lstm or gru.
+    /// Which one.
     pub cell: CellKind,
     /// Stacked recurrent layers.
     pub layers: usize,
@@ -190,7 +190,7 @@ impl Model {
     }
 
     fn is_training(&self) -> bool {
-        self.layer.layers.first().is_some_and(|layer| layer.weight_hh.val().is_autodiff())
+        self.layer.layers.first().is_some_and(|layer| layer.weight_ih.val().is_autodiff())
     }
 
     /// What the first layer reads.

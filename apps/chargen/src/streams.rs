@@ -78,14 +78,14 @@ pub fn train(
             part.len()
         )));
     }
-    let (ids, device) = (ids.clone(), device.clone());
+    let ids = ids.clone();
     let steps_per_epoch = columns.div_ceil(steps) as u64;
-    Ok(Batches::new(columns * rows, steps * rows, None, move |items, step| {
+    Ok(Batches::new(columns * rows, steps * rows, None, device, move |items, step, device| {
         let start = items[0] / rows;
         let by = keys.order.child(step / steps_per_epoch).uniforms(1).sum::<f64>() * (shift + 1) as f64;
         let rows = Rows { first: first + by as usize, count: rows, columns };
         let reading = Reading::Stream { begins: start == 0, before: Vec::new() };
-        rows.batch(&ids, start..start + items.len() / rows.count, (keys, step), reading, &device)
+        rows.batch(&ids, start..start + items.len() / rows.count, (keys, step), reading, device)
     }))
 }
 
@@ -100,8 +100,8 @@ pub fn in_order(ids: &Arc<Ids>, part: Range<usize>, keys: Keys, device: &Device)
     let columns = part.len() / count;
     let rows = Rows { first: part.end - count * columns - 1, count, columns };
     let warm = WARM_UP.min(rows.first);
-    let (ids, device) = (ids.clone(), device.clone());
-    Some(Batches::new(count * columns, count * STEPS, None, move |items, step| {
+    let ids = ids.clone();
+    Some(Batches::new(count * columns, count * STEPS, None, device, move |items, step, device| {
         let start = items[0] / count;
         let begins = start == 0;
         let before = match begins {
@@ -109,7 +109,7 @@ pub fn in_order(ids: &Arc<Ids>, part: Range<usize>, keys: Keys, device: &Device)
             false => Vec::new(),
         };
         let columns = start..start + items.len() / count;
-        rows.batch(&ids, columns, (keys, step), Reading::Stream { begins, before }, &device)
+        rows.batch(&ids, columns, (keys, step), Reading::Stream { begins, before }, device)
     }))
 }
 

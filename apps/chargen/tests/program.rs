@@ -54,6 +54,21 @@ fn a_model_writes_the_same_in_another_process() {
 }
 
 #[test]
+fn an_own_text_has_a_validation_part() {
+    let program = chargen();
+    program.write("long.txt", "The cat sat on the mat. The dog sat on the log.\n".repeat(250));
+    let first = |args: &[&str]| {
+        let ran = program.run(&[&["--data", "long.txt", "--hidden", "4", "--epochs", "1"], args].concat()).ok();
+        ran.stdout.lines().next().unwrap_or_default().to_string()
+    };
+    assert!(first(&[]).contains("10790 windows of 10, 1199 to validate"), "{}", first(&[]));
+    assert!(first(&["--validation", "0"]).contains("11989 windows of 10, "), "{}", first(&["--validation", "0"]));
+    program
+        .run(&["--data", "long.txt", "--mode", "streams", "--device", "flex", "--device", "flex"])
+        .told("--device flex+flex: with --mode streams each mini-batch begins where the one before ended");
+}
+
+#[test]
 fn any_language_will_do() {
     let program = chargen();
     program.write("tale.txt", "Жила-была ёлка 🎄 у реки.\n".repeat(30));

@@ -181,16 +181,17 @@ impl TrainArgs {
     fn model(&self, series: &Series, data: &DataConfig, defaults: &Defaults) -> Result<ModelConfig, Failure> {
         let of = &self.series;
         let (window, horizon) = of.lengths(series, defaults);
+        let cell = self.layer.cell.unwrap_or(defaults.cell);
         Ok(ModelConfig {
             window,
             horizon,
             features: series.names.len(),
             targets: data.targets.len(),
             quantiles: of.quantiles.clone(),
-            cell: self.layer.cell.unwrap_or(defaults.cell),
+            cell,
             layers: self.layer.layers.unwrap_or(1) as usize,
             hidden: self.layer.hidden.map_or(defaults.hidden, |n| n as usize),
-            dropout: self.layer.dropout.resolve(defaults.dropout)?,
+            dropout: self.layer.dropout.resolve_for(cell, defaults.dropout, defaults.dropout)?,
             linear: self.linear.unwrap_or(defaults.linear.min(window)),
         })
     }

@@ -12,7 +12,7 @@ mod run;
 mod view;
 
 use clap::{Parser, Subcommand};
-use commands::{eval, inspect, predict, train};
+use commands::{eval, export, inspect, predict, train};
 use config::TrainArgs;
 use std::process::ExitCode;
 
@@ -34,6 +34,8 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Forecast what comes after the last row: forecast predict --svg next.svg
     Predict(predict::PredictArgs),
+    /// Write a trained model for PyTorch or onnxruntime: forecast export --format onnx --out model.onnx
+    Export(rnn_harness::export::ExportArgs),
     /// Say what the program sees in a table: columns, step, gaps, missing values, windows
     Inspect(Box<inspect::InspectArgs>),
     #[command(flatten)]
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Command::Train(args) => train::command(&args),
         Command::Eval(args) => eval::eval(&args),
         Command::Predict(args) => predict::predict(&args),
+        Command::Export(args) => export::export(&args),
         Command::Inspect(args) => inspect::inspect(&args),
         Command::Runs(command) => command.run(run::PROGRAM),
     })

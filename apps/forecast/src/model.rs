@@ -23,7 +23,7 @@ pub struct ModelConfig {
     pub targets: usize,
     /// Rising, with the median among them.
     pub quantiles: Vec<f64>,
-    /// rnn, lstm or gru.
+    /// Which one.
     pub cell: CellKind,
     /// Stacked recurrent layers.
     pub layers: usize,
@@ -38,9 +38,9 @@ pub struct ModelConfig {
 /// Recurrent layer → Dense, and beside it a linear layer over the last values.
 #[derive(Module, Debug)]
 pub struct Model {
-    layer: AnyRecurrent,
-    dense: Linear,
-    linear: Option<Linear>,
+    pub layer: AnyRecurrent,
+    pub dense: Linear,
+    pub linear: Option<Linear>,
 }
 
 impl ModelConfig {

@@ -271,10 +271,10 @@ impl View {
         dropout: Key,
         device: &Device,
     ) -> Batches<Batch> {
-        let (view, device) = (self.clone(), device.clone());
-        Batches::new(origins.len(), batch, order, move |items, step| {
+        let view = self.clone();
+        Batches::new(origins.len(), batch, order, device, move |items, step, device| {
             let origins: Vec<usize> = items.iter().map(|item| origins.start + item).collect();
-            view.batch(&origins, dropout.child(step), &device)
+            view.batch(&origins, dropout.child(step), device)
         })
     }
 

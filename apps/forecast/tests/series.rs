@@ -69,6 +69,26 @@ fn the_sample_is_learned_tested_and_forecast() {
 }
 
 #[test]
+fn a_model_is_exported_with_what_reads_its_series() {
+    let program = forecast();
+    let args = ["--corpus", "sample", "--anchor", "last", "--linear", "3", "--name", "a"];
+    program.run(&[&args[..], &SMALL].concat()).ok();
+    let written = program.run(&["export", "--format", "onnx", "--out", "a.onnx", "--int8", "--json"]).ok();
+    assert!(written.stdout.contains("a.onnx: ONNX, opset 17"), "{written:?}");
+    let json = written.json();
+    let (before, after) = (json["mae_float32"].as_f64().expect("it"), json["mae_int8"].as_f64().expect("it"));
+    assert!((before - after).abs() < 0.1 * before, "{json}");
+    assert!(std::fs::read(program.folder().join("a.onnx")).expect("written").len() > 1000);
+    program.run(&["export", "--format", "pytorch", "--out", "a"]).ok();
+    let read = |name: &str| std::fs::read_to_string(program.folder().join("a").join(name)).expect("written");
+    assert!(read("model.py").contains("return self.dense(state[-1]) + self.beside(x[:, -3:, :1].flatten(1))"));
+    let how: serde_json::Value = serde_json::from_str(&read("forecast.json")).expect("JSON");
+    assert_eq!(how["columns"], serde_json::json!(["sales", "temperature"]));
+    assert_eq!(how["scaling"].as_array().map(Vec::len), Some(2));
+    program.run(&["export", "--format", "onnx", "--out", "a.onnx"]).told("--out a.onnx is there already");
+}
+
+#[test]
 fn several_targets_gaps_and_missing_values_are_told_and_count_for_nothing() {
     let program = forecast();
     let mut rows: Vec<String> = days(220).lines().map(str::to_string).collect();
@@ -124,13 +144,14 @@ fn wrong_input_is_told() {
     assert!(!program.folder().join("runs").exists());
 }
 
-/// With checkpoints within the epochs, dropout and the average of the weights.
+/// With checkpoints and validations within the epochs, dropout, the average of the weights and two devices.
 #[cfg(unix)]
 #[test]
 fn a_killed_training_is_resumed_to_the_same_bits() {
     let args = ["--corpus", "sample", "--device", "flex", "--hidden", "24", "--epochs", "4", "--dropout", "0.1"];
-    let more = ["--average", "0.99", "--schedule", "cosine", "--checkpoint-every", "7", "--patience", "2"];
-    forecast().kill_and_resume(&[&args[..], &more].concat(), 8, 3);
+    let more = ["--average", "0.99", "--schedule", "cosine", "--checkpoint-every", "7", "--patience", "9"];
+    let often = ["--validate-every", "5", "--device", "flex"];
+    forecast().kill_and_resume(&[&args[..], &more, &often].concat(), 8, 3);
 }
 
 #[test]

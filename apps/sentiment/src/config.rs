@@ -38,7 +38,8 @@ pub struct TrainArgs {
     /// Reviews to test on instead of a part of --data, in any form that --data takes
     #[arg(long, value_name = "PATH")]
     test: Option<PathBuf>,
-    /// Share of the training reviews to validate on after each epoch, drawn by the seed [default: none; best: 0.1]
+    /// Share of the training reviews to validate on after each epoch, drawn by the seed; 0 for none [default: 0.1 of a
+    /// table of one's own with 100 or more, and with best; else none]
     #[arg(long, value_name = "SHARE")]
     validation: Option<f64>,
     /// Set of defaults for the options below
@@ -103,14 +104,18 @@ impl TrainArgs {
     /// Reviews that cannot be read; a setting outside its range.
     pub fn config(&self, session: &Session) -> Result<(RunConfig, Data), Failure> {
         let is_best = self.preset == Some(Preset::Best);
+        let cell = self.layer.cell.unwrap_or(CellKind::Lstm);
         let dropout = match is_best {
-            true => self.layer.dropout.resolve_each(BEST_DROPOUT, 0.0)?,
-            false => self.layer.dropout.resolve(0.2)?,
+            true => self.layer.dropout.resolve_for(cell, BEST_DROPOUT, 0.0)?,
+            false => self.layer.dropout.resolve_for(cell, 0.2, 0.2)?,
         };
-        let validation = self.validation.or(is_best.then_some(0.1));
-        self.training.check(validation, OptimizerName::Adam)?;
+        let asked = self.validation.map(|share| (share != 0.0).then_some(share));
+        self.training.check(asked.unwrap_or(Some(VALIDATION)), OptimizerName::Adam)?;
         let mut data = DataConfig::new(&self.data, self.test.as_deref());
         let loaded = data.load()?;
+        let by_default = is_best || self.preset.is_none() && loaded.is_own_table() && loaded.train.len() >= LEAST;
+        let validation = asked.unwrap_or(by_default.then_some(VALIDATION));
+        self.training.check(validation, OptimizerName::Adam)?;
         let preset = match self.preset {
             Some(preset) => preset,
             None if loaded.source.is_sample() => Preset::Sample,
@@ -135,7 +140,7 @@ impl TrainArgs {
                 num_words: pick(self.words, [20_000, 20_000, 30_000]),
                 tokens: pick(self.tokens, [80, 80, 400]),
                 embedding: pick(self.embedding, [128, 32, 100]),
-                cell: self.layer.cell.unwrap_or(CellKind::Lstm),
+                cell,
                 layers: pick(self.layer.layers, [1; 3]),
                 direction: if both_ways { Direction::Bidirectional } else { Direction::Forward },
                 hidden: pick(self.layer.hidden, [128, 32, 64]),
@@ -153,6 +158,11 @@ impl TrainArgs {
         Ok((config, loaded))
     }
 }
+
+/// The share to validate on by default.
+const VALIDATION: f64 = 0.1;
+/// A tenth of fewer reviews says nothing.
+const LEAST: usize = 100;
 
 /// Chosen on the validation reviews of seed 0.
 const BEST_DROPOUT: f64 = 0.4;

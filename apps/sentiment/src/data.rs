@@ -69,6 +69,19 @@ pub struct Data {
     pub has_own_test: bool,
 }
 
+impl Data {
+    /// Whether the training reviews come from a table of the user's own, rather than IMDb in whatever place or form.
+    pub fn is_own_table(&self) -> bool {
+        const ENDINGS: [&str; 4] = ["csv", "tsv", "jsonl", "ndjson"];
+        let path = self.source.path.as_deref().filter(|_| is_own(&self.source));
+        path.is_some_and(|path| {
+            let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+            ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
+                || ENDINGS.iter().any(|ending| path.join(format!("train.{ending}")).is_file())
+        })
+    }
+}
+
 impl DataConfig {
     /// The requested data. [`load`](Self::load) fills in the other fields.
     pub fn new(args: &DataArgs, test: Option<&Path>) -> Self {
@@ -268,13 +281,13 @@ impl Encoded {
 
     /// Mini-batches of the reviews; `shuffle` and `dropout` are the keys of their order and of the dropout masks.
     pub fn batches(self, batch: usize, shuffle: Option<Key>, dropout: Key, device: &Device) -> Batches<Batch> {
-        let (items, device, data) = (self.labels.len(), device.clone(), Arc::new(self));
-        Batches::new(items, batch, shuffle, move |indices, step| {
+        let (items, data) = (self.labels.len(), Arc::new(self));
+        Batches::new(items, batch, shuffle, device, move |indices, step, device| {
             let rows: Vec<&[u32]> = indices.iter().map(|&i| &data.ids[data.ends[i]..data.ends[i + 1]]).collect();
             let labels: Vec<i32> = indices.iter().map(|&i| data.labels[i] as i32).collect();
             Batch {
                 input: padded(&rows, data.tokens, data.masked),
-                labels: Tensor::from_data(TensorData::new(labels, [indices.len()]), &device),
+                labels: Tensor::from_data(TensorData::new(labels, [indices.len()]), device),
                 dropout: dropout.child(step),
             }
         })

@@ -43,7 +43,7 @@ pub struct ModelConfig {
     pub tokens: usize,
     /// Width of a word's vector.
     pub embedding: usize,
-    /// rnn, lstm or gru.
+    /// Which one.
     pub cell: CellKind,
     /// Stacked recurrent layers.
     pub layers: usize,

@@ -5,9 +5,28 @@ use rnn_harness::testing::Program;
 use serde_json::Value;
 
 fn train(program: &Program, device: &str) -> Value {
+    train_with(program, &["--device", device])
+}
+
+fn train_with(program: &Program, args: &[&str]) -> Value {
     let small = ["--embedding", "8", "--hidden", "8", "--tokens", "20", "--epochs", "1", "--batch", "50"];
-    let args = [&["train", "--data", "sample", "--json", "--device", device], &small[..]].concat();
-    program.run(&args).ok().json()
+    program.run(&[&["train", "--data", "sample", "--json"], &small[..], args].concat()).ok().json()
+}
+
+/// Two kinds of devices share a training; the random numbers are the same on both.
+#[test]
+fn devices_share_a_training() {
+    let program = Program::new(env!("CARGO_BIN_EXE_sentiment"));
+    let one = train_with(&program, &["--device", "flex", "--accumulate", "2"]);
+    let others = [("ndarray", cfg!(feature = "ndarray")), ("wgpu", cfg!(feature = "wgpu"))];
+    for (device, _) in others.into_iter().filter(|(_, here)| *here) {
+        let both = train_with(&program, &["--device", "flex", "--device", device]);
+        assert!(both["device"].as_str().expect("name").starts_with(&format!("flex+{device}")), "{both}");
+        for key in ["train_loss", "test_loss"] {
+            let (a, b) = (one[key].as_f64().expect("number"), both[key].as_f64().expect("number"));
+            assert!((a - b).abs() < 1e-4, "flex and {device}, {key}: {a} {b}");
+        }
+    }
 }
 
 #[test]

@@ -170,7 +170,7 @@ fn wrong_input_is_told() {
 #[test]
 fn a_killed_training_is_resumed_to_the_same_bits() {
     let args = ["--data", "sample", "--device", "flex", "--hidden", "24", "--tokens", "60", "--epochs", "5"];
-    let more = ["--validation", "0.2", "--patience", "4", "--checkpoint-every", "11"];
+    let more = ["--validation", "0.2", "--patience", "9", "--checkpoint-every", "11", "--validate-every", "7"];
     sentiment().kill_and_resume(&[&args[..], &more].concat(), 17, 3);
 }
 

@@ -22,6 +22,24 @@ fn rows(n: usize) -> String {
     (0..n).map(|i| format!("wonderful film {i},1\nboring film {i},0\n")).collect()
 }
 
+/// A tenth of one's own table is validated on, unless it is small or `--validation 0` says otherwise.
+#[test]
+fn an_own_table_has_a_validation_part() {
+    let program = sentiment();
+    program.write("many.csv", format!("text,label\n{}", rows(70)));
+    program.write("few.csv", format!("text,label\n{}", rows(50)));
+    let parts = |args: &[&str]| {
+        let ran = train(&program, &[args, &["--epochs", "1"]].concat()).ok();
+        ran.stdout.lines().next().unwrap_or_default().split(": ").last().unwrap_or_default().to_string()
+    };
+    assert_eq!(parts(&["--data", "many.csv"]), "101 reviews to train, 11 to validate, 28 to test");
+    assert_eq!(parts(&["--data", "many.csv", "--validation", "0"]), "112 reviews to train, 28 to test");
+    assert_eq!(parts(&["--data", "many.csv", "--preset", "lesson"]), "112 reviews to train, 28 to test");
+    assert_eq!(parts(&["--data", "few.csv"]), "80 reviews to train, 20 to test");
+    train(&program, &["--data", "many.csv", "--validation", "0", "--validate-every", "5"])
+        .told("--validate-every needs a validation set; add --validation SHARE");
+}
+
 #[test]
 fn own_test_files_are_tested_to_the_last_row() {
     let program = sentiment();

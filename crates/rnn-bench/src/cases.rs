@@ -6,6 +6,7 @@ pub mod generation;
 pub mod latency;
 pub mod layers;
 mod lesson;
+pub mod minimal;
 pub mod sentiment;
 pub mod startup;
 pub mod sweep;
@@ -20,6 +21,8 @@ use serde::{Deserialize, Serialize};
 pub enum Case {
     /// Five shapes, three cells, forward, and forward and backward
     Layers,
+    /// minGRU and minLSTM beside our GRU
+    Minimal,
     /// The lesson's LSTM on IMDb: an epoch, the evaluation, peak memory
     Sentiment,
     /// The lesson's GRU on Alice: an epoch, peak memory
@@ -39,6 +42,7 @@ impl Case {
     pub fn title(self) -> &'static str {
         match self {
             Case::Layers => "Layers",
+            Case::Minimal => "minGRU and minLSTM",
             Case::Sentiment => "Sentiment",
             Case::Chargen => "Chargen",
             Case::Generation => "Generation",
@@ -55,6 +59,7 @@ impl Case {
     pub fn measure(self, bench: &mut Bench) -> Result<(), String> {
         match self {
             Case::Layers => layers::run(bench),
+            Case::Minimal => minimal::run(bench),
             Case::Sentiment => sentiment::run(bench),
             Case::Chargen => chargen::run(bench),
             Case::Generation => generation::run(bench),

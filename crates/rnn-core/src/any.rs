@@ -1,7 +1,7 @@
 //! A cell that is chosen at run time.
 
 use crate::cell::Kernel;
-use crate::cell::{Bias, Cell, GruCell, LstmCell, Recurrence, RnnCell, Vector};
+use crate::cell::{Bias, Cell, GruCell, LstmCell, MinGruCell, MinLstmCell, Recurrence, RnnCell, Vector};
 use crate::state::{CellState, HiddenState, LstmState};
 use crate::{Recurrent, RecurrentConfig, RnnError};
 use burn::tensor::{Device, Tensor};
@@ -17,18 +17,24 @@ pub enum CellKind {
     Lstm,
     /// [`GruCell`] with `reset_after`.
     Gru,
+    /// [`MinGruCell`].
+    MinGru,
+    /// [`MinLstmCell`].
+    MinLstm,
 }
 
 impl CellKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Rnn, Self::Lstm, Self::Gru];
+    pub const ALL: [Self; 5] = [Self::Rnn, Self::Lstm, Self::Gru, Self::MinGru, Self::MinLstm];
 
-    /// `rnn`, `lstm` or `gru`.
+    /// `rnn`, `lstm`, `gru`, `mingru` or `minlstm`.
     pub fn name(self) -> &'static str {
         match self {
             CellKind::Rnn => "rnn",
             CellKind::Lstm => "lstm",
             CellKind::Gru => "gru",
+            CellKind::MinGru => "mingru",
+            CellKind::MinLstm => "minlstm",
         }
     }
 }
@@ -48,7 +54,7 @@ impl std::str::FromStr for CellKind {
     }
 }
 
-/// One of the three cells with its options. It is a [`Cell`] like each of them, so that a layer over it has all that
+/// One of the five cells with its options. It is a [`Cell`] like each of them, so that a layer over it has all that
 /// theirs have.
 ///
 /// ```
@@ -70,6 +76,10 @@ pub enum AnyCell {
     Lstm(LstmCell),
     /// A GRU.
     Gru(GruCell),
+    /// A minGRU.
+    MinGru(MinGruCell),
+    /// A minLSTM.
+    MinLstm(MinLstmCell),
 }
 
 /// A recurrent layer whose cell is chosen at run time.
@@ -83,6 +93,8 @@ impl From<CellKind> for AnyCell {
             CellKind::Rnn => AnyCell::Rnn(RnnCell::default()),
             CellKind::Lstm => AnyCell::Lstm(LstmCell::default()),
             CellKind::Gru => AnyCell::Gru(GruCell::default()),
+            CellKind::MinGru => AnyCell::MinGru(MinGruCell::default()),
+            CellKind::MinLstm => AnyCell::MinLstm(MinLstmCell::default()),
         }
     }
 }
@@ -144,6 +156,8 @@ macro_rules! of_each {
             AnyCell::Rnn($cell) => $result,
             AnyCell::Lstm($cell) => $result,
             AnyCell::Gru($cell) => $result,
+            AnyCell::MinGru($cell) => $result,
+            AnyCell::MinLstm($cell) => $result,
         }
     };
 }
@@ -153,6 +167,10 @@ impl Cell for AnyCell {
 
     fn gates(&self) -> usize {
         of_each!(self, cell => cell.gates())
+    }
+
+    fn has_w_hh(&self) -> bool {
+        of_each!(self, cell => cell.has_w_hh())
     }
 
     fn forget_bias(&self) -> Option<(usize, f64)> {
@@ -196,6 +214,8 @@ impl Cell for AnyCell {
         match (self, cell) {
             (AnyCell::Rnn(rnn), _) => rnn.step(input, HiddenState { hidden }, recurrence).into(),
             (AnyCell::Gru(gru), _) => gru.step(input, HiddenState { hidden }, recurrence).into(),
+            (AnyCell::MinGru(cell), _) => cell.step(input, HiddenState { hidden }, recurrence).into(),
+            (AnyCell::MinLstm(cell), _) => cell.step(input, HiddenState { hidden }, recurrence).into(),
             (AnyCell::Lstm(lstm), Some(cell)) => lstm.step(input, LstmState { hidden, cell }, recurrence).into(),
             // The layer checks states before their first step.
             (AnyCell::Lstm(_), None) => unreachable!("a state without c for an LSTM"),

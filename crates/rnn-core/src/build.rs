@@ -84,6 +84,7 @@ impl<C: Cell> RecurrentConfig<C> {
                 Some(bias)
             }
         };
+        let recurs = self.cell.has_w_hh();
         let recurrent_bias = match self.bias {
             Bias::Two => Some(bias(3)?),
             _ => None,
@@ -95,12 +96,12 @@ impl<C: Cell> RecurrentConfig<C> {
         let gain = || self.layer_norm.then(|| vector(vec![1.0; g]));
         Ok(Layer {
             weight_ih: matrix(initializers.input, [i, g], 0),
-            weight_hh: matrix(initializers.recurrent, [p, g], 1),
+            weight_hh: recurs.then(|| matrix(initializers.recurrent, [p, g], 1)),
             bias_ih: input_bias.map(vector),
             bias_hh: recurrent_bias.map(vector),
             weight_hr: (p != h).then(|| matrix(initializers.recurrent, [h, p], PROJECTION)),
             norm_ih: gain(),
-            norm_hh: gain(),
+            norm_hh: gain().filter(|_| recurs),
             vectors: self.cell.vectors(self.layer_norm).iter().map(|v| vector(vec![v.start; h])).collect(),
         })
     }

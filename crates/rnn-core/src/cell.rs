@@ -6,11 +6,15 @@
 mod activation;
 mod gru;
 mod lstm;
+mod min_gru;
+mod min_lstm;
 mod rnn;
 
 pub use activation::Activation;
 pub use gru::GruCell;
 pub use lstm::LstmCell;
+pub use min_gru::MinGruCell;
+pub use min_lstm::MinLstmCell;
 pub use rnn::RnnCell;
 
 use crate::RnnError;
@@ -70,6 +74,12 @@ pub trait Cell: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send 
     /// The number of gates G: weights are packed as `[_, G·d_hidden]`.
     fn gates(&self) -> usize;
 
+    /// Whether a step multiplies h by `W_hh`, which it asks of [`Recurrence::product`]. A cell that does not, such as
+    /// [`MinGruCell`], has neither `W_hh` nor `b_hh` in its layers, and options of that product are refused.
+    fn has_w_hh(&self) -> bool {
+        true
+    }
+
     /// The gate on which forgetting depends, and where its bias starts if the initialisers ask for a unit forget bias.
     fn forget_bias(&self) -> Option<(usize, f64)> {
         None
@@ -98,6 +108,11 @@ pub trait Cell: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send 
     /// The biases that Keras gives this cell.
     fn keras_bias(&self) -> Bias {
         Bias::One
+    }
+
+    /// The biases that PyTorch gives this cell: one for each product.
+    fn pytorch_bias(&self) -> Bias {
+        if self.has_w_hh() { Bias::Two } else { Bias::One }
     }
 
     /// How many tensors the state has.
@@ -143,6 +158,28 @@ pub enum Kernel {
         /// Its other options.
         options: KernelOptions,
     },
+    /// The minGRU.
+    MinGru {
+        /// Whether its candidate goes through [`Activation::Positive`] or nothing.
+        positive: bool,
+    },
+    /// The minLSTM.
+    MinLstm {
+        /// As for a minGRU.
+        positive: bool,
+    },
+}
+
+impl Kernel {
+    /// Whether the candidate of a minGRU or minLSTM goes through [`Activation::Positive`]; `None` where it goes through
+    /// something that has no kernel.
+    fn positive(activation: Activation) -> Option<bool> {
+        match activation {
+            Activation::Linear => Some(false),
+            Activation::Positive => Some(true),
+            _ => None,
+        }
+    }
 }
 
 /// Options of a cell but for the tensors that they bring, which a call has.
@@ -184,8 +221,8 @@ pub struct Vector {
 /// The recurrent weights as a step uses them.
 #[derive(Debug, Clone)]
 pub struct Recurrence {
-    /// `W_hh`, `[d_output, gates·d_hidden]`.
-    pub(crate) weight: Tensor<2>,
+    /// `W_hh`, `[d_output, gates·d_hidden]`; none where the cell has none.
+    pub(crate) weight: Option<Tensor<2>>,
     /// `b_hh`, `[gates·d_hidden]`.
     pub(crate) bias: Option<Tensor<1>>,
     /// The recurrent dropout masks, `[batch, d_output]`, 0 or 1/(1−p), the same at every step: none, one for all gates,
@@ -203,19 +240,29 @@ pub struct Recurrence {
 impl Recurrence {
     /// `(h ∘ mask)·W_hh + b_hh` for all gates, `[batch, gates·d_hidden]`; with layer normalisation
     /// `γ_hh ∘ norm((h ∘ mask)·W_hh) + b_hh`.
+    ///
+    /// # Panics
+    /// If the cell said that it has no `W_hh` ([`Cell::has_w_hh`]).
     pub fn product(&self, hidden: Tensor<2>) -> Tensor<2> {
-        let product = masked_product(&self.masks, self.weight.clone(), |mask| masked(&hidden, mask));
+        let product = masked_product(&self.masks, self.w_hh(), |mask| masked(&hidden, mask));
         finish(product, self.gain.clone(), self.bias.clone())
     }
 
     /// The same for the gates `gates` alone, `[batch, gates.len()·d_hidden]`; layer normalisation is over these gates.
+    ///
+    /// # Panics
+    /// As [`product`](Self::product).
     pub fn product_of(&self, hidden: Tensor<2>, gates: Range<usize>) -> Tensor<2> {
         let columns = gates.start * self.d_hidden..gates.end * self.d_hidden;
         let masks = if self.masks.len() > 1 { &self.masks[gates] } else { &self.masks[..] };
-        let weight = self.weight.clone().slice_dim(1, columns.clone());
+        let weight = self.w_hh().slice_dim(1, columns.clone());
         let product = masked_product(masks, weight, |mask| masked(&hidden, mask));
         let part = |vector: &Option<Tensor<1>>| vector.clone().map(|v| v.slice_dim(0, columns.clone()));
         finish(product, part(&self.gain), part(&self.bias))
+    }
+
+    fn w_hh(&self) -> Tensor<2> {
+        self.weight.clone().expect("a cell whose `has_w_hh` is false asks for no product")
     }
 
     /// The learned vector `name` of the cell's own as `[1, d_hidden]`, if the cell has it.

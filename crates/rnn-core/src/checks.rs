@@ -98,6 +98,18 @@ impl<C: Cell> RecurrentConfig<C> {
                 "neither dropout nor recurrent_dropout is above 0; set one of them, or leave the masks shared",
             );
         }
+        let no_product = [
+            ("recurrent_dropout", self.recurrent_dropout, "use dropout or zoneout"),
+            ("weight_dropout", self.weight_dropout, "use dropout or zoneout"),
+        ];
+        for (name, value, instead) in no_product.into_iter().filter(|_| !self.cell.has_w_hh()) {
+            if value > 0.0 {
+                return Err(RnnError::NoRecurrentProduct { option: format!("{name} = {value}"), instead });
+            }
+        }
+        if self.bias == Bias::Two && !self.cell.has_w_hh() {
+            return Err(RnnError::NoRecurrentProduct { option: "bias = Two".into(), instead: "use Bias::One" });
+        }
         if self.layer_norm && self.d_hidden.contains(&1) {
             return Err(RnnError::NormOfOne);
         }
@@ -117,7 +129,7 @@ impl<C: Cell> Recurrent<C> {
         for (layer, weights) in self.layers.iter().enumerate() {
             let (number, gates) = (layer / directions, config.cell.gates());
             let (h, p, i) = (config.d_hidden[number], config.width(number), config.layer_input(number));
-            let first = self.layers[0].weight_hh.val();
+            let first = self.layers[0].weight_ih.val();
             let matrix = |name, param: &Param<Tensor<2>>, expected: [usize; 2]| {
                 let value = param.val();
                 if value.dims() != expected {
@@ -138,12 +150,13 @@ impl<C: Cell> Recurrent<C> {
             let complete = weights.vectors.len() == vectors.len()
                 && weights.weight_hr.is_some() == config.cell.proj_size().is_some()
                 && weights.norm_ih.is_some() == config.layer_norm
-                && weights.norm_hh.is_some() == config.layer_norm;
+                && weights.weight_hh.is_some() == config.cell.has_w_hh()
+                && weights.norm_hh.is_some() == (config.layer_norm && config.cell.has_w_hh());
             if !complete {
                 return Err(RnnError::Parameters { layer });
             }
             matrix("weight_ih", &weights.weight_ih, [i, gates * h])?;
-            matrix("weight_hh", &weights.weight_hh, [p, gates * h])?;
+            weights.weight_hh.iter().try_for_each(|w| matrix("weight_hh", w, [p, gates * h]))?;
             weights.weight_hr.iter().try_for_each(|w| matrix("weight_hr", w, [h, p]))?;
             weights.bias_ih.iter().try_for_each(|b| vector("bias_ih", b, gates * h))?;
             weights.bias_hh.iter().try_for_each(|b| vector("bias_hh", b, gates * h))?;

@@ -172,7 +172,7 @@ impl<C: Cell> RecurrentConfig<C> {
     pub fn with_preset(mut self, preset: Preset) -> Self {
         (self.bias, self.initializers) = match preset {
             Preset::Keras => (self.cell.keras_bias(), Initializers::KERAS),
-            Preset::Pytorch => (Bias::Two, Initializers::PYTORCH),
+            Preset::Pytorch => (self.cell.pytorch_bias(), Initializers::PYTORCH),
         };
         self
     }
@@ -246,7 +246,8 @@ impl<C: Cell> RecurrentConfig<C> {
     pub fn num_weights(&self) -> usize {
         let gates = self.cell.gates();
         let weights = |(layer, &d_hidden): (usize, &usize)| {
-            let rows = self.layer_input(layer).saturating_add(self.width(layer));
+            let recurrent = if self.cell.has_w_hh() { self.width(layer) } else { 0 };
+            let rows = self.layer_input(layer).saturating_add(recurrent);
             rows.saturating_mul(gates).saturating_mul(d_hidden).saturating_mul(self.direction.count())
         };
         self.d_hidden.iter().enumerate().map(weights).fold(0, usize::saturating_add)

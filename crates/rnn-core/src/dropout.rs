@@ -5,10 +5,10 @@
 
 use crate::cell::Cell;
 use crate::config::{DropoutMasks, RecurrentConfig};
+use crate::layer::Layer;
 use crate::ops::Zoneout;
 use crate::{Exec, Key};
-use burn::module::Param;
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
 const INPUT: u64 = 0;
 const RECURRENT: u64 = 1;
@@ -22,7 +22,9 @@ pub(crate) struct Dropout {
     /// `None` in evaluation.
     key: Option<Key>,
     exec: Exec,
-    weight_hh: Tensor<2>,
+    /// Where masks are made, and of what.
+    device: Device,
+    dtype: DType,
     kind: DropoutMasks,
     input: f64,
     recurrent: f64,
@@ -38,12 +40,15 @@ impl Dropout {
         (key, exec): (Option<Key>, Exec),
         layer: usize,
         direction: usize,
-        weight_hh: &Param<Tensor<2>>,
+        weights: &Layer,
     ) -> Self {
+        let weight = weights.weight_ih.val();
         Self {
             key: key.map(|key| key.child(layer as u64).child(direction as u64)),
             exec,
-            weight_hh: weight_hh.val(),
+            // Masks are constants: outside the graph they go with any, also with one of gradient checkpointing.
+            device: weight.device().inner(),
+            dtype: weight.dtype(),
             kind: config.dropout_masks,
             input: config.dropout,
             recurrent: config.recurrent_dropout,
@@ -60,14 +65,13 @@ impl Dropout {
     }
 
     /// The masks of h in the recurrent product, `[batch, d_output]`: none, one, or one a gate.
-    pub(crate) fn recurrent(&self, batch: usize) -> Vec<Tensor<2>> {
-        let [d_output, _] = self.weight_hh.dims();
+    pub(crate) fn recurrent(&self, batch: usize, d_output: usize) -> Vec<Tensor<2>> {
         self.masks(RECURRENT, self.recurrent, [batch, d_output])
     }
 
     /// `W_hh`, thinned out.
-    pub(crate) fn weight(&self) -> Tensor<2> {
-        self.scaled(self.weight_hh.clone(), WEIGHT, self.weight)
+    pub(crate) fn weight(&self, weight_hh: Tensor<2>) -> Tensor<2> {
+        self.scaled(weight_hh, WEIGHT, self.weight)
     }
 
     /// The layer's output on its way to the next layer.
@@ -75,14 +79,19 @@ impl Dropout {
         self.scaled(sequence, BETWEEN, self.between)
     }
 
-    /// What each of the state's `tensors` keeps, `[time, batch, d_hidden]`, or as wide as h is for h. Empty without
+    /// What each of the state's `tensors` keeps, `[time, batch, width]`, where h and c have a width each. Empty without
     /// zoneout.
-    pub(crate) fn zoneout(&self, tensors: usize, [time, batch, d_hidden]: [usize; 3]) -> Vec<Zoneout<Tensor<3>>> {
+    pub(crate) fn zoneout(
+        &self,
+        tensors: usize,
+        [time, batch]: [usize; 2],
+        [d_output, d_hidden]: [usize; 2],
+    ) -> Vec<Zoneout<Tensor<3>>> {
         let ps = &self.zoneout[..tensors.min(2)];
         if ps.iter().all(|&p| p == 0.0) {
             return Vec::new();
         }
-        let width = |which| if which == ZONEOUT { self.weight_hh.dims()[0] } else { d_hidden };
+        let width = |which| if which == ZONEOUT { d_output } else { d_hidden };
         let draw = |(which, &p): (u64, &f64)| match self.key {
             None => Zoneout::Mean(p),
             Some(key) => Zoneout::Drawn(self.draw(key.child(which), [time, batch, width(which)], p, [1.0, 0.0])),
@@ -122,12 +131,11 @@ impl Dropout {
 
     /// The first value with probability p, else the second.
     fn draw<const D: usize>(&self, key: Key, shape: [usize; D], p: f64, choice: [f64; 2]) -> Tensor<D> {
-        let (n, dtype) = (shape.iter().product(), self.weight_hh.dtype());
-        let data = match dtype {
+        let n = shape.iter().product();
+        let data = match self.dtype {
             DType::F32 => TensorData::new(key.choose(self.exec, n, p, choice.map(|x| x as f32)), shape),
             _ => TensorData::new(key.choose(self.exec, n, p, choice), shape),
         };
-        // Masks are constants: outside the graph they go with any, also with one of gradient checkpointing.
-        Tensor::from_data(data, (&self.weight_hh.device().inner(), dtype))
+        Tensor::from_data(data, (&self.device, self.dtype))
     }
 }

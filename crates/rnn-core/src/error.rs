@@ -86,7 +86,7 @@ pub enum RnnError {
         value: f64,
     },
     /// There is no cell of this name.
-    #[error("there is no cell {0:?}; the cells are rnn, lstm and gru")]
+    #[error("there is no cell {0:?}; the cells are rnn, lstm, gru, mingru and minlstm")]
     UnknownCell(String),
     /// An initialiser cannot fill a tensor of this shape.
     #[error("initializer {initializer} cannot fill {parameter}: {reason}")]
@@ -214,6 +214,22 @@ pub enum RnnError {
         expected: [usize; 2],
         /// The shape given.
         found: [usize; 2],
+    },
+    /// An option of the product of h and `W_hh`, and a cell that has none.
+    #[error("{option} would change nothing: this cell has no product of h and W_hh; {instead}")]
+    NoRecurrentProduct {
+        /// The option and its value.
+        option: String,
+        /// What to do instead.
+        instead: &'static str,
+    },
+    /// A stepper's state has another number of numbers.
+    #[error("the state has {found} numbers, expected {expected}")]
+    StateSize {
+        /// Those of all layers.
+        expected: usize,
+        /// Those given.
+        found: usize,
     },
     /// There is no stepper on slices for such a layer.
     #[error("there is no stepper for {0}; step through it with `Recurrent::step`")]

@@ -20,8 +20,8 @@ use burn::tensor::{Int, Tensor, TensorData};
 pub struct Layer {
     /// `W_ih`, `[d_input, gates·d_hidden]`.
     pub weight_ih: Param<Tensor<2>>,
-    /// `W_hh`, `[d_hidden, gates·d_hidden]`, or `[proj_size, gates·d_hidden]`.
-    pub weight_hh: Param<Tensor<2>>,
+    /// `W_hh`, `[d_hidden, gates·d_hidden]`, or `[proj_size, gates·d_hidden]`; none where the cell does not multiply h.
+    pub weight_hh: Option<Param<Tensor<2>>>,
     /// `b_ih`, `[gates·d_hidden]`.
     pub bias_ih: Option<Param<Tensor<1>>>,
     /// `b_hh`, `[gates·d_hidden]`.
@@ -30,16 +30,10 @@ pub struct Layer {
     pub weight_hr: Option<Param<Tensor<2>>>,
     /// `γ_ih`, `[gates·d_hidden]`, with layer normalisation.
     pub norm_ih: Option<Param<Tensor<1>>>,
-    /// `γ_hh`, `[gates·d_hidden]`, with layer normalisation.
+    /// `γ_hh`, `[gates·d_hidden]`, with layer normalisation of a cell with `W_hh`.
     pub norm_hh: Option<Param<Tensor<1>>>,
     /// The cell's own vectors, `[d_hidden]` each, in the order of [`Cell::vectors`].
     pub vectors: Vec<Param<Tensor<1>>>,
-}
-
-impl Layer {
-    fn d_hidden(&self, gates: usize) -> usize {
-        self.weight_ih.val().dims()[1] / gates
-    }
 }
 
 /// A recurrent layer, or a stack of them, over the cell `C`: [`Rnn`](crate::Rnn), [`Lstm`](crate::Lstm),
@@ -116,7 +110,7 @@ impl<C: Cell> Recurrent<C> {
     fn layer_input(&self, input: Input, exec: Exec) -> Result<(LayerInput, [usize; 2]), RnnError> {
         let first = self.layers.first();
         let check_table =
-            |what, tensor: &Tensor<2>| first.map_or(Ok(()), |l| check_place(what, tensor, &l.weight_hh.val()));
+            |what, tensor: &Tensor<2>| first.map_or(Ok(()), |l| check_place(what, tensor, &l.weight_ih.val()));
         let d_input = self.config.d_input;
         let check_count = |[batch, time]: [usize; 2], found: usize| match Some(found) == batch.checked_mul(time) {
             true => Ok(()),
@@ -137,7 +131,7 @@ impl<C: Cell> Recurrent<C> {
                     return Err(RnnError::InputSize { expected: d_input, found });
                 }
                 if let Some(first) = first {
-                    check_place("input", &rows, &first.weight_hh.val())?;
+                    check_place("input", &rows, &first.weight_ih.val())?;
                 }
                 LayerInput::Dense(self.swap_unless_time_major(rows))
             }
@@ -188,14 +182,14 @@ impl<C: Cell> Recurrent<C> {
         for (number, weights) in self.layers.chunks_exact(directions).enumerate() {
             let mut outputs = Vec::with_capacity(directions);
             for (direction, (weights, state)) in weights.iter().zip(states.by_ref()).enumerate() {
-                let dropout = Dropout::new(&self.config, draws, number, direction, &weights.weight_hh);
+                let dropout = Dropout::new(&self.config, draws, number, direction, weights);
                 let reverse = self.config.direction.reverse(direction);
-                let d_hidden = self.config.d_hidden[number];
+                let (d_hidden, d_output) = (self.config.d_hidden[number], self.config.width(number));
                 let pass = Pass {
                     reverse,
                     counted: counted.clone(),
                     masked_output: args.masked_output,
-                    zoneout: dropout.zoneout(self.config.cell.state_tensors(), [time, batch, d_hidden]),
+                    zoneout: dropout.zoneout(self.config.cell.state_tensors(), [time, batch], [d_output, d_hidden]),
                     exec,
                 };
                 let input_masks = dropout.input(batch, self.config.layer_input(number));
@@ -204,9 +198,9 @@ impl<C: Cell> Recurrent<C> {
                     input = LayerInput::Dense(self.dense(input));
                 }
                 let recurrence = Recurrence {
-                    weight: dropout.weight(),
+                    weight: weights.weight_hh.as_ref().map(|weight| dropout.weight(weight.val())),
                     bias: weights.bias_hh.as_ref().map(Param::val),
-                    masks: dropout.recurrent(batch),
+                    masks: dropout.recurrent(batch, d_output),
                     gain: weights.norm_hh.as_ref().map(Param::val),
                     projection: weights.weight_hr.as_ref().map(Param::val),
                     vectors: names.iter().map(|v| v.name).zip(weights.vectors.iter().map(Param::val)).collect(),
@@ -220,8 +214,7 @@ impl<C: Cell> Recurrent<C> {
             }
             let mut sequence = if directions == 1 { outputs.remove(0) } else { Tensor::cat(outputs, 2) };
             if number + 1 < self.config.d_hidden.len() {
-                let weight_hh = &weights[0].weight_hh;
-                sequence = Dropout::new(&self.config, draws, number, 0, weight_hh).between(sequence);
+                sequence = Dropout::new(&self.config, draws, number, 0, &weights[0]).between(sequence);
             }
             input = LayerInput::Dense(sequence);
         }
@@ -261,7 +254,7 @@ impl<C: Cell> Recurrent<C> {
         match input {
             LayerInput::Dense(rows) | LayerInput::Rows { rows, .. } => rows,
             LayerInput::Symbols { symbols, batch } => {
-                let weight = self.layers[0].weight_hh.val();
+                let weight = self.layers[0].weight_ih.val();
                 let mut rows = vec![0f32; symbols.len() * self.config.d_input];
                 let ones = rows.chunks_exact_mut(self.config.d_input).zip(symbols.iter());
                 ones.for_each(|(row, &symbol)| row[symbol as usize] = 1.0);
@@ -288,24 +281,28 @@ impl<C: Cell> Recurrent<C> {
     }
 
     fn initial_states(&self, given: Option<States<C::State>>, batch: usize) -> Result<Vec<C::State>, RnnError> {
-        let gates = self.config.cell.gates();
-        let weights = || self.layers.iter().map(|layer| (layer.weight_hh.val(), layer.d_hidden(gates)));
+        let config = &self.config;
+        let directions = config.direction.count();
+        let weights = || {
+            let sizes = |index: usize| [config.width(index / directions), config.d_hidden[index / directions]];
+            self.layers.iter().enumerate().map(move |(index, layer)| (layer.weight_ih.val(), sizes(index)))
+        };
         let Some(given) = given else {
-            let zeros = weights().map(|(weight, d_hidden)| {
-                let zeros = self.config.cell.zero_state(batch, d_hidden, weight.dims()[0], &weight.device());
+            let zeros = weights().map(|(weight, [d_output, d_hidden])| {
+                let zeros = config.cell.zero_state(batch, d_hidden, d_output, &weight.device());
                 zeros.map(|t| t.cast(weight.dtype()))
             });
             return Ok(zeros.collect());
         };
-        self.config.direction.check_states(given.direction())?;
+        config.direction.check_states(given.direction())?;
         let states = given.into_vec();
         if states.len() != self.layers.len() {
             return Err(RnnError::StateCount { expected: self.layers.len(), found: states.len() });
         }
-        let check = |(index, (state, (weight, d_hidden))): (usize, (C::State, (Tensor<2>, usize)))| {
+        let check = |(index, (state, (weight, [d_output, d_hidden]))): (usize, (C::State, (Tensor<2>, [usize; 2])))| {
             let mut result = Ok(());
-            // h comes first, as wide as W_hh is high.
-            let (mut width, mut name) = (weight.dims()[0], "h");
+            // h comes first.
+            let (mut width, mut name) = (d_output, "h");
             let mut tensors = 0;
             let state = state.map(|tensor| {
                 tensors += 1;
@@ -315,7 +312,7 @@ impl<C: Cell> Recurrent<C> {
                 (width, name) = (d_hidden, "c");
                 tensor
             });
-            if tensors != self.config.cell.state_tensors() {
+            if tensors != config.cell.state_tensors() {
                 return Err(RnnError::StateKind);
             }
             result.map(|()| state)

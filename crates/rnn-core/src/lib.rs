@@ -1,4 +1,4 @@
-//! Recurrent layers on [Burn](burn): RNN, LSTM and GRU over any device.
+//! Recurrent layers on [Burn](burn): RNN, LSTM, GRU, minGRU and minLSTM over any device.
 //!
 //! ```
 //! use rnn_core::burn::tensor::{Device, Tensor};
@@ -12,7 +12,7 @@
 //! assert_eq!(output.state.last_layer()[0].cell.dims(), [2, 16]);
 //! ```
 //!
-//! One driver, [`Recurrent`], runs every cell: [`Rnn`], [`Lstm`] and [`Gru`] are names for it. Random numbers
+//! One driver, [`Recurrent`], runs every cell: [`Rnn`], [`Lstm`], [`Gru`], [`MinGru`] and [`MinLstm`] are names for it. Random numbers
 //! (initial weights, dropout masks) are functions of a [`Key`], the same on every backend.
 //!
 //! # Dev builds
@@ -66,7 +66,7 @@ pub use any::{AnyCell, AnyConfig, AnyRecurrent, AnyState, CellKind};
 pub use args::{ForwardArgs, Input, MaskedOutput, Output};
 pub use bptt::Windows;
 pub use burn;
-pub use cell::{Activation, Bias, GruCell, LstmCell, RnnCell};
+pub use cell::{Activation, Bias, GruCell, LstmCell, MinGruCell, MinLstmCell, RnnCell};
 pub use config::{Direction, DropoutMasks, RecurrentConfig, ZoneoutConfig};
 pub use embedding::{embedding, embedding_with};
 pub use error::RnnError;
@@ -88,12 +88,20 @@ pub type Rnn = Recurrent<RnnCell>;
 pub type Lstm = Recurrent<LstmCell>;
 /// A GRU layer.
 pub type Gru = Recurrent<GruCell>;
+/// A minGRU layer.
+pub type MinGru = Recurrent<MinGruCell>;
+/// A minLSTM layer.
+pub type MinLstm = Recurrent<MinLstmCell>;
 /// Options of an [`Rnn`].
 pub type RnnConfig = RecurrentConfig<RnnCell>;
 /// Options of an [`Lstm`].
 pub type LstmConfig = RecurrentConfig<LstmCell>;
 /// Options of a [`Gru`].
 pub type GruConfig = RecurrentConfig<GruCell>;
+/// Options of a [`MinGru`].
+pub type MinGruConfig = RecurrentConfig<MinGruCell>;
+/// Options of a [`MinLstm`].
+pub type MinLstmConfig = RecurrentConfig<MinLstmCell>;
 
 /// The example of the README is a test too.
 #[cfg(doctest)]

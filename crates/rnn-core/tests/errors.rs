@@ -4,7 +4,8 @@ use burn::module::Param;
 use burn::tensor::{DType, Device, Tensor};
 use rnn_core::{
     Activation, AnyConfig, Bias, CellKind, CellState, Direction, DropoutMasks, ForwardArgs, GruConfig, HiddenState,
-    Initializer, Initializers, Input, Key, LstmConfig, LstmState, MaskedOutput, RnnConfig, RnnError, States,
+    Initializer, Initializers, Input, Key, LstmConfig, LstmState, MaskedOutput, MinGruConfig, MinLstmConfig, RnnConfig,
+    RnnError, States,
 };
 
 fn layer() -> rnn_core::Rnn {
@@ -68,6 +69,14 @@ fn configurations_are_checked() {
         (
             GruConfig::new(3, 3).with_zoneout(0.1, 0.5).try_init(Key::new(0), &device).unwrap_err().to_string(),
             "zoneout.cell = 0.5 would change nothing: this cell has no c; use zoneout.hidden alone",
+        ),
+        (
+            MinGruConfig::new(3, 3).with_recurrent_dropout(0.5).try_init(Key::new(0), &device).unwrap_err().to_string(),
+            "recurrent_dropout = 0.5 would change nothing: this cell has no product of h and W_hh; use dropout or zoneout",
+        ),
+        (
+            MinLstmConfig::new(3, 3).with_bias(Bias::Two).try_init(Key::new(0), &device).unwrap_err().to_string(),
+            "bias = Two would change nothing: this cell has no product of h and W_hh; use Bias::One",
         ),
         (
             RnnConfig::new(3, 3).with_zoneout(0.0, 0.5).try_init(Key::new(0), &device).unwrap_err().to_string(),
@@ -325,5 +334,5 @@ fn a_cell_that_does_not_exist_is_told() {
         assert_eq!(cell.to_string().parse(), Ok(cell));
     }
     let error = "tree".parse::<CellKind>().expect_err("no such cell");
-    assert_eq!(error.to_string(), "there is no cell \"tree\"; the cells are rnn, lstm and gru");
+    assert_eq!(error.to_string(), "there is no cell \"tree\"; the cells are rnn, lstm, gru, mingru and minlstm");
 }

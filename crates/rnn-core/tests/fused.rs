@@ -103,7 +103,7 @@ fn a_layer_runs_on_the_threads_it_is_told() {
     let gradient = |exec: Option<Exec>| {
         let args = ForwardArgs { exec, ..Default::default() };
         let grads = layer.forward_with(input.clone(), args).sequence.sum().backward();
-        layer.layers[0].weight_hh.val().grad(&grads).expect("it trains").into_data()
+        layer.layers[0].weight_hh.as_ref().expect("it multiplies h").val().grad(&grads).expect("it trains").into_data()
     };
     let isa = Isa::best();
     let [one, two, again] = [1, 2, 2].map(|threads| gradient(Some(Exec { isa, threads })));

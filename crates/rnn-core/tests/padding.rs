@@ -66,8 +66,9 @@ impl ModuleVisitor for Collect<'_> {
 fn states<C: Cell>(layer: &Recurrent<C>, device: &Device) -> States<C::State> {
     let mut key = 40;
     let state = |weights: &rnn_core::Layer| {
-        let [width, columns] = weights.weight_hh.dims();
-        C::State::zeros(BATCH, columns / layer.config.cell.gates(), width, device).map(|zeros| {
+        let d_hidden = weights.weight_ih.dims()[1] / layer.config.cell.gates();
+        let width = layer.config.cell.proj_size().unwrap_or(d_hidden);
+        C::State::zeros(BATCH, d_hidden, width, device).map(|zeros| {
             key += 1;
             let shape = zeros.dims();
             tensor(values(key, shape[0] * shape[1]), shape, device).require_grad()

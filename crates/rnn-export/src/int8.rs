@@ -44,7 +44,7 @@ impl Quantized {
 /// `layer` with the weights that its int8 weights stand for, to measure what the rounding costs.
 pub fn rounded(mut layer: AnyRecurrent) -> AnyRecurrent {
     for weights in &mut layer.layers {
-        for param in [&mut weights.weight_ih, &mut weights.weight_hh] {
+        for param in std::iter::once(&mut weights.weight_ih).chain(&mut weights.weight_hh) {
             let old = param.val();
             let matrix = Quantized::of(&Matrix::of(old.clone().transpose())).dequantized().transposed();
             let data = TensorData::new(matrix.values, [matrix.rows, matrix.columns]);

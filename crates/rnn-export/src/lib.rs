@@ -58,6 +58,15 @@ impl Dense {
     }
 }
 
+/// A linear layer beside the recurrent ones, from the last steps of the first features to the answers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Beside {
+    /// How many features of each step it reads.
+    pub features: usize,
+    /// `[answers, steps·features]`, an earlier step before a later one.
+    pub weight: Matrix,
+}
+
 /// What the answers become beside the logits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
@@ -80,6 +89,8 @@ pub struct Network {
     pub read: Read,
     /// From the last recurrent layer's h to the answers.
     pub dense: Dense,
+    /// What is added to them; for [`Input::Features`] and [`Read::Last`].
+    pub beside: Option<Beside>,
     /// What the answers become.
     pub answer: Answer,
 }
@@ -113,7 +124,17 @@ impl Network {
     /// # Errors
     /// A recurrent layer that no other library has.
     pub fn new(input: Input, layer: &AnyRecurrent, read: Read, dense: Dense) -> Result<Self, ExportError> {
-        Ok(Self { input, recurrent: Recurrent::of(layer)?, read, dense, answer: Answer::Plain })
+        Ok(Self { input, recurrent: Recurrent::of(layer)?, read, dense, beside: None, answer: Answer::Plain })
+    }
+
+    /// With a linear layer beside the recurrent ones.
+    ///
+    /// # Panics
+    /// If the network reads no features or answers at every step.
+    pub fn with_beside(mut self, beside: Beside) -> Self {
+        assert!(self.input == Input::Features && self.read == Read::Last, "there are no last features");
+        self.beside = Some(beside);
+        self
     }
 
     /// With probabilities beside the logits.

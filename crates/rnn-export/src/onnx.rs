@@ -14,7 +14,7 @@ mod graph;
 mod protobuf;
 mod recurrent;
 
-use crate::{Answer, ExportError, Input, Network, Read};
+use crate::{Answer, Beside, ExportError, Input, Network, Read};
 use graph::Graph;
 use protobuf::{Attribute, Dim, Kind, Message};
 
@@ -41,6 +41,18 @@ pub fn onnx(network: &Network, name: &str, metadata: &[(&str, &str)], int8: bool
         return Err(ExportError::TooLarge { bytes: bytes.len() });
     }
     Ok(bytes)
+}
+
+/// The last steps of the first features, `[batch, steps·features]`.
+fn last_values(graph: &mut Graph, beside: &Beside) -> String {
+    let values = beside.weight.columns;
+    let steps = values / beside.features;
+    let starts = graph.ints("last.starts", &[-(steps as i64), 0], &[2]);
+    let ends = graph.ints("last.ends", &[i64::MAX, beside.features as i64], &[2]);
+    let axes = graph.ints("last.axes", &[1, 2], &[2]);
+    let last = graph.add("Slice", &["features", &starts, &ends, &axes], "last.steps", &[]);
+    let shape = graph.ints("last.shape", &[-1, values as i64], &[2]);
+    graph.add("Reshape", &[&last, &shape], "last", &[])
 }
 
 fn of(network: &Network, int8: bool) -> Graph {
@@ -77,7 +89,16 @@ fn of(network: &Network, int8: bool) -> Graph {
             let weight = graph.matrix("dense.weight", &network.dense.weight);
             let bias = graph.floats("dense.bias", &[answers], &network.dense.bias);
             graph.outputs.push(protobuf::value("logits", Kind::Float, &[batch(), Dim::Fixed(answers)]));
-            graph.add("Gemm", &[&h, &weight, &bias], "logits", &[("transB", Attribute::Int(1))])
+            let transposed = [("transB", Attribute::Int(1))];
+            match &network.beside {
+                None => graph.add("Gemm", &[&h, &weight, &bias], "logits", &transposed),
+                Some(beside) => {
+                    let change = graph.add("Gemm", &[&h, &weight, &bias], "dense", &transposed);
+                    let last = last_values(&mut graph, beside);
+                    let weight = graph.matrix("beside.weight", &beside.weight);
+                    graph.add("Gemm", &[&last, &weight, &change], "logits", &transposed)
+                }
+            }
         }
         Read::EveryStep => {
             let weight = graph.matrix("dense.weight", &network.dense.weight.transposed());

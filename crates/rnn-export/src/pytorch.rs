@@ -36,7 +36,7 @@ fn int8_matrix(name: &str, matrix: &Matrix) -> [Tensor; 2] {
 }
 
 /// The weights as a file of safetensors: `embedding.weight`, `rnn.weight_ih_l0` and so on, `dense.weight`,
-/// `dense.bias`. With `int8` a recurrent matrix `NAME` is `NAME.int8`, `[rows, columns]`, and `NAME.scale`, `[rows]`.
+/// `dense.bias`, `beside.weight`. With `int8` a recurrent matrix `NAME` is `NAME.int8`, `[rows, columns]`, and `NAME.scale`, `[rows]`.
 ///
 /// # Errors
 /// A layer that PyTorch does not have.
@@ -62,6 +62,9 @@ pub fn safetensors(network: &Network, int8: bool) -> Result<Vec<u8>, ExportError
     }
     tensors.push(matrix("dense.weight", &network.dense.weight));
     tensors.push(floats("dense.bias", &[network.dense.bias.len()], &network.dense.bias));
+    if let Some(beside) = &network.beside {
+        tensors.push(matrix("beside.weight", &beside.weight));
+    }
     let views: Result<Vec<_>, _> =
         tensors.iter().map(|t| Ok((t.name.as_str(), TensorView::new(t.dtype, t.shape.clone(), &t.bytes)?))).collect();
     let views = views.map_err(ExportError::Safetensors)?;
@@ -133,7 +136,11 @@ pub fn python(network: &Network, title: &str) -> String {
                 Direction::Bidirectional => "torch.cat([state[-2], state[-1]], dim=1)",
                 _ => "state[-1]",
             };
-            let body = format!("_, {state} = self.rnn({x})\n        return self.dense({last})");
+            let beside = network.beside.as_ref().map_or(String::new(), |beside| {
+                let (steps, features) = (beside.weight.columns / beside.features, beside.features);
+                format!(" + self.beside(x[:, -{steps}:, :{features}].flatten(1))")
+            });
+            let body = format!("_, {state} = self.rnn({x})\n        return self.dense({last}){beside}");
             (argument.to_string(), body, "logits, [batch, answers]")
         }
     };
@@ -142,6 +149,10 @@ pub fn python(network: &Network, title: &str) -> String {
         Answer::Sigmoid => " Their torch.sigmoid is the probability.",
         Answer::Softmax => " Their torch.softmax(…, -1) are the probabilities.",
     };
+    let beside = network.beside.as_ref().map_or(String::new(), |beside| {
+        let Matrix { rows, columns, .. } = beside.weight;
+        format!("        self.beside = nn.Linear({columns}, {rows}, bias=False)\n")
+    });
     let (d_dense, answers) = (network.dense.weight.columns, network.dense.weight.rows);
     format!(
         r#""""{title}
@@ -166,7 +177,7 @@ class Model(nn.Module):
         super().__init__()
 {embedding}        self.rnn = nn.{class}({options})
         self.dense = nn.Linear({d_dense}, {answers})
-
+{beside}
     def forward(self, {signature}):
         {body}
 

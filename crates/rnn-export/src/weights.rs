@@ -115,7 +115,8 @@ impl Recurrent {
         }
         let weights = layer.layers.iter().map(|layer| {
             let weight_ih = Matrix::of(layer.weight_ih.val().transpose());
-            let weight_hh = Matrix::of(layer.weight_hh.val().transpose());
+            let Some(weight_hh) = &layer.weight_hh else { return Err(unlike("a cell without recurrent weights")) };
+            let weight_hh = Matrix::of(weight_hh.val().transpose());
             let width = weight_ih.rows;
             let or_zeros = |bias: &Option<burn::module::Param<Tensor<1>>>| match bias {
                 Some(bias) => numbers(bias.val()),
@@ -123,9 +124,9 @@ impl Recurrent {
             };
             let any = layer.bias_ih.is_some() || layer.bias_hh.is_some();
             let biases = any.then(|| [&layer.bias_ih, &layer.bias_hh].map(or_zeros));
-            Weights { weight_ih, weight_hh, biases }
+            Ok(Weights { weight_ih, weight_hh, biases })
         });
-        let weights = weights.collect();
+        let weights = weights.collect::<Result<_, _>>()?;
         let (direction, d_input, d_hidden) = (config.direction, config.d_input, config.d_hidden.clone());
         Ok(Self { kind, direction, d_input, d_hidden, weights })
     }

@@ -9,7 +9,7 @@ use burn::tensor::DeviceType;
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct DeviceArgs {
     /// Device: flex, ndarray, wgpu[:N] or cuda[:N], as far as compiled in. Without it the first GPU found, else the
-    /// CPU
+    /// CPU. A training shares its mini-batches among several: --device cuda:0 --device cuda:1
     #[arg(long, value_name = "DEVICE", action = clap::ArgAction::Append)]
     device: Vec<String>,
     /// CPU threads; all of them without it
@@ -22,11 +22,33 @@ pub struct DeviceArgs {
 pub struct Selected {
     /// Without autodiff.
     pub device: Device,
-    /// What to call it, such as `flex`, `wgpu:0`.
+    /// Further devices, which share a training with it.
+    pub others: Vec<Device>,
+    /// What to call it, such as `flex`, `wgpu:0`; several as `cuda:0+cuda:1`.
     pub name: String,
     /// CPU threads.
     pub threads: usize,
 }
+
+/// Whether two choices of devices, as [`Selected::name`] has them, compute the same bits: they are the same, or all
+/// devices are of one kind.
+pub fn same_bits(a: &str, b: &str) -> bool {
+    let kind = |name: &str| name.split(':').next().unwrap_or_default().to_string();
+    let first = kind(a.split(AND).next().unwrap_or_default());
+    a == b || a.split(AND).chain(b.split(AND)).all(|name| kind(name) == first)
+}
+
+impl Selected {
+    /// The device and those that share a training with it.
+    pub fn all(&self) -> Vec<Device> {
+        std::iter::once(&self.device).chain(&self.others).cloned().collect()
+    }
+}
+
+/// Between the names of several devices.
+const AND: char = '+';
+/// Devices of one training: each takes a mini-batch of an update.
+const MOST_DEVICES: usize = 64;
 
 /// More threads than any machine that runs this has.
 const MOST_THREADS: usize = 1024;
@@ -42,27 +64,26 @@ impl DeviceArgs {
         if self.device.len() > 1 {
             return Err(Failure::input("--device is given more than once; only training can use several devices"));
         }
-        let threads = self.set_threads(None)?;
-        let (device, name, about) = match self.device.first() {
-            Some(wanted) => by_name(wanted)?,
-            None => first_found()?,
-        };
-        Ok(Self::chosen(device, name, about, threads))
+        self.select_many()
     }
 
     /// As [`select`](Self::select) for training, which several devices can share.
     ///
     /// # Errors
-    /// As `select`; several devices of a kind that cannot share a training.
+    /// As `select`; too many devices.
     pub fn select_many(&self) -> Result<Selected, Failure> {
-        if self.device.len() > 1 {
+        if self.device.len() > MOST_DEVICES {
+            let given = self.device.len();
             return Err(Failure::input(format!(
-                "--device {}: this program trains on one device (Burn itself shares a training among devices on cuda \
-                 only); give one --device",
-                self.device.join(" --device ")
+                "--device is given {given} times; give at most {MOST_DEVICES} devices"
             )));
         }
-        self.select()
+        let threads = self.set_threads(None)?;
+        let choices = match &self.device[..] {
+            [] => vec![first_found()?],
+            wanted => wanted.iter().map(|wanted| by_name(wanted)).collect::<Result<_, _>>()?,
+        };
+        Ok(Self::chosen(choices, threads))
     }
 
     /// As [`select`](Self::select), with `name` and `threads` where none are given.
@@ -74,14 +95,26 @@ impl DeviceArgs {
             return Self { threads: self.threads.or(Some(threads)), ..self.clone() }.select_many();
         }
         let threads = self.set_threads(Some(threads))?;
-        let (device, name, about) = by_name(name)?;
-        Ok(Self::chosen(device, name, about, threads))
+        let choices = name.split(AND).take(MOST_DEVICES).map(by_name).collect::<Result<_, _>>()?;
+        Ok(Self::chosen(choices, threads))
     }
 
-    fn chosen(device: Device, name: String, about: String, threads: usize) -> Selected {
+    /// What `choices`, at least one, make together.
+    fn chosen(choices: Vec<Choice>, threads: usize) -> Selected {
         let s = if threads == 1 { "" } else { "s" };
-        say!("device: {name} ({about}, {threads} CPU thread{s})");
-        Selected { device, name, threads }
+        let (mut devices, mut name, mut abouts) = (Vec::new(), String::new(), Vec::new());
+        for (device, of, about) in choices {
+            if !name.is_empty() {
+                name.push(AND);
+            }
+            name += &of;
+            devices.push(device);
+            if !abouts.contains(&about) {
+                abouts.push(about);
+            }
+        }
+        say!("device: {name} ({}, {threads} CPU thread{s})", abouts.join(", "));
+        Selected { device: devices.remove(0), others: devices, name, threads }
     }
 
     fn set_threads(&self, default: Option<usize>) -> Result<usize, Failure> {
@@ -228,6 +261,18 @@ mod tests {
         }
         if cfg!(feature = "flex") {
             assert!(error("flex:1").contains("has no number"));
+        }
+    }
+
+    #[test]
+    fn devices_of_one_kind_compute_the_same_bits() {
+        for (a, b) in
+            [("flex", "flex"), ("flex+flex", "flex"), ("cuda:0+cuda:1", "cuda:2"), ("flex+ndarray", "flex+ndarray")]
+        {
+            assert!(same_bits(a, b), "{a} {b}");
+        }
+        for (a, b) in [("flex", "ndarray"), ("flex+ndarray", "flex"), ("cuda:0+wgpu:0", "wgpu:0+cuda:0")] {
+            assert!(!same_bits(a, b), "{a} {b}");
         }
     }
 

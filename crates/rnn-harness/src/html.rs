@@ -43,8 +43,8 @@ impl Page {
     }
 
     /// A table; cells that are numbers stand at the right.
-    pub fn table(self, header: &[&str], rows: &[Vec<String>]) -> Self {
-        let head: String = header.iter().map(|name| format!("<th>{}</th>", escape(name))).collect();
+    pub fn table<H: AsRef<str>>(self, header: &[H], rows: &[Vec<String>]) -> Self {
+        let head: String = header.iter().map(|name| format!("<th>{}</th>", escape(name.as_ref()))).collect();
         let cell = |text: &String| {
             let class = if text.trim_end_matches('%').trim().parse::<f64>().is_ok() { " class=\"n\"" } else { "" };
             format!("<td{class}>{}</td>", escape(text))
@@ -52,6 +52,14 @@ impl Page {
         let rows: String =
             rows.iter().map(|row| format!("<tr>{}</tr>\n", row.iter().map(cell).collect::<String>())).collect();
         self.push(format_args!("<table><tr>{head}</tr>\n{rows}</table>"))
+    }
+
+    /// Names and their values, a line each.
+    pub fn pairs(self, pairs: &[(String, String)]) -> Self {
+        let row = |(name, value): &(String, String)| {
+            format!("<tr><td>{}</td><td>{}</td></tr>\n", escape(name), escape(value))
+        };
+        self.push(format_args!("<table>{}</table>", pairs.iter().map(row).collect::<String>()))
     }
 
     /// A picture: an SVG document of this project, which is put into the page as it is.

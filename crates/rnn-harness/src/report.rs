@@ -4,19 +4,28 @@ use crate::Failure;
 use crate::html::Page;
 use crate::run_dir::{CONFIG, RunDir};
 use rnn_plot::{Axis, Line, LineChart, Panel, Stroke};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// The figures of every epoch, a JSON object a line.
 const EPOCHS: &str = "metrics.jsonl";
+/// The figures of every validation, if there are some within epochs.
+const VALIDATIONS: &str = "validations.jsonl";
 /// The page.
 const REPORT: &str = "report.html";
 /// Rows of a printed table of epochs.
 const ROWS: usize = 20;
+/// Columns of a table on the page.
+const COLUMNS: usize = 8;
 
 /// The epochs of a run: in each `epoch`, `loss`, the task's figures by name, those of the validation as
 /// `validation_loss` and so on, `learning_rate`, `seconds`.
 #[derive(Debug, Clone, Default)]
-pub struct Epochs(pub Vec<Map<String, Value>>);
+pub struct Epochs(pub Vec<Map<String, Value>>, pub Validations);
+
+/// The validations of a run, if there are some within epochs: in each `step`, `epoch` with its fraction,
+/// `validation_loss` and so on.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Validations(pub Vec<Map<String, Value>>);
 
 impl Epochs {
     /// The figures, the loss first, without those of the validation.
@@ -31,12 +40,14 @@ impl Epochs {
 
     fn line(&self, name: &str, legend: &str) -> Line {
         let point = |epoch: &Map<String, Value>| Some((epoch.get("epoch")?.as_f64()?, epoch.get(name)?.as_f64()?));
-        Line::new(legend, self.0.iter().filter_map(point))
+        let within = name.starts_with("validation_") && !self.1.0.is_empty();
+        let points = if within { &self.1.0 } else { &self.0 };
+        Line::new(legend, points.iter().filter_map(point))
     }
 
     /// Whether there are figures of a validation.
     fn validated(&self) -> bool {
-        self.0.iter().any(|epoch| epoch.contains_key("validation_loss"))
+        !self.1.0.is_empty() || self.0.iter().any(|epoch| epoch.contains_key("validation_loss"))
     }
 
     /// The curve of the validation loss; without a validation of the training loss.
@@ -83,15 +94,15 @@ impl Epochs {
         }
         columns(&rows)
     }
+}
 
-    fn parse(text: &str) -> Self {
-        Self(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
-    }
+fn parse(text: &str) -> Vec<Map<String, Value>> {
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
 
-    fn json_lines(&self) -> Vec<u8> {
-        let lines: Vec<String> = self.0.iter().map(|epoch| Value::Object(epoch.clone()).to_string() + "\n").collect();
-        lines.concat().into_bytes()
-    }
+fn json_lines(all: &[Map<String, Value>]) -> Vec<u8> {
+    let lines: Vec<String> = all.iter().map(|map| Value::Object(map.clone()).to_string() + "\n").collect();
+    lines.concat().into_bytes()
 }
 
 /// A chart of curves over the epochs.
@@ -156,10 +167,92 @@ pub(crate) fn settings(value: &Value) -> Vec<(String, String)> {
     all
 }
 
+/// A number with a fraction to four digits; other values as they are.
+fn rounded(value: &str) -> String {
+    match value.parse::<f64>() {
+        Ok(number) if value.contains('.') && (number == 0.0 || number.abs() >= 1e-3) => format!("{number:.4}"),
+        Ok(number) if value.contains('.') => format!("{number:.2e}"),
+        _ => value.into(),
+    }
+}
+
+fn capitalised(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
+}
+
+/// Objects with the same kind of figures, as a table: a row an object.
+struct Records {
+    name: String,
+    header: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Records {
+    /// From objects, each with its name if they have names.
+    fn new(name: &str, objects: Vec<(Option<String>, Value)>) -> Self {
+        let mut header: Vec<String> = Vec::new();
+        let named = objects.iter().any(|(name, _)| name.is_some());
+        let objects: Vec<_> = objects.into_iter().map(|(name, value)| (name, settings(&value))).collect();
+        for (column, _) in objects.iter().flat_map(|(_, pairs)| pairs) {
+            if !header.contains(column) {
+                header.push(column.clone());
+            }
+        }
+        // What an object is of comes first.
+        header.sort_by_key(|column| !["epoch", "class", "name", "target"].contains(&column.as_str()));
+        let cell = |pairs: &[(String, String)], column: &String| {
+            pairs.iter().find(|(name, _)| name == column).map_or("–".into(), |(_, value)| rounded(value))
+        };
+        let row = |(name, pairs): (Option<String>, Vec<(String, String)>)| {
+            let first = named.then(|| name.unwrap_or_default());
+            first.into_iter().chain(header.iter().map(|column| cell(&pairs, column))).collect()
+        };
+        let rows = objects.into_iter().map(row).collect();
+        let plain = |name: &str| name.replace('_', " ");
+        let header = named.then(String::new).into_iter().chain(header.iter().map(|name| plain(name))).collect();
+        Self { name: plain(name), header, rows }.turned()
+    }
+
+    /// With a column an object where the page has no room for all figures in a row.
+    fn turned(self) -> Self {
+        let Self { name, header, rows } = self;
+        if header.len() <= COLUMNS || rows.len() >= header.len() {
+            return Self { name, header, rows };
+        }
+        let line = |column: usize| rows.iter().map(move |row: &Vec<String>| row[column].clone());
+        let lines = (1..header.len()).map(|i| std::iter::once(header[i].clone()).chain(line(i)).collect()).collect();
+        let header = std::iter::once(header[0].clone()).chain(line(0)).collect();
+        Self { name, header, rows: lines }
+    }
+}
+
+/// A summary as tables, one for each list of objects and each object of objects, and its other figures by name. The
+/// epochs are left out.
+fn records(summary: &Value) -> (Vec<Records>, Vec<(String, String)>) {
+    let (mut tables, mut figures) = (Vec::new(), Vec::new());
+    for (name, value) in summary.as_object().into_iter().flatten().filter(|(name, _)| *name != "epochs") {
+        match value {
+            Value::Array(list) if !list.is_empty() && list.iter().all(Value::is_object) => {
+                tables.push(Records::new(name, list.iter().map(|value| (None, value.clone())).collect()));
+            }
+            Value::Object(map) if !map.is_empty() && map.values().all(Value::is_object) => {
+                let named = map.iter().map(|(name, value)| (Some(name.replace('_', " ")), value.clone()));
+                tables.push(Records::new(name, named.collect()));
+            }
+            value => figures.extend(settings(&json!({ name: value }))),
+        }
+    }
+    (tables, figures)
+}
+
 impl RunDir {
     /// Writes the figures of the epochs and their curves: `curves.svg` of the loss, `curves-NAME.svg` of a figure.
     pub(crate) fn write_epochs(&self, epochs: &Epochs) -> Result<(), Failure> {
-        self.write_bytes(EPOCHS, &epochs.json_lines())?;
+        self.write_bytes(EPOCHS, &json_lines(&epochs.0))?;
+        if !epochs.1.0.is_empty() {
+            self.write_bytes(VALIDATIONS, &json_lines(&epochs.1.0))?;
+        }
         for figure in epochs.figures() {
             let name = if figure == "loss" { "curves.svg".into() } else { format!("curves-{figure}.svg") };
             self.write_bytes(&name, epochs.curves(&figure).as_bytes())?;
@@ -169,7 +262,8 @@ impl RunDir {
 
     /// The figures of the epochs, as far as the run has them.
     pub(crate) fn epochs(&self) -> Epochs {
-        self.read_text(EPOCHS).map(|text| Epochs::parse(&text)).unwrap_or_default()
+        let read = |name| self.read_text(name).map(|text| parse(&text)).unwrap_or_default();
+        Epochs(read(EPOCHS), Validations(read(VALIDATIONS)))
     }
 
     /// Writes the page: figures, pictures (every SVG of the folder), epochs and settings.
@@ -179,31 +273,26 @@ impl RunDir {
         let program = std::env::args_os().next().map(std::path::PathBuf::from);
         let program =
             program.as_deref().and_then(|path| path.file_stem()).map_or("run".into(), |stem| stem.to_string_lossy());
-        let mut figures = settings(summary);
-        figures.retain(|(name, _)| name != "epochs");
-        for (_, value) in &mut figures {
-            if let (true, Ok(number)) = (value.contains('.'), value.parse::<f64>()) {
-                *value = format!("{number:.4}");
-            }
+        let (records, mut figures) = records(summary);
+        figures.iter_mut().for_each(|(_, value)| *value = rounded(value));
+        let mut page = Page::new(&format!("{program}: {name}")).heading("Figures").pairs(&figures);
+        for Records { name, header, rows } in records {
+            page = page.heading(&capitalised(&name)).table(&header, &rows);
         }
-        let pair = |pairs: Vec<(String, String)>| pairs.into_iter().map(|(a, b)| vec![a, b]).collect::<Vec<_>>();
-        let mut page = Page::new(&format!("{program}: {name}"));
-        page = page.heading("Figures").table(&["figure", "value"], &pair(figures)).heading("Pictures");
+        page = page.heading("Pictures");
         for picture in self.pictures() {
             page = page.picture(&self.read_text(&picture)?);
         }
-        let epochs = self.epochs();
-        let names = epochs.0.first().map(|epoch| epoch.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
-        let cell = |value: Option<&Value>| match value {
-            Some(Value::Number(number)) if number.is_f64() => format!("{:.5}", number.as_f64().unwrap_or(f64::NAN)),
-            Some(value) => value.to_string(),
-            None => "–".into(),
-        };
-        let rows: Vec<Vec<String>> =
-            epochs.0.iter().map(|epoch| names.iter().map(|name| cell(epoch.get(name))).collect()).collect();
-        let header: Vec<&str> = names.iter().map(String::as_str).collect();
-        page = page.heading("Epochs").table(&header, &rows);
-        page = page.heading("Settings").table(&["setting", "value"], &pair(settings(&config)));
+        let Epochs(epochs, Validations(validations)) = self.epochs();
+        for (title, all) in [("Epochs", epochs), ("Validations", validations)] {
+            let all: Vec<_> = all.into_iter().map(Value::Object).map(|one| (None, one)).collect();
+            if all.is_empty() && title != "Epochs" {
+                continue;
+            }
+            let Records { header, rows, .. } = Records::new(title, all);
+            page = page.heading(title).table(&header, &rows);
+        }
+        page = page.heading("Settings").pairs(&settings(&config));
         self.write_bytes(REPORT, page.finish().as_bytes())
     }
 
@@ -220,7 +309,6 @@ impl RunDir {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn epochs(count: usize) -> Epochs {
         let epoch = |n: usize| {
@@ -228,7 +316,7 @@ mod tests {
                 "validation_accuracy": 0.75, "learning_rate": 0.001, "seconds": 2.0});
             value.as_object().cloned().unwrap_or_default()
         };
-        Epochs((1..=count).map(epoch).collect())
+        Epochs((1..=count).map(epoch).collect(), Validations::default())
     }
 
     #[test]
@@ -249,9 +337,25 @@ mod tests {
     #[test]
     fn epochs_come_back_from_their_file() {
         let all = epochs(2);
-        let read = Epochs::parse(&String::from_utf8(all.json_lines()).expect("UTF-8"));
-        assert_eq!(read.0, all.0);
-        assert_eq!(read.loss("x").points, [(1.0, 1.25), (2.0, 2.25)]);
+        let read = parse(&String::from_utf8(json_lines(&all.0)).expect("UTF-8"));
+        assert_eq!(read, all.0);
+        assert_eq!(all.loss("x").points, [(1.0, 1.25), (2.0, 2.25)]);
+        let half = json!({"step": 50, "epoch": 0.5, "validation_loss": 3.0});
+        let within = Epochs(read, Validations(half.as_object().cloned().into_iter().collect()));
+        assert_eq!(within.loss("x").points, [(0.5, 3.0)]);
+    }
+
+    #[test]
+    fn lists_of_objects_become_tables() {
+        let summary = json!({"mae": 0.123456, "epochs": [{"loss": 1}], "classes": [{"f1": 0.5, "class": "a"}, {"class": "b"}],
+            "baselines": {"seasonal_naive": {"mae": 2.0}, "drift": {"mae": 1e-5}}});
+        let (tables, figures) = records(&summary);
+        assert_eq!(figures, [("mae".to_string(), "0.123456".to_string())]);
+        let shown: Vec<_> =
+            tables.iter().map(|t| (t.name.as_str(), t.header.join("|"), t.rows.concat().join("|"))).collect();
+        let expected =
+            [("baselines", "|mae", "drift|1e-5|seasonal naive|2.0000"), ("classes", "class|f1", "a|0.5000|b|–")];
+        assert_eq!(shown, expected.map(|(name, header, rows)| (name, header.to_string(), rows.to_string())));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::interrupt::{listen, stopped};
 use crate::options::Session;
 use crate::progress::{Pass, Progress, Renderer};
-use crate::report::Epochs;
+use crate::report::{Epochs, Validations};
 use crate::run_dir::{Config, RunDir};
 use crate::{Failure, printable_text, say};
 use burn::train::renderer::MetricsRenderer;
@@ -11,7 +11,7 @@ use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use burn::train::{InferenceStep, Interrupter};
 use rnn_train::{
     Batch, Batches, Ended, EpochRecord, Figure, Figures, Flow, Hooks, LOSS, Outcome, StepOutput, Task, TrainError,
-    TrainState, Training,
+    TrainState, Training, Validation,
 };
 use serde_json::{Map, Value, json};
 use std::cell::RefCell;
@@ -52,12 +52,14 @@ impl Session {
         let plan = config.training().plan;
         let epochs = plan.total_steps(examples.train.steps()).div_ceil(examples.train.steps().max(1) as u64);
         let may_end_sooner = plan.patience.is_some() || plan.max_steps.is_some();
+        let steps = examples.train.steps();
         let progress = Progress::new(examples.unit, epochs as usize, examples.train.batch());
         let total_steps = plan.total_steps(examples.train.steps());
         let interrupter = Interrupter::new();
         let training = Training::new(plan, examples.train)
             .with_validation(examples.validation)
             .with_checkpoints(run.checkpoints(), self.checkpoint_every)
+            .with_devices(self.device.all())
             .with_unit(examples.unit)
             .with_interrupter(interrupter.clone(), stopped);
         let resume = self.resumed.is_some() && rnn_train::has_checkpoint(&run.checkpoints())?;
@@ -71,12 +73,12 @@ impl Session {
             false => Box::new(Renderer::new(progress.may_end_sooner(may_end_sooner), first_epoch)),
         };
         let lines = Rc::new(RefCell::new(Vec::new()));
-        let hooks = Saving { run: run.clone(), after_epoch, lines: lines.clone(), held_back: self.tui };
+        let hooks = Saving { run: run.clone(), after_epoch, steps, lines: lines.clone(), held_back: self.tui };
         let outcome = training.run(state, renderer, hooks);
         print_all(&lines, run)?;
         let mut outcome = outcome.map_err(|error| diverged(error, run))?;
         run.save_model(&outcome.model())?;
-        run.write_epochs(&epoch_figures::<M>(outcome.state.history()))?;
+        run.write_epochs(&all_figures(&outcome.state, steps))?;
         if outcome.ended == Ended::Interrupted {
             let (step, path) = (outcome.state.step(), run.path().display());
             return Err(Failure::Interrupted(format!(
@@ -104,6 +106,8 @@ fn diverged(error: TrainError, run: &RunDir) -> Failure {
 struct Saving<M: Task> {
     run: RunDir,
     after_epoch: AfterEpoch<M>,
+    /// Mini-batches in an epoch.
+    steps: usize,
     /// Lines to print after the checkpoint, so that what is printed is saved.
     lines: Rc<RefCell<Vec<String>>>,
     /// Whether they wait until the dashboard has left the terminal.
@@ -124,13 +128,30 @@ fn print_all(lines: &RefCell<Vec<String>>, run: &RunDir) -> Result<(), Failure> 
 }
 
 impl<M: Task> Hooks<M> for Saving<M> {
+    fn after_validation(
+        &mut self,
+        state: &mut TrainState<M>,
+        validation: &Validation,
+        is_best: bool,
+    ) -> Result<(), TrainError> {
+        self.run.write_epochs(&all_figures(state, self.steps)).map_err(TrainError::hook)?;
+        if is_best {
+            self.run.save_model(&state.model()).map_err(TrainError::hook)?;
+        }
+        let figures = names::<M>().zip(values(&validation.figures));
+        let figures: Vec<String> = figures.map(|(name, value)| format!("{name} {value:.4}")).collect();
+        let best = if is_best { ", the best so far" } else { "" };
+        self.lines.borrow_mut().push(format!("step {}: validation {}{best}", validation.step, figures.join(", ")));
+        Ok(())
+    }
+
     fn after_epoch(
         &mut self,
         state: &mut TrainState<M>,
         record: &EpochRecord,
         is_best: bool,
     ) -> Result<Flow, TrainError> {
-        self.run.write_epochs(&epoch_figures::<M>(state.history())).map_err(TrainError::hook)?;
+        self.run.write_epochs(&all_figures(state, self.steps)).map_err(TrainError::hook)?;
         let model = state.model();
         let (lines, flow) = (self.after_epoch)(&model, record).map_err(TrainError::hook)?;
         if is_best || flow == Flow::Stop {
@@ -195,20 +216,18 @@ where
 /// `train_loss` and `validation_accuracy`, the best epoch, seconds, a list of the epochs.
 pub fn summary<M: Task>(outcome: &Outcome<M>) -> Map<String, Value> {
     let history = outcome.state.history();
-    let names = || std::iter::once(LOSS.name).chain(M::FIGURES.iter().map(|figure| figure.name));
-    let values = |figures: &Figures| std::iter::once(figures.loss).chain(figures.others.iter().copied()).collect();
     let mut all = Map::new();
-    let last = history.last();
-    for (part, figures) in [
-        ("train", last.map(|record| &record.train)),
-        ("validation", outcome.record().and_then(|record| record.validation.as_ref())),
-    ] {
-        let values: Vec<f64> = figures.map(values).unwrap_or_default();
-        for (number, name) in names().enumerate() {
+    for (part, figures) in [("train", history.last().map(|record| &record.train)), ("validation", outcome.validation())]
+    {
+        let values: Vec<f64> = figures.map(|figures| values(figures).collect()).unwrap_or_default();
+        for (number, name) in names::<M>().enumerate() {
             all.insert(format!("{part}_{name}"), json!(values.get(number)));
         }
     }
     all.insert("best_epoch".into(), json!(outcome.state.best().map(|best| best.epoch)));
+    if !outcome.state.validations().is_empty() {
+        all.insert("best_step".into(), json!(outcome.state.best().map(|best| best.step)));
+    }
     all.insert("steps".into(), json!(outcome.state.step()));
     all.insert("train_seconds".into(), json!(history.iter().map(|record| record.seconds).sum::<f64>()));
     let epochs = epoch_figures::<M>(history);
@@ -216,18 +235,39 @@ pub fn summary<M: Task>(outcome: &Outcome<M>) -> Map<String, Value> {
     all
 }
 
+/// The names of the loss and of the task's figures.
+fn names<M: Task>() -> impl Iterator<Item = &'static str> {
+    std::iter::once(LOSS.name).chain(M::FIGURES.iter().map(|figure| figure.name))
+}
+
+/// The values that belong to [`names`].
+fn values(figures: &Figures) -> impl Iterator<Item = f64> {
+    std::iter::once(figures.loss).chain(figures.others.iter().copied())
+}
+
+/// The figures of each epoch and of each validation by name; an epoch has `steps` mini-batches.
+fn all_figures<M: Task>(state: &TrainState<M>, steps: usize) -> Epochs {
+    let validation = |Validation { step, figures }: &Validation| {
+        let mut all = Map::new();
+        all.insert("step".into(), json!(step));
+        all.insert("epoch".into(), json!(*step as f64 / steps as f64));
+        all.extend(names::<M>().zip(values(figures)).map(|(name, x)| (format!("validation_{name}"), json!(x))));
+        all
+    };
+    let validations = Validations(state.validations().iter().map(validation).collect());
+    Epochs(epoch_figures::<M>(state.history()).0, validations)
+}
+
 /// The figures of each epoch by name.
 fn epoch_figures<M: Task>(history: &[EpochRecord]) -> Epochs {
-    let names = || std::iter::once(LOSS.name).chain(M::FIGURES.iter().map(|figure| figure.name));
-    let values = |figures: &Figures| std::iter::once(figures.loss).chain(figures.others.clone()).collect::<Vec<f64>>();
     let epoch = |record: &EpochRecord| {
         let mut epoch = Map::new();
         epoch.insert("epoch".into(), json!(record.epoch));
-        for (name, value) in names().zip(values(&record.train)) {
+        for (name, value) in names::<M>().zip(values(&record.train)) {
             epoch.insert(name.into(), json!(value));
         }
         if let Some(figures) = &record.validation {
-            for (name, value) in names().zip(values(figures)) {
+            for (name, value) in names::<M>().zip(values(figures)) {
                 epoch.insert(format!("validation_{name}"), json!(value));
             }
         }
@@ -235,5 +275,5 @@ fn epoch_figures<M: Task>(history: &[EpochRecord]) -> Epochs {
         epoch.insert("seconds".into(), json!(record.seconds));
         epoch
     };
-    Epochs(history.iter().map(epoch).collect())
+    Epochs(history.iter().map(epoch).collect(), Validations::default())
 }

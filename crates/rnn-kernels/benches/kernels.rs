@@ -6,16 +6,21 @@
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use rnn_kernels::{
-    Cell, Dense, Exec, Gradients, Input, Isa, LayerWeights, Nonlinearity, Output, OutputGradients, Sequence, Stepper,
-    Strides, fma_peak,
+    Candidate, Cell, Dense, Exec, Gradients, Input, Isa, LayerWeights, Nonlinearity, Output, OutputGradients, Sequence,
+    Stepper, Strides, fma_peak,
 };
 use std::fmt;
 
 const SHAPES: [[usize; 4]; 5] =
     [[50, 80, 128, 128], [128, 10, 55, 128], [1, 100, 128, 128], [64, 100, 512, 512], [32, 256, 256, 256]];
 
-const CELLS: [(&str, Cell); 3] =
-    [("lstm", Cell::Lstm), ("gru", Cell::Gru { reset_after: true }), ("rnn", Cell::Rnn(Nonlinearity::Tanh))];
+const CELLS: [(&str, Cell); 5] = [
+    ("lstm", Cell::Lstm),
+    ("gru", Cell::Gru { reset_after: true }),
+    ("rnn", Cell::Rnn(Nonlinearity::Tanh)),
+    ("mingru", Cell::MinGru(Candidate::Linear)),
+    ("minlstm", Cell::MinLstm(Candidate::Linear)),
+];
 
 fn main() {
     let isa = Isa::best();
@@ -61,7 +66,8 @@ impl Case {
     fn flop(&self) -> usize {
         let [batch, time, d_input, d_hidden] = self.shape;
         let d_input = if self.options.indices { 0 } else { d_input };
-        2 * batch * time * (d_input + d_hidden) * self.cell.1.gates() * d_hidden
+        let inner = d_input + if self.cell.1.has_w_hh() { d_hidden } else { 0 };
+        2 * batch * time * inner * self.cell.1.gates() * d_hidden
     }
 }
 
@@ -104,8 +110,10 @@ fn layer(bencher: Bencher, case: &Case, backward: bool) {
     let symbols: Vec<u32> = (0..batch * time).map(|_| random.u32(0..d_input as u32)).collect();
     let mut numbers = |n: usize| -> Vec<f32> { (0..n).map(|_| random.f32() * 0.2 - 0.1).collect() };
     let width = cell.gates() * d_hidden;
+    let recurs = usize::from(cell.has_w_hh());
     let (w_ih, w_hh, b_ih, b_hh) =
-        (numbers(d_input * width), numbers(d_hidden * width), numbers(width), numbers(width));
+        (numbers(d_input * width), numbers(recurs * d_hidden * width), numbers(width), numbers(recurs * width));
+    let b = cell.has_w_hh().then_some(&b_hh[..]);
     let layer = LayerWeights {
         cell,
         d_input,
@@ -113,7 +121,7 @@ fn layer(bencher: Bencher, case: &Case, backward: bool) {
         w_ih: &w_ih,
         w_hh: &w_hh,
         b_ih: Some(&b_ih),
-        b_hh: Some(&b_hh),
+        b_hh: b,
         options: rnn_kernels::Options::default(),
     };
     let x = numbers(batch * time * d_input);
@@ -151,9 +159,9 @@ fn layer(bencher: Bencher, case: &Case, backward: bool) {
         let wanted = Gradients {
             input: (!options.indices).then_some((&mut d_x[..], Strides::batch_major(time, d_input))),
             w_ih: Some(&mut d_w_ih),
-            w_hh: Some(&mut d_w_hh),
+            w_hh: cell.has_w_hh().then_some(&mut d_w_hh[..]),
             b_ih: Some(&mut d_b_ih),
-            b_hh: Some(&mut d_b_hh),
+            b_hh: cell.has_w_hh().then_some(&mut d_b_hh[..]),
             ..Gradients::default()
         };
         rnn_kernels::backward(&layer, &sequence, &saved, given, wanted);
@@ -170,8 +178,10 @@ fn generation(bencher: Bencher, name: &str) {
     let mut random = fastrand::Rng::with_seed(1);
     let mut numbers = |n: usize| -> Vec<f32> { (0..n).map(|_| random.f32() * 0.2 - 0.1).collect() };
     let width = cell.gates() * d_hidden;
+    let recurs = usize::from(cell.has_w_hh());
     let (w_ih, w_hh, b_ih, b_hh) =
-        (numbers(d_input * width), numbers(d_hidden * width), numbers(width), numbers(width));
+        (numbers(d_input * width), numbers(recurs * d_hidden * width), numbers(width), numbers(recurs * width));
+    let b = cell.has_w_hh().then_some(&b_hh[..]);
     let layer = LayerWeights {
         cell,
         d_input,
@@ -179,7 +189,7 @@ fn generation(bencher: Bencher, name: &str) {
         w_ih: &w_ih,
         w_hh: &w_hh,
         b_ih: Some(&b_ih),
-        b_hh: Some(&b_hh),
+        b_hh: b,
         options: rnn_kernels::Options::default(),
     };
     let mut stepper = Stepper::new(Isa::best(), &layer);

@@ -20,6 +20,12 @@ pub enum Cell {
         /// Whether the reset gate acts on `h·W_hn + b_hn` (PyTorch, cuDNN) or on h before the product (the paper).
         reset_after: bool,
     },
+    /// The minGRU (Feng et al., 2024): `h' = (1−z)∘h + z∘n` with `z = σ(x·W_iz + b_iz)` and `n = φ(x·W_in + b_in)`; G = 2,
+    /// in the order `z n`. Its gates do not see h: it has neither `W_hh` nor `b_hh`.
+    MinGru(Candidate),
+    /// The minLSTM of the same paper: `h' = (f∘h + i∘n)/(f + i)` with i and f like z; G = 3, in the order `i f n`.
+    /// Without `W_hh` and `b_hh` too.
+    MinLstm(Candidate),
 }
 
 impl Cell {
@@ -28,8 +34,19 @@ impl Cell {
         match self {
             Cell::Rnn(_) => 1,
             Cell::Lstm => 4,
-            Cell::LstmCoupled | Cell::Gru { .. } => 3,
+            Cell::LstmCoupled | Cell::Gru { .. } | Cell::MinLstm(_) => 3,
+            Cell::MinGru(_) => 2,
         }
+    }
+
+    /// Whether the gates see h, by way of `W_hh`.
+    pub fn has_w_hh(self) -> bool {
+        !matches!(self, Cell::MinGru(_) | Cell::MinLstm(_))
+    }
+
+    /// Rows of `W_hh`.
+    pub(crate) fn w_hh_rows(self, d_hidden: usize) -> usize {
+        if self.has_w_hh() { d_hidden } else { 0 }
     }
 
     /// Whether the state is `(h, c)` and not h alone.
@@ -47,6 +64,15 @@ pub enum Nonlinearity {
     Relu,
 }
 
+/// φ of the candidate n of a minGRU or minLSTM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Candidate {
+    /// x.
+    Linear,
+    /// x + ½ where x is positive, else σ(x): the paper's g, which is above 0.
+    Positive,
+}
+
 /// The weights of one layer in one direction.
 #[derive(Debug, Clone, Copy)]
 pub struct LayerWeights<'a, T> {
@@ -58,11 +84,11 @@ pub struct LayerWeights<'a, T> {
     pub d_hidden: usize,
     /// `W_ih`, `[d_input, G·d_hidden]`.
     pub w_ih: &'a [T],
-    /// `W_hh`, `[d_hidden, G·d_hidden]`.
+    /// `W_hh`, `[d_hidden, G·d_hidden]`; empty for a cell without it.
     pub w_hh: &'a [T],
     /// `b_ih`, `[G·d_hidden]`; zero without it.
     pub b_ih: Option<&'a [T]>,
-    /// `b_hh`, `[G·d_hidden]`; zero without it.
+    /// `b_hh`, `[G·d_hidden]`; zero without it, and nothing for a cell without `W_hh`.
     pub b_hh: Option<&'a [T]>,
     /// What the cell has beyond its plain form.
     pub options: Options<'a, T>,
@@ -182,7 +208,8 @@ pub struct Sequence<'a, T> {
     /// factor is 0, the feature may be skipped, and in backward its weight or the whole product: NaN there need not
     /// spread. For dense input only.
     pub input_masks: &'a [&'a [T]],
-    /// Factors of h in the recurrent product at every step, `[batch, d_hidden]`: no mask, one, or one for each gate.
+    /// Factors of h in the recurrent product at every step, `[batch, d_hidden]`: no mask, one, or one for each gate; no
+    /// mask for a cell without that product.
     pub recurrent_masks: &'a [&'a [T]],
     /// Zoneout of h.
     pub zoneout_h: Zoneout<'a, T>,

@@ -76,7 +76,7 @@ fn start<T: Float, K: Kernel>(
     let mut sums: Vec<Sums<T>> = (0..plan.parts.len())
         .map(|_| Sums {
             w_ih: take(elements(need_w_ih, d_input)),
-            w_hh: take(elements(need_w_hh, d_hidden)),
+            w_hh: take(elements(need_w_hh, layer.cell.w_hh_rows(d_hidden))),
             b: take(elements(need_b || normalized, 1)),
             vectors: take(extras.len()),
             gains: [(); 2].map(|()| take(elements(normalized, 1))),
@@ -117,7 +117,8 @@ fn start<T: Float, K: Kernel>(
         unpack(plan, layer, &plan.products.x, d_input, &per_thread(|sums| &sums.w_ih), to);
     }
     if let Some(to) = wanted.w_hh {
-        unpack(plan, layer, &plan.products.h, d_hidden, &per_thread(|sums| &sums.w_hh), to);
+        let rows = layer.cell.w_hh_rows(d_hidden);
+        unpack(plan, layer, &plan.products.h, rows, &per_thread(|sums| &sums.w_hh), to);
     }
     if let Some(to) = wanted.b_ih {
         unpack(plan, layer, &plan.products.x, 1, &per_thread(|sums| &sums.b), to);
@@ -260,6 +261,8 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
             }),
         };
         scratch.zeros.fill(T::ZERO);
+        // Nothing is written where vectors only fill up the last panel.
+        scratch.d_hats.fill(T::ZERO);
         self.initial(&mut scratch.d_h, self.d_output.h);
         if self.layer.cell.has_cell_state() {
             self.initial(&mut scratch.d_c, self.d_output.c);

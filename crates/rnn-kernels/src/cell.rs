@@ -9,10 +9,12 @@
 //! | GRU, reset after | `n_x r z n_h`: the sum from x, and `h·W_hn + b_hn` apart |
 //! | GRU, reset before | `n r z –` |
 //! | RNN | `h'` |
+//! | minGRU | `z n` |
+//! | minLSTM | `i f n` |
 //!
-//! A slot is one vector wide, and one product fills the slots of all gates. Where gates have products of their own,
-//! which is in the RNN and under masks a gate, a slot is up to [`WIDTH`](crate::tile::WIDTH) vectors wide, so that a
-//! tile is.
+//! One product fills the slots of all gates, and a slot has as many vectors as make a tile
+//! [`WIDTH`](crate::tile::WIDTH) vectors wide: one, in a minGRU two. Where gates have products of their own, which is in
+//! the RNN and under masks a gate, a slot is up to that wide by itself.
 //!
 //! A plain cell has a kernel of its own. [`Any`] is the kernel of all cells with options; the code of a cell is the
 //! same in both and asks its [`Form`] whether there may be options.
@@ -22,6 +24,7 @@ mod any;
 mod gru;
 mod lstm;
 mod rnn;
+mod scan;
 mod shown;
 
 pub(crate) use activation::value;
@@ -29,6 +32,7 @@ pub(crate) use any::Any;
 pub(crate) use gru::{GruAfter, GruBefore};
 pub(crate) use lstm::Lstm;
 pub(crate) use rnn::{RnnRelu, RnnTanh};
+pub(crate) use scan::Scan;
 pub(crate) use shown::{show, unshow};
 
 use crate::sequence::step::{BackStep, Shape, Step};
@@ -103,6 +107,7 @@ macro_rules! with_kernel {
             $crate::args::Cell::Gru { reset_after: false } => {
                 $f::<_, $crate::cell::GruBefore<$crate::cell::Plain>>($($arg),*)
             }
+            $crate::args::Cell::MinGru(_) | $crate::args::Cell::MinLstm(_) => $f::<_, $crate::cell::Scan>($($arg),*),
         }
     };
 }

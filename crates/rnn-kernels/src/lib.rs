@@ -1,7 +1,7 @@
 //! CPU kernels for recurrent networks, on plain slices.
 //!
 //! - [`forward`], [`forward_saving`] and [`backward`]: one layer in one direction over a whole sequence, with its input
-//!   product, for the plain RNN, the LSTM and both forms of the GRU; lengths or masks, dropout masks, zoneout, index
+//!   product, for the plain RNN, the LSTM, both forms of the GRU, the minGRU and the minLSTM; lengths or masks, dropout masks, zoneout, index
 //!   input. See [`LayerWeights`] for the weights, [`Sequence`] for what is run over.
 //! - [`Stepper`] and [`Dense`]: one step at a time for one sequence, for generation and online prediction.
 //! - [`optim`]: the optimizers' updates in one pass over memory, and without one for a table of which few rows have a
@@ -90,8 +90,8 @@ mod stepper;
 mod entry;
 
 pub use args::{
-    Activation, Cell, Counted, Gradients, Input, LayerWeights, MaskedOutput, Nonlinearity, OptionGradients, Options,
-    Output, OutputGradients, Sequence, Strides, Zoneout,
+    Activation, Candidate, Cell, Counted, Gradients, Input, LayerWeights, MaskedOutput, Nonlinearity, OptionGradients,
+    Options, Output, OutputGradients, Sequence, Strides, Zoneout,
 };
 pub use entry::Entry;
 pub use exec::Exec;

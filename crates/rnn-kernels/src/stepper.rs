@@ -16,8 +16,10 @@ use crate::sequence::step::{Keep, MaskedCopy, Shape, Step};
 use crate::simd::{Isa, Op, Simd, run};
 use crate::tile::{Tile, WIDTH, multiply};
 use std::marker::PhantomData;
+use std::sync::Arc;
 
-/// A layer that is stepped through one sequence, on the calling thread. It copies the weights and carries the state.
+/// A layer that is stepped through one sequence, on the calling thread. It copies the weights and carries the state. A
+/// clone goes on from the same state by itself and shares the weights.
 ///
 /// ```
 /// use rnn_kernels::{Cell, Isa, LayerWeights, Options, Stepper};
@@ -33,24 +35,55 @@ pub struct Stepper<T> {
     plan: Plan,
     cell: Cell,
     has_options: bool,
-    extras: Extras<T>,
     d_input: usize,
     d_hidden: usize,
-    w_ih: Buffer<T>,
-    w_hh: Vec<Buffer<T>>,
-    bias: Buffer<T>,
+    weights: Arc<Packed<T>>,
     panels: Buffer<T>,
-    /// With layer normalisation: the normalised products on x and on h, their statistics, c', and zeros.
+    /// With layer normalisation: the normalised products on x and on h, their statistics, and c'.
     hats: [Buffer<T>; 2],
     stats: Buffer<T>,
     shown: Buffer<T>,
-    zeros: Buffer<T>,
+    /// The share of the old h and c that a step keeps.
+    zoneout: [T; 2],
     /// The state before and after a step, by turns.
     h: [Buffer<T>; 2],
     c: [Buffer<T>; 2],
     reset: Buffer<T>,
     output: Vec<T>,
     steps: usize,
+}
+
+/// The weights as the products read them.
+struct Packed<T> {
+    w_ih: Buffer<T>,
+    w_hh: Vec<Buffer<T>>,
+    bias: Buffer<T>,
+    extras: Extras<T>,
+    /// What products start from in place of the bias, with layer normalisation.
+    zeros: Buffer<T>,
+}
+
+impl<T: Float> Clone for Stepper<T> {
+    fn clone(&self) -> Self {
+        let copy = |from: &Buffer<T>| {
+            let mut to = take(from.len());
+            to.copy_from_slice(from);
+            to
+        };
+        Stepper {
+            plan: self.plan.clone(),
+            weights: self.weights.clone(),
+            panels: copy(&self.panels),
+            hats: self.hats.each_ref().map(copy),
+            stats: copy(&self.stats),
+            shown: copy(&self.shown),
+            h: self.h.each_ref().map(copy),
+            c: self.c.each_ref().map(copy),
+            reset: copy(&self.reset),
+            output: self.output.clone(),
+            ..*self
+        }
+    }
 }
 
 impl<T: Float> Stepper<T> {
@@ -69,26 +102,29 @@ impl<T: Float> Stepper<T> {
         Stepper {
             cell,
             has_options: layer.has_options(),
-            extras: Extras::new(layer, &plan),
             d_input,
             d_hidden,
-            w_ih: pack::columns(&plan, layer, layer.w_ih, plan.products.x[0], T::ONE),
-            w_hh: plan
-                .products
-                .h
-                .iter()
-                .map(|&product| pack::columns(&plan, layer, layer.w_hh, product, T::ONE))
-                .collect(),
-            bias: pack::biases(&plan, layer),
+            weights: Arc::new(Packed {
+                w_ih: pack::columns(&plan, layer, layer.w_ih, plan.products.x[0], T::ONE),
+                w_hh: plan
+                    .products
+                    .h
+                    .iter()
+                    .map(|&product| pack::columns(&plan, layer, layer.w_hh, product, T::ONE))
+                    .collect(),
+                bias: pack::biases(&plan, layer),
+                extras: Extras::new(layer, &plan),
+                zeros: {
+                    let mut zeros = take(plan.panel_elements());
+                    zeros.fill(T::ZERO);
+                    zeros
+                },
+            }),
+            zoneout: [T::ZERO; 2],
             panels: take(plan.panel_elements()),
             hats: [(); 2].map(|()| take(plan.panel_elements())),
             stats: take(STATS),
             shown: state(),
-            zeros: {
-                let mut zeros = take(plan.panel_elements());
-                zeros.fill(T::ZERO);
-                zeros
-            },
             h: [state(), state()],
             c: [state(), state()],
             reset: state(),
@@ -127,6 +163,11 @@ impl<T: Float> Stepper<T> {
     /// c, `[d_hidden]`; only the LSTM's means something.
     pub fn c(&self) -> &[T] {
         &self.c[self.steps % 2][..self.d_hidden]
+    }
+
+    /// Lets zoneout act as in evaluation: a step keeps the share `h` of the old h, and `c` of the old c.
+    pub fn set_zoneout(&mut self, h: f64, c: f64) {
+        self.zoneout = [h, c].map(T::from_f64);
     }
 
     /// Goes on from another state, each `[d_hidden]`.
@@ -180,18 +221,20 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
         let stepper = self.stepper;
         let (plan, row) = (&stepper.plan, stepper.plan.row());
         let width = plan.products.x[0].width(plan.products.blocks);
+        let Packed { w_ih, w_hh, bias, extras, zeros } = &*stepper.weights;
+        let keep = |share: T| if share == T::ZERO { Keep::Nothing } else { Keep::Mean(share) };
         let (now, next) = (stepper.steps % 2, (stepper.steps + 1) % 2);
         let panels = stepper.panels.as_mut_ptr();
-        let norm = if K::OPTIONS { stepper.extras.norm.as_ref() } else { None };
-        let bias = if norm.is_some() { &stepper.zeros } else { &stepper.bias };
+        let norm = if K::OPTIONS { extras.norm.as_ref() } else { None };
+        let start = if norm.is_some() { zeros } else { bias };
         // SAFETY: the machine has the instruction set; the buffers are sized by the plan for one row.
         unsafe {
             for p in 0..plan.panels {
-                let (sums, bias) = (panels.add(p * row), bias.as_ptr().add(p * row));
-                let weights = stepper.w_ih.as_ptr().add(p * stepper.d_input * width * S::LANES);
+                let (sums, start) = (panels.add(p * row), start.as_ptr().add(p * row));
+                let weights = w_ih.as_ptr().add(p * stepper.d_input * width * S::LANES);
                 // Vectors that no input product fills start from the bias too.
                 for vector in 0..plan.products.vectors {
-                    S::store(sums.add(vector * S::LANES), S::load(bias.add(vector * S::LANES)));
+                    S::store(sums.add(vector * S::LANES), S::load(start.add(vector * S::LANES)));
                 }
                 match self.input {
                     StepInput::Dense(x) => multiply::<S>(&Tile {
@@ -222,10 +265,10 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
             }
             let (hats, stats) = (stepper.hats.each_mut().map(|hats| hats.as_mut_ptr()), stepper.stats.as_mut_ptr());
             if let Some(norm) = norm {
-                normalize_inputs::<S>(norm, plan, stepper.bias.as_ptr(), [panels, hats[0], stats], 1);
+                normalize_inputs::<S>(norm, plan, bias.as_ptr(), [panels, hats[0], stats], 1);
             }
             let step = Step {
-                extras: &stepper.extras,
+                extras,
                 shape: Shape::new(plan),
                 d_hidden: stepper.d_hidden,
                 width: plan.width,
@@ -239,8 +282,8 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
                 output_row: 0,
                 output_next: 0,
                 kinds: std::ptr::null(),
-                keep_h: Keep::Nothing,
-                keep_c: Keep::Nothing,
+                keep_h: keep(stepper.zoneout[0]),
+                keep_c: keep(stepper.zoneout[1]),
                 masked: [MaskedCopy { mask: std::ptr::null(), h: std::ptr::null_mut() }; 4],
                 masks: 0,
                 reset: stepper.reset.as_mut_ptr(),
@@ -257,10 +300,9 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
             }
             match norm {
                 Some(norm) => {
-                    let zeros = stepper.zeros.as_ptr();
-                    advance_normalized::<S, K>(plan, norm, &stepper.w_hh, 1, &step, &left, zeros);
+                    advance_normalized::<S, K>(plan, norm, w_hh, 1, &step, &left, zeros.as_ptr());
                 }
-                None => advance::<S, K>(plan, &stepper.w_hh, 1, stepper.steps, &step, &left, None),
+                None => advance::<S, K>(plan, w_hh, 1, stepper.steps, &step, &left, None),
             }
         }
         stepper.steps += 1;

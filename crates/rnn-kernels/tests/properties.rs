@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::case::{CELLS, Case, Counted};
+use common::case::{CELLS, Case, Counted, Zoneout};
 use common::{check, kernel, naive};
 use fastrand::Rng;
 use rnn_kernels::{Cell, Dense, Isa, LayerWeights, MaskedOutput, Options, Stepper};
@@ -111,7 +111,8 @@ fn padding_may_hold_anything() {
         // Row 3 has no steps at all.
         clean.counted = Counted::Lengths(vec![5, 2, 1, 0, 4, 3]);
         let mask = |width: usize| (0..masks).map(|_| vec![1.25; batch * width]).collect();
-        (clean.input_masks, clean.recurrent_masks) = (mask(d_input), mask(d_hidden));
+        clean.input_masks = mask(d_input);
+        clean.set_recurrent_masks(mask(d_hidden));
         let mut case = clean.clone();
         for (i, x) in case.x.iter_mut().enumerate() {
             if !clean.counts(i / d_input / time, i / d_input % time) {
@@ -164,6 +165,8 @@ fn steps_are_those_of_the_sequence() {
             let mut case = Case::plain(&mut random, cell, [1, time, d_input, d_hidden]);
             if indices {
                 case.indices = (0..time).map(|_| random.u32(0..d_input as u32)).collect();
+                case.zoneout_h = Zoneout::Mean(0.25);
+                case.zoneout_c = if cell.has_cell_state() { Zoneout::Mean(0.125) } else { Zoneout::Off };
             }
             let expected = naive::run(&case);
             let layer = LayerWeights {
@@ -173,11 +176,14 @@ fn steps_are_those_of_the_sequence() {
                 w_ih: &case.w_ih,
                 w_hh: &case.w_hh,
                 b_ih: Some(&case.b_ih),
-                b_hh: Some(&case.b_hh),
+                b_hh: cell.has_w_hh().then_some(&case.b_hh[..]),
                 options: Options::default(),
             };
             for isa in Isa::available() {
-                let mut stepper = Stepper::new(isa, &layer);
+                let mut stepper = Stepper::new(isa, &layer).clone();
+                if indices {
+                    stepper.set_zoneout(0.25, 0.125);
+                }
                 for round in 0..2 {
                     stepper.set_state(&case.h0, cell.has_cell_state().then_some(&case.c0[..]));
                     for t in 0..time {

@@ -8,26 +8,28 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Makes a mini-batch of the items with these indices, at a step counted from 0 over all epochs.
-type Make<B> = Arc<dyn Fn(&[usize], u64) -> B + Send + Sync>;
+/// Makes a mini-batch of the items with these indices, at a step counted from 0 over all epochs, on a device.
+type Make<B> = Arc<dyn Fn(&[usize], u64, &Device) -> B + Send + Sync>;
 
 /// `items` items in mini-batches of `batch`. The last one of an epoch may be smaller.
 pub struct Batches<B> {
     items: usize,
     batch: usize,
     shuffle: Option<Key>,
+    device: Device,
     make: Make<B>,
 }
 
 impl<B> Clone for Batches<B> {
     fn clone(&self) -> Self {
-        Self { make: self.make.clone(), ..*self }
+        Self { make: self.make.clone(), device: self.device.clone(), ..*self }
     }
 }
 
 impl<B> Batches<B> {
-    /// Mini-batches that `make` builds from item indices and the number of the step, counted from 0 over all epochs.
-    /// With a key each epoch has its own random permutation; without one the items keep their order.
+    /// Mini-batches on `device`, which `make` builds from item indices, the number of the step, counted from 0 over all
+    /// epochs, and the device: a training on several devices asks for another one. With a key each epoch has its own
+    /// random permutation; without one the items keep their order.
     ///
     /// # Panics
     /// If there are 2³² items or more.
@@ -35,15 +37,21 @@ impl<B> Batches<B> {
         items: usize,
         batch: usize,
         shuffle: Option<Key>,
-        make: impl Fn(&[usize], u64) -> B + Send + Sync + 'static,
+        device: &Device,
+        make: impl Fn(&[usize], u64, &Device) -> B + Send + Sync + 'static,
     ) -> Self {
         assert!(u32::try_from(items).is_ok(), "{items} items");
-        Self { items, batch: batch.max(1), shuffle, make: Arc::new(make) }
+        Self { items, batch: batch.max(1), shuffle, device: device.clone(), make: Arc::new(make) }
     }
 
     /// Batches of the same kind without items.
     pub(crate) fn none(&self) -> Self {
         Self { items: 0, ..self.clone() }
+    }
+
+    /// The device that mini-batches are made on.
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
     }
 
     /// Items in an epoch.
@@ -68,23 +76,40 @@ impl<B> Batches<B> {
 
     /// The mini-batches of `epoch`, counted from 0, starting at its step `from`. Calls do not influence each other.
     pub fn epoch(&self, epoch: usize, from: usize) -> impl Iterator<Item = B> + '_ {
-        // 4 bytes per item: for a long text the order is half of the memory that training needs.
-        let order: Option<Vec<u32>> =
-            self.shuffle.map(|key| key.child(epoch as u64).shuffled((0..self.items as u32).collect()));
-        let first = epoch as u64 * self.steps() as u64;
-        (from..self.steps()).map(move |step| {
-            let range = self.range(step);
-            let items: Vec<usize> = match &order {
-                Some(order) => order[range].iter().map(|&item| item as usize).collect(),
-                None => range.collect(),
-            };
-            (self.make)(&items, first + step as u64)
-        })
+        let order = self.order(epoch);
+        (from..self.steps()).map(move |step| order.batch(step, &self.device))
+    }
+
+    /// The order of the items in `epoch`, counted from 0.
+    pub(crate) fn order(&self, epoch: usize) -> Order<'_, B> {
+        let order = self.shuffle.map(|key| key.child(epoch as u64).shuffled((0..self.items as u32).collect()));
+        Order { batches: self, first: epoch as u64 * self.steps() as u64, order }
     }
 
     /// The range of a step in an epoch's order.
     fn range(&self, step: usize) -> Range<usize> {
         step * self.batch..self.items.min((step + 1) * self.batch)
+    }
+}
+
+/// The order of the items in an epoch.
+pub(crate) struct Order<'a, B> {
+    batches: &'a Batches<B>,
+    /// The epoch's first step, counted over all epochs.
+    first: u64,
+    /// 4 bytes per item: for a long text the order is half of the memory that training needs.
+    order: Option<Vec<u32>>,
+}
+
+impl<B> Order<'_, B> {
+    /// The mini-batch of `step`, counted from 0 in the epoch, on `device`.
+    pub fn batch(&self, step: usize, device: &Device) -> B {
+        let range = self.batches.range(step);
+        let items: Vec<usize> = match &self.order {
+            Some(order) => order[range].iter().map(|&item| item as usize).collect(),
+            None => range.collect(),
+        };
+        (self.batches.make)(&items, self.first + step as u64, device)
     }
 }
 
@@ -111,17 +136,17 @@ impl<B: Send + 'static> DataLoader<B> for Loader<B> {
         self.batches.items
     }
 
-    /// `make` decides the device of the mini-batches.
-    fn to_device(&self, _: &Device) -> Arc<dyn DataLoader<B>> {
-        Arc::new(Self::new(self.batches.clone(), self.epoch.load(Ordering::Relaxed)))
+    fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<B>> {
+        let batches = Batches { device: device.clone(), ..self.batches.clone() };
+        Arc::new(Self::new(batches, self.epoch.load(Ordering::Relaxed)))
     }
 
     /// The items `start..end` only: the share of one device of several.
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<B>> {
         let make = self.batches.make.clone();
-        let shifted = move |indices: &[usize], step| {
+        let shifted = move |indices: &[usize], step, device: &Device| {
             let indices: Vec<usize> = indices.iter().map(|i| i + start).collect();
-            make(&indices, step)
+            make(&indices, step, device)
         };
         let part = Batches { items: end - start, make: Arc::new(shifted), ..self.batches.clone() };
         Arc::new(Self::new(part, self.epoch.load(Ordering::Relaxed)))
@@ -157,7 +182,8 @@ mod tests {
     type Seen = (Vec<usize>, u64);
 
     fn batches() -> Batches<Seen> {
-        Batches::new(10, 4, Some(Key::new(1)), |indices: &[usize], step| (indices.to_vec(), step))
+        let device = Device::default();
+        Batches::new(10, 4, Some(Key::new(1)), &device, |indices: &[usize], step, _: &Device| (indices.to_vec(), step))
     }
 
     #[test]

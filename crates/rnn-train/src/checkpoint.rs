@@ -12,10 +12,10 @@
 //!     best.bpk            the model with the lowest validation loss, if there is a validation set
 //! ```
 
-use crate::figures::{Totals, TotalsRead};
+use crate::figures::{Figures, Totals, TotalsRead};
 use crate::optim::OptimizerConfig;
 use crate::parameters::{embedding, numbered};
-use crate::state::{Best, EpochRecord, TrainState};
+use crate::state::{Best, EpochRecord, TrainState, Validation};
 use crate::task::Task;
 use crate::{TrainError, durable};
 use burn::module::{Module, Param};
@@ -54,6 +54,8 @@ struct State {
     #[serde(with = "crate::exact")]
     seconds: f64,
     history: Vec<EpochRecord>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    validations: Vec<Validation>,
     best: Option<BestEpoch>,
     /// Whether a hook ended the training.
     #[serde(default)]
@@ -70,6 +72,11 @@ struct BestEpoch {
     epoch: usize,
     #[serde(with = "crate::exact")]
     loss: f64,
+    /// A checkpoint without this and the next one is from before there were validations within epochs.
+    #[serde(default)]
+    step: u64,
+    #[serde(default, with = "crate::exact::list")]
+    others: Vec<f64>,
 }
 
 fn sha256(bytes: &[u8]) -> String {
@@ -118,7 +125,13 @@ pub(crate) fn save<M: Task>(folder: &Path, state: &mut TrainState<M>) -> Result<
         totals: state.totals.read_all().clone(),
         seconds: state.seconds,
         history: state.history.clone(),
-        best: state.best.as_ref().map(|best| BestEpoch { epoch: best.epoch, loss: best.loss }),
+        validations: state.validations.clone(),
+        best: state.best.as_ref().map(|Best { epoch, step, figures: Figures { loss, others }, .. }| BestEpoch {
+            epoch: *epoch,
+            loss: *loss,
+            step: *step,
+            others: others.clone(),
+        }),
         stopped: state.stopped,
         table_updates,
         carried: shapes,
@@ -217,8 +230,14 @@ pub(crate) fn load<M: Task>(folder: &Path, model: M, optimizer: &OptimizerConfig
     let has = |name: &str| checksums.sha256.contains_key(name);
     let average = if has(AVERAGE) { Some(weights(AVERAGE, model.clone())?) } else { None };
     let best = match &saved.best {
-        Some(BestEpoch { epoch, loss }) => {
-            Some(Best { epoch: *epoch, loss: *loss, model: weights(BEST, model.clone())?.valid() })
+        Some(BestEpoch { epoch, loss, step, others }) => {
+            let mut figures = Figures { loss: *loss, others: others.clone() };
+            if *step == 0 {
+                let record = saved.history.iter().find(|record| record.epoch == *epoch);
+                figures = record.and_then(|record| record.validation.clone()).unwrap_or(figures);
+            }
+            let model = weights(BEST, model.clone())?.valid();
+            Some(Best { epoch: *epoch, step: *step, figures, model })
         }
         None => None,
     };
@@ -268,6 +287,7 @@ pub(crate) fn load<M: Task>(folder: &Path, model: M, optimizer: &OptimizerConfig
     state.totals = Totals::restore(saved.totals);
     state.seconds = saved.seconds;
     state.history = saved.history;
+    state.validations = saved.validations;
     state.stopped = saved.stopped;
     Ok(state)
 }

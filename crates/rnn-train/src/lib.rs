@@ -10,6 +10,7 @@
 
 mod batches;
 mod checkpoint;
+mod devices;
 pub mod durable;
 mod error;
 mod evaluate;
@@ -33,7 +34,7 @@ pub use evaluate::{Seen, evaluate};
 pub use figures::{Figure, Figures, LOSS, StepOutput, Sums, Totals};
 pub use keys::Keys;
 pub use schedule::{Schedule, Shape};
-pub use state::{Best, EpochRecord, TrainState};
+pub use state::{Best, EpochRecord, TrainState, Validation};
 pub use strategy::Ended;
 pub use task::{Batch, Task, trained};
 pub use training::{Flow, Hooks, Outcome, Plan, Training};

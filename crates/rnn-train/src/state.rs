@@ -28,14 +28,25 @@ pub struct EpochRecord {
     pub seconds: f64,
 }
 
-/// The epoch with the lowest validation loss, or the epoch after which a hook ended the training.
+/// A validation within an epoch, or at the end of one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Validation {
+    /// The number of mini-batches before it.
+    pub step: u64,
+    /// What it gave.
+    pub figures: Figures,
+}
+
+/// The validation with the lowest loss, or the one after which a hook ended the training.
 #[derive(Debug, Clone)]
 pub struct Best<M> {
-    /// Counted from 1.
+    /// The epoch that it was made in or after, counted from 1.
     pub epoch: usize,
-    /// Its validation loss.
-    pub loss: f64,
-    /// The model after it, without autodiff.
+    /// The number of mini-batches before it.
+    pub step: u64,
+    /// What it gave.
+    pub figures: Figures,
+    /// The model that was validated, without autodiff.
     pub model: M,
 }
 
@@ -54,6 +65,8 @@ pub struct TrainState<M: Task> {
     pub(crate) seconds: f64,
     pub(crate) best: Option<Best<M>>,
     pub(crate) history: Vec<EpochRecord>,
+    /// All validations, if there are some within epochs too.
+    pub(crate) validations: Vec<Validation>,
     /// Whether a hook ended the training.
     pub(crate) stopped: bool,
 }
@@ -79,6 +92,7 @@ impl<M: Task> TrainState<M> {
             seconds: 0.0,
             best: None,
             history,
+            validations: Vec::new(),
             stopped: false,
         }
     }
@@ -93,7 +107,13 @@ impl<M: Task> TrainState<M> {
         &self.history
     }
 
-    /// With a validation set, the epoch with the lowest validation loss; the last epoch if a hook ended the training.
+    /// All validations, within epochs and after them; none if [`Plan::validate_every`](crate::Plan::validate_every) asks
+    /// for none within epochs.
+    pub fn validations(&self) -> &[Validation] {
+        &self.validations
+    }
+
+    /// With a validation set, the validation with the lowest loss; the last one if a hook ended the training.
     pub fn best(&self) -> Option<&Best<M>> {
         self.best.as_ref()
     }
@@ -103,6 +123,21 @@ impl<M: Task> TrainState<M> {
     pub fn model(&mut self) -> M {
         self.merge();
         self.average.as_ref().unwrap_or(&self.model).valid()
+    }
+
+    /// Keeps the model with these validation figures, made in or after `epoch`, if their loss is the lowest so far.
+    /// Returns whether it is.
+    pub(crate) fn keep_if_best(&mut self, epoch: usize, figures: &Figures) -> bool {
+        let is_best = figures.loss < self.best.as_ref().map_or(f64::INFINITY, |best| best.figures.loss);
+        if is_best {
+            self.keep(epoch, figures);
+        }
+        is_best
+    }
+
+    /// Keeps the model as the best one.
+    pub(crate) fn keep(&mut self, epoch: usize, figures: &Figures) {
+        self.best = Some(Best { epoch, step: self.step, figures: figures.clone(), model: self.model() });
     }
 
     /// Applies the pending updates to the model's table.

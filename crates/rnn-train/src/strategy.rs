@@ -7,13 +7,15 @@
 use crate::TrainError;
 use crate::batches::Batches;
 use crate::checkpoint;
+use crate::devices::Devices;
+use crate::evaluate::evaluate;
 use crate::events::{Events, Part};
 use crate::figures::{Figures, TotalsRead};
 use crate::parameters::scaled;
-use crate::state::{Best, EpochRecord, TrainState};
+use crate::state::{EpochRecord, TrainState, Validation};
 use crate::task::{Batch, Task};
 use crate::training::{Flow, Hooks, Plan};
-use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::train::{
@@ -52,12 +54,31 @@ pub(crate) struct Loop<M: Task> {
     pub validation: Option<Batches<Batch<M>>>,
     pub checkpoints: Option<PathBuf>,
     pub checkpoint_every: Option<u64>,
+    /// Several devices that share the mini-batches of an update.
+    pub devices: Option<Devices<M>>,
     pub unit: &'static str,
     pub stopped: Box<dyn Fn() -> bool>,
     pub scheduler: ModuleLrScheduler,
     pub hooks: Box<dyn Hooks<M>>,
     /// The mean loss at the beginning of the training, once it is known.
     pub first_loss: Option<f64>,
+}
+
+/// The course of an epoch.
+struct Epoch {
+    /// Counted from 1.
+    number: usize,
+    /// The number of its steps, and of their items.
+    steps: usize,
+    items: usize,
+    /// What was reported. After resuming within an epoch, the first report includes the steps before the checkpoint.
+    reported: TotalsRead,
+    last_report: Option<Instant>,
+    /// The step of the last update.
+    updated_at: u64,
+    /// The seconds of training until `start`.
+    before: f64,
+    start: Instant,
 }
 
 type Slot<M> = Rc<RefCell<Option<(TrainState<M>, Result<Ended, TrainError>)>>>;
@@ -107,7 +128,7 @@ impl<M: Task> Loop<M> {
         events: &mut Events<M>,
     ) -> (TrainState<M>, Result<Ended, TrainError>) {
         let items = [self.train.items(), self.validation.as_ref().map_or(0, Batches::items)];
-        if events.replay(&state.history, items) {
+        if events.replay(&state.history, items) || self.is_out_of_patience(&state) {
             return (state, Ok(Ended::EarlyStopped));
         }
         if state.stopped {
@@ -136,22 +157,41 @@ impl<M: Task> Loop<M> {
         mut state: TrainState<M>,
         events: &mut Events<M>,
     ) -> (TrainState<M>, Result<Option<Ended>, TrainError>) {
-        let epoch = state.history.len();
-        let first = epoch as u64 * self.train.steps() as u64;
+        let number = state.history.len();
+        let first = number as u64 * self.train.steps() as u64;
         let from = (state.step - first) as usize;
         let steps = (self.total_steps - first).min(self.train.steps() as u64) as usize;
-        let of = self.train.items_in(steps);
-        events.start(Part::Train, epoch + 1, of);
-        let (start, before) = (Instant::now(), state.seconds);
-        // After resuming within an epoch, the first report includes the steps before the checkpoint.
-        let mut reported = TotalsRead::default();
-        let mut last_report: Option<Instant> = None;
+        let mut epoch = Epoch {
+            number: number + 1,
+            steps,
+            items: self.train.items_in(steps),
+            reported: TotalsRead::default(),
+            last_report: None,
+            updated_at: state.step,
+            before: state.seconds,
+            start: Instant::now(),
+        };
+        events.start(Part::Train, epoch.number, epoch.items);
+        // An interruption may have come in the way of a validation.
+        if from > 0 && from < steps {
+            match self.validate_if_due(&mut state, &mut epoch, events) {
+                Ok(None) => {}
+                ended => return (state, ended),
+            }
+        }
         let mut group = Group::new(self.plan.accumulate);
-        let every = self.checkpoint_every.map_or(u64::MAX, |every| every.max(1));
-        let mut updated_at = state.step;
         let train = self.train.clone();
-        for (step, batch) in (from + 1..=steps).zip(train.epoch(epoch, from)) {
-            let (output, rows) = state.forward(batch);
+        let order = train.order(number);
+        for step in from + 1..=steps {
+            let (output, rows) = match &mut self.devices {
+                None => state.forward(order.batch(step - 1, train.device())),
+                Some(devices) => {
+                    match devices.next(&state.model, &order, step - 1, group.missing().min(steps + 1 - step)) {
+                        Ok(output) => (output, None),
+                        Err(error) => return (state, Err(error)),
+                    }
+                }
+            };
             let items = output.item.items;
             state.totals.add(output.item);
             state.step += 1;
@@ -161,40 +201,91 @@ impl<M: Task> Loop<M> {
                 grads = clip_grad_norm(&state.model, grads, norm).0;
             }
             state = state.update(rate.base(), grads, rows, self.plan.average);
-            state.seconds = before + start.elapsed().as_secs_f64();
-
-            if step == steps || last_report.is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
-                last_report = Some(Instant::now());
-                if let Some(loss) = state.totals.means().first().copied().filter(|loss| !loss.is_finite()) {
-                    let error = TrainError::Diverged { loss, epoch: epoch + 1, step, rate: rate.base() };
-                    return (state, Err(error));
-                }
-                if let Some((from, loss)) = self.grew(&state, &reported) {
-                    return (state, Err(TrainError::Grew { from, loss, epoch: epoch + 1, step, rate: rate.base() }));
-                }
-                events.report(Part::Train, &mut reported, state.totals.read_all(), of, Some((step, rate)));
-            }
-            match self.hooks.after_step(&mut state) {
-                Ok(Flow::Continue) => {}
-                Ok(Flow::Stop) => return (state, Ok(Some(Ended::Stopped))),
-                Err(error) => return (state, Err(error)),
-            }
-            let stopped = events.stopped(&*self.stopped);
-            // With accumulation an update need not be at a multiple of `every`.
-            let due = state.step / every > updated_at / every;
-            updated_at = state.step;
-            // After the last step of an epoch its end writes the checkpoint.
-            if (stopped || due && step < steps)
-                && let Err(error) = self.save(&mut state)
-            {
-                return (state, Err(error));
-            }
-            if stopped && state.step < self.total_steps {
-                return (state, Ok(Some(Ended::Interrupted)));
+            match self.after_update(&mut state, &mut epoch, events, step, rate) {
+                Ok(None) => {}
+                ended => return (state, ended),
             }
         }
-        events.end(Part::Train, epoch + 1);
+        events.end(Part::Train, epoch.number);
         (state, Ok(None))
+    }
+
+    /// Reports figures, calls the hook, validates and saves a checkpoint, as far as they are due after `step`, counted from
+    /// 1; returns why the training ended, if it did.
+    fn after_update(
+        &mut self,
+        state: &mut TrainState<M>,
+        epoch: &mut Epoch,
+        events: &mut Events<M>,
+        step: usize,
+        rate: ModuleLearningRate,
+    ) -> Result<Option<Ended>, TrainError> {
+        state.seconds = epoch.before + epoch.start.elapsed().as_secs_f64();
+        let is_last = step == epoch.steps;
+        if is_last || epoch.last_report.is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
+            epoch.last_report = Some(Instant::now());
+            if let Some(loss) = state.totals.means().first().copied().filter(|loss| !loss.is_finite()) {
+                return Err(TrainError::Diverged { loss, epoch: epoch.number, step, rate: rate.base() });
+            }
+            if let Some((from, loss)) = self.grew(state, &epoch.reported) {
+                return Err(TrainError::Grew { from, loss, epoch: epoch.number, step, rate: rate.base() });
+            }
+            let now = state.totals.read_all();
+            events.report(Part::Train, &mut epoch.reported, now, epoch.items, Some((step, rate)));
+        }
+        if self.hooks.after_step(state)? == Flow::Stop {
+            return Ok(Some(Ended::Stopped));
+        }
+        // After the last step of an epoch its end validates and writes the checkpoint.
+        if !is_last && let Some(ended) = self.validate_if_due(state, epoch, events)? {
+            return Ok(Some(ended));
+        }
+        let stopped = events.stopped(&*self.stopped);
+        // With accumulation an update need not be at a multiple of `every`.
+        let every = self.checkpoint_every.map_or(u64::MAX, |every| every.max(1));
+        let due = state.step / every > epoch.updated_at / every;
+        epoch.updated_at = state.step;
+        if stopped || due && !is_last {
+            self.save(state)?;
+        }
+        Ok((stopped && state.step < self.total_steps).then_some(Ended::Interrupted))
+    }
+
+    /// Validates within an epoch, if it is time; returns why the training ended, if it did. Whether it is time is a function
+    /// of the state, so that a validation that an interruption prevented is made after resuming.
+    fn validate_if_due(
+        &mut self,
+        state: &mut TrainState<M>,
+        epoch: &mut Epoch,
+        events: &mut Events<M>,
+    ) -> Result<Option<Ended>, TrainError> {
+        let (Some(every), Some(batches)) = (self.plan.validate_every, &self.validation) else { return Ok(None) };
+        let last = state.validations.last().map_or(0, |validation| validation.step);
+        if state.step / every <= last / every {
+            return Ok(None);
+        }
+        let begun = Instant::now();
+        let figures = evaluate(&state.model(), batches, |_| !events.stopped(&*self.stopped));
+        epoch.start += begun.elapsed(); // not a part of the seconds of training
+        let Some(figures) = figures else {
+            self.save(state)?;
+            return Ok(Some(Ended::Interrupted));
+        };
+        let is_best = state.keep_if_best(epoch.number, &figures);
+        let validation = Validation { step: state.step, figures };
+        state.validations.push(validation.clone());
+        self.hooks.after_validation(state, &validation, is_best)?;
+        self.save(state)?;
+        self.hooks.after_checkpoint()?;
+        Ok(self.is_out_of_patience(state).then_some(Ended::EarlyStopped))
+    }
+
+    /// Whether as many validations as the patience allows came after the best one. Without validations within epochs
+    /// burn-train's early stopping decides.
+    fn is_out_of_patience(&self, state: &TrainState<M>) -> bool {
+        let best = state.best.as_ref().map_or(0, |best| best.step);
+        let since = state.validations.iter().rev().take_while(|validation| validation.step > best).count();
+        self.plan.patience.is_some_and(|patience| since >= patience)
     }
 
     /// The loss at the beginning and the mean loss since the last report, if it has grown too much. The beginning is the
@@ -221,6 +312,10 @@ impl<M: Task> Loop<M> {
                 }
             },
         };
+        let is_best = validation.as_ref().is_none_or(|figures| state.keep_if_best(epoch, figures));
+        if let (Some(figures), Some(_)) = (&validation, self.plan.validate_every) {
+            state.validations.push(Validation { step: state.step, figures: figures.clone() });
+        }
         let record = EpochRecord {
             epoch,
             train: Figures::of(&mut state.totals),
@@ -228,11 +323,6 @@ impl<M: Task> Loop<M> {
             learning_rate: self.scheduler_rate(state.step),
             seconds: state.seconds,
         };
-        let lowest = state.best.as_ref().map_or(f64::INFINITY, |best| best.loss);
-        let is_best = record.validation.as_ref().is_none_or(|figures| figures.loss < lowest);
-        if let (Some(figures), true) = (&record.validation, is_best) {
-            state.best = Some(Best { epoch, loss: figures.loss, model: state.model() });
-        }
         events.end_of_epoch(epoch);
         state.totals = Default::default();
         state.seconds = 0.0;
@@ -241,14 +331,14 @@ impl<M: Task> Loop<M> {
         if flow == Flow::Stop {
             state.stopped = true;
             if let Some(figures) = &record.validation {
-                state.best = Some(Best { epoch, loss: figures.loss, model: state.model() });
+                state.keep(epoch, figures);
             }
         }
         self.save(state)?;
         self.hooks.after_checkpoint()?;
         Ok(match flow {
             Flow::Stop => Some(Ended::Stopped),
-            _ if events.stops_early(epoch) => Some(Ended::EarlyStopped),
+            _ if events.stops_early(epoch) || self.is_out_of_patience(state) => Some(Ended::EarlyStopped),
             _ if state.step < self.total_steps && events.stopped(&*self.stopped) => Some(Ended::Interrupted),
             _ => None,
         })
@@ -282,6 +372,11 @@ struct Group<M> {
 impl<M: Module> Group<M> {
     fn new(of: usize) -> Self {
         Self { of, gradients: GradientsAccumulator::new(), batches: 0, items: 0 }
+    }
+
+    /// The number of mini-batches until the update.
+    fn missing(&self) -> usize {
+        self.of.max(1) - self.batches
     }
 
     /// Adds a mini-batch; returns the gradients of the update after enough mini-batches or after the last one.

@@ -1,7 +1,7 @@
 //! The task: a model with its loss and figures.
 
 use crate::figures::{Figure, StepOutput};
-use burn::module::Module;
+use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 use burn::train::{InferenceStep, LearnerModel, TrainOutput, TrainStep};
 use rnn_core::optim::rows_gradient;
@@ -12,7 +12,10 @@ use rnn_core::optim::rows_gradient;
 /// A table of embeddings that the model gives to [`Input::ids`](rnn_core::Input::ids) is updated lazily on a CPU, if
 /// it is the only one: a step then costs no pass over the whole table, and no number changes.
 pub trait Task:
-    LearnerModel + TrainStep<Output = StepOutput> + InferenceStep<Input = <Self as TrainStep>::Input, Output = StepOutput>
+    LearnerModel
+    + ModuleDisplay
+    + TrainStep<Output = StepOutput>
+    + InferenceStep<Input = <Self as TrainStep>::Input, Output = StepOutput>
 {
     /// The figures of a step other than the loss, in the order of [`StepOutput::new`].
     const FIGURES: &'static [Figure];

@@ -3,13 +3,15 @@
 use crate::TrainError;
 use crate::batches::{Batches, Loader};
 use crate::checkpoint;
-use crate::figures::LOSS;
+use crate::devices::Devices;
+use crate::figures::{Figures, LOSS};
 use crate::metric::Mean;
 use crate::optim::OptimizerConfig;
 use crate::schedule::Schedule;
-use crate::state::{EpochRecord, TrainState};
+use crate::state::{EpochRecord, TrainState, Validation};
 use crate::strategy::{Ended, Loop, Strategy};
 use crate::task::{Batch, Task};
+use burn::tensor::Device;
 use burn::train::logger::InMemoryMetricLogger;
 use burn::train::metric::store::{Aggregate, Direction, Split};
 use burn::train::renderer::MetricsRenderer;
@@ -42,9 +44,12 @@ pub struct Plan {
     /// weights.
     #[serde(default)]
     pub average: Option<f64>,
-    /// The number of epochs without a lower validation loss after which training stops.
+    /// The number of validations without a lower loss after which training stops.
     #[serde(default)]
     pub patience: Option<usize>,
+    /// The number of mini-batches after which the model is validated, beside the validation after each epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validate_every: Option<u64>,
 }
 
 fn one() -> usize {
@@ -54,8 +59,16 @@ fn one() -> usize {
 impl Plan {
     /// `epochs` epochs with a constant learning rate.
     pub fn new(epochs: usize, optimizer: OptimizerConfig) -> Self {
-        let schedule = Schedule::default();
-        Self { epochs, max_steps: None, optimizer, schedule, accumulate: 1, average: None, patience: None }
+        Self {
+            epochs,
+            max_steps: None,
+            optimizer,
+            schedule: Schedule::default(),
+            accumulate: 1,
+            average: None,
+            patience: None,
+            validate_every: None,
+        }
     }
 
     /// Checks the settings.
@@ -77,6 +90,9 @@ impl Plan {
         }
         if self.patience == Some(0) {
             return none("patience");
+        }
+        if self.validate_every == Some(0) {
+            return none("validate_every");
         }
         match self.average.filter(|decay| !(0.0..1.0).contains(decay)) {
             Some(decay) => refuse("average", format!("{decay} is not possible; give 0 or more and less than 1")),
@@ -111,6 +127,20 @@ pub trait Hooks<M: Task> {
         Ok(Flow::Continue)
     }
 
+    /// After a validation within an epoch, before its checkpoint. `is_best` is true if its loss is the lowest so far.
+    ///
+    /// # Errors
+    /// An error ends the training.
+    fn after_validation(
+        &mut self,
+        state: &mut TrainState<M>,
+        validation: &Validation,
+        is_best: bool,
+    ) -> Result<(), TrainError> {
+        let _ = (state, validation, is_best);
+        Ok(())
+    }
+
     /// After each epoch and its validation, before the checkpoint. `is_best` is true if the validation loss is the
     /// lowest so far, and without a validation set always.
     ///
@@ -123,7 +153,7 @@ pub trait Hooks<M: Task> {
         is_best: bool,
     ) -> Result<Flow, TrainError>;
 
-    /// After the checkpoint of an epoch.
+    /// After the checkpoint of an epoch, or of a validation within one.
     ///
     /// # Errors
     /// Whatever ends the training.
@@ -139,6 +169,7 @@ pub struct Training<M: Task> {
     validation: Option<Batches<Batch<M>>>,
     checkpoints: Option<PathBuf>,
     checkpoint_every: Option<u64>,
+    devices: Vec<Device>,
     unit: &'static str,
     interrupter: Interrupter,
     stopped: Box<dyn Fn() -> bool>,
@@ -162,6 +193,7 @@ impl<M: Task> Training<M> {
             validation: None,
             checkpoints: None,
             checkpoint_every: None,
+            devices: Vec::new(),
             unit: "items",
             interrupter: Interrupter::new(),
             stopped: Box::new(|| false),
@@ -178,6 +210,14 @@ impl<M: Task> Training<M> {
     pub fn with_checkpoints(mut self, folder: PathBuf, every: Option<u64>) -> Self {
         self.checkpoints = Some(folder);
         self.checkpoint_every = every;
+        self
+    }
+
+    /// Shares the mini-batches of each update ([`Plan::accumulate`]) among `devices`, of which the model lies on the first
+    /// one, and the optimizer with it. A device may be named several times. No bit changes with the number of devices, as
+    /// long as they are of one kind.
+    pub fn with_devices(mut self, devices: Vec<Device>) -> Self {
+        self.devices = devices;
         self
     }
 
@@ -201,6 +241,17 @@ impl<M: Task> Training<M> {
     /// Settings outside their range; with `resume`, a checkpoint that cannot be used.
     pub fn state(&self, model: M, resume: bool) -> Result<TrainState<M>, TrainError> {
         self.plan.check()?;
+        if self.devices.len() > self.plan.accumulate.max(1) {
+            let (devices, accumulate) = (self.devices.len(), self.plan.accumulate);
+            return Err(TrainError::setting(
+                "devices",
+                format!(
+                    "are {devices}, but an update takes {accumulate} mini-batch{} (--accumulate), one for a device at a \
+                     time: give no more devices than that",
+                    if accumulate == 1 { "" } else { "es" }
+                ),
+            ));
+        }
         let mut state = match &self.checkpoints {
             Some(folder) if resume => {
                 let state = checkpoint::load(folder, model, &self.plan.optimizer)?;
@@ -236,7 +287,9 @@ impl<M: Task> Training<M> {
                     && validation.is_some() == self.validation.is_some()
                     && validation.is_none_or(|validation| validation.others.len() + 1 == figures)
             })
-            && state.best.as_ref().is_none_or(|best| (1..=done).contains(&(best.epoch as u64)))
+            && state.best.as_ref().is_none_or(|best| best.epoch > 0 && best.step <= state.step)
+            && state.best.as_ref().is_none_or(|best| best.figures.others.len() + 1 == figures)
+            && state.validations.iter().all(|validation| validation.step <= state.step)
             && state.average.is_some() == self.plan.average.is_some();
         match fits {
             true => Ok(()),
@@ -278,7 +331,9 @@ impl<M: Task> Training<M> {
             let mean = Mean::new(figure, place);
             training = training.metric_train_numeric(mean.clone()).metric_valid_numeric(mean);
         }
-        if let (Some(n_epochs), true) = (self.plan.patience, self.validation.is_some()) {
+        // burn-train's event store knows epochs only; with validations between them the loop counts by itself.
+        let patience = self.plan.patience.filter(|_| self.validation.is_some() && self.plan.validate_every.is_none());
+        if let Some(n_epochs) = patience {
             training = training.early_stopping(MetricEarlyStoppingStrategy::new(
                 &Mean::new(LOSS, 0),
                 Aggregate::Mean,
@@ -294,6 +349,7 @@ impl<M: Task> Training<M> {
             validation: self.validation,
             checkpoints: self.checkpoints,
             checkpoint_every: self.checkpoint_every,
+            devices: (self.devices.len() > 1).then(|| Devices::new(&self.devices)),
             unit: self.unit,
             stopped: self.stopped,
             scheduler,
@@ -323,7 +379,13 @@ impl<M: Task> Outcome<M> {
         }
     }
 
-    /// The figures of the epoch of [`model`](Self::model); `None` before the end of the first epoch.
+    /// The validation figures of [`model`](Self::model); `None` without a validation set.
+    pub fn validation(&self) -> Option<&Figures> {
+        self.state.best.as_ref().map(|best| &best.figures)
+    }
+
+    /// The figures of the epoch of [`model`](Self::model); those of the last epoch if that one did
+    /// not end, and `None` before the end of the first one.
     pub fn record(&self) -> Option<&EpochRecord> {
         let history = &self.state.history;
         let best = self.state.best.as_ref();

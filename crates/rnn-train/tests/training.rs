@@ -2,6 +2,7 @@
 
 mod common;
 
+use burn::tensor::Device;
 use burn::train::Interrupter;
 use common::{Model, Notes, Watch, batches, bytes, model, no_hooks, plan};
 use rnn_train::optim::{OptimizerConfig, OptimizerName};
@@ -63,6 +64,81 @@ fn a_training_that_was_stopped_anywhere_ends_in_the_same_bits() {
             assert_eq!(resumed.state.step(), whole.state.step());
         }
     }
+}
+
+/// The devices of a training change its bits neither in one go nor where it is stopped.
+#[test]
+fn several_devices_train_as_one_that_accumulates() {
+    let on = |devices: usize, plan: Plan| training(plan).with_devices(vec![Device::default(); devices]);
+    for (devices, accumulate) in [(2, 2), (3, 3), (2, 3)] {
+        let plan = Plan { accumulate, ..plan(2) };
+        let mut one = run(training(plan), false);
+        let mut several = run(on(devices, plan), false);
+        assert_eq!(several.ended, Ended::Complete);
+        assert!(bytes(&several.state.model()) == bytes(&one.state.model()), "{devices} devices");
+        assert_eq!(figures(&several.state), figures(&one.state));
+        let folder = tempfile::tempdir().expect("folder");
+        let saved = |training: Training<Model>| training.with_checkpoints(folder.path().join("checkpoints"), None);
+        run(saved(on(devices, plan)).with_interrupter(Interrupter::new(), || true), false);
+        let mut resumed = run(saved(training(plan)), true);
+        assert!(bytes(&resumed.state.model()) == bytes(&one.state.model()), "{devices} devices, then one");
+    }
+    let error = on(3, Plan { accumulate: 2, ..plan(1) }).state(model(3), false).expect_err("one has no work");
+    assert!(error.to_string().starts_with("devices are 3, but an update takes 2 mini-batches"), "{error}");
+}
+
+/// Validations within epochs change no weight, and one that an interruption prevented is made after resuming.
+#[test]
+fn validations_within_epochs_keep_the_best_model_and_change_nothing_else() {
+    for accumulate in [1, 3] {
+        let plan = Plan { accumulate, ..plan(3) };
+        let often = Plan { validate_every: Some(2), ..plan };
+        let mut without = run(training(plan), false);
+        let mut whole = run(training(often), false);
+        assert!(bytes(&whole.state.model()) == bytes(&without.state.model()));
+        let steps: Vec<u64> = whole.state.validations().iter().map(|validation| validation.step).collect();
+        let expected: &[u64] = match accumulate {
+            1 => &[2, 4, 6, 7, 8, 10, 12, 14, 16, 18, 20, 21],
+            _ => &[3, 6, 7, 10, 13, 14, 17, 20, 21],
+        };
+        assert_eq!(steps, expected);
+        let losses = || whole.state.validations().iter().map(|validation| validation.figures.loss);
+        let best = whole.state.best().expect("validated");
+        assert_eq!(losses().fold(f64::INFINITY, f64::min), best.figures.loss);
+        let measured = evaluate(&best.model, &batches(20, 8, 5), |_| true).expect("measured");
+        assert_eq!(measured, best.figures);
+        let kept = bytes(&whole.model());
+        for stop in 1..=STEPS + 2 {
+            let folder = tempfile::tempdir().expect("folder");
+            let begun = || training(often).with_checkpoints(folder.path().join("checkpoints"), None);
+            let asked = Rc::new(Cell::new(0));
+            let stopped = move || {
+                asked.set(asked.get() + 1);
+                asked.get() >= stop
+            };
+            run(begun().with_interrupter(Interrupter::new(), stopped), false);
+            let mut resumed = run(begun(), true);
+            assert_eq!(resumed.state.validations(), whole.state.validations(), "stopped when asked {stop} times");
+            assert!(bytes(&resumed.state.model()) == bytes(&whole.state.model()) && bytes(&resumed.model()) == kept);
+        }
+    }
+}
+
+#[test]
+fn patience_counts_validations_within_epochs() {
+    let plan = Plan { patience: Some(3), validate_every: Some(2), ..plan(60) };
+    let folder = tempfile::tempdir().expect("folder");
+    let begun = |plan| training(plan).with_checkpoints(folder.path().into(), None);
+    let mut ended = run(begun(plan), false);
+    assert_eq!(ended.ended, Ended::EarlyStopped);
+    let best = ended.state.best().expect("validated").step;
+    let since = ended.state.validations().iter().filter(|validation| validation.step > best).count();
+    assert_eq!(since, 3);
+    let mut again = run(begun(plan), true);
+    assert_eq!((again.ended, again.state.step()), (Ended::EarlyStopped, ended.state.step()));
+    assert!(bytes(&again.model()) == bytes(&ended.model()));
+    let more = run(begun(Plan { patience: Some(4), ..plan }), true);
+    assert!(more.state.step() > ended.state.step());
 }
 
 /// A hook within an epoch sees the table that a training without waiting rows has.

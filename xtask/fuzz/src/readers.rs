@@ -10,6 +10,7 @@ mod scratch;
 use flate2::{Compression, write::GzEncoder};
 use rnn_core::burn::tensor::Device;
 use rnn_core::{Key, Lstm, LstmConfig, Preset};
+use rnn_data::series::{self, Grid};
 use rnn_data::{Places, reviews, text};
 use scratch::file;
 use std::io::{Read, Write};
@@ -27,6 +28,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         Ok("npz") => npz,
         Ok("tables") => tables,
         Ok("corpora") => corpora,
+        Ok("series") => series_of,
         other => panic!("RNN_FUZZ_TARGET is {other:?}; run `cargo xtask fuzz`"),
     });
     scratch::run(|| target(data));
@@ -112,6 +114,27 @@ fn tables(data: &[u8]) {
     let Some((format, table)) = data.split_first() else { return };
     let ending = ["csv", "tsv", "jsonl"][usize::from(*format) % 3];
     read_reviews(&file(&format!("x.{ending}"), table));
+}
+
+/// Tables of numbers over time. The first byte is the separator and which columns are the time; every column is read as
+/// numbers too.
+fn series_of(data: &[u8]) {
+    let Some((how, table)) = data.split_first() else { return };
+    let path = file(if how % 2 == 0 { "x.csv" } else { "x.tsv" }, table);
+    let Ok(table) = series::load("temperatures", &Places { data: Some(path), ..Places::default() }) else { return };
+    let columns = table.names.len();
+    let times = usize::from(how / 2) % 6;
+    let time: Vec<usize> = (0..times.min(columns)).collect();
+    for column in 0..columns {
+        let _ = (table.is_time(column), table.is_numeric(column));
+        let _ = table.numbers(column).map(|numbers| assert_eq!(numbers.len(), table.rows()));
+    }
+    let Ok(grid) = Grid::of(&table, &time) else { return };
+    assert!(grid.rows.iter().flatten().all(|row| *row < table.rows()));
+    for at in [0, grid.len() / 2, grid.len() - 1, grid.len() + 9] {
+        let _ = (grid.label(at), grid.seconds(at).map(series::time::phase));
+    }
+    let _ = grid.skip(1).label(0);
 }
 
 /// Texts; with a first `Z` archives of reviews, compressed here; else archives as they are.

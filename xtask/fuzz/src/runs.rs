@@ -1,17 +1,28 @@
-//! Opens run folders that libFuzzer makes up: two files, and a checksum of them that is right or made up too.
+//! Opens run folders that libFuzzer makes up: two files, and a checksum of them that is right or made up too. Or
+//! checkpoints, whose checksums are right, or nothing would be read.
 
 #![no_main]
 
+mod checkpoints;
 mod scratch;
 
 use rnn_core::burn::tensor::Device;
 use rnn_core::{Key, LstmConfig};
 use rnn_harness::run_dir::RunDir;
+use std::sync::OnceLock;
 
 /// Between the files in the bytes.
 const CUT: &[u8] = b"\n----\n";
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| scratch::run(|| runs(data)));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    static TARGET: OnceLock<fn(&[u8])> = OnceLock::new();
+    let target = TARGET.get_or_init(|| match std::env::var("RNN_FUZZ_TARGET").as_deref() {
+        Ok("runs") => runs,
+        Ok("checkpoints") => checkpoints::checkpoints,
+        other => panic!("RNN_FUZZ_TARGET is {other:?}; run `cargo xtask fuzz`"),
+    });
+    scratch::run(|| target(data));
+});
 
 fn runs(data: &[u8]) {
     let at = |bytes: &[u8]| bytes.windows(CUT.len()).position(|window| window == CUT);

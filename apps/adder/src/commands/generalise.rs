@@ -15,7 +15,7 @@ use std::path::PathBuf;
 /// Bits of the operands that are added.
 const LENGTHS: [u32; 4] = [8, 16, 32, 64];
 
-/// Trains each cell (or the one of --cell) and lets it add longer numbers than it has seen; or takes trained runs.
+/// Trains an rnn, an lstm and a gru (or the cell of --cell) and lets it add longer numbers than it has seen; or takes trained runs.
 #[derive(Debug, clap::Args)]
 pub struct GeneraliseArgs {
     /// Run folder to test instead of training; may be given several times

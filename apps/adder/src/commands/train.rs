@@ -7,7 +7,7 @@ use rnn_core::CellKind;
 use rnn_harness::options::Session;
 use rnn_harness::training::{Examples, summary};
 use rnn_harness::{Failure, json_line, print_line};
-use rnn_train::{Batches, EpochRecord, Flow};
+use rnn_train::{Batches, EpochRecord, Figures, Flow};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -47,18 +47,17 @@ pub fn train(config: &RunConfig, session: &Session) -> Result<(Metrics, Model), 
     let RunConfig { model: sizes, lengths, training } = config;
     let lengths = *lengths;
     let (keys, bits, batch) = (Keys::new(training.seed), sizes.bits, training.batch);
-    let device = session.device.device.clone();
+    let device = &session.device.device;
     let model = sizes.init(keys.weights, &device.clone().autodiff()).map_err(Failure::input)?;
     let pairs = check_pairs(bits, keys.checks);
     let all = pairs.len();
-    let on = device.clone();
     let examples = Examples {
-        train: Batches::new(EPOCH * batch, batch, None, move |items, step| {
+        train: Batches::new(EPOCH * batch, batch, None, device, move |items, step, device| {
             let bits = lengths.map_or(bits, |lengths| lengths.bits(step, keys.lengths.child(step)));
-            Batch::new(&random_pairs(bits, items.len(), keys.additions.child(step)), bits, &device)
+            Batch::new(&random_pairs(bits, items.len(), keys.additions.child(step)), bits, device)
         }),
-        validation: Some(Batches::new(all, sizes.check_batch(), None, move |items, _| {
-            Batch::new(&items.iter().map(|&item| pairs[item]).collect::<Vec<_>>(), bits, &on)
+        validation: Some(Batches::new(all, sizes.check_batch(), None, device, move |items, _, device| {
+            Batch::new(&items.iter().map(|&item| pairs[item]).collect::<Vec<_>>(), bits, device)
         })),
         unit: "additions",
     };
@@ -66,7 +65,8 @@ pub fn train(config: &RunConfig, session: &Session) -> Result<(Metrics, Model), 
     let until_all_are_right = move |_: &Model, record: &EpochRecord| {
         // One clean check is luck for a network that has just seen the last of its lengths.
         let has_learned_all = lengths.is_none() || (record.epoch * EPOCH) as u64 >= CURRICULUM;
-        let flow = if has_learned_all && wrong(record, all) == 0 { Flow::Stop } else { Flow::Continue };
+        let is_right = record.validation.as_ref().is_some_and(|figures| wrong(figures, all) == 0);
+        let flow = if has_learned_all && is_right { Flow::Stop } else { Flow::Continue };
         Ok((String::new(), flow))
     };
     let mut outcome = session.fit(&run, config, model, examples, Box::new(until_all_are_right))?;
@@ -78,7 +78,7 @@ pub fn train(config: &RunConfig, session: &Session) -> Result<(Metrics, Model), 
         seed: training.seed,
         device: session.device.name.clone(),
         training: summary(&outcome),
-        wrong: outcome.record().map_or(all, |record| wrong(record, all)),
+        wrong: outcome.validation().map_or(all, |figures| wrong(figures, all)),
         pairs: all,
         run: run.path().display().to_string(),
     };
@@ -95,7 +95,7 @@ pub fn train(config: &RunConfig, session: &Session) -> Result<(Metrics, Model), 
 }
 
 /// The number of wrong answers among the `all` checked pairs.
-fn wrong(record: &EpochRecord, all: usize) -> usize {
-    let right = record.validation.as_ref().and_then(|figures| figures.others.first());
+fn wrong(figures: &Figures, all: usize) -> usize {
+    let right = figures.others.first();
     all - right.map_or(0, |share| (share * all as f64).round() as usize)
 }

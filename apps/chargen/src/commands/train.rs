@@ -135,6 +135,13 @@ fn train(config: &RunConfig, data: Data, session: &Session, reading: Waiting) ->
     let RunConfig { model: sizes, training, .. } = config;
     let keys = Keys::new(training.seed);
     let device = &session.device.device;
+    if config.mode == Mode::Streams && !session.device.others.is_empty() {
+        return Err(Failure::input(format!(
+            "--device {}: with --mode streams each mini-batch begins where the one before ended, so that several devices \
+             cannot share them; give one --device, or --mode windows",
+            session.device.name
+        )));
+    }
     let Cut { train, validation, test, targets, rows, unit } = cut(config, &data, keys, device)?;
     sizes.check(rows)?;
     let model = sizes.init(keys.weights, &device.clone().autodiff()).map_err(Failure::input)?;
@@ -187,8 +194,7 @@ fn train(config: &RunConfig, data: Data, session: &Session, reading: Waiting) ->
         None => None,
     };
 
-    let record = outcome.record().cloned();
-    let best = record.as_ref().and_then(|record| record.validation.as_ref());
+    let best = outcome.state.best().map(|best| (best.epoch, best.figures.loss));
     let metrics = Metrics {
         corpus: &config.data.corpus,
         cell,
@@ -197,7 +203,7 @@ fn train(config: &RunConfig, data: Data, session: &Session, reading: Waiting) ->
         windows: items,
         symbols: sizes.symbols,
         training: summary(&outcome),
-        bits_per_character: best.map(|figures| figures.loss / LN_2),
+        bits_per_character: best.map(|(_, loss)| loss / LN_2),
         test_loss: tested.as_ref().map(|figures| figures.loss),
         test_accuracy: tested.as_ref().map(accuracy),
         test_bits_per_character: tested.as_ref().map(|figures| figures.loss / LN_2),
@@ -205,9 +211,12 @@ fn train(config: &RunConfig, data: Data, session: &Session, reading: Waiting) ->
         run: run.path().display().to_string(),
     };
     run.write_summary(&metrics)?;
-    if let (Some(record), Some(figures)) = (&record, best) {
-        let Figures { loss, .. } = figures;
-        print_line!("validation loss {loss:.4} ({:.4} bits a character) after epoch {}", loss / LN_2, record.epoch);
+    if let (Some((epoch, loss)), Some(step)) = (best, outcome.state.best().map(|best| best.step)) {
+        let place = match outcome.state.validations() {
+            [] => format!("after epoch {epoch}"),
+            _ => format!("after step {step}"),
+        };
+        print_line!("validation loss {loss:.4} ({:.4} bits a character) {place}", loss / LN_2);
     }
     if let Some(Figures { loss, .. }) = &tested {
         print_line!("test loss {loss:.4} ({:.4} bits a character)", loss / LN_2);

@@ -24,6 +24,7 @@ pub fn forward(cell: Cell, d_input: usize, d_hidden: usize, device: &Device) -> 
             let layer = RnnConfig::new(d_input, d_hidden, true).init(device);
             Box::new(move |x| layer.forward(x, None).0)
         }
+        Cell::MinGru | Cell::MinLstm => unreachable!("burn-nn has no {}", cell.name()),
     }
 }
 
@@ -46,5 +47,6 @@ pub fn steps(cell: Cell, x: Tensor<3>, d_hidden: usize) -> Task {
             let mut state = None;
             timed(move || state = Some(layer.forward(x.clone(), state.take()).1))
         }
+        Cell::MinGru | Cell::MinLstm => unreachable!("burn-nn has no {}", cell.name()),
     }
 }

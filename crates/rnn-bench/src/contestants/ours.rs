@@ -4,7 +4,7 @@ use super::protocol::Cell;
 use super::serve::{Task, timed};
 use burn::tensor::{Device, Tensor};
 use rnn_core::stepper::Stepper;
-use rnn_core::{GruConfig, Key, LstmConfig, RnnConfig};
+use rnn_core::{GruConfig, Key, LstmConfig, MinGruConfig, MinLstmConfig, RnnConfig};
 
 /// `[batch, time, d_input]` to `[batch, time, d_hidden]`.
 pub type Forward = Box<dyn Fn(Tensor<3>) -> Tensor<3>>;
@@ -25,6 +25,14 @@ pub fn forward(cell: Cell, d_input: usize, d_hidden: usize, device: &Device) -> 
             let layer = RnnConfig::new(d_input, d_hidden).init(key, device);
             Box::new(move |x| layer.forward(x).sequence)
         }
+        Cell::MinGru => {
+            let layer = MinGruConfig::new(d_input, d_hidden).init(key, device);
+            Box::new(move |x| layer.forward(x).sequence)
+        }
+        Cell::MinLstm => {
+            let layer = MinLstmConfig::new(d_input, d_hidden).init(key, device);
+            Box::new(move |x| layer.forward(x).sequence)
+        }
     }
 }
 
@@ -32,7 +40,7 @@ pub fn forward(cell: Cell, d_input: usize, d_hidden: usize, device: &Device) -> 
 pub fn steps(cell: Cell, x: Tensor<3>, d_hidden: usize) -> Task {
     let (cpu, d_input) = (x.device(), x.dims()[2]);
     let x: Vec<f32> = x.into_data().iter().collect();
-    // The three differ in the type of their state alone.
+    // They differ in the type of their state alone.
     macro_rules! steps {
         ($config:ident) => {{
             let layer = $config::new(d_input, d_hidden).init(Key::new(0), &cpu);
@@ -46,5 +54,7 @@ pub fn steps(cell: Cell, x: Tensor<3>, d_hidden: usize) -> Task {
         Cell::Lstm => steps!(LstmConfig),
         Cell::Gru => steps!(GruConfig),
         Cell::Rnn => steps!(RnnConfig),
+        Cell::MinGru => steps!(MinGruConfig),
+        Cell::MinLstm => steps!(MinLstmConfig),
     }
 }

@@ -3,16 +3,19 @@
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// The three cells.
+/// The cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cell {
     Lstm,
     Gru,
     Rnn,
+    MinGru,
+    MinLstm,
 }
 
 impl Cell {
+    /// Those that other libraries have too.
     pub const ALL: [Cell; 3] = [Cell::Lstm, Cell::Gru, Cell::Rnn];
 
     pub fn name(self) -> &'static str {
@@ -20,15 +23,23 @@ impl Cell {
             Cell::Lstm => "LSTM",
             Cell::Gru => "GRU",
             Cell::Rnn => "RNN",
+            Cell::MinGru => "minGRU",
+            Cell::MinLstm => "minLSTM",
         }
     }
 
     pub fn gates(self) -> usize {
         match self {
             Cell::Lstm => 4,
-            Cell::Gru => 3,
+            Cell::Gru | Cell::MinLstm => 3,
             Cell::Rnn => 1,
+            Cell::MinGru => 2,
         }
+    }
+
+    /// Whether h is multiplied at each step.
+    fn has_w_hh(self) -> bool {
+        !matches!(self, Cell::MinGru | Cell::MinLstm)
     }
 }
 
@@ -50,7 +61,8 @@ impl Layer {
     /// Floating-point operations of the matrix products: the gates' own arithmetic is not counted. Backward is two
     /// products for each of forward's.
     pub fn flop(&self) -> f64 {
-        let forward = 2 * self.batch * self.time * self.cell.gates() * self.hidden * (self.input + self.hidden);
+        let inner = self.input + if self.cell.has_w_hh() { self.hidden } else { 0 };
+        let forward = 2 * self.batch * self.time * self.cell.gates() * self.hidden * inner;
         forward as f64 * if self.backward { 3.0 } else { 1.0 }
     }
 }

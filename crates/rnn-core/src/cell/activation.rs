@@ -38,6 +38,8 @@ pub enum Activation {
     Silu,
     /// x·Φ(x), with Φ the normal distribution.
     Gelu,
+    /// x + ½ where x is positive, σ(x) elsewhere: always above 0 (g of Feng et al., 2024).
+    Positive,
 }
 
 impl Activation {
@@ -66,6 +68,8 @@ impl Activation {
             Activation::Softplus => activation::softplus(x, 1.0),
             Activation::Silu => activation::silu(x),
             Activation::Gelu => activation::gelu(x),
+            // One of the two is x, the other 0; σ(0) = ½.
+            Activation::Positive => activation::relu(x.clone()) + activation::sigmoid(x.clamp_max(0.0)),
         }
     }
 }

@@ -136,8 +136,8 @@ pub(crate) struct SequenceCall<P> {
     pub w_ih: P,
     /// `[1, gates·d_hidden]`.
     pub b_ih: Option<P>,
-    /// `[d_output, gates·d_hidden]`.
-    pub w_hh: P,
+    /// `[d_output, gates·d_hidden]`; none for a cell that does not multiply h.
+    pub w_hh: Option<P>,
     /// `[1, gates·d_hidden]`.
     pub b_hh: Option<P>,
     /// As [`LEARNED`] names it.

@@ -52,6 +52,10 @@ fn gru() -> GruConfig {
     GruConfig::new(4, 3)
 }
 
+fn min_lstm(activation: Activation) -> MinLstmConfig {
+    MinLstmConfig::new(4, 3).with_hidden_activation(activation)
+}
+
 fn rnn(activation: Activation) -> Vec<SequenceOptions> {
     plain(RnnConfig::new(4, 3).with_hidden_activation(activation))
 }
@@ -71,6 +75,8 @@ fn rows() -> Vec<(&'static str, Vec<SequenceOptions>)> {
         ("an LSTM", plain(lstm())),
         ("a GRU that resets after the product", plain(gru().with_reset_after(true))),
         ("a GRU that resets before the product", plain(gru().with_reset_after(false))),
+        ("a minGRU", plain(MinGruConfig::new(4, 3))),
+        ("a minLSTM, its candidate above 0", plain(min_lstm(Activation::Positive))),
         ("a stack, in both directions", plain(lstm().with_num_layers(2).with_direction(Direction::Bidirectional))),
         ("no bias", plain(lstm().with_bias(Bias::None))),
         ("lengths", calls(lstm(), &device, ForwardArgs::default().with_lengths(&[3, 1]))),

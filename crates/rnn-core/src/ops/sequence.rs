@@ -28,7 +28,7 @@ pub(crate) fn sequence<C: Cell>(
     });
     let w_ih = weights.weight_ih.val();
     let request = Request {
-        options: options(cell, input, &w_ih, recurrence, input_masks.len(), pass),
+        options: options(cell, input, weights, recurrence, input_masks.len(), pass),
         input,
         w_ih,
         b_ih: weights.bias_ih.as_ref().map(|bias| bias.val().unsqueeze()),
@@ -57,25 +57,26 @@ pub(crate) fn sequence<C: Cell>(
 fn options<C: Cell>(
     cell: &C,
     input: &LayerInput,
-    w_ih: &Tensor<2>,
+    weights: &Layer,
     recurrence: &Recurrence,
     input_masks: usize,
     pass: &Pass,
 ) -> SequenceOptions {
-    let Recurrence { weight, gain, projection, vectors, masks, d_hidden, .. } = recurrence;
+    let w_ih = weights.weight_ih.val();
+    let Recurrence { weight, projection, vectors, masks, d_hidden, .. } = recurrence;
     let (symbols, [time, batch]) = match input {
         LayerInput::Dense(rows) | LayerInput::Rows { rows, .. } => (false, [rows.dims()[0], rows.dims()[1]]),
         LayerInput::Symbols { symbols, batch } => (true, [symbols.len() / batch, *batch]),
     };
-    let strategy = [w_ih, weight].map(Tensor::gradient_checkpointing_strategy);
+    let strategy = [Some(&w_ih), weight.as_ref()].into_iter().flatten().map(Tensor::gradient_checkpointing_strategy);
     SequenceOptions {
         kernel: cell.kernel(),
-        dtype: weight.dtype(),
-        layer_norm: gain.is_some(),
+        dtype: w_ih.dtype(),
+        layer_norm: weights.norm_ih.is_some(),
         projection: projection.is_some(),
         vectors: !vectors.is_empty(),
         probed: probe::is_recording(),
-        checkpointing: strategy.into_iter().flatten().any(|strategy| strategy != Default::default()),
+        checkpointing: strategy.flatten().any(|strategy| strategy != Default::default()),
         symbols,
         input_masks,
         recurrent_masks: masks.len(),
@@ -84,7 +85,7 @@ fn options<C: Cell>(
         batch,
         d_input: w_ih.dims()[0],
         d_hidden: *d_hidden,
-        d_output: weight.dims()[0],
+        d_output: weight.as_ref().map_or(*d_hidden, |weight| weight.dims()[0]),
         reverse: pass.reverse,
         counted: pass.counted.clone(),
         masked_output: pass.masked_output,
@@ -98,7 +99,7 @@ struct Request<'a> {
     input: &'a LayerInput,
     w_ih: Tensor<2>,
     b_ih: Option<Tensor<2>>,
-    w_hh: Tensor<2>,
+    w_hh: Option<Tensor<2>>,
     b_hh: Option<Tensor<2>>,
     learned: [Option<Tensor<2>>; LEARNED.len()],
     states: Vec<Tensor<2>>,
@@ -115,7 +116,7 @@ impl Request<'_> {
             LayerInput::Dense(rows) | LayerInput::Rows { rows, .. } => Some(B::operand(rows)?),
             LayerInput::Symbols { .. } => None,
         };
-        let (w_ih, w_hh) = (B::operand(&self.w_ih)?, B::operand(&self.w_hh)?);
+        let (w_ih, w_hh) = (B::operand(&self.w_ih)?, optional::<B>(&self.w_hh)?);
         let (b_ih, b_hh) = (optional::<B>(&self.b_ih)?, optional::<B>(&self.b_hh)?);
         let learned: Vec<Option<Operand<B>>> = self.learned.iter().map(optional::<B>).collect::<Option<_>>()?;
         let states: Vec<Operand<B>> = self.states.iter().map(B::operand).collect::<Option<_>>()?;
@@ -130,7 +131,7 @@ impl Request<'_> {
             },
             w_ih: w_ih.primitive(),
             b_ih: b_ih.as_ref().map(Operand::primitive),
-            w_hh: w_hh.primitive(),
+            w_hh: w_hh.as_ref().map(Operand::primitive),
             b_hh: b_hh.as_ref().map(Operand::primitive),
             learned: std::array::from_fn(|i| learned[i].as_ref().map(Operand::primitive)),
             states: states.iter().map(Operand::primitive).collect(),
@@ -138,7 +139,7 @@ impl Request<'_> {
             recurrent_masks: constants(self.recurrent_masks)?,
             zoneout: zoneout.collect::<Option<_>>()?,
         };
-        let weights = [x.as_ref(), Some(&w_ih), b_ih.as_ref(), Some(&w_hh), b_hh.as_ref()];
+        let weights = [x.as_ref(), Some(&w_ih), b_ih.as_ref(), w_hh.as_ref(), b_hh.as_ref()];
         let others = [states.first(), states.get(1)].into_iter().chain(learned.iter().map(Option::as_ref));
         let mut inputs = weights.into_iter().chain(others);
         let inputs: [_; INPUTS] = std::array::from_fn(|_| inputs.next().flatten());

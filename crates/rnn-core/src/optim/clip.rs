@@ -92,7 +92,10 @@ mod tests {
                 let bias = layer.bias_ih.as_ref().expect("one bias");
                 let parts = [
                     grads.get::<2>(layer.weight_ih.id).expect("gradient").into_data(),
-                    grads.get::<2>(layer.weight_hh.id).expect("gradient").into_data(),
+                    grads
+                        .get::<2>(layer.weight_hh.as_ref().expect("it multiplies h").id)
+                        .expect("gradient")
+                        .into_data(),
                     grads.get::<1>(bias.id).expect("gradient").into_data(),
                 ];
                 parts.into_iter().flat_map(|data| data.iter::<f64>().collect::<Vec<_>>()).collect::<Vec<_>>()

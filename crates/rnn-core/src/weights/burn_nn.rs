@@ -133,6 +133,7 @@ impl<C: BurnCell> Recurrent<C> {
 
     fn one_direction(&self, direction: usize, options: Options) -> Result<C::Module, WeightError> {
         let layer = &self.layers[direction];
+        let Some(weight_hh) = &layer.weight_hh else { return Err(unlike_burn("no recurrent weights")) };
         let h = options.d_hidden;
         let columns = |gate: usize| gate * h..(gate + 1) * h;
         let linear = |weight: &Param<Tensor<2>>, bias: &Option<Param<Tensor<1>>>, gate: usize| {
@@ -146,7 +147,7 @@ impl<C: BurnCell> Recurrent<C> {
         };
         let gate = |gate| GateController {
             input_transform: linear(&layer.weight_ih, &layer.bias_ih, gate),
-            hidden_transform: linear(&layer.weight_hh, &layer.bias_hh, gate),
+            hidden_transform: linear(weight_hh, &layer.bias_hh, gate),
         };
         self.config.cell.put_together((0..self.config.cell.gates()).map(gate).collect(), options)
     }
@@ -190,7 +191,7 @@ fn pack(gates: &[&GateController], [d_input, d_hidden]: [usize; 2], bias: Bias) 
     };
     Ok(Layer {
         weight_ih: weight(|gate| &gate.input_transform),
-        weight_hh: weight(|gate| &gate.hidden_transform),
+        weight_hh: Some(weight(|gate| &gate.hidden_transform)),
         bias_ih: bias(|gate| &gate.input_transform),
         bias_hh: bias(|gate| &gate.hidden_transform),
         weight_hr: None,

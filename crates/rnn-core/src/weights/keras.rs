@@ -126,7 +126,9 @@ impl<C: KerasCell> Recurrent<C> {
                 let [rows, columns] = rows_and_columns(&expected);
                 Ok(reorder(values, rows, columns / C::KERAS_GATES.len(), C::KERAS_GATES))
             };
-            for (which, param) in [&mut layer.weight_ih, &mut layer.weight_hh].into_iter().enumerate() {
+            for (which, param) in
+                [Some(&mut layer.weight_ih), layer.weight_hh.as_mut()].into_iter().flatten().enumerate()
+            {
                 let shape = param.val().dims();
                 let values = take(which, shape.to_vec())?;
                 replace(param, TensorData::new(values, shape), |weight| weight);
@@ -171,7 +173,7 @@ impl<C: KerasCell> Recurrent<C> {
                 let values = reorder(values, rows, columns / C::KERAS_GATES.len(), &gates);
                 arrays.push((shape, values));
             };
-            for weight in [&layer.weight_ih, &layer.weight_hh] {
+            for weight in [Some(&layer.weight_ih), layer.weight_hh.as_ref()].into_iter().flatten() {
                 put(weight.val().dims().to_vec(), values(weight.val().into_data()));
             }
             let biases = [&layer.bias_ih, &layer.bias_hh].into_iter().flatten();

@@ -69,7 +69,8 @@ impl<C: Cell> Recurrent<C> {
                 }
                 bridge::into_data(tensor).map_err(|e| file(path, e))
             };
-            let mut matrices = vec![(0, &mut layer.weight_ih), (1, &mut layer.weight_hh)];
+            let mut matrices = vec![(0, &mut layer.weight_ih)];
+            matrices.extend(layer.weight_hh.as_mut().map(|weight_hh| (1, weight_hh)));
             matrices.extend(layer.weight_hr.as_mut().map(|weight_hr| (4, weight_hr)));
             for (which, param) in matrices {
                 let [rows, columns] = param.val().dims();

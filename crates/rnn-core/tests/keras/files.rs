@@ -22,7 +22,13 @@ pub fn new<C: KerasCell>(config: RecurrentConfig<C>) -> Recurrent<C> {
 pub fn weights<C: KerasCell>(layer: &Recurrent<C>) -> Vec<f32> {
     let bias = |bias: &Option<Param<Tensor<1>>>| bias.as_ref().map_or_else(Vec::new, |bias| to_vec(bias.val()));
     let of = |w: &rnn_core::Layer| {
-        [to_vec(w.weight_ih.val()), to_vec(w.weight_hh.val()), bias(&w.bias_ih), bias(&w.bias_hh)].concat()
+        [
+            to_vec(w.weight_ih.val()),
+            to_vec(w.weight_hh.as_ref().expect("it multiplies h").val()),
+            bias(&w.bias_ih),
+            bias(&w.bias_hh),
+        ]
+        .concat()
     };
     layer.layers.iter().flat_map(of).collect()
 }

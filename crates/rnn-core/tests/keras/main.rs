@@ -196,7 +196,7 @@ fn run<C: KerasCell>(case: &Case, mask: Option<Vec<bool>>, config: RecurrentConf
     };
     for weights in &layer.layers {
         let columns = weights.weight_ih.val().dims()[1];
-        for weight in [&weights.weight_ih, &weights.weight_hh] {
+        for weight in [&weights.weight_ih, weights.weight_hh.as_ref().expect("it multiplies h")] {
             check(to_vec(weight.val().grad(&gradients).expect("gradient")), columns);
         }
         let biases = [&weights.bias_ih, &weights.bias_hh].into_iter().flatten();

@@ -12,8 +12,8 @@ use naive::Naive;
 use rnn_core::cell::Cell;
 use rnn_core::{
     Activation, Bias, CellState, Direction, DropoutMasks, ForwardArgs, GruCell, GruConfig, HiddenState, Input, Key,
-    Layer, LstmCell, LstmConfig, LstmState, MaskedOutput, Preset, Recurrent, RecurrentConfig, RnnCell, RnnConfig,
-    States, probe,
+    Layer, LstmCell, LstmConfig, LstmState, MaskedOutput, MinGruCell, MinGruConfig, MinLstmCell, MinLstmConfig, Preset,
+    Recurrent, RecurrentConfig, RnnCell, RnnConfig, States, probe,
 };
 use std::sync::Once;
 
@@ -157,6 +157,32 @@ fn own_rnns() -> Vec<RecurrentConfig<RnnCell>> {
     configs
 }
 
+/// What a cell without `W_hh` can have, with every φ that has a kernel and one that has none.
+fn scans<C: Cell>(make: impl Fn(Activation) -> RecurrentConfig<C>) -> Vec<RecurrentConfig<C>> {
+    let both_ways = |config: RecurrentConfig<C>| {
+        let config = config.with_direction(Direction::Bidirectional).with_d_hidden([2, 3]).with_dropout(0.2);
+        config.with_dropout_masks(DropoutMasks::PerGate).with_layer_dropout(0.3).with_zoneout(0.2, 0.0)
+    };
+    let mut configs = Vec::new();
+    for activation in [Activation::Linear, Activation::Positive, Activation::Tanh] {
+        configs.push(make(activation));
+        configs.push(make(activation).with_bias(Bias::None).with_dropout(0.3));
+        configs.push(make(activation).with_direction(Direction::Backward).with_zoneout(0.3, 0.0));
+        configs.push(both_ways(make(activation)));
+    }
+    configs.push(make(Activation::Linear).with_layer_norm(true));
+    configs.push(both_ways(make(Activation::Positive)).with_layer_norm(true));
+    configs
+}
+
+fn min_grus() -> Vec<RecurrentConfig<MinGruCell>> {
+    scans(|activation| MinGruConfig::new(INPUT, HIDDEN).with_hidden_activation(activation))
+}
+
+fn min_lstms() -> Vec<RecurrentConfig<MinLstmCell>> {
+    scans(|activation| MinLstmConfig::new(INPUT, HIDDEN).with_hidden_activation(activation))
+}
+
 /// How many numbers all initial states of a layer have.
 fn state_size<C: Naive>(layer: &Recurrent<C>) -> usize {
     let config = &layer.config;
@@ -168,8 +194,9 @@ fn state_size<C: Naive>(layer: &Recurrent<C>) -> usize {
 fn states<C: Cell>(layer: &Recurrent<C>, base: &[f64]) -> States<C::State> {
     let mut rest = base;
     let all = layer.layers.iter().map(|weights| {
-        let [d_output, width] = weights.weight_hh.dims();
-        C::State::zeros(BATCH, width / layer.config.cell.gates(), d_output, &device()).map(|zeros| {
+        let d_hidden = weights.weight_ih.dims()[1] / layer.config.cell.gates();
+        let d_output = layer.config.cell.proj_size().unwrap_or(d_hidden);
+        C::State::zeros(BATCH, d_hidden, d_output, &device()).map(|zeros| {
             let shape = zeros.dims();
             let (part, after) = rest.split_at(shape[0] * shape[1]);
             rest = after;
@@ -233,4 +260,6 @@ fn forward_equals_the_equations() {
     each_config(own_rnns(), check_forward);
     each_config(own_lstms(), check_forward);
     each_config(own_grus(), check_forward);
+    each_config(min_grus(), check_forward);
+    each_config(min_lstms(), check_forward);
 }

@@ -2,7 +2,9 @@
 
 use burn::tensor::Tensor;
 use rnn_core::cell::Cell;
-use rnn_core::{Activation, Direction, DropoutMasks, GruCell, Key, LstmCell, Recurrent, RnnCell};
+use rnn_core::{
+    Activation, Direction, DropoutMasks, GruCell, Key, LstmCell, MinGruCell, MinLstmCell, Recurrent, RnnCell,
+};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -55,6 +57,8 @@ fn apply(activation: Activation, x: f64) -> f64 {
         Activation::Softsign => x / (1.0 + x.abs()),
         Activation::Softplus => (1.0 + x.exp()).ln(),
         Activation::Silu => x * sigmoid(x),
+        Activation::Positive if x > 0.0 => x + 0.5,
+        Activation::Positive => sigmoid(x),
         other => panic!("no plain formula for {other:?}"),
     }
 }
@@ -137,6 +141,30 @@ impl Naive for GruCell {
         let next = |j: usize| {
             let z = gate(x[n + j] + u[n + j]);
             clipped((1.0 - z) * candidate(n_sums[j]) + z * h[j], self.clip)
+        };
+        vec![(0..n).map(next).collect()]
+    }
+}
+
+impl Naive for MinGruCell {
+    const STATE_TENSORS: usize = 1;
+    fn next(&self, Step { x, s, .. }: Step) -> Vec<Vec<f64>> {
+        let n = s[0].len();
+        let next = |j: usize| {
+            let z = sigmoid(x[j]);
+            (1.0 - z) * s[0][j] + z * apply(self.hidden_activation, x[n + j])
+        };
+        vec![(0..n).map(next).collect()]
+    }
+}
+
+impl Naive for MinLstmCell {
+    const STATE_TENSORS: usize = 1;
+    fn next(&self, Step { x, s, .. }: Step) -> Vec<Vec<f64>> {
+        let n = s[0].len();
+        let next = |j: usize| {
+            let (i, f) = (sigmoid(x[j]), sigmoid(x[n + j]));
+            (f * s[0][j] + i * apply(self.hidden_activation, x[2 * n + j])) / (f + i)
         };
         vec![(0..n).map(next).collect()]
     }
@@ -235,7 +263,8 @@ fn one<C: Naive>(
     let g = gates * n;
     let weights = &layer.layers[number * config.direction.count() + direction];
     let draws = Draws(key.map(|key| key.child(number as u64).child(direction as u64)));
-    let (w_ih, mut w_hh) = (to_vec(weights.weight_ih.val()), to_vec(weights.weight_hh.val()));
+    let w_ih = to_vec(weights.weight_ih.val());
+    let mut w_hh = weights.weight_hh.as_ref().map(|weight| to_vec(weight.val())).unwrap_or_default();
     let thinned = draws.masks(3, config.weight_dropout, w_hh.len(), None).concat();
     w_hh.iter_mut().zip(thinned).for_each(|(w, m)| *w *= m);
     let zero = || vec![0.0; g];

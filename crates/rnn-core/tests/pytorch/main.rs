@@ -162,7 +162,11 @@ fn run<C: Cell>(case: &Case, config: RecurrentConfig<C>, comparison: &mut Compar
         let reverse = if index % direction.count() == 1 { "_reverse" } else { "" };
         let at = format!("l{}{reverse}", index / direction.count());
         comparison.gradient(&format!("weight_ih_{at}"), &weights.weight_ih, &gradients);
-        comparison.gradient(&format!("weight_hh_{at}"), &weights.weight_hh, &gradients);
+        comparison.gradient(
+            &format!("weight_hh_{at}"),
+            weights.weight_hh.as_ref().expect("it multiplies h"),
+            &gradients,
+        );
         if let Some(weight_hr) = &weights.weight_hr {
             comparison.gradient(&format!("weight_hr_{at}"), weight_hr, &gradients);
         }
@@ -209,7 +213,13 @@ fn lstm(hidden: usize) -> LstmConfig {
 fn weights(layer: &rnn_core::Lstm) -> Vec<f32> {
     let bias = |bias: &Option<Param<Tensor<1>>>| bias.as_ref().map_or_else(Vec::new, |bias| to_vec(bias.val()));
     let of = |w: &rnn_core::Layer| {
-        [to_vec(w.weight_ih.val()), to_vec(w.weight_hh.val()), bias(&w.bias_ih), bias(&w.bias_hh)].concat()
+        [
+            to_vec(w.weight_ih.val()),
+            to_vec(w.weight_hh.as_ref().expect("it multiplies h").val()),
+            bias(&w.bias_ih),
+            bias(&w.bias_hh),
+        ]
+        .concat()
     };
     layer.layers.iter().flat_map(of).collect()
 }

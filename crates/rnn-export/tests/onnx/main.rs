@@ -7,13 +7,16 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rnn_core::{AnyCell, cell::Activation};
 use rnn_core::{AnyConfig, AnyRecurrent, Bias, CellKind, Direction, GruCell, Input as CoreInput, RnnCell};
-use rnn_export::{Answer, Dense, Input, Network, Read, int8, onnx, pytorch, table};
+use rnn_export::{Answer, Beside, Dense, Input, Matrix, Network, Read, int8, onnx, pytorch, table};
 use serde_json::Value;
 use std::path::PathBuf;
 
 const ANSWERS: usize = 2;
 const BATCH: usize = 3;
 const TIME: usize = 5;
+/// The case with a linear layer beside the recurrent one, and the steps that it reads.
+const BESIDE: &str = "gru-beside";
+const STEPS: usize = 3;
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/onnx")
@@ -51,6 +54,7 @@ fn cases() -> Vec<Case> {
         case("gru-both-stack", Features, of(CellKind::Gru, 3).with_num_layers(2).with_direction(both), Last, false),
         case("gru-before", Features, AnyConfig::of(before, 3, 4), Last, false),
         case("rnn-both-int8", Ids, of(CellKind::Rnn, 3).with_direction(both), EveryStep, true),
+        case("gru-beside", Features, of(CellKind::Gru, 3), Last, false),
         case("relu-no-bias", Features, AnyConfig::of(relu, 3, 4).with_bias(Bias::None), Last, false),
     ]
 }
@@ -71,7 +75,7 @@ fn layer(config: &AnyConfig) -> AnyRecurrent {
     for (number, weights) in layer.layers.iter_mut().enumerate() {
         let phase = number as f64;
         fill(&mut weights.weight_ih, phase);
-        fill(&mut weights.weight_hh, phase + 0.3);
+        fill(weights.weight_hh.as_mut().expect("it multiplies h"), phase + 0.3);
         for (bias, phase) in [(&mut weights.bias_ih, phase + 0.5), (&mut weights.bias_hh, phase + 0.8)] {
             if let Some(bias) = bias {
                 *bias = burn::module::Param::from_tensor(wave(bias.val().dims(), phase, 0.4));
@@ -79,6 +83,11 @@ fn layer(config: &AnyConfig) -> AnyRecurrent {
         }
     }
     layer
+}
+
+/// The weight of the layer beside the recurrent one, over two features.
+fn beside() -> Tensor<2> {
+    wave([ANSWERS, 2 * STEPS], 1.7, 0.5)
 }
 
 /// The ids that are read, `[BATCH, TIME]`.
@@ -99,6 +108,11 @@ fn answers(case: &Case, layer: &AnyRecurrent, embedding: &Tensor<2>, dense: &Lin
         }
     };
     let logits = match case.read {
+        Read::Last if case.name == BESIDE => {
+            let last = wave([BATCH, TIME, 3], 0.1, 1.0).slice([0..BATCH, TIME - STEPS..TIME, 0..2]);
+            let beside = last.reshape([BATCH, 2 * STEPS]).matmul(beside().transpose());
+            (dense.forward(output.last_hidden()) + beside).into_data()
+        }
         Read::Last => dense.forward(output.last_hidden()).into_data(),
         Read::EveryStep => dense.forward(output.sequence).into_data(),
     };
@@ -122,6 +136,10 @@ fn every_case_has_the_bytes_and_answers_that_onnxruntime_had() {
             Reads::Features => Input::Features,
         };
         let network = Network::new(input, &layer, case.read, Dense::of(&dense)).expect("can be exported");
+        let network = match case.name {
+            BESIDE => network.with_beside(Beside { features: 2, weight: Matrix::of(beside()) }),
+            _ => network,
+        };
         let network = network.with_answer(if case.read == Read::Last { Answer::Softmax } else { Answer::Plain });
         let mut files = vec![(
             format!("{}.onnx", case.name),

@@ -1,7 +1,8 @@
 //! The options about dropout.
 
 use crate::Failure;
-use rnn_core::{AnyConfig, DropoutMasks};
+use rnn_core::cell::Cell;
+use rnn_core::{AnyCell, AnyConfig, CellKind, DropoutMasks};
 use serde::{Deserialize, Serialize};
 
 /// The options about dropout.
@@ -45,6 +46,22 @@ impl DropoutArgs {
     /// A rate that is not in `[0, 1)`; a choice of masks where nothing is dropped.
     pub fn resolve(&self, default: f64) -> Result<DropoutConfig, Failure> {
         self.resolve_each(default, default)
+    }
+
+    /// The person's choice, or `input` and `recurrent`, where a layer over `cell` has a recurrence to drop from.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve); a rate for the recurrence of a cell that does not multiply its state.
+    pub fn resolve_for(&self, cell: CellKind, input: f64, recurrent: f64) -> Result<DropoutConfig, Failure> {
+        if AnyCell::from(cell).has_w_hh() {
+            return self.resolve_each(input, recurrent);
+        }
+        match self.recurrent_dropout {
+            Some(rate) if rate > 0.0 => Err(Failure::input(format!(
+                "--recurrent-dropout {rate} would change nothing: a {cell} does not multiply its state; use --dropout"
+            ))),
+            _ => self.resolve_each(input, 0.0),
+        }
     }
 
     /// The person's choice, or `input` and `recurrent`.
@@ -107,6 +124,17 @@ mod tests {
         assert_eq!(masks(Some(0.0), None), DropoutMasks::Shared);
         assert_eq!(masks(Some(0.0), Some(Masks::PerGate)), DropoutMasks::PerGate);
         assert_eq!(masks(None, Some(Masks::Shared)), DropoutMasks::Shared);
+    }
+
+    #[test]
+    fn a_cell_without_recurrent_weights_has_no_recurrent_dropout() {
+        let args = DropoutArgs { dropout: Some(0.3), ..DropoutArgs::default() };
+        let config = args.resolve_for(CellKind::MinGru, 0.2, 0.2).expect("rates");
+        assert_eq!((config.input, config.recurrent, config.masks), (0.3, 0.0, DropoutMasks::Shared));
+        assert_eq!(args.resolve_for(CellKind::Gru, 0.2, 0.2).expect("rates").recurrent, 0.2);
+        let args = DropoutArgs { recurrent_dropout: Some(0.1), ..args };
+        let told = args.resolve_for(CellKind::MinLstm, 0.2, 0.2).expect_err("no recurrence").to_string();
+        assert!(told.starts_with("--recurrent-dropout 0.1 would change nothing: a minlstm"), "{told}");
     }
 
     #[test]

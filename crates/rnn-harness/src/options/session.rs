@@ -1,6 +1,6 @@
 //! The options about the run of a training: a new one or one that is resumed, its device, what is shown.
 
-use crate::device::{DeviceArgs, Selected};
+use crate::device::{DeviceArgs, Selected, same_bits};
 use crate::run_dir::{Config, RunDir};
 use crate::{Failure, say};
 use std::path::PathBuf;
@@ -80,7 +80,7 @@ impl SessionArgs {
                 let config: C = run.read_config_to_resume()?;
                 let saved = config.training();
                 let device = self.device.select_as(&saved.device, saved.threads)?;
-                if (device.name.as_str(), device.threads) != (saved.device.as_str(), saved.threads) {
+                if !same_bits(&device.name, &saved.device) || device.threads != saved.threads {
                     let s = if saved.threads == 1 { "" } else { "s" };
                     say!(
                         "the training began on {} with {} thread{s}: the last digits will differ from those of one that was \

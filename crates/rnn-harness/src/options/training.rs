@@ -12,15 +12,18 @@ use serde::{Deserialize, Serialize};
 pub struct TrainingArgs {
     #[command(flatten)]
     optimizer: OptimizerArgs,
-    /// Mini-batches whose gradients together make one update [default: 1]
+    /// Mini-batches whose gradients together make one update [default: 1, or one for each --device]
     #[arg(long, value_name = "N", value_parser = size())]
     accumulate: Option<u64>,
     /// Validate and save the exponential average of the weights with this decay, such as 0.999 [default: no average]
     #[arg(long, value_name = "DECAY")]
     average: Option<f64>,
-    /// Stop after so many epochs without a lower validation loss [default: never]
-    #[arg(long, value_name = "EPOCHS", value_parser = size())]
+    /// Stop after so many validations without a lower loss, of which there is one after each epoch [default: never]
+    #[arg(long, value_name = "N", value_parser = size())]
     patience: Option<u64>,
+    /// Validate after every N mini-batches too, not only after each epoch [default: never]
+    #[arg(long, value_name = "N", value_parser = size())]
+    validate_every: Option<u64>,
 }
 
 impl TrainingArgs {
@@ -30,11 +33,12 @@ impl TrainingArgs {
     /// A setting outside its range; a patience without a validation set.
     pub fn check(&self, validation: Option<f64>, optimizer: OptimizerName) -> Result<(), Failure> {
         self.plan(1, optimizer).check()?;
-        match (self.patience, validation) {
-            (Some(_), None) => Err(Failure::input(
-                "--patience needs a validation set; add --validation SHARE, such as --validation 0.1",
-            )),
-            _ => Ok(()),
+        let options = [("--patience", self.patience), ("--validate-every", self.validate_every)];
+        match options.into_iter().find(|(_, given)| given.is_some() && validation.is_none()) {
+            Some((option, _)) => Err(Failure::input(format!(
+                "{option} needs a validation set; add --validation SHARE, such as --validation 0.1"
+            ))),
+            None => Ok(()),
         }
     }
 
@@ -45,7 +49,8 @@ impl TrainingArgs {
             schedule: self.optimizer.schedule_over(plan.schedule),
             accumulate: self.accumulate.map_or(plan.accumulate, |n| n as usize),
             average: self.average.or(plan.average),
-            patience: self.patience.map(|epochs| epochs as usize).or(plan.patience),
+            patience: self.patience.map(|n| n as usize).or(plan.patience),
+            validate_every: self.validate_every.or(plan.validate_every),
             ..plan
         }
     }
@@ -56,7 +61,8 @@ impl TrainingArgs {
             schedule: self.optimizer.schedule(),
             accumulate: self.accumulate.unwrap_or(1) as usize,
             average: self.average,
-            patience: self.patience.map(|epochs| epochs as usize),
+            patience: self.patience.map(|n| n as usize),
+            validate_every: self.validate_every,
             ..Plan::new(epochs, self.optimizer.optimizer(optimizer))
         }
     }
@@ -83,6 +89,8 @@ impl TrainConfig {
     /// For the device and seed of `session`.
     pub fn new(session: &Session, batch: usize, validation: Option<f64>, plan: Plan) -> Self {
         let (device, threads) = (session.device.name.clone(), session.device.threads);
+        // Each device has a mini-batch of every update.
+        let plan = Plan { accumulate: plan.accumulate.max(1 + session.device.others.len()), ..plan };
         Self { seed: session.seed, batch, validation, plan, device, threads }
     }
 

@@ -59,7 +59,9 @@ pub(crate) fn check_forward<T: Float>(layer: &LayerWeights<T>, sequence: &Sequen
     let width = layer.cell.gates() * d_hidden;
     assert!(d_hidden > 0 && batch > 0 && time > 0, "{batch} rows, {time} steps, {d_hidden} units: none may be 0");
     check("W_ih", layer.w_ih, d_input * width);
-    check("W_hh", layer.w_hh, d_hidden * width);
+    check("W_hh", layer.w_hh, layer.cell.w_hh_rows(d_hidden) * width);
+    let recurs = layer.b_hh.is_some() || !sequence.recurrent_masks.is_empty();
+    assert!(layer.cell.has_w_hh() || !recurs, "b_hh and recurrent masks are for cells with W_hh");
     layer.b_ih.inspect(|b| check("b_ih", b, width));
     layer.b_hh.inspect(|b| check("b_hh", b, width));
     let options = &layer.options;
@@ -70,9 +72,11 @@ pub(crate) fn check_forward<T: Float>(layer: &LayerWeights<T>, sequence: &Sequen
     let of_lstm = options.hidden.is_some() || vectors.iter().any(Option::is_some);
     assert!(!of_lstm || layer.cell.has_cell_state(), "peepholes, ψ, γ_c and β_c are of an LSTM");
     assert!(options.p_f.is_none() || layer.cell != Cell::LstmCoupled, "with coupled gates there is no p_f");
+    let of_gates = options.gate.is_some() || options.candidate.is_some() || options.clip.is_some();
+    assert!(!of_gates || layer.cell.has_w_hh(), "a cell without W_hh has its own functions, and no clip");
     assert!(options.clip.is_none_or(|clip| clip > 0.0), "a clip of {:?} is not above 0", options.clip);
     let norm = options.norm_ih.is_some();
-    assert!(options.norm_hh.is_some() == norm, "γ_ih and γ_hh go together");
+    assert!(options.norm_hh.is_some() == (norm && layer.cell.has_w_hh()), "γ_ih and γ_hh go together");
     let of_c = norm && layer.cell.has_cell_state();
     assert!(
         [options.gamma_c, options.beta_c].iter().all(|v| v.is_some() == of_c),
@@ -144,7 +148,7 @@ pub(crate) fn check_backward<T: Float>(
         check_apart("the input's gradient", *strides, [batch, time, d_input]);
     }
     wanted.w_ih.as_ref().inspect(|w| check("the gradient of W_ih", w, d_input * width));
-    wanted.w_hh.as_ref().inspect(|w| check("the gradient of W_hh", w, d_hidden * width));
+    wanted.w_hh.as_ref().inspect(|w| check("the gradient of W_hh", w, layer.cell.w_hh_rows(d_hidden) * width));
     wanted.b_ih.as_ref().inspect(|b| check("the gradient of b_ih", b, width));
     wanted.b_hh.as_ref().inspect(|b| check("the gradient of b_hh", b, width));
     let OptionGradients { p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c } = &wanted.options;
@@ -154,6 +158,7 @@ pub(crate) fn check_backward<T: Float>(
         assert!(given.is_some(), "the gradient of {what}, which is not there");
         check(what, wanted, expected);
     }
+    assert!(wanted.b_hh.is_none() || layer.cell.has_w_hh(), "this cell has no b_hh");
     wanted.h0.as_ref().inspect(|h| check("the gradient of h0", h, state));
     wanted.c0.as_ref().inspect(|c| check("the gradient of c0", c, state));
     assert!(wanted.c0.is_none() || layer.cell.has_cell_state(), "this cell has no c");

@@ -35,6 +35,8 @@ pub enum Activation {
     Silu,
     /// x·Φ(x), with Φ the normal distribution.
     Gelu,
+    /// x + ½ where x is positive, σ(x) elsewhere.
+    Positive,
 }
 
 /// The options of a cell; without any it is the plain one. They go together as the equations say.
@@ -56,7 +58,8 @@ pub struct Options<'a, T> {
     pub p_o: Option<&'a [T]>,
     /// Layer normalisation: γ_ih of `γ_ih∘norm(x·W_ih)`, over all gates, `[G·d_hidden]`; the biases are added after it.
     pub norm_ih: Option<&'a [T]>,
-    /// γ_hh of `γ_hh∘norm(h·W_hh)`, over all gates; the product on r∘h of a GRU for itself. It goes with `norm_ih`.
+    /// γ_hh of `γ_hh∘norm(h·W_hh)`, over all gates; the product on r∘h of a GRU for itself. It goes with `norm_ih`
+    /// where the cell has `W_hh`.
     pub norm_hh: Option<&'a [T]>,
     /// γ_c of the LSTM's `h' = o∘ψ(γ_c∘norm(c') + β_c)`, `[d_hidden]`. It goes with `norm_ih`.
     pub gamma_c: Option<&'a [T]>,

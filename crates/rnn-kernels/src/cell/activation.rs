@@ -118,6 +118,8 @@ unsafe fn values<S: Simd>(f: Activation, x: S::V) -> S::V {
             }
             Activation::Silu => S::mul(x, sigmoid::<S>(x)),
             Activation::Gelu => S::mul(x, normal::<S>(x)),
+            // σ(0) is exactly ½.
+            Activation::Positive => S::add(S::at_least(x, S::zero()), sigmoid::<S>(S::at_most(x, S::zero()))),
         }
     }
 }
@@ -148,6 +150,11 @@ unsafe fn slopes<S: Simd>(f: Activation, saved: S::V) -> S::V {
             Activation::Gelu => {
                 let density = S::mul(exp::<S>(S::mul(S::mul(x, x), number(-0.5))), number(0.398_942_280_401_432_7));
                 S::fma(x, density, normal::<S>(x))
+            }
+            // 1 from ½ on, below it that of σ.
+            Activation::Positive => {
+                let below = S::at_most(y, number(0.5));
+                S::add(S::fnma(below, below, below), S::where_positive(S::sub(y, number(0.5)), number(0.75)))
             }
         }
     }

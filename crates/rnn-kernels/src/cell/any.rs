@@ -1,6 +1,7 @@
 use super::gru::{GruAfter, GruBefore};
 use super::lstm::Lstm;
 use super::rnn::RnnAny;
+use super::scan::Scan;
 use super::{Kernel, WithOptions};
 use crate::args::Cell;
 use crate::float::Float;
@@ -69,12 +70,14 @@ impl<T: Float> Op<T> for Part<'_, T> {
                     Cell::Lstm | Cell::LstmCoupled => Lstm::<WithOptions>::finish::<S>(step, p, from, to),
                     Cell::Gru { reset_after: true } => GruAfter::<WithOptions>::finish::<S>(step, p, from, to),
                     Cell::Gru { reset_after: false } => GruBefore::<WithOptions>::finish::<S>(step, p, from, to),
+                    Cell::MinGru(_) | Cell::MinLstm(_) => Scan::finish::<S>(step, p, from, to),
                 },
                 Work::Backward(step) => match step.extras.cell {
                     Cell::Rnn(_) => RnnAny::backward::<S>(step, p, from, to),
                     Cell::Lstm | Cell::LstmCoupled => Lstm::<WithOptions>::backward::<S>(step, p, from, to),
                     Cell::Gru { reset_after: true } => GruAfter::<WithOptions>::backward::<S>(step, p, from, to),
                     Cell::Gru { reset_after: false } => GruBefore::<WithOptions>::backward::<S>(step, p, from, to),
+                    Cell::MinGru(_) | Cell::MinLstm(_) => Scan::backward::<S>(step, p, from, to),
                 },
                 // Only the GRU that resets before its product has this.
                 Work::Reset(step) => GruBefore::<WithOptions>::reset::<S>(step, p, from, to),

@@ -54,7 +54,9 @@ pub(crate) unsafe fn advance_normalized<S: Simd, K: Kernel>(
 ) {
     let (products, blocks, row) = (&plan.products.h, plan.products.blocks, plan.row());
     for (reset, group) in [false, true].into_iter().zip(&norm.h) {
-        let Some(group) = group else { continue };
+        if reset && group.is_none() {
+            break;
+        }
         for (i, product) in products.iter().enumerate().filter(|(_, product)| product.reset == reset) {
             let width = product.width(blocks);
             let cut = Cut::new(batch, max_rows(S::REGISTERS, width));
@@ -83,7 +85,7 @@ pub(crate) unsafe fn advance_normalized<S: Simd, K: Kernel>(
             }
         }
         let stat = if reset { Stat::Reset } else { Stat::H };
-        for m in 0..batch {
+        for (m, group) in group.iter().flat_map(|group| (0..batch).map(move |m| (m, group))) {
             // SAFETY: a row of the panels and of what is laid out as they are.
             unsafe {
                 let hat = step.hats.add(m * row);

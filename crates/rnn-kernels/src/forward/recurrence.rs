@@ -24,7 +24,9 @@ pub(crate) unsafe fn advance<S: Simd, K: Kernel>(
 ) {
     let (products, blocks, row) = (&plan.products.h, plan.products.blocks, plan.row());
     let in_order = |visited: usize| to_and_fro(s, visited, plan.panels);
-    if let ([product], 1, 3..) = (&products[..], batch, products[0].width(blocks)) {
+    if let ([product], 1) = (&products[..], batch)
+        && product.width(blocks) >= 3
+    {
         for (visited, p) in (0..plan.panels).map(in_order).enumerate() {
             // SAFETY: as below.
             unsafe {

@@ -33,7 +33,7 @@ pub(crate) const STATS: usize = 5;
 pub(crate) struct Norm<T> {
     /// `x·W_ih`.
     pub(crate) x: Group<T>,
-    /// `h·W_hh`: of the products on h, and of that on r∘h, which comes later.
+    /// `h·W_hh`: of the products on h, and of that on r∘h, which comes later; where there are such products.
     pub(crate) h: [Option<Group<T>>; 2],
 }
 
@@ -60,7 +60,7 @@ struct Place {
 impl<T: Float> Norm<T> {
     /// `None` without normalisation.
     pub(crate) fn new(plan: &Plan, layer: &LayerWeights<T>) -> Option<Self> {
-        let (ih, hh) = (layer.options.norm_ih?, layer.options.norm_hh?);
+        let (ih, hh) = (layer.options.norm_ih?, layer.options.norm_hh.unwrap_or_default());
         let (blocks, lanes, d_hidden) = (plan.products.blocks, plan.lanes, layer.d_hidden);
         let group = |products: &[GateProduct], gain: &[T]| {
             let mut packed = take(plan.panel_elements());

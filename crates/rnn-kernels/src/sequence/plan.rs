@@ -15,7 +15,8 @@ const CHUNK_BYTES: usize = 1 << 19;
 const CHUNK_ROWS: usize = 128;
 /// Of fewer steps in a chunk, a row of the batch has too few rows for a tile.
 const TILE_STEPS: usize = 3;
-/// A thread has at least so many rows of the batch.
+/// A thread has at least so many rows of the batch, which a step's products share the weights for; a single one where
+/// only the input is multiplied, whose steps share them.
 const ROWS_PER_THREAD: usize = 4;
 /// Below so many multiplications a second thread costs more than it does; Miri is to see the second thread.
 const SMALL: usize = if cfg!(miri) { 0 } else { 1 << 20 };
@@ -42,7 +43,8 @@ impl Plan {
         let &Sequence { batch, time, .. } = sequence;
         let d_input = if let Input::Dense { .. } = sequence.input { layer.d_input } else { 0 };
         let work = batch * time * (d_input + layer.d_hidden) * layer.cell.gates() * layer.d_hidden;
-        let threads = if work < SMALL { 1 } else { exec.threads.min(batch / ROWS_PER_THREAD) };
+        let rows = if products.h.is_empty() { 1 } else { ROWS_PER_THREAD };
+        let threads = if work < SMALL { 1 } else { exec.threads.min(batch / rows) };
         Plan { exec, lanes, products, panels, width: panels * units, parts: ranges(batch, threads) }
     }
 

@@ -46,10 +46,13 @@ impl Products {
             Cell::Gru { reset_after: false } => {
                 (4, product(0, &[2, 0, 1], false), vec![product(1, &[0, 1], false), product(0, &[2], true)])
             }
+            Cell::MinGru(_) => (2, product(0, &[0, 1], false), Vec::new()),
+            Cell::MinLstm(_) => (3, product(0, &[0, 1, 2], false), Vec::new()),
         };
         let per_gate = slots == 1 || x_masks > 1 || h_masks > 1;
         // As wide as a tile, and as even as possible.
-        let blocks = if per_gate { units.div_ceil(units.div_ceil(WIDTH)) } else { 1 };
+        let most = if per_gate { WIDTH } else { WIDTH / slots };
+        let blocks = units.div_ceil(units.div_ceil(most));
         let products = |products: Vec<GateProduct>, masks: usize| -> Vec<GateProduct> {
             let products = products.into_iter();
             let products = products.flat_map(|product| if per_gate { product.per_gate(blocks) } else { vec![product] });

@@ -1,21 +1,27 @@
 //! A layer, a sequence and the gradients of its output, owned, in `f64`; and what running it gives.
 
 use fastrand::Rng;
-use rnn_kernels::{Activation, Cell, MaskedOutput, Nonlinearity};
+use rnn_kernels::{Activation, Candidate, Cell, MaskedOutput, Nonlinearity};
 
-pub const CELLS: [Cell; 5] = [
+pub const CELLS: [Cell; 8] = [
     Cell::Rnn(Nonlinearity::Tanh),
     Cell::Rnn(Nonlinearity::Relu),
     Cell::Lstm,
     Cell::Gru { reset_after: true },
     Cell::Gru { reset_after: false },
+    Cell::MinGru(Candidate::Linear),
+    Cell::MinGru(Candidate::Positive),
+    Cell::MinLstm(Candidate::Linear),
 ];
 
 /// With options too.
 pub const ALL_CELLS: [Cell; 6] = [CELLS[0], CELLS[1], CELLS[2], Cell::LstmCoupled, CELLS[3], CELLS[4]];
+/// With layer normalisation.
+pub const NORMALIZED: [Cell; 8] =
+    [ALL_CELLS[0], ALL_CELLS[1], ALL_CELLS[2], ALL_CELLS[3], ALL_CELLS[4], ALL_CELLS[5], CELLS[5], CELLS[7]];
 
 /// Slopes of both signs.
-pub const ACTIVATIONS: [Activation; 13] = [
+pub const ACTIVATIONS: [Activation; 14] = [
     Activation::Linear,
     Activation::Sigmoid,
     Activation::HardSigmoid { slope: 0.2 },
@@ -29,6 +35,7 @@ pub const ACTIVATIONS: [Activation; 13] = [
     Activation::Softplus,
     Activation::Silu,
     Activation::Gelu,
+    Activation::Positive,
 ];
 
 /// A vector of the cell's own is there if it is not empty.
@@ -116,11 +123,11 @@ impl Case {
             time,
             d_input,
             d_hidden,
-            biases: [true, true],
+            biases: [true, cell.has_w_hh()],
             w_ih: numbers(d_input * width, 1.0 / (d_input as f64).sqrt()),
-            w_hh: numbers(d_hidden * width, scale),
+            w_hh: numbers(if cell.has_w_hh() { d_hidden * width } else { 0 }, scale),
             b_ih: numbers(width, 0.3),
-            b_hh: numbers(width, 0.3),
+            b_hh: numbers(if cell.has_w_hh() { width } else { 0 }, 0.3),
             x: numbers(batch * time * d_input, 1.0),
             indices: Vec::new(),
             ids: Vec::new(),
@@ -146,7 +153,7 @@ impl Case {
     pub fn random(random: &mut Rng, cell: Cell, shape: [usize; 4]) -> Case {
         let [batch, time, d_input, d_hidden] = shape;
         let mut case = Case::plain(random, cell, shape);
-        case.biases = [random.bool(), random.bool()];
+        case.biases = [random.bool(), random.bool() && cell.has_w_hh()];
         case.reverse = random.bool();
         case.time_major = random.bool();
         case.threads = random.usize(1..4);
@@ -172,7 +179,9 @@ impl Case {
             let mask = |random: &mut Rng| (0..batch * width).map(|_| values[random.usize(0..3)]).collect();
             (0..count).map(|_| mask(random)).collect()
         };
-        case.recurrent_masks = masks(random, d_hidden);
+        if cell.has_w_hh() {
+            case.recurrent_masks = masks(random, d_hidden);
+        }
         if case.indices.is_empty() {
             case.input_masks = masks(random, d_input);
         }
@@ -212,10 +221,16 @@ impl Case {
     pub fn normalize(&mut self, random: &mut Rng) {
         let width = self.cell.gates() * self.d_hidden;
         let mut numbers = |n: usize, add: f64| (0..n).map(|_| f64::from(random.f32() - 0.5) + add).collect();
-        (self.options.norm_ih, self.options.norm_hh) = (numbers(width, 1.0), numbers(width, 1.0));
+        self.options.norm_ih = numbers(width, 1.0);
+        self.options.norm_hh = numbers(if self.cell.has_w_hh() { width } else { 0 }, 1.0);
         if self.cell.has_cell_state() {
             (self.options.gamma_c, self.options.beta_c) = (numbers(self.d_hidden, 1.0), numbers(self.d_hidden, 0.0));
         }
+    }
+
+    /// Factors of h, for a cell that multiplies it.
+    pub fn set_recurrent_masks(&mut self, masks: Vec<Vec<f64>>) {
+        self.recurrent_masks = if self.cell.has_w_hh() { masks } else { Vec::new() };
     }
 
     /// Small recurrent weights: over many steps the terms of the gradients grow otherwise, and with them what passes

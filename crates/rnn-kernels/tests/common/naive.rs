@@ -3,7 +3,7 @@
 use super::case::{Case, Zoneout};
 use super::kernel;
 use super::tape::{Tape, Var};
-use rnn_kernels::{Activation, Cell, MaskedOutput, Nonlinearity};
+use rnn_kernels::{Activation, Candidate, Cell, MaskedOutput, Nonlinearity};
 
 /// A tensor, and the scale of its rounding errors: its largest value; but where gradients cancel to less than a tenth
 /// of their terms, a tenth of the largest sum of absolute terms.
@@ -86,8 +86,17 @@ pub fn run(case: &Case) -> Vec<Expected> {
                 let products: Vec<Var> = products.collect();
                 finish(&products, norm_hh, case.biases[1].then_some(&b_hh[..]), gates.start * d_hidden)
             };
-            let before = case.cell == Cell::Gru { reset_after: false };
-            let h_sums = h_sums_of(0..if before { 2 } else { case.cell.gates() }, &h);
+            let of_h = match case.cell {
+                Cell::Gru { reset_after: false } => 2,
+                cell => {
+                    if cell.has_w_hh() {
+                        cell.gates()
+                    } else {
+                        0
+                    }
+                }
+            };
+            let h_sums = h_sums_of(0..of_h, &h);
             let h_sum = |gate: usize, j: usize| h_sums[gate * d_hidden + j];
             let sum = |gate, j| tape.add(x_sum(gate, j), h_sum(gate, j));
             let units = 0..d_hidden;
@@ -131,6 +140,23 @@ pub fn run(case: &Case) -> Vec<Expected> {
                         let n = tape.apply(phi, tape.add(x_sum(2, j), n_h));
                         let one_less_z = tape.add(tape.leaf(1.0), tape.scale(z, -1.0));
                         clip(tape.add(tape.mul(one_less_z, n), tape.mul(z, h[j])))
+                    });
+                    (h_new.collect(), Vec::new())
+                }
+                Cell::MinGru(n) | Cell::MinLstm(n) => {
+                    let is_gru = matches!(case.cell, Cell::MinGru(_));
+                    let h_new = units.map(|j| {
+                        let n_sum = x_sum(case.cell.gates() - 1, j);
+                        let n = if n == Candidate::Positive { tape.positive(n_sum) } else { n_sum };
+                        let first = tape.sigmoid(x_sum(0, j));
+                        let (new, old) = if is_gru {
+                            (first, tape.add(tape.leaf(1.0), tape.scale(first, -1.0)))
+                        } else {
+                            let f = tape.sigmoid(x_sum(1, j));
+                            let both = tape.add(f, first);
+                            (tape.div(first, both), tape.div(f, both))
+                        };
+                        tape.add(tape.mul(old, h[j]), tape.mul(new, n))
                     });
                     (h_new.collect(), Vec::new())
                 }

@@ -60,6 +60,22 @@ impl Tape {
         self.push(sum, factors)
     }
 
+    pub fn sigmoid(&self, a: Var) -> Var {
+        let y = 1.0 / (1.0 + (-self.value(a)).exp());
+        self.push(y, [(a, y * (1.0 - y))])
+    }
+
+    pub fn div(&self, a: Var, b: Var) -> Var {
+        let (x, y) = (self.value(a), self.value(b));
+        self.push(x / y, [(a, 1.0 / y), (b, -x / (y * y))])
+    }
+
+    /// x + ½ where x is positive, else σ(x).
+    pub fn positive(&self, a: Var) -> Var {
+        let x = self.value(a);
+        if x <= 0.0 { self.sigmoid(a) } else { self.push(x + 0.5, [(a, 1.0)]) }
+    }
+
     /// `f(a)`, with the derivative as a textbook has it.
     pub fn apply(&self, f: Activation, a: Var) -> Var {
         let x = self.value(a);
@@ -82,6 +98,8 @@ impl Tape {
             Activation::Softsign => (x / (1.0 + x.abs()), (1.0 + x.abs()).powi(-2)),
             Activation::Softplus => (x.max(0.0) + (-x.abs()).exp().ln_1p(), sigmoid),
             Activation::Silu => (x * sigmoid, sigmoid + x * sigmoid * (1.0 - sigmoid)),
+            Activation::Positive if x > 0.0 => (x + 0.5, 1.0),
+            Activation::Positive => (sigmoid, sigmoid * (1.0 - sigmoid)),
             Activation::Gelu => {
                 let (below, density) = normal(x);
                 (x * below, below + x * density)

@@ -83,12 +83,12 @@ impl Task for Model {
 /// `items` sequences of words, positive where the sum of their ids is even; another set for each `key`.
 pub fn batches(items: usize, batch: usize, key: u64) -> Batches<Batch> {
     let ids: Vec<u32> = Key::new(key).uniforms(items * TIME).map(|u| (u * u * WORDS as f64) as u32).collect();
-    Batches::new(items, batch, Some(Key::new(key + 1)), move |indices, step| {
+    Batches::new(items, batch, Some(Key::new(key + 1)), &Device::default(), move |indices, step, device| {
         let rows: Vec<&[u32]> = indices.iter().map(|i| &ids[i * TIME..(i + 1) * TIME]).collect();
         let labels: Vec<i32> = rows.iter().map(|row| i32::from(row.iter().sum::<u32>().is_multiple_of(2))).collect();
         Batch {
             ids: rows.concat(),
-            labels: Tensor::from_data(TensorData::new(labels, [indices.len()]), &Device::default()),
+            labels: Tensor::from_data(TensorData::new(labels, [indices.len()]), device),
             dropout: Key::new(9).child(step),
         }
     })

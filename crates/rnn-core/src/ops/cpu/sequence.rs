@@ -21,6 +21,8 @@ impl From<Kernel> for kernels::Cell {
             Kernel::Lstm(KernelOptions { coupled: true, .. }) => kernels::Cell::LstmCoupled,
             Kernel::Lstm(_) => kernels::Cell::Lstm,
             Kernel::Gru { reset_after, .. } => kernels::Cell::Gru { reset_after },
+            Kernel::MinGru { positive } => kernels::Cell::MinGru(candidate(positive)),
+            Kernel::MinLstm { positive } => kernels::Cell::MinLstm(candidate(positive)),
         }
     }
 }
@@ -40,6 +42,7 @@ impl From<Activation> for kernels::Activation {
             Activation::Softplus => Self::Softplus,
             Activation::Silu => Self::Silu,
             Activation::Gelu => Self::Gelu,
+            Activation::Positive => Self::Positive,
         }
     }
 }
@@ -50,7 +53,10 @@ pub(crate) fn cell_options<'a, T>(
     kernel: Kernel,
     learned: [Option<&'a [T]>; LEARNED.len()],
 ) -> kernels::Options<'a, T> {
-    let (Kernel::Rnn(options) | Kernel::Lstm(options) | Kernel::Gru { options, .. }) = kernel;
+    let options = match kernel {
+        Kernel::Rnn(options) | Kernel::Lstm(options) | Kernel::Gru { options, .. } => options,
+        Kernel::MinGru { .. } | Kernel::MinLstm { .. } => KernelOptions::PLAIN,
+    };
     let other = |chosen: Activation, own: Activation| (chosen != own).then(|| chosen.into());
     let own = match kernels::Cell::from(kernel) {
         kernels::Cell::Rnn(kernels::Nonlinearity::Relu) => Activation::Relu,
@@ -70,6 +76,10 @@ pub(crate) fn cell_options<'a, T>(
         gamma_c,
         beta_c,
     }
+}
+
+fn candidate(positive: bool) -> kernels::Candidate {
+    if positive { kernels::Candidate::Positive } else { kernels::Candidate::Linear }
 }
 
 /// What forward saved, and the call that it was for.
@@ -142,7 +152,7 @@ fn in_order<B: Cpu>(call: SequenceCall<FloatTensor<B>>) -> SequenceCall<FloatTen
         },
         w_ih: B::contiguous(call.w_ih),
         b_ih: call.b_ih.map(B::contiguous),
-        w_hh: B::contiguous(call.w_hh),
+        w_hh: call.w_hh.map(B::contiguous),
         b_hh: call.b_hh.map(B::contiguous),
         learned: call.learned.map(|tensor| tensor.map(B::contiguous)),
         states: all(call.states),
@@ -164,7 +174,7 @@ fn view<B: Cpu, T: Value<B>, R>(
         d_input: options.d_input,
         d_hidden: options.d_hidden,
         w_ih: T::slice(&call.w_ih),
-        w_hh: T::slice(&call.w_hh),
+        w_hh: call.w_hh.as_ref().map_or(&[], T::slice),
         b_ih: call.b_ih.as_ref().map(T::slice),
         b_hh: call.b_hh.as_ref().map(T::slice),
         options: cell_options(kernel, call.learned.each_ref().map(|tensor| tensor.as_ref().map(T::slice))),

@@ -40,6 +40,8 @@ pub fn to_burn(ours: Activation) -> Result<ActivationConfig, WeightError> {
         Activation::Softsign => ActivationConfig::Softsign,
         Activation::Softplus => ActivationConfig::Softplus(SoftplusConfig { beta: 1.0, threshold: 20.0 }),
         Activation::Gelu => ActivationConfig::Gelu,
-        Activation::HardTanh | Activation::Silu => return Err(unlike_burn("such an activation")),
+        Activation::HardTanh | Activation::Silu | Activation::Positive => {
+            return Err(unlike_burn("such an activation"));
+        }
     })
 }

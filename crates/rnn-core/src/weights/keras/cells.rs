@@ -100,5 +100,6 @@ fn activation(activation: Activation) -> String {
         Activation::Softplus => "softplus".into(),
         Activation::Silu => "silu".into(),
         Activation::Gelu => "gelu".into(),
+        Activation::Positive => "a function that Keras does not name".into(),
     }
 }
