@@ -1,4 +1,7 @@
 //! `cargo xtask parity [--regenerate [LIBRARY]]`: the layers against PyTorch and Keras, exports against onnxruntime.
+//! With `--ets`, forecasts against statsmodels.
+
+mod ets;
 
 use crate::root;
 use std::path::{Path, PathBuf};
@@ -11,6 +14,10 @@ pub struct ParityArgs {
     #[arg(long, value_name = "LIBRARY", num_args = 0..=1, default_missing_value = "all",
         value_parser = ["all", "pytorch", "keras", "onnx"])]
     regenerate: Option<String>,
+    /// Instead, forecast the registry's series and compare with exponential smoothing by statsmodels, run by this Python,
+    /// or without one in a fresh virtual environment (0.1 GB)
+    #[arg(long, value_name = "PYTHON", num_args = 0..=1, conflicts_with = "regenerate")]
+    ets: Option<Option<PathBuf>>,
 }
 
 struct Library {
@@ -47,6 +54,9 @@ const MARK: &str = "worst error";
 /// # Errors
 /// What keeps the fixtures from being made or the tests from being started, in one line.
 pub fn run(args: &ParityArgs) -> Result<ExitCode, String> {
+    if let Some(python) = &args.ets {
+        return ets::run(python.as_deref()).map(|()| ExitCode::SUCCESS);
+    }
     if let Some(which) = &args.regenerate {
         let libraries = LIBRARIES.iter().filter(|library| which == "all" || which == library.folder);
         regenerate(&libraries.collect::<Vec<_>>())?;
@@ -83,15 +93,10 @@ fn regenerate(libraries: &[&Library]) -> Result<(), String> {
     let folder = Temporary(std::env::temp_dir().join(format!("rnn-parity-{}", std::process::id())));
     for library in libraries {
         let here = root().join("crates").join(library.package).join("tests").join(library.folder);
-        let environment = folder.0.join(library.folder);
         let failed = |what: &str, e: String| format!("{}: {what} failed: {e}", library.name);
-        said(Command::new(python).args(["-m", "venv"]).arg(&environment)).map_err(|e| failed("python3 -m venv", e))?;
-        let python = environment.join("bin/python");
-        let mut pip = Command::new(&python);
-        pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--no-cache-dir", "--progress-bar", "off"]);
-        // Its progress is for the person.
-        pip.arg("-r").arg(here.join("requirements.txt")).stdout(Stdio::inherit());
-        said(&mut pip).map_err(|e| failed("pip", e))?;
+        let home = folder.0.join(library.folder);
+        let python =
+            environment(&home, &here.join("requirements.txt")).map_err(|e| format!("{}: {e}", library.name))?;
         if library.folder == "onnx" {
             // The files that onnxruntime is to run are ours.
             let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -102,9 +107,22 @@ fn regenerate(libraries: &[&Library]) -> Result<(), String> {
         said(Command::new(&python).arg(here.join("generate.py"))).map_err(|e| failed("generate.py", e))?;
         println!("{}: made {}", library.name, here.display());
         // The next one needs the room.
-        let _ = std::fs::remove_dir_all(&environment);
+        let _ = std::fs::remove_dir_all(&home);
     }
     Ok(())
+}
+
+/// A virtual environment in `folder` with what `requirements` names; gives its Python.
+fn environment(folder: &Path, requirements: &Path) -> Result<PathBuf, String> {
+    said(Command::new("python3").args(["-m", "venv"]).arg(folder))
+        .map_err(|e| format!("python3 -m venv failed: {e}"))?;
+    let python = folder.join("bin/python");
+    let mut pip = Command::new(&python);
+    pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--no-cache-dir", "--progress-bar", "off"]);
+    // Its progress is for the person.
+    pip.arg("-r").arg(requirements).stdout(Stdio::inherit());
+    said(&mut pip).map_err(|e| format!("pip failed: {e}"))?;
+    Ok(python)
 }
 
 /// What `command` printed, or, if it failed, the last line that it said about it.

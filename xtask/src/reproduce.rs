@@ -118,13 +118,14 @@ fn cells(programs: &Programs) -> Result<(), String> {
     Ok(())
 }
 
-struct Programs<'a> {
-    device: &'a str,
+/// The programs, as a person runs them.
+pub(crate) struct Programs<'a> {
+    pub device: &'a str,
 }
 
 impl Programs<'_> {
     /// Runs a program as a person would, with `--json`, and reads the last line of its stdout.
-    fn run(&self, program: &str, args: &[&str]) -> Result<Value, String> {
+    pub fn run(&self, program: &str, args: &[&str]) -> Result<Value, String> {
         let features: &[&str] = match self.device.split(':').next() {
             Some(feature @ ("ndarray" | "wgpu" | "cuda")) => &["--features", feature],
             _ => &[],
@@ -159,7 +160,8 @@ impl Programs<'_> {
     }
 }
 
-fn number(json: &Value, key: &str) -> Result<f64, String> {
+/// The number `key` of `json`.
+pub(crate) fn number(json: &Value, key: &str) -> Result<f64, String> {
     json[key].as_f64().ok_or_else(|| format!("there is no number {key} in {json}"))
 }
 

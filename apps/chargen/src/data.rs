@@ -23,8 +23,8 @@ pub struct DataArgs {
     #[arg(long, value_name = "NAME", value_parser = ["alice", "tinyshakespeare"], default_value = "alice",
         conflicts_with = "data")]
     corpus: String,
-    /// How to prepare the text [default: that of the lesson]
-    #[arg(long, value_enum, default_value = "lesson", hide_default_value = true)]
+    /// How to prepare the text
+    #[arg(long, value_enum, default_value = "lesson")]
     prepare: Prepare,
 }
 
@@ -57,6 +57,12 @@ impl Prepare {
             )));
         }
         let lesson = text::prepare(&text);
+        if lesson.text.is_empty() {
+            return Err(Failure::input(
+                "the text has only white space, of which the lesson's preparation leaves nothing; give another text, or \
+                 use --prepare none",
+            ));
+        }
         if let Some(lost) = lost(lesson.joined, &lesson.dropped) {
             say!("{lost}, and capitals small letters, as in the lesson; --prepare none keeps the text as it is");
         }

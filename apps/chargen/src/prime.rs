@@ -1,7 +1,7 @@
 //! The prime: the beginning of a generated text, given by the user, in the characters of the training text.
 
 use crate::data::{Prepare, lost};
-use rnn_data::chars::Vocabulary;
+use rnn_data::chars::{Vocabulary, name};
 use rnn_data::{DataError, text};
 use rnn_harness::{Failure, say};
 
@@ -55,8 +55,7 @@ fn unknown_character(what: &str, error: &DataError, vocabulary: &Vocabulary) -> 
     let &DataError::UnknownCharacter(unknown) = error else {
         return Failure::input(format!("{what}: {error}"));
     };
-    let similar: Vec<String> =
-        vocabulary.similar(unknown).iter().map(|&c| format!("{c:?} (U+{:04X})", u32::from(c))).collect();
+    let similar: Vec<String> = vocabulary.similar(unknown).iter().map(|&c| format!("{c:?} ({})", name(c))).collect();
     let advice = match (unknown, similar.is_empty()) {
         ('\n', _) => "that text has no line ends: give the prime on one line".to_string(),
         (_, false) => format!("that text has {} in its place", similar.join(" or ")),
@@ -108,15 +107,23 @@ mod tests {
         let told = |given, text| prime(given, Prepare::None, text).expect_err("unknown");
         let what =
             |c: &str| format!("--prime: the character {c} does not occur in the text the model was trained on; it is ");
-        assert_eq!(told("x", "abc"), what("'x'") + "U+0078; leave it out, or train on a text that has it");
+        assert_eq!(
+            told("x", "abc"),
+            what("'x'") + "U+0078, LATIN SMALL LETTER X; leave it out, or train on a text that has it"
+        );
         assert_eq!(
             told("it's", "it\u{2019}s"),
-            what("'\\''") + "U+0027; that text has '\u{2019}' (U+2019) in its place"
+            what("'\\''")
+                + "U+0027, APOSTROPHE; that text has '\u{2019}' (U+2019, RIGHT SINGLE QUOTATION MARK) in its place"
         );
-        assert_eq!(told("A", "abc"), what("'A'") + "U+0041; that text has 'a' (U+0061) in its place");
+        assert_eq!(
+            told("A", "abc"),
+            what("'A'")
+                + "U+0041, LATIN CAPITAL LETTER A; that text has 'a' (U+0061, LATIN SMALL LETTER A) in its place"
+        );
         assert_eq!(
             told("a\nb", "ab"),
-            what("'\\n'") + "U+000A; that text has no line ends: give the prime on one line"
+            what("'\\n'") + "U+000A, LINE FEED; that text has no line ends: give the prime on one line"
         );
         assert!(told("a\u{200b}", "ab").starts_with(&what("'\\u{200b}'")));
     }

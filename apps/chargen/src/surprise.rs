@@ -4,7 +4,7 @@ use crate::config::Mode;
 use crate::ngram::NGrams;
 use crate::run::Trained;
 use rnn_core::RnnError;
-use rnn_harness::html::shade;
+use rnn_harness::html::{Shaded, shade};
 use rnn_harness::interrupt::stopped;
 use rnn_harness::printable_text;
 use std::f64::consts::LN_2;
@@ -68,14 +68,19 @@ impl Mean {
 }
 
 /// The text, each character with its surprise as a colour for [`shade`]: the redder, the more surprising.
-pub fn spans(text: &[char], surprises: &[f64]) -> Vec<(String, f64)> {
-    text.iter().zip(surprises).map(|(c, surprise)| (c.to_string(), -(surprise / FULL).min(1.0))).collect()
+pub fn spans(text: &[char], surprises: &[f64]) -> Vec<Shaded> {
+    let span = |(c, surprise): (&char, &f64)| Shaded {
+        text: c.to_string(),
+        value: -(surprise / FULL).min(1.0),
+        title: format!("{:.2} bits", surprise / LN_2),
+    };
+    text.iter().zip(surprises).map(span).collect()
 }
 
 /// The same for a terminal, in 24-bit colours. A line end has a sign of its own, so that its colour is seen.
-pub fn coloured(spans: &[(String, f64)]) -> String {
+pub fn coloured(spans: &[Shaded]) -> String {
     let mut text = String::new();
-    for (character, value) in spans {
+    for Shaded { text: character, value, .. } in spans {
         let colour = shade(*value);
         let part = |at: usize| colour.get(at..at + 2).and_then(|hex| u8::from_str_radix(hex, 16).ok()).unwrap_or(255);
         let (shown, end) = if character == "\n" { ("⏎".into(), "\n") } else { (printable_text(character), "") };
@@ -102,7 +107,11 @@ mod tests {
     #[test]
     fn the_more_surprising_the_redder() {
         let spans = spans(&['a', '\n', 'c'], &[0.0, 3.0, 60.0]);
-        assert_eq!(spans, [("a".into(), -0.0), ("\n".into(), -0.5), ("c".into(), -1.0)]);
+        assert_eq!(spans.iter().map(|span| span.value).collect::<Vec<_>>(), [-0.0, -0.5, -1.0]);
+        assert_eq!(
+            spans.iter().map(|span| span.title.as_str()).collect::<Vec<_>>(),
+            ["0.00 bits", "4.33 bits", "86.56 bits"]
+        );
         let text = coloured(&spans);
         assert!(text.starts_with("\x1b[30;48;2;255;255;255ma\x1b[0m\x1b["), "{text:?}");
         assert!(text.contains("⏎\x1b[0m\n"), "{text:?}");

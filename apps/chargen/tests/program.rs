@@ -1,6 +1,6 @@
 //! The program as a person runs it.
 
-use rnn_harness::testing::Program;
+use rnn_harness::testing::{Program, tensors};
 use std::ffi::OsStr;
 
 fn chargen() -> Program {
@@ -154,8 +154,8 @@ fn a_prime_is_found_in_the_other_unicode_form() {
     assert_eq!(composed.stdout, decomposed.stdout);
     assert!(composed.stderr.contains("in the Unicode form (NFC or NFD) that the model's text has"), "{composed:?}");
     assert!(!decomposed.stderr.contains("Unicode form"), "{decomposed:?}");
-    let told =
-        "--prime: the character 'ü' does not occur in the text the model was trained on; it is U+00FC; leave it out";
+    let told = "--prime: the character 'ü' does not occur in the text the model was trained on; it is U+00FC, LATIN SMALL LETTER U WITH \
+         DIAERESIS; leave it out";
     program.run(&["generate", "--prime", "u\u{308}"]).told(told);
 }
 
@@ -258,4 +258,63 @@ fn what_a_run_folder_says_is_checked() {
         program.forge("runs/chargen/a", "config.json", config.replacen(from, to, 1));
         program.run(&["generate", "--run", "runs/chargen/a"]).told(what);
     }
+}
+
+/// The character that plain loops over the exported weights find likeliest after `read`: a GRU of 8 units as PyTorch's
+/// documentation has it, over one-hot rows.
+fn likeliest(folder: &std::path::Path, read: &str) -> char {
+    const HIDDEN: usize = 8;
+    let weights = tensors(&folder.join("model.safetensors"));
+    let symbols = std::fs::read(folder.join("symbols.json")).expect("a file");
+    let symbols: serde_json::Value = serde_json::from_slice(&symbols).expect("JSON");
+    let symbols: Vec<char> = serde_json::from_value(symbols["symbols"].clone()).expect("characters");
+    let sigmoid = |x: f32| 1.0 / (1.0 + (-x).exp());
+    let [w_ih, w_hh, b_ih, b_hh] =
+        ["weight_ih", "weight_hh", "bias_ih", "bias_hh"].map(|name| &weights[&format!("rnn.{name}_l0")]);
+    let dot = |row: &[f32], h: &[f32]| row.iter().zip(h).map(|(a, b)| a * b).sum::<f32>();
+    let mut h = vec![0f32; HIDDEN];
+    for c in read.chars() {
+        let id = symbols.iter().position(|symbol| *symbol == c).expect("a known character");
+        let input: Vec<f32> = (0..3 * HIDDEN).map(|row| w_ih[row * symbols.len() + id] + b_ih[row]).collect();
+        let state: Vec<f32> = (0..3 * HIDDEN).map(|row| dot(&w_hh[row * HIDDEN..][..HIDDEN], &h) + b_hh[row]).collect();
+        let next = |unit: usize| {
+            let r = sigmoid(input[unit] + state[unit]);
+            let z = sigmoid(input[HIDDEN + unit] + state[HIDDEN + unit]);
+            let n = (input[2 * HIDDEN + unit] + r * state[2 * HIDDEN + unit]).tanh();
+            (1.0 - z) * n + z * h[unit]
+        };
+        h = (0..HIDDEN).map(next).collect();
+    }
+    let score = |id: usize| dot(&weights["dense.weight"][id * HIDDEN..][..HIDDEN], &h) + weights["dense.bias"][id];
+    let best = (0..symbols.len()).max_by(|a, b| score(*a).total_cmp(&score(*b))).expect("a symbol");
+    symbols[best]
+}
+
+#[test]
+fn an_exported_model_writes_as_the_run_does() {
+    let program = chargen();
+    program.write("tale.txt", "the cat sat on the mat. the dog sat on the log. ".repeat(40));
+    let args = ["--data", "tale.txt", "--hidden", "8", "--epochs", "3", "--batch", "16"];
+    program.run(&[&["train", "--device", "flex"], &args[..]].concat()).ok();
+    let export = |args: &[&str]| program.run(&[&["export"], args].concat());
+    assert_eq!(
+        export(&["--format", "pytorch", "--out", "pt"]).ok().stdout,
+        "pt: model.safetensors, model.py, symbols.json\n"
+    );
+    let mut written = "the cat sat on ".to_string();
+    let generated = program.run(&["generate", "--prime", &written, "--length", "12"]).ok().stdout;
+    while written.chars().count() < 15 + 12 {
+        let read = &written[written.len() - 10..]; // the window
+        written.push(likeliest(&program.folder().join("pt"), read));
+    }
+    assert!(generated.contains(&written), "{generated:?} {written:?}");
+
+    let json = export(&["--format", "onnx", "--int8", "--out", "a.onnx", "--json"]).ok().json();
+    let onnx = std::fs::read(program.folder().join("a.onnx")).expect("a file");
+    assert_eq!(json["bytes"], onnx.len());
+    let has = |text: &str| onnx.windows(text.len()).any(|bytes| bytes == text.as_bytes());
+    assert!(["symbols.json", "DequantizeLinear", "h0", "hn"].iter().all(|name| has(name)));
+    let figure = |name: &str| json[name].as_f64().expect("a number");
+    assert!((figure("loss_int8") - figure("loss_float32")).abs() < 0.01, "{json}");
+    export(&["--format", "pytorch", "--out", "pt"]).told("--out pt is there already; give a new name");
 }

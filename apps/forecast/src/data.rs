@@ -110,7 +110,7 @@ impl DataConfig {
         let time: Vec<usize> = match args.time.as_deref().or(time) {
             Some("none") => Vec::new(),
             Some(columns) => columns.split(',').map(column).collect::<Result<_, _>>()?,
-            None => match (0..table.names.len()).filter(|&i| table.is_time(i)).collect::<Vec<_>>()[..] {
+            None => match (0..table.names.len()).filter(|&i| table.looks_like_time(i)).collect::<Vec<_>>()[..] {
                 [] => Vec::new(),
                 [one] => vec![one],
                 [one, two, ..] => {
@@ -121,7 +121,7 @@ impl DataConfig {
             },
         };
         let numeric: Vec<usize> =
-            (0..table.names.len()).filter(|i| !time.contains(i) && table.is_numeric(*i)).collect();
+            (0..table.names.len()).filter(|i| !time.contains(i) && table.looks_numeric(*i)).collect();
         let name = |i: &usize| table.names[*i].clone();
         let targets: Vec<usize> = match (&args.target[..], target) {
             ([], Some(preset)) => vec![column(preset)?],

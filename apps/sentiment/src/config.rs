@@ -39,7 +39,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "PATH")]
     test: Option<PathBuf>,
     /// Share of the training reviews to validate on after each epoch, drawn by the seed; 0 for none [default: 0.1 of a
-    /// table of one's own with 100 or more, and with best; else none]
+    /// table of one's own with 200 or more, and with best; else none]
     #[arg(long, value_name = "SHARE")]
     validation: Option<f64>,
     /// Set of defaults for the options below
@@ -162,7 +162,7 @@ impl TrainArgs {
 /// The share to validate on by default.
 const VALIDATION: f64 = 0.1;
 /// A tenth of fewer reviews says nothing.
-const LEAST: usize = 100;
+const LEAST: usize = 200;
 
 /// Chosen on the validation reviews of seed 0.
 const BEST_DROPOUT: f64 = 0.4;

@@ -160,6 +160,17 @@ impl Judge {
         Ok((logits, words))
     }
 
+    /// The logits of `texts`, and the counts of their words: of whole mini-batches, and of the rest one by one, so that
+    /// no bit of a few texts' probabilities depends on other texts.
+    pub fn many(&self, texts: &[&str]) -> Vec<(Logits, WordCounts)> {
+        let batch = self.sizes.test_batch();
+        let (whole, rest) = texts.split_at(texts.len() / batch * batch);
+        let mut all: Vec<_> =
+            rnn_core::evaluation(whole.len(), || whole.chunks(batch).flat_map(|texts| self.batch(texts)).collect());
+        all.extend(rest.iter().flat_map(|text| self.batch(&[text])));
+        all
+    }
+
     /// The logits of `texts` in one mini-batch, and the counts of their words.
     pub fn batch(&self, texts: &[&str]) -> Vec<(Logits, WordCounts)> {
         let ModelConfig { num_words, tokens, masked, classes, .. } = self.sizes;

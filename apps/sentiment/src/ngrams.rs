@@ -34,18 +34,18 @@ impl NgramConfig {
 /// A text as the n-gram part takes it, with the number of its class.
 pub type Labelled<'a> = (&'a str, usize);
 
-/// The weights of n-grams: a hash table with linear probing, as it lies in the file.
+/// The weights of n-grams: a hash table with linear probing, which is looked up in the bytes of its file, because a copy
+/// of it would double the time to load it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ngrams {
     order: usize,
     /// Scores of a text: 1 for two classes, else one a class.
     outputs: usize,
-    /// A power of two of rows: the upper half of an n-gram's hash, 0 where there is none.
-    prints: Vec<u32>,
-    /// `[rows, outputs]`.
-    weights: Vec<f32>,
-    /// `[outputs]`.
-    bias: Vec<f32>,
+    /// A power of two.
+    rows: usize,
+    /// The file: its head; `[rows]` the upper half of an n-gram's hash, 0 where there is none; the weights
+    /// `[rows, outputs]`; the bias `[outputs]`.
+    bytes: Vec<u8>,
 }
 
 impl Ngrams {
@@ -66,37 +66,32 @@ impl Ngrams {
                 weights[i * outputs + output] = weight * ratio;
             }
         }
-        Self::table(config.order, outputs, &keys, &weights, bias)
+        Self::table(config.order, outputs, &keys, &weights, &bias)
     }
 
     /// The hash table of `keys` with their `weights`.
-    fn table(order: usize, outputs: usize, keys: &[u64], weights: &[f32], bias: Vec<f32>) -> Self {
+    fn table(order: usize, outputs: usize, keys: &[u64], weights: &[f32], bias: &[f32]) -> Self {
         let rows = (keys.len() * 3 / 2 + 2).next_power_of_two();
-        let mut table = Self { order, outputs, prints: vec![0; rows], weights: vec![0.0; rows * outputs], bias };
+        let (mut prints, mut by_row) = (vec![0u32; rows], vec![0f32; rows * outputs]);
         for (key, weights) in keys.iter().zip(weights.chunks_exact(outputs)) {
-            let (print, mut row) = table.place(*key);
-            while table.prints[row] != 0 {
+            let (print, mut row) = place(*key, rows);
+            while prints[row] != 0 {
                 row = (row + 1) & (rows - 1);
             }
-            table.prints[row] = print;
-            table.weights[row * outputs..(row + 1) * outputs].copy_from_slice(weights);
+            prints[row] = print;
+            by_row[row * outputs..(row + 1) * outputs].copy_from_slice(weights);
         }
-        table
+        Self { order, outputs, rows, bytes: file::bytes(order, outputs, &prints, &by_row, bias) }
     }
 
-    /// What stands for a key in the table, and where the search for it begins.
-    fn place(&self, key: u64) -> (u32, usize) {
-        (((key >> 32) as u32).max(1), key as usize & (self.prints.len() - 1))
-    }
-
-    /// The weights of a key, one an output.
-    fn weights_of(&self, key: u64) -> Option<&[f32]> {
-        let (print, mut row) = self.place(key);
+    /// The row of a key.
+    fn row(&self, key: u64) -> Option<usize> {
+        let (print, mut row) = place(key, self.rows);
         loop {
-            match self.prints[row] {
+            match self.print(row) {
                 0 => return None,
-                found if found == print => return Some(&self.weights[row * self.outputs..(row + 1) * self.outputs]),
-                _ => row = (row + 1) & (self.prints.len() - 1),
+                found if found == print => return Some(row),
+                _ => row = (row + 1) & (self.rows - 1),
             }
         }
     }
@@ -108,7 +103,7 @@ impl Ngrams {
 
     /// How many n-grams have a weight.
     pub fn count(&self) -> usize {
-        self.prints.iter().filter(|&&print| print != 0).count()
+        (0..self.rows).filter(|&row| self.print(row) != 0).count()
     }
 
     /// Scores of a text: for two classes the logit of the second one, else one a class, the larger the likelier.
@@ -117,13 +112,18 @@ impl Ngrams {
         keys.sort_unstable();
         keys.dedup();
         let (mut sums, mut known) = (vec![0f64; self.outputs], 0);
-        for weights in keys.into_iter().filter_map(|key| self.weights_of(key)) {
-            sums.iter_mut().zip(weights).for_each(|(sum, &weight)| *sum += f64::from(weight));
+        for row in keys.into_iter().filter_map(|key| self.row(key)) {
+            sums.iter_mut().zip(self.weights(row)).for_each(|(sum, weight)| *sum += f64::from(weight));
             known += 1;
         }
         let scale = solver::scale(known);
-        sums.iter().zip(&self.bias).map(|(sum, &bias)| sum * scale + f64::from(bias)).collect()
+        sums.iter().zip(self.bias()).map(|(sum, bias)| sum * scale + f64::from(bias)).collect()
     }
+}
+
+/// What stands for a key in a table of `rows`, and where the search for it begins.
+fn place(key: u64, rows: usize) -> (u32, usize) {
+    (((key >> 32) as u32).max(1), key as usize & (rows - 1))
 }
 
 #[cfg(test)]
@@ -150,7 +150,7 @@ mod tests {
         let pairs = trained(2, 2);
         let score = |text: &str| pairs.scores(text)[0];
         assert!(score("not good") < 0.0 && score("good") > score("not good") && score("not bad") > 0.0);
-        assert_eq!(score("xyzzy"), f64::from(pairs.bias[0]));
+        assert_eq!(score("xyzzy"), f64::from(pairs.bias().next().expect("one")));
         let words = trained(1, 2);
         assert!(words.count() < pairs.count());
         // In any order single words are the same text.
@@ -170,13 +170,17 @@ mod tests {
     #[test]
     fn a_file_gives_the_same_and_a_damaged_one_is_told() {
         let ngrams = trained(3, 3);
-        let bytes = ngrams.to_bytes();
-        assert_eq!(Ngrams::from_bytes(&bytes).as_ref(), Ok(&ngrams));
+        let bytes = ngrams.to_bytes().to_vec();
+        assert_eq!(Ngrams::from_bytes(bytes.clone()).as_ref(), Ok(&ngrams));
         for length in [0, 3, 16, bytes.len() - 1] {
-            assert!(Ngrams::from_bytes(&bytes[..length]).is_err(), "{length}");
+            assert!(Ngrams::from_bytes(bytes[..length].to_vec()).is_err(), "{length}");
         }
         let mut full = bytes.clone();
-        full[16..16 + 4 * ngrams.prints.len()].fill(1); // a search would never end
-        assert!(Ngrams::from_bytes(&full).is_err());
+        full[16..16 + 4 * ngrams.rows].fill(1); // a search would never end
+        assert!(Ngrams::from_bytes(full).is_err());
+        let mut infinite = bytes;
+        let last = infinite.len() - 4;
+        infinite[last..].copy_from_slice(&f32::INFINITY.to_le_bytes());
+        assert!(Ngrams::from_bytes(infinite).is_err());
     }
 }

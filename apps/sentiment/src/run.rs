@@ -7,7 +7,9 @@ use crate::ngrams::Ngrams;
 use burn::tensor::Device;
 use rnn_data::words::Vocabulary;
 use rnn_harness::options::RunArgs;
+use rnn_harness::run_dir::RunDir;
 use rnn_harness::{Failure, say};
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 
 /// The program's name under `runs`.
@@ -31,16 +33,14 @@ impl Trained {
     pub fn load(args: &RunArgs, device: &Device) -> Result<Self, Failure> {
         let run = args.open(PROGRAM)?;
         let config: RunConfig = run.read_config()?;
-        let vocabulary = Vocabulary::from_text(&run.read_text(WORDS)?).with_tokenizer(config.data.tokenizer);
-        let model = config.model.zeros(device).map_err(Failure::input)?;
-        let model = run.load_model(model)?;
-        let ngrams = match config.ngrams {
-            None => None,
-            Some(_) => {
-                let ngrams = Ngrams::from_bytes(&run.read_bytes(NGRAMS)?);
-                Some(ngrams.map_err(|e| Failure::input(format!("{}: {e}", run.path().join(NGRAMS).display())))?)
-            }
-        };
+        // The n-grams are most of the bytes: another thread reads them meanwhile.
+        let (model, vocabulary, ngrams) = std::thread::scope(|scope| {
+            let ngrams = config.ngrams.map(|_| scope.spawn(|| ngrams(&run)));
+            let model = run.load_model(config.model.zeros(device).map_err(Failure::input)?)?;
+            let vocabulary = Vocabulary::from_text(&run.read_text(WORDS)?).with_tokenizer(config.data.tokenizer);
+            let ngrams = ngrams.map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).transpose()?;
+            Ok::<_, Failure>((model, vocabulary, ngrams))
+        })?;
         let blend = match ngrams.is_some() && run.path().join(BLEND).exists() {
             true => run.read_json(BLEND)?,
             false => Blend::default(),
@@ -50,4 +50,10 @@ impl Trained {
         let judge = Judge { model, sizes: config.model.clone(), vocabulary, ngrams, blend };
         Ok(Trained { path, config, judge })
     }
+}
+
+/// The n-gram part of a run.
+fn ngrams(run: &RunDir) -> Result<Ngrams, Failure> {
+    let ngrams = Ngrams::from_bytes(run.read_bytes(NGRAMS)?);
+    ngrams.map_err(|e| Failure::input(format!("{}: {e}", run.path().join(NGRAMS).display())))
 }

@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn the_sweep_is_measured_only_when_it_is_asked_for() {
         let cases = |args: &[&str]| parse(args).expect("right").cases();
-        assert!(!cases(&[]).contains(&Case::Sweep) && cases(&[]).len() == 7);
+        assert!(!cases(&[]).contains(&Case::Sweep) && cases(&[]).len() == 8);
         assert_eq!(cases(&["--sweep"]).len(), 7);
         assert_eq!(cases(&["--only", "startup,layers"]), [Case::Layers, Case::Startup]);
         assert_eq!(cases(&["--only", "sweep"]), [Case::Sweep]);

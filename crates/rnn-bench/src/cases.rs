@@ -7,6 +7,8 @@ pub mod latency;
 pub mod layers;
 mod lesson;
 pub mod minimal;
+pub mod options;
+pub mod ragged;
 pub mod sentiment;
 pub mod startup;
 pub mod sweep;
@@ -21,8 +23,12 @@ use serde::{Deserialize, Serialize};
 pub enum Case {
     /// Five shapes, three cells, forward, and forward and backward
     Layers,
+    /// The options of the cells, beside the plain cells and step by step
+    Options,
     /// minGRU and minLSTM beside our GRU
     Minimal,
+    /// Batches with lengths, beside the same with padding
+    Ragged,
     /// The lesson's LSTM on IMDb: an epoch, the evaluation, peak memory
     Sentiment,
     /// The lesson's GRU on Alice: an epoch, peak memory
@@ -42,7 +48,9 @@ impl Case {
     pub fn title(self) -> &'static str {
         match self {
             Case::Layers => "Layers",
+            Case::Options => "Options of the cells",
             Case::Minimal => "minGRU and minLSTM",
+            Case::Ragged => "Ragged batches",
             Case::Sentiment => "Sentiment",
             Case::Chargen => "Chargen",
             Case::Generation => "Generation",
@@ -59,7 +67,9 @@ impl Case {
     pub fn measure(self, bench: &mut Bench) -> Result<(), String> {
         match self {
             Case::Layers => layers::run(bench),
+            Case::Options => options::run(bench),
             Case::Minimal => minimal::run(bench),
+            Case::Ragged => ragged::run(bench),
             Case::Sentiment => sentiment::run(bench),
             Case::Chargen => chargen::run(bench),
             Case::Generation => generation::run(bench),

@@ -16,6 +16,9 @@ pub struct ForwardArgs<'a, S> {
     /// state as it is. This is the form for input that is padded in front (Keras' `mask_zero`); give it or `lengths`,
     /// not both.
     pub mask: Option<&'a [bool]>,
+    /// Where a new sequence begins within a row, `[batch, time]` row by row: at the steps with `true`. No direction
+    /// carries a state from one sequence of a row to the other; see [`with_resets`](Self::with_resets).
+    pub resets: Option<&'a [bool]>,
     /// The output at steps that do not count; `Previous` where all count is an error.
     pub masked_output: MaskedOutput,
     /// Draws the masks of dropout and zoneout. **They act when a key is given and only then**: give one in training,
@@ -25,6 +28,9 @@ pub struct ForwardArgs<'a, S> {
     /// The instruction set and the number of threads of the CPU kernels, in the backward pass too; [`Exec::default`]
     /// without it. A GPU, and what runs step by step in tensor operations, ignore it.
     pub exec: Option<Exec>,
+    /// Is told why, for each layer and direction that has no kernel and runs step by step in tensor operations, many
+    /// times slower on a CPU; see [`with_step_by_step_warning`](Self::with_step_by_step_warning).
+    pub on_step_by_step: Option<fn(&str)>,
 }
 
 /// The output at steps that do not count.
@@ -43,9 +49,11 @@ impl<S> Default for ForwardArgs<'_, S> {
             state: None,
             lengths: None,
             mask: None,
+            resets: None,
             masked_output: MaskedOutput::Zero,
             dropout_key: None,
             exec: None,
+            on_step_by_step: None,
         }
     }
 }
@@ -66,6 +74,34 @@ impl<'a, S> ForwardArgs<'a, S> {
     /// Says which steps count, `[batch, time]` row by row.
     pub fn with_mask(mut self, mask: &'a [bool]) -> Self {
         self.mask = Some(mask);
+        self
+    }
+
+    /// Says at which steps a new sequence begins within a row, `[batch, time]` row by row: episodes of reinforcement
+    /// learning, or documents one after another. Before such a step the state is zero, in all layers. In the other
+    /// direction the state is zero before the step in front of it, where the sequence before is entered at its end. So
+    /// the results are those of the sequences run apart, the first one of a row from the state that
+    /// [`with_state`](Self::with_state) gives unless step 0 is flagged too, and gradients end at the border.
+    ///
+    /// With lengths or a mask the border is crossed on the way from one step that counts to the next; a flag behind a
+    /// row's last step that counts does nothing.
+    ///
+    /// ```
+    /// use rnn_core::burn::tensor::{Device, Tensor};
+    /// use rnn_core::{ForwardArgs, GruConfig, Key};
+    ///
+    /// let device = Device::default();
+    /// let gru = GruConfig::new(3, 4).init(Key::new(0), &device);
+    /// // One row of five steps, in which a new episode begins at step 2.
+    /// let args = ForwardArgs::default().with_resets(&[false, false, true, false, false]);
+    /// let x: Tensor<3> = Tensor::ones([1, 5, 3], &device);
+    /// let both = gru.forward_with(x.clone(), args).sequence;
+    /// let second = gru.forward(x.slice_dim(1, 2..5)).sequence;
+    /// let difference = (both.slice_dim(1, 2..5) - second).abs().max().into_scalar::<f32>();
+    /// assert!(difference < 1e-6);
+    /// ```
+    pub fn with_resets(mut self, resets: &'a [bool]) -> Self {
+        self.resets = Some(resets);
         self
     }
 
@@ -90,6 +126,21 @@ impl<'a, S> ForwardArgs<'a, S> {
     /// ```
     pub fn with_exec(mut self, exec: Exec) -> Self {
         self.exec = Some(exec);
+        self
+    }
+
+    /// Asks for a warning where a layer runs step by step: `told` is called with the reason, here to print it.
+    ///
+    /// ```
+    /// use rnn_core::burn::tensor::{Device, Tensor};
+    /// use rnn_core::{ForwardArgs, GruConfig, Key};
+    ///
+    /// let gru = GruConfig::new(3, 4).init(Key::new(0), &Device::default());
+    /// let args = ForwardArgs::default().with_step_by_step_warning(|why| eprintln!("a layer is slow here: {why}"));
+    /// gru.forward_with(Tensor::<3>::ones([1, 5, 3], &Device::default()), args);
+    /// ```
+    pub fn with_step_by_step_warning(mut self, told: fn(&str)) -> Self {
+        self.on_step_by_step = Some(told);
         self
     }
 

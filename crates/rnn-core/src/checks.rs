@@ -189,6 +189,17 @@ pub(crate) fn check_counted<S>([batch, time]: [usize; 2], args: &ForwardArgs<S>)
     }
 }
 
+/// The resets, if there are any and they fit.
+pub(crate) fn check_resets<'a, S>(
+    [batch, time]: [usize; 2],
+    args: &ForwardArgs<'a, S>,
+) -> Result<Option<&'a [bool]>, RnnError> {
+    match args.resets {
+        Some(resets) if resets.len() != batch * time => Err(RnnError::ResetCount { batch, time, found: resets.len() }),
+        resets => Ok(resets),
+    }
+}
+
 /// A given state fits its layer's weights.
 pub(crate) fn check_state(
     (index, name): (usize, &'static str),

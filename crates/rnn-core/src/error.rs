@@ -184,6 +184,16 @@ pub enum RnnError {
         /// Values given.
         found: usize,
     },
+    /// The resets have not one value a row and step.
+    #[error("the resets have {found} values, expected one a row and step: {batch}·{time}")]
+    ResetCount {
+        /// Rows of the batch.
+        batch: usize,
+        /// Steps of the input.
+        time: usize,
+        /// Values given.
+        found: usize,
+    },
     /// Both lengths and a mask were given.
     #[error("both lengths and a mask were given; give one of them")]
     LengthsAndMask,

@@ -2,7 +2,7 @@
 
 use crate::args::{ForwardArgs, Input, Output};
 use crate::cell::{Cell, Recurrence, finish, masked_product};
-use crate::checks::{check_counted, check_place, check_state};
+use crate::checks::{check_counted, check_place, check_resets, check_state};
 use crate::config::RecurrentConfig;
 use crate::dropout::Dropout;
 use crate::ops::{self, Counted, LayerInput, Pass, reference};
@@ -88,7 +88,7 @@ impl<C: Cell> Recurrent<C> {
     /// # Errors
     /// An input without rows or steps or with other than `d_input` features; a symbol that is not below `d_input`, an
     /// id that is not below the table's rows, another number of them than `batch·time`; lengths that are not one a
-    /// row or longer than the input; a mask that has not one value a row and step; states of another number, shape,
+    /// row or longer than the input; a mask or resets that have not one value a row and step; states of another number, shape,
     /// direction or cell; tensors on different devices or of different dtypes; weights, or a changed configuration,
     /// that do not fit.
     pub fn try_forward<'a>(
@@ -171,6 +171,7 @@ impl<C: Cell> Recurrent<C> {
     ) -> Result<Output<C::State>, RnnError> {
         self.check_weights()?;
         let counted = check_counted([batch, time], &args)?;
+        let resets = check_resets([batch, time], &args)?;
         let states = self.initial_states(args.state, batch)?;
         let exec = args.exec.unwrap_or_default();
         let draws = (args.dropout_key, exec);
@@ -186,8 +187,10 @@ impl<C: Cell> Recurrent<C> {
                 let reverse = self.config.direction.reverse(direction);
                 let (d_hidden, d_output) = (self.config.d_hidden[number], self.config.width(number));
                 let pass = Pass {
+                    on_step_by_step: args.on_step_by_step,
                     reverse,
                     counted: counted.clone(),
+                    resets: resets.and_then(|resets| counted.resets(resets, batch, reverse)),
                     masked_output: args.masked_output,
                     zoneout: dropout.zoneout(self.config.cell.state_tensors(), [time, batch], [d_output, d_hidden]),
                     exec,

@@ -55,10 +55,15 @@ pub(crate) enum LayerInput {
 /// How one layer and direction goes over a sequence.
 #[derive(Debug, Clone)]
 pub(crate) struct Pass {
+    /// Is told why there is no kernel.
+    pub on_step_by_step: Option<fn(&str)>,
     /// From the last step to the first.
     pub reverse: bool,
     /// Which steps of which rows count.
     pub counted: Counted,
+    /// The steps before which a row's state becomes zero, in the order of this pass, `[batch, time]` row by row; none
+    /// without resets.
+    pub resets: Option<Arc<[bool]>>,
     /// The output at masked steps.
     pub masked_output: MaskedOutput,
     /// For each tensor of the state, h first. Empty without zoneout.
@@ -67,7 +72,45 @@ pub(crate) struct Pass {
     pub exec: Exec,
 }
 
+impl Pass {
+    /// The rows whose state becomes zero before step `t`; `None` when none does.
+    pub(crate) fn resets(&self, t: usize, batch: usize) -> Option<Vec<bool>> {
+        let resets = self.resets.as_deref()?;
+        let rows: Vec<bool> = resets.chunks_exact(resets.len() / batch).map(|row| row[t]).collect();
+        rows.contains(&true).then_some(rows)
+    }
+}
+
 impl Counted {
+    /// The steps before which a row's state becomes zero, as a pass in this direction goes, from the steps at which a
+    /// new sequence `begins`, `[batch, time]` row by row. The border before such a step is crossed on the way to the
+    /// next step that counts. None if there is no such step.
+    pub(crate) fn resets(&self, begins: &[bool], batch: usize, reverse: bool) -> Option<Arc<[bool]>> {
+        let time = begins.len() / batch;
+        let mut resets = vec![false; begins.len()];
+        for (row, (begins, resets)) in begins.chunks_exact(time).zip(resets.chunks_exact_mut(time)).enumerate() {
+            let mut crossed = false;
+            if reverse {
+                let mut started = false;
+                for t in (0..time).rev() {
+                    if self.counts(row, t, time) {
+                        resets[t] = crossed;
+                        (crossed, started) = (false, true);
+                    }
+                    crossed |= started && begins[t];
+                }
+            } else {
+                for t in 0..time {
+                    crossed |= begins[t];
+                    if self.counts(row, t, time) {
+                        resets[t] = std::mem::take(&mut crossed);
+                    }
+                }
+            }
+        }
+        resets.contains(&true).then(|| resets.into())
+    }
+
     /// `rows`, `[time, batch, width]`, with zero at the steps that do not count, and in their gradient too.
     pub(crate) fn zeroed(&self, rows: Tensor<3>) -> Tensor<3> {
         let [time, batch, width] = rows.dims();

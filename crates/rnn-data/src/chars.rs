@@ -92,6 +92,17 @@ impl Vocabulary {
     }
 }
 
+/// A character as messages name it: `U+00EB, LATIN SMALL LETTER E WITH DIAERESIS`.
+pub fn name(c: char) -> String {
+    let name = match c {
+        '\t' => Some("TAB".to_string()), // Unicode gives control characters no name
+        '\n' => Some("LINE FEED".to_string()),
+        '\r' => Some("CARRIAGE RETURN".to_string()),
+        _ => unicode_names2::name(c).map(|name| name.to_string()),
+    };
+    format!("U+{:04X}{}", u32::from(c), name.map(|name| format!(", {name}")).unwrap_or_default())
+}
+
 /// How a character is typed on a plain keyboard, in small letters.
 fn typed(c: char) -> String {
     match c {
@@ -117,7 +128,10 @@ mod tests {
         assert_eq!(ids.iter().map(|&id| vocabulary.decode(id)).collect::<String>(), text);
         assert_eq!(vocabulary.len(), 11);
         let error = vocabulary.encode("ëx").expect_err("not there").to_string();
-        assert_eq!(error, "the character 'ë' does not occur in the text the model was trained on; it is U+00EB");
+        assert_eq!(
+            error,
+            "the character 'ë' does not occur in the text the model was trained on; it is U+00EB, LATIN SMALL LETTER E WITH DIAERESIS"
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What can be wrong with a corpus.
 
-use crate::show;
+use crate::{chars, show};
 use std::path::{Path, PathBuf};
 
 /// Why a corpus cannot be loaded. Each message says what is wrong, where, and what would be right.
@@ -51,8 +51,8 @@ pub enum DataError {
     },
     /// A character that a vocabulary does not have.
     #[error(
-        "the character {0:?} does not occur in the text the model was trained on; it is U+{code:04X}",
-        code = u32::from(*.0)
+        "the character {0:?} does not occur in the text the model was trained on; it is {name}",
+        name = chars::name(*.0)
     )]
     UnknownCharacter(char),
 }

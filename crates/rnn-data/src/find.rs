@@ -4,6 +4,7 @@ use crate::download::{check, download};
 use crate::registry::{Corpus, CorpusFile};
 use crate::{DataError, show};
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The name of the built-in samples, as `--data` takes it and as results give it.
@@ -71,11 +72,14 @@ pub(crate) fn find(corpus: &Corpus, places: &Places) -> Result<Source, DataError
         if data.as_os_str() == SAMPLE {
             return Ok(sample(None));
         }
-        if !data.exists() {
-            let problem =
-                "there is no such file or folder; give the path of one, or \"sample\" for the built-in sample";
-            return Err(DataError::content(data, problem));
-        }
+        match data.metadata() {
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                let problem =
+                    "there is no such file or folder; give the path of one, or \"sample\" for the built-in sample";
+                return Err(DataError::content(data, problem));
+            }
+            found => found.map_err(|e| DataError::io(data, e))?,
+        };
         return Ok(Source { corpus: data.display().to_string(), path: Some(data.clone()), note: None });
     }
     if let Some(folder) = &places.datasets

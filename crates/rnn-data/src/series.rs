@@ -64,6 +64,10 @@ impl Table {
         if names.iter().all(|name| name.parse::<f64>().is_ok()) {
             return Err(wrong("the first line has only numbers; it must name the columns, as in: date,value".into()));
         }
+        if let Some(date) = names.iter().find(|name| matches!(time::read(name), Read::Moment(..))) {
+            let date = show::quoted(date);
+            return Err(wrong(format!("line 1 has the date {date}; it must name the columns, as in: date,value")));
+        }
         if let Some(twice) = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
             return Err(wrong(format!("line 1 names the column {} twice; name each once", show::quoted(twice.1))));
         }
@@ -132,6 +136,23 @@ impl Table {
     pub fn is_numeric(&self, column: usize) -> bool {
         let mut present = self.cells[column].iter().filter(|cell| !is_missing(cell)).peekable();
         present.peek().is_some() && present.all(|cell| number(cell).is_some())
+    }
+
+    /// Whether most cells of the column that are not missing are numbers, if with a decimal comma.
+    pub fn looks_numeric(&self, column: usize) -> bool {
+        let is_number = |cell: &str| number(cell).or_else(|| number(&cell.replace(',', "."))).is_some();
+        let present = self.cells[column].iter().filter(|cell| !is_missing(cell));
+        let (numbers, others) = present.fold((0, 0), |(yes, no), cell| match is_number(cell) {
+            true => (yes + 1, no),
+            false => (yes, no + 1),
+        });
+        numbers > others
+    }
+
+    /// Whether most cells of the column are dates, if with the day or month first.
+    pub fn looks_like_time(&self, column: usize) -> bool {
+        let dates = self.cells[column].iter().filter(|cell| time::read(cell) != Read::No).count();
+        2 * dates > self.rows()
     }
 
     /// Whether all cells of the column are dates.
@@ -208,6 +229,7 @@ mod tests {
         let told = table.column("d").expect_err("not there").to_string();
         assert!(told.starts_with("x.csv: there is no column \"d\"; the columns are"), "{told}");
         assert!(table.is_time(0) && !table.is_numeric(0) && table.is_numeric(2));
+        assert!(table.looks_like_time(0) && !table.looks_numeric(0) && !table.is_numeric(1) && table.looks_numeric(1));
         let told = table.numbers(1).expect_err("a comma").to_string();
         assert!(told.contains("line 3: \"2,5\" in column \"a\" is no number; write the decimal point as ."), "{told}");
         let numbers = table.numbers(2).expect("numbers");
@@ -218,6 +240,7 @@ mod tests {
     fn what_is_no_table_is_told() {
         let told = |text| table(text).expect_err("no table").to_string();
         assert!(told("1,2\n3,4\n").contains("the first line has only numbers"));
+        assert!(told("2020-01-01,2\n2020-01-02,4\n").contains("line 1 has the date \"2020-01-01\""));
         assert!(told("a,b\n1\n").contains("line 2: 1 fields, where the first line has 2"));
         assert!(told("a;b,c\n1;2,3\n").contains("line 1 can be split at ',' or at ';'"));
         assert!(told("a,a\n1,2\n").contains("twice"));

@@ -2,7 +2,9 @@
 
 use crate::plain::plain;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 
 /// The id of padding.
 pub const PADDING: u32 = 0;
@@ -13,15 +15,20 @@ pub const OUT_OF_RANGE: u32 = 2;
 /// A word's id is its rank, counted from 1, plus this.
 pub const OFFSET: u32 = 3;
 
-/// The separators of words other than the space. The apostrophe is not one.
-const SEPARATORS: &str = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n";
+/// Whether `c` stands between words: white space and ASCII punctuation, of which the apostrophe is not.
+fn separates(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n') || (c.is_ascii_punctuation() && c != '\'')
+}
+
+/// The words of a text, in the case in which they are written.
+fn split(text: &str) -> impl Iterator<Item = &str> {
+    text.split(separates).filter(|word| !word.is_empty())
+}
 
 /// The words of a text as Keras' IMDb has them ([`Tokenizer::Keras`]): ASCII letters lower-cased, split at spaces and
 /// at ASCII punctuation other than the apostrophe. All other characters, other white space too, are parts of words.
 pub fn tokens(text: &str) -> impl Iterator<Item = String> {
-    text.split(|c: char| c == ' ' || SEPARATORS.contains(c))
-        .filter(|word| !word.is_empty())
-        .map(str::to_ascii_lowercase)
+    split(text).map(str::to_ascii_lowercase)
 }
 
 /// How a text is split into words.
@@ -48,24 +55,45 @@ impl Tokenizer {
 
     /// The words of a text.
     pub fn tokens(self, text: &str) -> Vec<String> {
+        tokens(&self.prepared(text)).collect()
+    }
+
+    /// The text that is split into words.
+    fn prepared(self, text: &str) -> Cow<'_, str> {
+        // Of this ASCII the plain form differs in case alone, which a word loses later.
+        let is_typed = |byte: &u8| matches!(byte, b'\t' | b'\n' | b' '..=b'~');
         match self {
-            Self::Keras => tokens(text).collect(),
-            Self::Unicode => tokens(&plain(text)).collect(),
+            Self::Keras => Cow::Borrowed(text),
+            Self::Unicode if text.as_bytes().iter().all(is_typed) => Cow::Borrowed(text),
+            Self::Unicode => Cow::Owned(plain(text)),
         }
     }
 }
 
 /// All words of the training texts by rank: the most frequent first, equally frequent words in the order of their first
 /// occurrence.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Vocabulary {
     tokenizer: Tokenizer,
-    words: Vec<String>,
-    ranks: HashMap<String, u32>,
+    /// The words by rank, end to end: a string for each would make loading twice as slow.
+    text: String,
+    /// Where each word ends, with a 0 in front.
+    ends: Vec<usize>,
+    /// A hash table with linear probing: a power of two of ranks, 0 where there is none.
+    slots: Vec<u32>,
+    hash: RandomState,
     /// Ranks of words that differ from their plain form, by that form, unless another word is spelled so. Keras'
     /// vocabulary has a few.
     by_plain_form: HashMap<String, u32>,
 }
+
+impl PartialEq for Vocabulary {
+    fn eq(&self, other: &Self) -> bool {
+        self.tokenizer == other.tokenizer && self.text == other.text && self.ends == other.ends
+    }
+}
+
+impl Eq for Vocabulary {}
 
 impl Vocabulary {
     /// The vocabulary of `texts` as Keras splits them.
@@ -75,7 +103,7 @@ impl Vocabulary {
 
     /// The vocabulary of `texts`.
     pub fn build_with<'a>(tokenizer: Tokenizer, texts: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut words = Vec::new();
+        let mut words: Vec<String> = Vec::new();
         let mut counts: Vec<u64> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
         for token in texts.into_iter().flat_map(|text| tokenizer.tokens(text)) {
@@ -90,23 +118,53 @@ impl Vocabulary {
         }
         let mut order: Vec<usize> = (0..words.len()).collect();
         order.sort_by_key(|&place| std::cmp::Reverse(counts[place])); // stable
-        Self::from_ranked(order.into_iter().map(|place| std::mem::take(&mut words[place]))).with_tokenizer(tokenizer)
+        Self::from_ranked(order.into_iter().map(|place| words[place].as_str())).with_tokenizer(tokenizer)
     }
 
     /// A vocabulary from words by rank, of [`Tokenizer::Keras`].
-    pub fn from_ranked(words: impl IntoIterator<Item = String>) -> Self {
-        let words: Vec<String> = words.into_iter().collect();
-        let ranks: HashMap<_, _> = (1u32..).zip(&words).map(|(rank, word)| (word.clone(), rank)).collect();
+    pub fn from_ranked<'a>(words: impl IntoIterator<Item = &'a str>) -> Self {
+        let (mut text, mut ends) = (String::new(), vec![0]);
+        for word in words {
+            text.push_str(word);
+            ends.push(text.len());
+        }
+        let slots = vec![0; (2 * ends.len()).next_power_of_two()];
+        let (tokenizer, hash) = (Tokenizer::Keras, RandomState::new());
+        let mut all = Self { tokenizer, text, ends, slots, hash, by_plain_form: HashMap::new() };
+        for rank in 1..all.ends.len() as u32 {
+            if let Err(slot) = all.slot(all.at(rank)) {
+                all.slots[slot] = rank;
+            }
+        }
         let mut by_plain_form = HashMap::new();
-        for (rank, word) in (1u32..).zip(&words).filter(|(_, word)| !word.is_ascii()) {
+        for (rank, word) in (1u32..).zip(all.words()).filter(|(_, word)| !word.is_ascii()) {
             let mut tokens = Tokenizer::Unicode.tokens(word).into_iter();
             if let (Some(form), None) = (tokens.next(), tokens.next())
-                && !ranks.contains_key(&form)
+                && all.rank(&form).is_none()
             {
                 by_plain_form.entry(form).or_insert(rank); // the most frequent one wins
             }
         }
-        Self { tokenizer: Tokenizer::Keras, words, ranks, by_plain_form }
+        Self { by_plain_form, ..all }
+    }
+
+    /// The word of a rank that there is.
+    fn at(&self, rank: u32) -> &str {
+        let rank = rank as usize;
+        &self.text[self.ends[rank - 1]..self.ends[rank]]
+    }
+
+    /// The rank of `word`, or the place in the hash table where it would stand.
+    fn slot(&self, word: &str) -> Result<u32, usize> {
+        let mut slot = self.hash.hash_one(word) as usize;
+        loop {
+            slot &= self.slots.len() - 1;
+            match self.slots[slot] {
+                0 => return Err(slot),
+                rank if self.at(rank) == word => return Ok(rank),
+                _ => slot += 1,
+            }
+        }
     }
 
     /// The same words with another `tokenizer`.
@@ -128,13 +186,18 @@ impl Vocabulary {
     }
 
     /// The words by rank.
-    pub fn words(&self) -> &[String] {
-        &self.words
+    pub fn words(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.ends.windows(2).map(|ends| &self.text[ends[0]..ends[1]])
+    }
+
+    /// The word of a rank, counted from 1.
+    pub fn word(&self, rank: u32) -> Option<&str> {
+        (rank > 0 && (rank as usize) < self.ends.len()).then(|| self.at(rank))
     }
 
     /// A word's rank, counted from 1.
     pub fn rank(&self, word: &str) -> Option<u32> {
-        self.ranks.get(word).copied()
+        self.slot(word).ok()
     }
 
     /// The ids of a text as `imdb.load_data(num_words=num_words)` gives them: [`START`], then for each word its
@@ -150,22 +213,29 @@ impl Vocabulary {
     /// With [`Tokenizer::Unicode`] a word matches the vocabulary's word with the same plain form. Where several have
     /// it, as the two spellings of "it's" in Keras' vocabulary, the exact spelling wins.
     pub fn look_up(&self, tokenizer: Tokenizer, text: &str, num_words: u32) -> Vec<Option<u32>> {
-        let rank = |word: &String| match tokenizer {
+        let rank = |word: &str| match tokenizer {
             Tokenizer::Keras => self.rank(word),
             Tokenizer::Unicode => self.rank(word).or_else(|| self.by_plain_form.get(word).copied()),
         };
         let id = |rank| if rank + OFFSET < num_words { rank + OFFSET } else { OUT_OF_RANGE };
-        tokenizer.tokens(text).iter().map(|word| rank(word).map(id)).collect()
+        let mut lower = String::new();
+        let of_word = |word: &str| {
+            lower.clear();
+            lower.push_str(word);
+            lower.make_ascii_lowercase();
+            rank(&lower).map(id)
+        };
+        split(&tokenizer.prepared(text)).map(of_word).collect()
     }
 
     /// The content of a vocabulary file: one word per line, by rank.
     pub fn to_text(&self) -> String {
-        self.words.join("\n")
+        self.words().collect::<Vec<_>>().join("\n")
     }
 
     /// Parses the output of [`to_text`](Self::to_text), with [`Tokenizer::Keras`].
     pub fn from_text(text: &str) -> Self {
-        Self::from_ranked(text.split('\n').filter(|word| !word.is_empty()).map(str::to_string))
+        Self::from_ranked(text.split('\n').filter(|word| !word.is_empty()))
     }
 }
 
@@ -189,10 +259,11 @@ mod tests {
     #[test]
     fn ids_are_those_of_load_data() {
         let vocabulary = Vocabulary::build(["b a b", "c b a"]);
-        assert_eq!(vocabulary.words(), ["b", "a", "c"]);
+        assert!(vocabulary.words().eq(["b", "a", "c"]));
+        assert_eq!([0, 1, 3, 4].map(|rank| vocabulary.word(rank)), [None, Some("b"), Some("c"), None]);
         assert_eq!(vocabulary.encode("A b x c", 6), [START, 5, 4, OUT_OF_RANGE]);
         assert_eq!(Vocabulary::from_text(&vocabulary.to_text()), vocabulary);
-        assert_eq!(Vocabulary::build(["y x y x z"]).words(), ["y", "x", "z"]); // ties: the first to occur
+        assert!(Vocabulary::build(["y x y x z"]).words().eq(["y", "x", "z"])); // ties: the first to occur
     }
 
     #[test]
@@ -207,7 +278,7 @@ mod tests {
         // With Keras' tokenizer the typographic spelling is a different word, and capitals outside ASCII stay.
         let keras =
             Vocabulary::build(["it's it's it\u{2019}s \u{c9}t\u{e9} \u{e9}t\u{e9} \u{e9}t\u{e9} \u{d6}l x\u{85}y"]);
-        assert_eq!(keras.words(), ["it's", "\u{e9}t\u{e9}", "it\u{2019}s", "\u{c9}t\u{e9}", "\u{d6}l", "x\u{85}y"]);
+        assert!(keras.words().eq(["it's", "\u{e9}t\u{e9}", "it\u{2019}s", "\u{c9}t\u{e9}", "\u{d6}l", "x\u{85}y"]));
         let ids = |text| keras.look_up(Tokenizer::Unicode, text, u32::MAX);
         assert_eq!(ids("It\u{2019}s"), [Some(4)]);
         assert_eq!(ids("\u{c9}T\u{c9} e\u{301}te\u{301}"), [Some(5), Some(5)]);
@@ -218,7 +289,7 @@ mod tests {
         );
 
         let own = Vocabulary::build_with(Tokenizer::Unicode, ["it's it\u{2019}s \u{c9}t\u{e9}"]);
-        assert_eq!(own.words(), ["it's", "\u{e9}t\u{e9}"]);
+        assert!(own.words().eq(["it's", "\u{e9}t\u{e9}"]));
     }
 
     #[test]

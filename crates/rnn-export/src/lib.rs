@@ -32,6 +32,14 @@ pub enum Input {
 pub enum Read {
     /// Once a sequence, from the last state of each direction: `[batch, answers]`.
     Last,
+    /// Once a sequence, from each unit's largest value over all steps, its mean, or both side by side: `[batch,
+    /// answers]`.
+    Pooled {
+        /// The largest value.
+        max: bool,
+        /// The mean.
+        mean: bool,
+    },
     /// At every step: `[batch, time, answers]`. Such a network takes a state and gives the state after the last step,
     /// so that it can be run piece by piece.
     EveryStep,
@@ -93,6 +101,9 @@ pub struct Network {
     pub beside: Option<Beside>,
     /// What the answers become.
     pub answer: Answer,
+    /// Whether each sequence has a length of its own, 1 at least, after which nothing is read: the network then takes
+    /// `lengths`, `[batch]`.
+    pub lengths: bool,
 }
 
 /// Why a network cannot be exported.
@@ -124,7 +135,8 @@ impl Network {
     /// # Errors
     /// A recurrent layer that no other library has.
     pub fn new(input: Input, layer: &AnyRecurrent, read: Read, dense: Dense) -> Result<Self, ExportError> {
-        Ok(Self { input, recurrent: Recurrent::of(layer)?, read, dense, beside: None, answer: Answer::Plain })
+        let (recurrent, answer) = (Recurrent::of(layer)?, Answer::Plain);
+        Ok(Self { input, recurrent, read, dense, beside: None, answer, lengths: false })
     }
 
     /// With a linear layer beside the recurrent ones.
@@ -140,6 +152,12 @@ impl Network {
     /// With probabilities beside the logits.
     pub fn with_answer(mut self, answer: Answer) -> Self {
         self.answer = answer;
+        self
+    }
+
+    /// Each sequence with a length of its own, or not.
+    pub fn with_lengths(mut self, lengths: bool) -> Self {
+        self.lengths = lengths;
         self
     }
 }

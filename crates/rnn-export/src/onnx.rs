@@ -3,6 +3,7 @@
 //! | | name, type, shape |
 //! |---|---|
 //! | input | `ids` int64 `[batch, time]`, or `features` float `[batch, time, d_input]` |
+//! | and | `lengths` int64 `[batch]`, if [`Network::lengths`] |
 //! | output | `logits` float `[batch, answers]`, or `[batch, time, answers]` for [`Read::EveryStep`] |
 //! | and | `probabilities`, where the [`Answer`] says so |
 //! | [`Read::EveryStep`] | `h0` in and `hn` out, float `[layers·directions, batch, d_hidden]`; with an LSTM `c0` and `cn` |
@@ -11,6 +12,7 @@
 //! identity of `G·d_hidden` rows for its input, which costs more than the product with the few symbols of a text.
 
 mod graph;
+mod pool;
 mod protobuf;
 mod recurrent;
 
@@ -82,10 +84,17 @@ fn of(network: &Network, int8: bool) -> Graph {
             }
         }
     };
+    if network.lengths {
+        graph.inputs.push(protobuf::value("lengths", Kind::Int64, &[batch()]));
+    }
     let h = recurrent::add(&mut graph, network, x, int8);
+    let h = match network.read {
+        Read::Pooled { max, mean } => pool::add(&mut graph, &h, [max, mean], network.lengths),
+        Read::Last | Read::EveryStep => h,
+    };
     let answers = network.dense.weight.rows;
     let logits = match network.read {
-        Read::Last => {
+        Read::Last | Read::Pooled { .. } => {
             let weight = graph.matrix("dense.weight", &network.dense.weight);
             let bias = graph.floats("dense.bias", &[answers], &network.dense.bias);
             graph.outputs.push(protobuf::value("logits", Kind::Float, &[batch(), Dim::Fixed(answers)]));
@@ -115,7 +124,7 @@ fn of(network: &Network, int8: bool) -> Graph {
         Answer::Softmax => "Softmax",
     };
     let shape = match network.read {
-        Read::Last => vec![batch(), Dim::Fixed(answers)],
+        Read::Last | Read::Pooled { .. } => vec![batch(), Dim::Fixed(answers)],
         Read::EveryStep => vec![batch(), time(), Dim::Fixed(answers)],
     };
     graph.outputs.push(protobuf::value("probabilities", Kind::Float, &shape));

@@ -120,30 +120,63 @@ pub fn python(network: &Network, title: &str) -> String {
         }
         Input::Features => ("x", "x".to_string(), String::new()),
     };
-    let from = match &network.input {
+    let mut from = match &network.input {
         Input::Features => format!("x: numbers, [batch, time, {}].", recurrent.d_input),
         _ => "ids: whole numbers, [batch, time].".into(),
     };
-    let (signature, body, gives) = match network.read {
-        Read::EveryStep => (
-            format!("{argument}, state=None"),
-            format!("h, state = self.rnn({x}, state)\n        return self.dense(h), state"),
-            "logits, [batch, time, answers], and the state, from which the next call goes on",
-        ),
+    let (mut signature, mut lines, mut x) = (argument.to_string(), Vec::new(), x);
+    if network.lengths {
+        from += " lengths: of each sequence, [batch], 1 at least.";
+        signature += ", lengths";
+        let pack = "nn.utils.rnn.pack_padded_sequence";
+        lines.push(format!("packed = {pack}({x}, lengths.cpu(), batch_first=True, enforce_sorted=False)"));
+        x = "packed".into();
+    }
+    let unpacked = "h, _ = nn.utils.rnn.pad_packed_sequence(h, batch_first=True)";
+    let unpack = if network.lengths { vec![unpacked.to_string()] } else { Vec::new() };
+    let gives = match network.read {
+        Read::EveryStep => {
+            signature += ", state=None";
+            lines.push(format!("h, state = self.rnn({x}, state)"));
+            lines.extend(unpack);
+            lines.push("return self.dense(h), state".into());
+            "logits, [batch, time, answers], and the state, from which the next call goes on"
+        }
         Read::Last => {
             let state = if recurrent.kind == Kind::Lstm { "(state, _)" } else { "state" };
             let last = match recurrent.direction {
                 Direction::Bidirectional => "torch.cat([state[-2], state[-1]], dim=1)",
                 _ => "state[-1]",
             };
+            lines.push(format!("_, {state} = self.rnn({x})"));
             let beside = network.beside.as_ref().map_or(String::new(), |beside| {
                 let (steps, features) = (beside.weight.columns / beside.features, beside.features);
                 format!(" + self.beside(x[:, -{steps}:, :{features}].flatten(1))")
             });
-            let body = format!("_, {state} = self.rnn({x})\n        return self.dense({last}){beside}");
-            (argument.to_string(), body, "logits, [batch, answers]")
+            lines.push(format!("return self.dense({last}){beside}"));
+            "logits, [batch, answers]"
+        }
+        Read::Pooled { max, mean } => {
+            lines.push(format!("h, _ = self.rnn({x})"));
+            lines.extend(unpack);
+            let [high, middle] = match network.lengths {
+                true => ["high.amax(1)", "h.sum(1) / lengths.to(h.device)[:, None]"],
+                false => ["h.amax(1)", "h.mean(1)"],
+            };
+            if network.lengths && max {
+                lines.push("steps = torch.arange(h.shape[1], device=h.device)".into());
+                lines.push("padding = steps[None, :, None] >= lengths.to(h.device)[:, None, None]".into());
+                lines.push("high = h.masked_fill(padding, -1e9)".into());
+            }
+            lines.push(match [max, mean] {
+                [true, true] => format!("return self.dense(torch.cat([{high}, {middle}], dim=1))"),
+                [true, false] => format!("return self.dense({high})"),
+                _ => format!("return self.dense({middle})"),
+            });
+            "logits, [batch, answers]"
         }
     };
+    let body = lines.join("\n        ");
     let probabilities = match network.answer {
         Answer::Plain => "",
         Answer::Sigmoid => " Their torch.sigmoid is the probability.",

@@ -14,6 +14,17 @@ pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
+/// A part of a text with a background.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shaded {
+    /// The part.
+    pub text: String,
+    /// What [`shade`] makes the background of.
+    pub value: f64,
+    /// What shows when the pointer rests on it.
+    pub title: String,
+}
+
 /// A page in the making.
 #[derive(Debug, Clone)]
 pub struct Page {
@@ -73,13 +84,13 @@ impl Page {
         self.push(format_args!("{html}"))
     }
 
-    /// A text whose parts have a background by a value: red at −1, white at 0, blue at 1. The value shows when the
-    /// pointer rests on a part.
-    pub fn shaded(self, spans: &[(String, f64)]) -> Self {
-        let span = |(text, value): &(String, f64)| {
-            format!("<span style=\"background:{}\" title=\"{value:.3}\">{}</span>", shade(*value), escape(text))
+    /// A text whose parts have a background by a value: red at −1, white at 0, blue at 1.
+    pub fn shaded(self, parts: &[Shaded]) -> Self {
+        let span = |Shaded { text, value, title }: &Shaded| {
+            let (background, title, text) = (shade(*value), escape(title), escape(text));
+            format!("<span style=\"background:{background}\" title=\"{title}\">{text}</span>")
         };
-        self.push(format_args!("<div class=\"text\">{}</div>", spans.iter().map(span).collect::<String>()))
+        self.push(format_args!("<div class=\"text\">{}</div>", parts.iter().map(span).collect::<String>()))
     }
 
     /// The page.
@@ -112,7 +123,7 @@ mod tests {
     fn what_others_wrote_is_text_on_the_page() {
         let page =
             Page::new("<a>").text("x < y & \"z\"\u{1b}[31m").table(&["<b>"], &[vec!["1.5".into(), "<i>".into()]]);
-        let html = page.shaded(&[("<s>".into(), -1.0)]).finish();
+        let html = page.shaded(&[Shaded { text: "<s>".into(), value: -1.0, title: "\"<b>".into() }]).finish();
         for tag in ["<a>", "<b>", "<i>", "<s>", "\u{1b}"] {
             assert!(!html.contains(tag), "{tag}\n{html}");
         }

@@ -45,6 +45,18 @@ pub struct Progress {
     first_step: Option<Waiting>,
 }
 
+/// Whether stderr is a terminal on which a line can be rewritten.
+fn rewrites() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Removes the line, so that another one can be printed in its place. It comes back below that when it is next due.
+pub(crate) fn clear() {
+    if rewrites() {
+        let _ = write!(std::io::stderr(), "\r\x1b[K");
+    }
+}
+
 /// Between two lines of which the second begins a pass.
 const NEW_PASS: Duration = Duration::from_secs(1);
 
@@ -60,7 +72,7 @@ enum Output {
 impl Progress {
     /// A line for `epochs` epochs of mini-batches of `batch` items called `unit` (`reviews`, `windows`).
     pub fn new(unit: &'static str, epochs: usize, batch: usize) -> Self {
-        let rewrites = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let rewrites = rewrites();
         Self {
             unit,
             batch: batch.max(1),

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::Write;
 #[cfg(unix)]
@@ -157,6 +158,22 @@ impl Program {
             .stderr(Stdio::piped());
         command
     }
+}
+
+/// The f32 tensors of a file of safetensors, by name.
+///
+/// # Panics
+/// If it is no such file.
+pub fn tensors(path: &Path) -> BTreeMap<String, Vec<f32>> {
+    let bytes = std::fs::read(path).expect("a file");
+    let (length, rest) = bytes.split_first_chunk::<8>().expect("the length of the header");
+    let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
+    let header: BTreeMap<String, Value> = serde_json::from_slice(header).expect("JSON");
+    let values = |tensor: &Value| -> Vec<f32> {
+        let [from, to] = [0, 1].map(|i| tensor["data_offsets"][i].as_u64().expect("a number") as usize);
+        data[from..to].as_chunks().0.iter().map(|value| f32::from_le_bytes(*value)).collect()
+    };
+    header.iter().filter(|(_, tensor)| tensor["dtype"] == "F32").map(|(name, t)| (name.clone(), values(t))).collect()
 }
 
 /// Metrics without what differs between two runs of the same training.

@@ -2,7 +2,7 @@
 
 use crate::interrupt::{listen, stopped};
 use crate::options::Session;
-use crate::progress::{Pass, Progress, Renderer};
+use crate::progress::{Pass, Progress, Renderer, clear};
 use crate::report::{Epochs, Validations};
 use crate::run_dir::{Config, RunDir};
 use crate::{Failure, printable_text, say};
@@ -119,7 +119,11 @@ struct Saving<M: Task> {
 /// # Errors
 /// If nobody reads them any more; the training can then be resumed.
 fn print_all(lines: &RefCell<Vec<String>>, run: &RunDir) -> Result<(), Failure> {
-    for line in lines.take() {
+    let lines = lines.take();
+    if !lines.is_empty() {
+        clear();
+    }
+    for line in lines {
         writeln!(std::io::stdout(), "{}", printable_text(&line)).map_err(|e| {
             Failure::failed(format!("cannot print the figures: {e}; resume with --resume {}", run.path().display()))
         })?;

@@ -49,6 +49,11 @@ impl Cell {
         if self.has_w_hh() { d_hidden } else { 0 }
     }
 
+    /// The number of tensors of the state.
+    pub(crate) fn states(self) -> usize {
+        if self.has_cell_state() { 2 } else { 1 }
+    }
+
     /// Whether the state is `(h, c)` and not h alone.
     pub fn has_cell_state(self) -> bool {
         matches!(self, Cell::Lstm | Cell::LstmCoupled)
@@ -200,8 +205,16 @@ pub struct Sequence<'a, T> {
     pub c0: Option<&'a [T]>,
     /// From the last step to the first.
     pub reverse: bool,
-    /// Which steps count.
+    /// Which steps count; the others cost next to nothing. With lengths or a mask a row's output, last state and
+    /// gradients have the same bits whatever other rows there are and wherever these end, given that all input masks
+    /// multiply what they keep by the same number; the gradients of inputs with `ids` may be put together otherwise.
     pub counted: Counted<'a>,
+    /// Before which steps a row's state becomes zero, `[batch, time]` row by row: those with `true` that count. Before
+    /// is as the layer goes, so a `reverse` pass over sequences side by side is given their last steps.
+    pub resets: Option<&'a [bool]>,
+    /// Whether the output, and in backward the input's gradient, are zero already; then no zeros are written at steps
+    /// that do not count.
+    pub zeroed: bool,
     /// The output at masked steps.
     pub masked_output: MaskedOutput,
     /// Factors of each row's input at every step, `[batch, d_input]`: no mask, one, or one for each gate. Where a
@@ -229,6 +242,8 @@ impl<'a, T> Sequence<'a, T> {
             c0: None,
             reverse: false,
             counted: Counted::All,
+            resets: None,
+            zeroed: false,
             masked_output: MaskedOutput::Zero,
             input_masks: &[],
             recurrent_masks: &[],

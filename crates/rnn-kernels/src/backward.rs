@@ -10,6 +10,7 @@ mod normalized;
 mod packed;
 mod recurrence;
 mod sums;
+mod turn;
 mod weights;
 
 use crate::args::{
@@ -20,17 +21,16 @@ use crate::float::Float;
 use crate::pool::{Buffer, take};
 use crate::sequence::extras::{Extras, Vector};
 use crate::sequence::pack;
-use crate::sequence::padding::StepKind;
 use crate::sequence::plan::Plan;
 use crate::sequence::products::GateProduct;
 use crate::sequence::repeats::Chunk;
+use crate::sequence::schedule::Schedule;
 use crate::sequence::{Saved, SavedPart};
 use crate::simd::{Op, Simd, run};
 use crate::threads::{Shared, each};
 use crate::tile::{MAX_ROWS, WIDTH};
 use packed::{copy_elements, packs};
 use std::marker::PhantomData;
-use std::ops::Range;
 use sums::{Sums, add_vectors, unpack};
 
 /// The gradients of a layer over a sequence; `layer` and `sequence` are those that `saved` was made from.
@@ -48,7 +48,8 @@ pub(crate) fn backward<T: Float>(
     assert!(saved.options == layer.has_options(), "saved {} options", if saved.options { "with" } else { "without" });
     let plan = Plan::new(saved.plan.exec, layer, sequence);
     // The division among threads depends on the size of the input too.
-    assert!(saved.plan.parts == plan.parts, "saved for an input of another size than {}", layer.d_input);
+    let same = (saved.plan.threads, saved.plan.in_order) == (plan.threads, plan.in_order);
+    assert!(same, "saved for an input of another size than {}", layer.d_input);
     with_kernel!(layer.cell, layer.has_options(), start(&plan, layer, sequence, saved, d_output, wanted));
 }
 
@@ -73,7 +74,7 @@ fn start<T: Float, K: Kernel>(
     let need_b = wanted.b_ih.is_some() || wanted.b_hh.is_some();
     let normalized = layer.options.norm_ih.is_some();
     let extras = Extras::new(layer, plan);
-    let mut sums: Vec<Sums<T>> = (0..plan.parts.len())
+    let mut sums: Vec<Sums<T>> = (0..saved.parts.len())
         .map(|_| Sums {
             w_ih: take(elements(need_w_ih, d_input)),
             w_hh: take(elements(need_w_hh, layer.cell.w_hh_rows(d_hidden))),
@@ -89,15 +90,19 @@ fn start<T: Float, K: Kernel>(
         Some((slice, strides)) => (Shared(slice.as_mut_ptr()), strides),
         None => (Shared(std::ptr::null_mut()), Strides { batch: 0, time: 0 }),
     };
-    let works = plan.parts.iter().cloned().zip(saved.parts.iter().zip(&mut sums)).collect();
-    each(works, |(part, (saved, sums)): (Range<usize>, (&SavedPart<T>, &mut Sums<T>))| {
+    let state = sequence.batch * plan.width;
+    let (mut h_resting, mut c_resting) = (take(state), take(if layer.cell.has_cell_state() { state } else { 0 }));
+    let resting = [Shared(h_resting.as_mut_ptr()), Shared(c_resting.as_mut_ptr())];
+    let works = saved.parts.iter().zip(&mut sums).collect();
+    each(works, |(saved, sums): (&SavedPart<T>, &mut Sums<T>)| {
         let work = Backward::<T, K> {
             plan,
             layer,
             extras: &extras,
             sequence,
-            part,
+            schedule: &saved.schedule,
             saved,
+            resting: resting.map(Shared::get),
             w_hh: &w_hh,
             w_ih: &w_ih,
             scaled: scale.is_some(),
@@ -153,8 +158,10 @@ struct Backward<'a, T, K> {
     layer: &'a LayerWeights<'a, T>,
     extras: &'a Extras<T>,
     sequence: &'a Sequence<'a, T>,
-    part: Range<usize>,
+    schedule: &'a Schedule,
     saved: &'a SavedPart<T>,
+    /// The gradients of h and c of all rows of the batch that rest, rows of the plan's width.
+    resting: [*mut T; 2],
     w_hh: &'a [Buffer<T>],
     w_ih: &'a [Buffer<T>],
     /// Whether the input's masks only drop features, as their scale is in its weights.
@@ -181,11 +188,11 @@ struct Scratch<T> {
     d_bias: *mut T,
     d_hats: Buffer<T>,
     shown: Buffer<T>,
-    /// The gradients of a chunk's sums, `[panel][step][row]`.
+    /// The gradients of a chunk's sums, `[panel][packed row]`.
     d_panels: Buffer<T>,
     /// One tile.
     tile: Buffer<T>,
-    /// Zeros, for sums to start from and for rows that rest.
+    /// Zeros, for sums to start from.
     zeros: Buffer<T>,
     /// r∘h of a chunk.
     reset: Buffer<T>,
@@ -208,19 +215,18 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
 
     #[inline(always)]
     unsafe fn run<S: Simd<T = T>>(mut self) {
-        let (batch, time, plan) = (self.part.len(), self.sequence.time, self.plan);
-        let chunk = plan.chunk::<T>(batch, time);
-        let state = batch * plan.width;
+        let (plan, schedule, chunk_rows) = (self.plan, self.schedule, self.schedule.chunk_rows());
+        let state = schedule.most * plan.width;
         // Of indices there are no rows.
         let dense = matches!(self.sequence.input, Input::Dense { .. });
         let inner = if dense { self.layer.d_input.max(self.layer.d_hidden) } else { self.layer.d_hidden };
         let masks = !self.sequence.input_masks.is_empty() || !self.sequence.recurrent_masks.is_empty();
         let resets = plan.products.h.iter().any(|product| product.reset);
-        let (rests, repeats) = (!self.saved.kinds.is_empty(), !self.saved.repeats.is_empty());
+        let (regular, repeats) = (schedule.is_regular(), !self.saved.repeats.is_empty());
         let row = inner.next_multiple_of(S::LANES);
         let (no_w_ih, no_w_hh) = (self.sums.w_ih.is_empty(), self.sums.w_hh.is_empty());
-        let x_masks = if no_w_ih || repeats { &[] } else { self.sequence.input_masks };
-        let h_masks = if no_w_hh { &[] } else { self.sequence.recurrent_masks };
+        let x_masks = if no_w_ih || repeats || !regular { &[] } else { self.sequence.input_masks };
+        let h_masks = if no_w_hh || !regular { &[] } else { self.sequence.recurrent_masks };
         // SAFETY: the machine has the instruction set; the caller checked the masks' sizes.
         let (x_masks, h_masks) = unsafe {
             (
@@ -239,23 +245,23 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
             d_vectors: self.sums.vectors.as_mut_ptr(),
             d_gains: self.sums.gains.each_mut().map(|gain| gain.as_mut_ptr()),
             d_bias: self.sums.b.as_mut_ptr(),
-            d_hats: take(if normalized { chunk * batch * plan.panel_elements() } else { 0 }),
+            d_hats: take(if normalized { chunk_rows * plan.panel_elements() } else { 0 }),
             shown: take(if normalized { state } else { 0 }),
             d_h: take(state),
             d_c: take(if self.layer.cell.has_cell_state() { state } else { 0 }),
             d_reset: take(if resets { state } else { 0 }),
-            d_panels: take(chunk * batch * plan.panel_elements()),
+            d_panels: take(chunk_rows * plan.panel_elements()),
             tile: take(MAX_ROWS * WIDTH * S::LANES),
             zeros: take(row.max(WIDTH * S::LANES)),
-            reset: take(if resets { chunk * state } else { 0 }),
-            packed: take(if several { copy_elements::<S>(chunk * batch, inner) } else { 0 }),
+            reset: take(if resets { chunk_rows * plan.width } else { 0 }),
+            packed: take(if several { copy_elements::<S>(chunk_rows, inner) } else { 0 }),
             x_masks,
             h_masks,
             repeats: Chunk::default(),
             chains: take(self.saved.repeats.chains * plan.panel_elements()),
-            beside: take(if packs::<S>() { chunk * batch * WIDTH * S::LANES } else { 0 }),
-            copies: take(if packs::<S>() || masks || rests || repeats {
-                copy_elements::<S>(chunk * batch, inner)
+            beside: take(if packs::<S>() { chunk_rows * WIDTH * S::LANES } else { 0 }),
+            copies: take(if packs::<S>() || masks || !regular || repeats {
+                copy_elements::<S>(chunk_rows, inner)
             } else {
                 0
             }),
@@ -263,20 +269,23 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
         scratch.zeros.fill(T::ZERO);
         // Nothing is written where vectors only fill up the last panel.
         scratch.d_hats.fill(T::ZERO);
-        self.initial(&mut scratch.d_h, self.d_output.h);
-        if self.layer.cell.has_cell_state() {
-            self.initial(&mut scratch.d_c, self.d_output.c);
-        }
-        let mut rows = Vec::with_capacity(chunk * batch);
-        // Chunks as forward cut them.
-        for number in (0..time.div_ceil(chunk)).rev() {
-            let steps = number * chunk..((number + 1) * chunk).min(time);
-            // SAFETY: the machine has the instruction set; everything was sized by the plan and checked by the caller.
-            unsafe {
+        // SAFETY: the machine has the instruction set; everything was sized by the plan and checked by the caller.
+        unsafe {
+            self.initial();
+            let mut rows = Vec::with_capacity(chunk_rows);
+            let mut first = true;
+            let mut after = None;
+            for steps in schedule.chunks.iter().rev() {
                 for s in steps.clone().rev() {
-                    self.step::<S>(&mut scratch, s, steps.clone());
+                    self.turn(&mut scratch, after, Some(s));
+                    after = Some(s);
+                    if schedule.count(s) > 0 {
+                        self.step::<S>(&mut scratch, s, steps.clone());
+                    }
                 }
-                let first = number + 1 == time.div_ceil(chunk);
+                if schedule.count_of(steps) == 0 {
+                    continue;
+                }
                 // The gradients of the sums are those of the products on x, but of those on h only without
                 // normalisation.
                 if normalized {
@@ -292,41 +301,18 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
                 self.w_ih_sums::<S>(&mut scratch, steps.clone(), &mut rows, first);
                 match (self.d_input.is_null(), self.scaled) {
                     (true, _) => {}
-                    (false, true) => self.kept_gradient::<S>(&mut scratch, steps),
-                    (false, false) => self.input_gradient::<S>(&mut scratch, steps),
+                    (false, true) => self.kept_gradient::<S>(&mut scratch, steps.clone()),
+                    (false, false) => self.input_gradient::<S>(&mut scratch, steps.clone()),
                 }
+                first = false;
             }
-        }
-        self.last(self.d_h0, &scratch.d_h);
-        self.last(self.d_c0, &scratch.d_c);
-    }
-}
-
-impl<T: Float, K: Kernel> Backward<'_, T, K> {
-    fn initial(&self, to: &mut [T], grad: Option<&[T]>) {
-        let d_hidden = self.layer.d_hidden;
-        to.fill(T::ZERO);
-        if let Some(grad) = grad {
-            for (to, b) in to.chunks_exact_mut(self.plan.width).zip(self.part.clone()) {
-                to[..d_hidden].copy_from_slice(&grad[b * d_hidden..][..d_hidden]);
+            if first {
+                let Sums { w_ih, w_hh, b, .. } = &mut *self.sums;
+                [w_ih, w_hh, b].into_iter().for_each(|sums| sums.fill(T::ZERO));
             }
-        }
-    }
-
-    /// Whether row `q` of all steps' rows, `[step][row]`, rests.
-    #[inline(always)]
-    fn rests(&self, q: usize) -> bool {
-        self.saved.kinds.get(q).is_some_and(|&kind| kind != StepKind::Counted)
-    }
-
-    fn last(&self, to: *mut T, from: &[T]) {
-        if to.is_null() {
-            return;
-        }
-        let d_hidden = self.layer.d_hidden;
-        for (from, b) in from.chunks_exact(self.plan.width).zip(self.part.clone()) {
-            // SAFETY: the caller's `[batch, d_hidden]`, in which these rows are this thread's.
-            unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to.add(b * d_hidden), d_hidden) };
+            self.turn(&mut scratch, after, None);
+            self.last(self.d_h0, self.resting[0]);
+            self.last(self.d_c0, self.resting[1]);
         }
     }
 }

@@ -22,7 +22,8 @@
 //! products, the recurrence, and in backward the gradients. The rows of the batch are divided among the threads once
 //! for the whole sequence. Each thread goes over its own rows without waiting for another, in chunks of steps whose
 //! sums stay in the L2 cache. The input product of a single row is computed beside its recurrence, which waits for
-//! weights meanwhile. One dropout mask serves a whole sequence, so dropped features are skipped where there are 32
+//! weights meanwhile. With lengths or a mask only rows that count stand in the panels of a step (`sequence/schedule.rs`).
+//! One dropout mask serves a whole sequence, so dropped features are skipped where there are 32
 //! registers, and for `f64`. What backward needs is written once, chunk by chunk. Memory comes from a pool and goes
 //! back to it ([`release_memory`]); no step allocates.
 //!

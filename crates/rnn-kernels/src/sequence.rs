@@ -4,19 +4,19 @@
 pub(crate) mod extras;
 pub(crate) mod norm;
 pub(crate) mod pack;
-pub(crate) mod padding;
 pub(crate) mod plan;
 pub(crate) mod products;
 pub(crate) mod repeats;
 pub(crate) mod rows;
+pub(crate) mod schedule;
 pub(crate) mod step;
 
 use crate::args::Cell;
 use crate::float::Float;
 use crate::pool::Buffer;
-use padding::StepKind;
 use plan::Plan;
 use repeats::Repeats;
+use schedule::Schedule;
 
 /// What backward needs of forward, in the order in which it is read. Its memory goes back to the pool when it is
 /// dropped.
@@ -31,16 +31,16 @@ pub struct Saved<T> {
 
 /// What is saved for the rows of one thread.
 pub(crate) struct SavedPart<T> {
-    /// Chunk by chunk, `[panel][step][row]`.
+    pub(crate) schedule: Schedule,
+    /// Chunk by chunk, `[panel][packed row]`.
     pub(crate) panels: Buffer<T>,
-    /// Before each step, and after the last.
+    /// Before the step of each packed row.
     pub(crate) h: Buffer<T>,
     pub(crate) c: Buffer<T>,
     /// With layer normalisation the normalised `x·W_ih` and `h·W_hh`, laid out as the panels are, and the statistics of
     /// each row.
     pub(crate) hats: [Buffer<T>; 2],
     pub(crate) stats: Buffer<T>,
-    pub(crate) kinds: Vec<StepKind>,
     pub(crate) repeats: Repeats,
 }
 

@@ -281,7 +281,7 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
                 output: stepper.output.as_mut_ptr(),
                 output_row: 0,
                 output_next: 0,
-                kinds: std::ptr::null(),
+                rows: std::ptr::null(),
                 keep_h: keep(stepper.zoneout[0]),
                 keep_c: keep(stepper.zoneout[1]),
                 masked: [MaskedCopy { mask: std::ptr::null(), h: std::ptr::null_mut() }; 4],

@@ -69,7 +69,18 @@ pub(crate) struct Tile<T> {
 #[inline(always)]
 pub(crate) unsafe fn multiply<S: Simd>(tile: &Tile<S::T>) {
     // SAFETY: as for the caller.
-    unsafe { S::call(Multiply { tile, kept: None }) }
+    unsafe { multiply_as::<S>(tile, false) }
+}
+
+/// The same; with `in_order` each element is summed in one chain, so that its bits do not depend on the tile's size.
+/// Otherwise small tiles are summed in several chains, as the latency of their few sums would be waited for.
+///
+/// # Safety
+/// As for [`multiply`].
+#[inline(always)]
+pub(crate) unsafe fn multiply_as<S: Simd>(tile: &Tile<S::T>, in_order: bool) {
+    // SAFETY: as for the caller.
+    unsafe { S::call(Multiply { tile, kept: None, in_order }) }
 }
 
 /// The same with only the columns `kept` of a and rows of b; `blocks` is 1 and `len` does not count.
@@ -77,14 +88,15 @@ pub(crate) unsafe fn multiply<S: Simd>(tile: &Tile<S::T>) {
 /// # Safety
 /// As for [`multiply`], for all columns up to the last one kept.
 #[inline(always)]
-pub(crate) unsafe fn multiply_kept<S: Simd>(tile: &Tile<S::T>, kept: &[u32]) {
+pub(crate) unsafe fn multiply_kept<S: Simd>(tile: &Tile<S::T>, kept: &[u32], in_order: bool) {
     // SAFETY: as for the caller.
-    unsafe { S::call(Multiply { tile, kept: Some(kept) }) }
+    unsafe { S::call(Multiply { tile, kept: Some(kept), in_order }) }
 }
 
 struct Multiply<'a, T> {
     tile: &'a Tile<T>,
     kept: Option<&'a [u32]>,
+    in_order: bool,
 }
 
 /// Calls `$function` with the tile's rows and width as constants.
@@ -116,7 +128,7 @@ impl<T: Float> Op<T> for Multiply<'_, T> {
 
     #[inline(always)]
     unsafe fn run<S: Simd<T = T>>(self) {
-        by_size!(self.tile, fixed(self.tile, self.kept));
+        by_size!(self.tile, in_sets(self.tile, self.kept, self.in_order));
     }
 }
 
@@ -127,6 +139,21 @@ const fn sets(rows: usize, width: usize) -> usize {
         0..4 => 4,
         4..8 => 2,
         _ => 1,
+    }
+}
+
+#[inline(always)]
+unsafe fn in_sets<S: Simd, const M: usize, const N: usize, const SETS: usize>(
+    tile: &Tile<S::T>,
+    kept: Option<&[u32]>,
+    in_order: bool,
+) {
+    // SAFETY: as for `multiply`.
+    unsafe {
+        match SETS > 1 && in_order {
+            true => fixed::<S, M, N, 1>(tile, kept),
+            false => fixed::<S, M, N, SETS>(tile, kept),
+        }
     }
 }
 

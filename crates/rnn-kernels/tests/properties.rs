@@ -129,6 +129,92 @@ fn padding_may_hold_anything() {
     }
 }
 
+/// Row `b` of a case alone, cut behind its last step.
+fn row_alone(case: &Case, b: usize) -> Case {
+    let &Case { batch, time, d_input, d_hidden, .. } = case;
+    let length = (0..time).rev().find(|&t| case.counts(b, t)).map_or(1, |last| last + 1);
+    fn part<E: Clone>(values: &[E], from: usize, n: usize) -> Vec<E> {
+        if values.is_empty() { Vec::new() } else { values[from..from + n].to_vec() }
+    }
+    let steps = |values: &[f64], width: usize| part(values, b * time * width, length * width);
+    let state = |values: &[f64]| part(values, b * d_hidden, d_hidden);
+    let masks = |masks: &[Vec<f64>], width: usize| masks.iter().map(|mask| part(mask, b * width, width)).collect();
+    let zoneout = |zoneout: &Zoneout| match zoneout {
+        Zoneout::Drawn(keep) => Zoneout::Drawn(
+            keep.chunks_exact(batch * d_hidden)
+                .take(length)
+                .flat_map(|step| part(step, b * d_hidden, d_hidden))
+                .collect(),
+        ),
+        other => other.clone(),
+    };
+    Case {
+        batch: 1,
+        time: length,
+        x: steps(&case.x, d_input),
+        indices: part(&case.indices, b * time, length),
+        ids: part(&case.ids, b * time, length),
+        h0: state(&case.h0),
+        c0: state(&case.c0),
+        counted: Counted::Mask((0..length).map(|t| case.counts(b, t)).collect()),
+        resets: part(&case.resets, b * time, length),
+        input_masks: masks(&case.input_masks, d_input),
+        recurrent_masks: masks(&case.recurrent_masks, d_hidden),
+        zoneout_h: zoneout(&case.zoneout_h),
+        zoneout_c: zoneout(&case.zoneout_c),
+        d_sequence: steps(&case.d_sequence, d_hidden),
+        d_h: state(&case.d_h),
+        d_c: state(&case.d_c),
+        ..case.clone()
+    }
+}
+
+/// With lengths or a mask a row has the same bits alone and in any batch, and there is nothing behind its steps.
+#[test]
+fn a_row_has_the_same_bits_alone() {
+    let mut random = Rng::with_seed(11);
+    for (cell, round) in CELLS.into_iter().flat_map(|cell| (0..6).map(move |round| (cell, round))) {
+        let shape = [[3, 4, 3, 5], [9, 12, 20, 33], [13, 30, 40, 64]][if cfg!(miri) { 0 } else { round % 3 }];
+        let [batch, time, d_input, d_hidden] = shape;
+        let mut case = Case::random(&mut random, cell, shape);
+        case.threads = 1 + round % 3;
+        // The gradients of repeated inputs may be put together, or not.
+        case.ids.clear();
+        case.masked_output = MaskedOutput::Zero;
+        // Whether dropped features are skipped depends on whether all rows' masks multiply by the same number.
+        for mask in case.input_masks.iter_mut().flatten() {
+            *mask = if *mask == 0.0 { 0.0 } else { 1.25 };
+        }
+        case.counted = match round {
+            0..4 => Counted::Lengths((0..batch).map(|_| random.usize(0..=time)).collect()),
+            _ => Counted::Mask((0..batch * time).map(|_| random.u8(0..3) > 0).collect()),
+        };
+        for isa in Isa::available() {
+            let together = [kernel::run::<f32>(&case, isa), kernel::run::<f64>(&case, isa)];
+            for b in 0..batch {
+                let alone = row_alone(&case, b);
+                let results = [kernel::run::<f32>(&alone, isa), kernel::run::<f64>(&alone, isa)];
+                for (name, width) in
+                    [("sequence", d_hidden), ("d_x", d_input), ("h", 0), ("c", 0), ("d_h0", 0), ("d_c0", 0)]
+                {
+                    for (together, alone_results) in together.iter().zip(&results) {
+                        let of = |results: &common::case::Results| {
+                            results.iter().find(|r| r.0 == name).map(|r| r.1.clone()).unwrap_or_default()
+                        };
+                        let (all, one) = (of(together), of(alone_results));
+                        let size = if width > 0 { time * width } else { all.len() / batch };
+                        let mut found = all.get(b * size..(b + 1) * size).unwrap_or_default().to_vec();
+                        let padding = found.split_off(one.len().min(found.len()));
+                        let bits = |values: &[f64]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+                        assert_eq!(bits(&found), bits(&one), "{name} of row {b}, {cell:?} {shape:?} at {isa:?}");
+                        assert!(padding.iter().all(|x| x.to_bits() == 0), "{name} of row {b}, {cell:?} at {isa:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_row_that_never_starts() {
     let mut random = Rng::with_seed(5);

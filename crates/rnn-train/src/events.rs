@@ -65,7 +65,8 @@ impl<M: Task> Events<M> {
         self.flush();
     }
 
-    fn flush(&mut self) {
+    /// Returns after the renderer has shown what was sent.
+    pub fn flush(&mut self) {
         let flushed = self.components.event_processor.flush();
         self.components.interrupter.fail_on_error(flushed);
     }

@@ -274,6 +274,7 @@ impl<M: Task> Loop<M> {
         let is_best = state.keep_if_best(epoch.number, &figures);
         let validation = Validation { step: state.step, figures };
         state.validations.push(validation.clone());
+        events.flush();
         self.hooks.after_validation(state, &validation, is_best)?;
         self.save(state)?;
         self.hooks.after_checkpoint()?;

@@ -122,7 +122,7 @@ pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
             .table(&["", "nats a character", "bits a character", "perplexity"], &table)
             .text(
                 "The redder a character, the more surprising it is to the model: white is certain, full red 6 nats (1 in \
-                 400) and more. The value at the pointer is that share of 6 nats, negative.",
+                 400) and more. The pointer shows it in bits.",
             )
             .shaded(&spans(&decode(&ids[*from..end]), &surprises));
         let page =

@@ -1,6 +1,7 @@
 //! `chargen inspect`: what the program sees in a text before it trains.
 
 use crate::data::{DataArgs, DataConfig};
+use rnn_data::chars::name;
 use rnn_harness::options::size;
 use rnn_harness::{Failure, histogram, print_line};
 
@@ -54,7 +55,7 @@ pub fn inspect(args: &InspectArgs) -> Result<(), Failure> {
     if !rare.is_empty() {
         let named = rare.iter().take(NAMED).map(|&id| {
             let c = vocabulary.decode(id);
-            format!("{c:?} (U+{:04X}) {}", u32::from(c), counts[id as usize])
+            format!("{c:?} ({}) {}", name(c), counts[id as usize])
         });
         let named: Vec<String> = named.collect();
         let more = if rare.len() > NAMED { ", …" } else { "" };

@@ -80,7 +80,8 @@ fn reading(config: &RunConfig) -> serde_json::Value {
         "season": season,
         "features": "[batch, window, features]. First the columns, targets first: (x - mean) / deviation, for targets of \
                      ln(1 + x) if log is true; with a season, less what the target was so many steps before. Then of \
-                     each cycle of the calendar sin(2*pi*p) and cos(2*pi*p), where p is the part of it that is over.",
+                     each cycle of the calendar sin(2*pi*p) and cos(2*pi*p), where p is the part of it that is over (a \
+                     week begins on Monday).",
         "logits": "[batch, horizon * targets * quantiles]: by step ahead, then target, then quantile. With a season, add \
                    the scaled value a season before. Then x * deviation + mean, and with log exp(x) - 1, is the forecast. \
                    Sort the quantiles of a forecast.",
@@ -122,7 +123,7 @@ mod tests {
 
     /// Of two targets and another column, two steps ahead, three quantiles.
     fn config(anchor: &str, linear: usize) -> RunConfig {
-        let dropout = json!({"input": 0.0, "recurrent": 0.0, "masks": "Shared"});
+        let dropout = json!({"input": 0.0, "recurrent": 0.0, "masks": "shared"});
         let scaling = json!({"mean": 0.0, "deviation": 1.0});
         let optimizer = json!({"name": "adam", "learning_rate": 0.001, "momentum": 0.0});
         let config = json!({

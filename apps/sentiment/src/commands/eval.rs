@@ -65,6 +65,9 @@ struct Metrics<'a> {
     run: String,
 }
 
+/// Characters of a mistake that the terminal shows.
+const SHOWN: usize = 160;
+
 /// A review that was judged wrong.
 struct Mistake<'a> {
     review: &'a Review,
@@ -102,7 +105,10 @@ pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
     print_line!("expected calibration error {:.4}", measures.expected_calibration_error);
     let mistakes = mistakes(&tested, &reviews.test, args.mistakes);
     for Mistake { review, given, probability } in &mistakes {
-        let text: String = review.text.chars().take(160).collect();
+        let mut text: String = review.text.chars().take(SHOWN).collect();
+        if text.len() < review.text.len() {
+            text.push('…');
+        }
         let (given, is) = (&classes[*given], &classes[review.class]);
         print_line!("given {given} with {probability:.4}, is {is}: {}", text.replace(char::is_control, " "));
     }

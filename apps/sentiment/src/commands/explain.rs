@@ -4,7 +4,7 @@ use crate::commands::eval::write_page;
 use crate::judge::probabilities;
 use crate::measures::judged;
 use crate::run::Trained;
-use rnn_harness::html::{Page, shade};
+use rnn_harness::html::{Page, Shaded, shade};
 use rnn_harness::{Failure, print_line, printable_text, say};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -25,7 +25,7 @@ pub fn explain(trained: &Trained, reviews: &[String], html: Option<&Path>) -> Re
         explained += 1;
         let name = &classes[class];
         let last = steps.last().map_or(f64::NAN, |(_, p)| *p);
-        print_line!("{name}: {last:.4}");
+        print_line!("probability of {name}: {last:.4}");
         if std::io::stdout().is_terminal() {
             let mut out = std::io::stdout().lock();
             for (text, p) in &steps {
@@ -38,7 +38,8 @@ pub fn explain(trained: &Trained, reviews: &[String], html: Option<&Path>) -> Re
                 print_line!("{p:.4} {}", text.trim());
             }
         }
-        let spans: Vec<Step> = steps.into_iter().map(|(text, p)| (text, 2.0 * p - 1.0)).collect();
+        let span = |(text, p): Step| Shaded { text, value: 2.0 * p - 1.0, title: format!("{p:.4}") };
+        let spans: Vec<Shaded> = steps.into_iter().map(span).collect();
         let about =
             format!("probability of {name} at the end: {last:.4}; blue: above one half after this word, red: below");
         page = page.text(&about).shaded(&spans);

@@ -1,25 +1,27 @@
 //! `sentiment export`: a trained model for PyTorch or onnxruntime.
 
 use crate::data::Encoded;
-use crate::model::{Model, Pooling};
+use crate::model::{Model, ModelConfig, Pooling};
 use crate::run::{PROGRAM, Trained, WORDS};
 use rnn_core::Key;
-use rnn_export::{Answer, Dense, Network, Read, int8, table};
+use rnn_export::{Answer, Dense, ExportError, Network, Read, int8, table};
+use rnn_harness::Failure;
 use rnn_harness::export::{ExportArgs, Rounded, or_not_measured};
 use rnn_harness::progress::waiting;
-use rnn_harness::{Failure, say};
 
 impl Model {
     /// What is exported. It names every field, so that a new one cannot be left out of the export by mistake.
-    fn network(&self, classes: usize) -> Result<Network, Failure> {
+    fn network(&self, sizes: &ModelConfig) -> Result<Network, ExportError> {
         let Self { embedding, layer, dense, pooling, noise: _ } = self; // noise acts in training alone
-        if *pooling != Pooling::Last {
-            return Err(Failure::input(
-                "this model pools over all words, which export cannot write; train with --pooling last",
-            ));
-        }
-        let network = Network::new(table(embedding.weight.val()), layer, Read::Last, Dense::of(dense))?;
-        Ok(network.with_answer(if classes == 2 { Answer::Sigmoid } else { Answer::Softmax }))
+        let read = match pooling {
+            Pooling::Last => Read::Last,
+            Pooling::Max => Read::Pooled { max: true, mean: false },
+            Pooling::Mean => Read::Pooled { max: false, mean: true },
+            Pooling::Both => Read::Pooled { max: true, mean: true },
+        };
+        let network = Network::new(table(embedding.weight.val()), layer, read, Dense::of(dense))?;
+        let network = network.with_lengths(sizes.masked);
+        Ok(network.with_answer(if sizes.classes == 2 { Answer::Sigmoid } else { Answer::Softmax }))
     }
 
     /// With recurrent weights that int8 can hold.
@@ -41,10 +43,7 @@ pub fn export(args: &ExportArgs) -> Result<(), Failure> {
             "this model has n-grams beside the recurrent part, which export cannot write; train without --ngrams",
         ));
     }
-    if sizes.masked {
-        say!("this model reads reviews without padding: give the exported one mini-batches of reviews of one length");
-    }
-    let network = trained.judge.model.network(sizes.classes)?;
+    let network = trained.judge.model.network(sizes)?;
     let rounded = if args.int8 { measure(&trained, &selected.device)? } else { None };
     let words = trained.judge.vocabulary.to_text();
     args.write(PROGRAM, &trained.config.data.corpus, &network, Some((WORDS, &words)), rounded)

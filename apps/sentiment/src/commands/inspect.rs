@@ -67,7 +67,7 @@ pub fn inspect(args: &InspectArgs) -> Result<(), Failure> {
 fn word(vocabulary: &Vocabulary, id: u32) -> &str {
     match id {
         OUT_OF_RANGE => "□",
-        id if id > OFFSET => vocabulary.words().get((id - OFFSET - 1) as usize).map_or("□", String::as_str),
+        id if id > OFFSET => vocabulary.word(id - OFFSET).unwrap_or("□"),
         _ => "▸",
     }
 }

@@ -13,6 +13,11 @@ use serde::Serialize;
 use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
+/// Reviews of a file that are judged before the first of them is answered.
+const AT_ONCE: usize = 5000;
+/// Reviews without known words that messages name.
+const NAMED: usize = 3;
+
 /// Says of each review whether it is positive, and with what probability.
 #[derive(Debug, clap::Args)]
 pub struct PredictArgs {
@@ -22,7 +27,7 @@ pub struct PredictArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "reviews")]
     file: Option<PathBuf>,
     /// Column or key of a table that holds the reviews [default: text, review, sentence or content]
-    #[arg(long, value_name = "NAME", requires = "file")]
+    #[arg(long, value_name = "NAME", requires = "file", conflicts_with = "reviews")]
     column: Option<String>,
     /// How answers are printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -106,20 +111,20 @@ pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
             }
             if is_table {
                 let texts = reviews::unlabelled(file, args.column.as_deref()).map_err(Failure::input)?;
-                return answer(args, Box::new(texts.into_iter().map(Ok)), is_lines, is_typed);
+                return answer(args, Box::new(texts.into_iter().map(Ok)), "row", is_typed);
             }
             let opened = std::fs::File::open(file).map_err(|e| Failure::input(format!("{name}: {e}")))?;
             Box::new(lines(opened, name))
         }
     };
-    answer(args, reviews, is_lines, is_typed)
+    answer(args, reviews, if is_lines { "line" } else { "review" }, is_typed)
 }
 
 /// Reviews in their order.
 type Given<'a> = Box<dyn Iterator<Item = Result<String, Failure>> + 'a>;
 
-/// Loads the model and answers.
-fn answer<'a>(args: &'a PredictArgs, mut reviews: Given<'a>, is_lines: bool, is_typed: bool) -> Result<(), Failure> {
+/// Loads the model and answers. `what` is what messages call a review.
+fn answer<'a>(args: &'a PredictArgs, mut reviews: Given<'a>, what: &str, is_typed: bool) -> Result<(), Failure> {
     let selected = args.device.select()?;
     let trained = Trained::load(&args.run, &selected.device)?;
     if is_typed {
@@ -137,23 +142,18 @@ fn answer<'a>(args: &'a PredictArgs, mut reviews: Given<'a>, is_lines: bool, is_
     let tokens = trained.config.model.tokens;
     let mut predictions = Vec::new();
     let mut totals = Totals::default();
-    let (mut given, mut blank) = (0, 0);
+    let (mut given, mut blank, mut unknown) = (0, 0, 0);
     let mut out = std::io::stdout().lock();
     shown.head(&mut out)?;
-    // Of a file, whole mini-batches are judged at once; what is typed or piped is answered line by line, each review by
-    // itself, so that no bit of its probability depends on other reviews.
-    let at_once = if args.file.is_some() { trained.config.model.test_batch() } else { 1 };
+    // Of a file, many reviews are judged at once; what is typed or piped is answered line by line.
+    let at_once = if args.file.is_some() { AT_ONCE } else { 1 };
     loop {
         let chunk: Vec<String> = reviews.by_ref().take(at_once).collect::<Result<_, _>>()?;
         if chunk.is_empty() {
             break;
         }
         let words: Vec<&str> = chunk.iter().map(String::as_str).filter(|text| !text.trim().is_empty()).collect();
-        let judged: Vec<_> = match chunk.len() == at_once {
-            true if words.is_empty() => Vec::new(),
-            true => trained.judge.batch(&words),
-            false => words.iter().flat_map(|text| trained.judge.batch(&[text])).collect(),
-        };
+        let judged = trained.judge.many(&words);
         let mut judged = judged.into_iter();
         for text in chunk {
             given += 1;
@@ -161,8 +161,10 @@ fn answer<'a>(args: &'a PredictArgs, mut reviews: Given<'a>, is_lines: bool, is_
             if let Some((_, words)) = answer {
                 totals.add(words);
                 if words.known_words == 0 && trained.judge.ngrams.is_none() {
-                    let what = if is_lines { "line" } else { "review" };
-                    say!("{what} {given} has no word that the model knows: the answer says nothing of it");
+                    unknown += 1;
+                    if is_typed || unknown <= NAMED {
+                        say!("{what} {given} has no word that the model knows: the answer says nothing of it");
+                    }
                 } else if is_typed {
                     Totals::of(words).say(tokens);
                 }
@@ -184,6 +186,9 @@ fn answer<'a>(args: &'a PredictArgs, mut reviews: Given<'a>, is_lines: bool, is_
         return Err(Failure::input(format!("all reviews given are blank ({blank}); give one with words in it")));
     }
     if !is_typed {
+        if unknown > NAMED {
+            say!("{unknown} of {given} {what}s have no word that the model knows");
+        }
         totals.say(tokens);
     }
     if args.json {

@@ -128,7 +128,7 @@ fn train(config: &RunConfig, data: Data, session: &Session, reading: Waiting) ->
         let _learning = waiting("learning the weights of n-grams from all reviews");
         let all = train.iter().chain(&validation).map(|review| (review.text.as_str(), review.class));
         let ngrams = Ngrams::train(&all.collect::<Vec<Labelled>>(), classes.len(), ngrams);
-        run.write_bytes(NGRAMS, &ngrams.to_bytes())?;
+        run.write_bytes(NGRAMS, ngrams.to_bytes())?;
         judge.ngrams = Some(ngrams);
     }
     if judge.ngrams.is_some() {

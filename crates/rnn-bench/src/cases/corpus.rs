@@ -70,6 +70,18 @@ pub fn reviews(folder: &Path, tenth: bool) -> Result<Option<ReviewFiles>, String
     Ok(Some(ReviewFiles { data, train, test }))
 }
 
+/// The words of each review of IMDb's training set, at most `most`, in the order of the files; `None` where it is not
+/// here.
+pub fn review_lengths(most: usize) -> Result<Option<Vec<usize>>, String> {
+    let reviews = reviews::load(&places()).map_err(|e| e.to_string())?;
+    if reviews.source.is_sample() {
+        return Ok(None);
+    }
+    let vocabulary = Vocabulary::build(reviews.train.iter().map(|review| review.text.as_str()));
+    let words = |review: &Review| vocabulary.encode(&review.text, WORDS as u32).len().min(most);
+    Ok(Some(reviews.train.iter().map(words).collect()))
+}
+
 /// "Alice in Wonderland", or its first tenth.
 #[derive(Debug)]
 pub struct TextFiles {

@@ -67,6 +67,54 @@ impl Layer {
     }
 }
 
+/// What a cell may have beyond its plain form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CellOption {
+    LayerNorm,
+    Peepholes,
+    Coupled,
+    Clip,
+    HardSigmoid,
+}
+
+impl CellOption {
+    pub const ALL: [CellOption; 5] =
+        [CellOption::LayerNorm, CellOption::Peepholes, CellOption::Coupled, CellOption::Clip, CellOption::HardSigmoid];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            CellOption::LayerNorm => "layer normalisation",
+            CellOption::Peepholes => "peepholes",
+            CellOption::Coupled => "coupled gates",
+            CellOption::Clip => "clip",
+            CellOption::HardSigmoid => "hard sigmoid",
+        }
+    }
+}
+
+/// A layer with an option of its cell, an LSTM or a GRU.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Optional {
+    #[serde(flatten)]
+    pub layer: Layer,
+    pub option: CellOption,
+    /// Whether it runs step by step, without the kernels.
+    pub steps: bool,
+}
+
+/// A layer over batches whose rows have lengths of their own, forward and backward.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Ragged {
+    pub cell: Cell,
+    pub input: usize,
+    pub hidden: usize,
+    /// The lengths of the rows of each batch, which is as long as the longest of them.
+    pub batches: Vec<Vec<usize>>,
+    /// Whether the layer is told them; else it goes over the padding.
+    pub told: bool,
+}
+
 /// The lesson's sentiment model on reviews as ids, int32 little endian, rows of `tokens`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Reviews {
@@ -97,6 +145,10 @@ pub struct Text {
 pub enum Spec {
     /// One pass per call.
     Layer(Layer),
+    /// The same with an option.
+    Optional(Optional),
+    /// One pass over all batches per call.
+    Ragged(Ragged),
     /// One step of one sequence per call, the state carried.
     Step { cell: Cell, input: usize, hidden: usize, onednn: bool },
     /// One epoch of training per call; for burn-nn one step.

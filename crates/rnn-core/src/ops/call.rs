@@ -29,6 +29,15 @@ pub(crate) enum Counted {
 }
 
 impl Counted {
+    /// Whether step `t` of `time` of a row counts.
+    pub fn counts(&self, row: usize, t: usize, time: usize) -> bool {
+        match self {
+            Counted::All => true,
+            Counted::Lengths(lengths) => t < lengths[row],
+            Counted::Mask(mask) => mask[row * time + t],
+        }
+    }
+
     /// The rows that are masked at step `t`; `None` when none is.
     pub fn masked(&self, t: usize, batch: usize) -> Option<Vec<bool>> {
         let masked: Vec<bool> = match self {
@@ -118,7 +127,10 @@ pub(crate) struct SequenceOptions {
     pub reverse: bool,
     /// Which steps count.
     pub counted: Counted,
-    /// The output at the others.
+    /// The steps before which a row's state becomes zero, in the order of the pass, `[batch, time]` row by row; none
+    /// without resets.
+    pub resets: Option<Arc<[bool]>>,
+    /// The output at steps that do not count.
     pub masked_output: MaskedOutput,
     /// How the CPU kernels are executed; a GPU ignores it.
     pub exec: Exec,

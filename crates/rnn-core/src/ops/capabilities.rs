@@ -90,6 +90,10 @@ fn rows() -> Vec<(&'static str, Vec<SequenceOptions>)> {
                     .with_masked_output(MaskedOutput::Previous),
             ),
         ),
+        (
+            "resets",
+            calls(lstm(), &device, ForwardArgs::default().with_resets(&[false, true, true, false, false, true])),
+        ),
         ("symbols", symbols),
         ("dropout, also between layers", drawn(lstm().with_num_layers(2).with_dropout(0.2).with_layer_dropout(0.2))),
         ("recurrent dropout", drawn(lstm().with_recurrent_dropout(0.2))),

@@ -28,10 +28,11 @@ pub(crate) fn sequence<C: Cell>(
     }
     let mut outputs: Vec<Tensor<2>> = Vec::with_capacity(steps.len());
     for (t, input) in steps {
-        let masked = pass.counted.masked(t, batch).map(|rows| {
-            let rows = TensorData::new(rows, [batch, 1]);
-            Tensor::<2, Bool>::from_data(rows, &device)
-        });
+        let flags = |rows: Vec<bool>| Tensor::<2, Bool>::from_data(TensorData::new(rows, [batch, 1]), &device);
+        let masked = pass.counted.masked(t, batch).map(flags);
+        if let Some(rows) = pass.resets(t, batch).map(flags) {
+            state = state.map(|t| t.clone().mask_fill(rows.clone().expand(t.dims()), 0.0));
+        }
         let from = match &masked {
             // A masked row makes its step from zero, as its input is zero: its own values may be NaN.
             Some(rows) => state.clone().map(|t| t.clone().mask_fill(rows.clone().expand(t.dims()), 0.0)),

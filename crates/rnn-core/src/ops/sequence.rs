@@ -48,7 +48,13 @@ pub(crate) fn sequence<C: Cell>(
     #[cfg(test)]
     ASKED.with_borrow_mut(|asked| asked.push(request.options.clone()));
     let outcome: Option<(Tensor<3>, Vec<Tensor<2>>)> = on_any!(request);
-    let (output, last) = outcome?;
+    let Some((output, last)) = outcome else {
+        if let Some(told) = pass.on_step_by_step {
+            let reason: Option<&'static str> = on_any!(Reason(&request));
+            told(reason.unwrap_or("its device has no kernels for layers"));
+        }
+        return None;
+    };
     let mut last = last.into_iter();
     Some((output, state.clone().map(|old| last.next().unwrap_or(old))))
 }
@@ -88,6 +94,7 @@ fn options<C: Cell>(
         d_output: weight.as_ref().map_or(*d_hidden, |weight| weight.dims()[0]),
         reverse: pass.reverse,
         counted: pass.counted.clone(),
+        resets: pass.resets.clone(),
         masked_output: pass.masked_output,
         exec: pass.exec,
     }
@@ -145,6 +152,16 @@ impl Request<'_> {
         let inputs: [_; INPUTS] = std::array::from_fn(|_| inputs.next().flatten());
         let Outputs { main, others } = graph::run(CallOperation::<B>(call), inputs);
         Some((B::tensor(main), others.into_iter().map(B::tensor).collect()))
+    }
+}
+
+/// Why a call has no kernel on the kind of device on which its tensors are.
+struct Reason<'a>(&'a Request<'a>);
+
+impl Reason<'_> {
+    fn on<B: SequenceBackend + Dispatched>(&self) -> Option<&'static str> {
+        B::constant(&self.0.w_ih)?;
+        B::supports(&self.0.options).err()
     }
 }
 

@@ -197,6 +197,56 @@ fn a_padded_batch_equals_its_rows_alone() {
     assert_ne!(step(4), step(1));
 }
 
+/// Sequences one after another in a row, in both directions and layers, on the kernels and step by step.
+#[test]
+fn resets_are_sequences_apart() {
+    fn check<C: Cell>(config: RecurrentConfig<C>) {
+        let layer = config.with_num_layers(2).with_direction(Direction::Bidirectional).init(Key::new(5), &device());
+        let x = tensor(&values(Key::new(1), BATCH * TIME * INPUT), [BATCH, TIME, INPUT]);
+        let weights = tensor(&values(Key::new(7), BATCH * TIME * 2 * HIDDEN), [BATCH, TIME, 2 * HIDDEN]);
+        let start = states(&layer, &values(Key::new(8), 4 * BATCH * HIDDEN * 2));
+        // Where sequences begin, and how many steps each row has; flags in padding do nothing.
+        let (begins, lengths) = ([[2, 3], [1, 4], [0, 3]], [TIME, 4, 3]);
+        let mut resets = vec![false; BATCH * TIME];
+        for (row, begins) in begins.iter().enumerate() {
+            begins.iter().for_each(|&t| resets[row * TIME + t] = true);
+        }
+        let given = x.clone().require_grad();
+        let args = || ForwardArgs::default().with_lengths(&lengths).with_resets(&resets).with_state(start.clone());
+        let run = || layer.forward_with(given.clone(), args());
+        for output in [run(), probe::record(run).0] {
+            let grads = (output.sequence.clone() * weights.clone()).sum().backward();
+            let d_x = given.grad(&grads).expect("a gradient");
+            for row in 0..BATCH {
+                let mut borders: Vec<usize> = (0..lengths[row]).filter(|&t| resets[row * TIME + t]).collect();
+                borders.retain(|&t| t > 0);
+                borders.insert(0, 0);
+                borders.push(lengths[row]);
+                for part in borders.windows(2) {
+                    let cut = |t: Tensor<3>| t.slice_dim(0, row..row + 1).slice_dim(1, part[0]..part[1]);
+                    let piece = cut(x.clone()).require_grad();
+                    // The first sequence goes on from the given state, unless it begins anew; backward the last one does.
+                    let given = [part[0] == 0 && !resets[row * TIME], part[1] == lengths[row]];
+                    let states = start.clone().into_vec().into_iter().enumerate().map(|(i, state)| {
+                        let of_row = |t: Tensor<2>| t.slice_dim(0, row..row + 1);
+                        state.map(|t| if given[i % 2] { of_row(t) } else { of_row(t).zeros_like() })
+                    });
+                    let of_piece = States::new(Direction::Bidirectional, states.collect());
+                    let apart = layer.forward_with(piece.clone(), ForwardArgs::default().with_state(of_piece));
+                    assert!(worst(&to_vec(cut(output.sequence.clone())), &to_vec(apart.sequence.clone())) < 1e-14);
+                    let grads = (apart.sequence * cut(weights.clone())).sum().backward();
+                    let expected = to_vec(piece.grad(&grads).expect("a gradient"));
+                    assert!(worst(&to_vec(cut(d_x.clone())), &expected) < 1e-13);
+                }
+            }
+        }
+    }
+    check(gru(true)(Bias::Two));
+    check(lstm(Bias::One).with_zoneout(0.1, 0.2));
+    check(lstm(Bias::One).with_peepholes(true));
+    check(rnn(Activation::Tanh)(Bias::None));
+}
+
 /// Ids of which some come again in their row, and enough of them that the kernels see to it.
 #[test]
 fn ids_are_rows_of_the_table() {

@@ -97,6 +97,10 @@ impl Row {
         let (Some(text), Some(label)) = (find(&TEXT)?, find(&LABEL)?) else {
             return Err(missing(&format!("the keys are {}", show::list(pairs.iter().map(|(key, _)| key.as_str())))));
         };
+        if let (key, value @ (Value::Array(_) | Value::Object(_))) = &pairs[label] {
+            let value = show::shortened(&value.to_string(), 30);
+            return Err(format!("{} is {value}; it must be a string, a number, true or false", show::quoted(key)));
+        }
         match &pairs[text] {
             (_, Value::String(_)) => Ok(Self { text, label, split: find(&SPLIT)? }),
             (key, value) => {

@@ -53,6 +53,10 @@ pub fn add(graph: &mut Graph, network: &Network, mut x: String, int8: bool) -> S
         (true, 1) => format!("{state}n"),
         _ => format!("{state}n.{layer}"),
     };
+    let lengths = match network.lengths {
+        true => graph.add("Cast", &["lengths"], "sequence_lens", &[("to", Attribute::Int(6))]), // int32
+        false => String::new(),
+    };
     let mut read = String::new();
     for layer in 0..layers {
         let weights = &recurrent.weights[layer * directions..(layer + 1) * directions];
@@ -70,7 +74,7 @@ pub fn add(graph: &mut Graph, network: &Network, mut x: String, int8: bool) -> S
             false => graph.floats(&format!("B.{layer}"), &[directions, biases.len() / directions], &biases),
         };
         let starts: Vec<String> = states.iter().map(|state| start(state, layer)).collect();
-        let mut inputs = vec![x.as_str(), &w, &r, &b, ""];
+        let mut inputs = vec![x.as_str(), &w, &r, &b, &lengths];
         inputs.extend(starts.iter().map(String::as_str));
         while inputs.last().is_some_and(|name| name.is_empty()) {
             inputs.pop();

@@ -27,7 +27,7 @@ def wave(shape, phase):
 
 
 IDS = np.array([(i * 7 + i // 4) % 6 for i in range(BATCH * TIME)], dtype=np.int64).reshape(BATCH, TIME)
-INPUTS = {"ids": IDS, "features": wave((BATCH, TIME, 3), 0.1)}
+INPUTS = {"ids": IDS, "features": wave((BATCH, TIME, 3), 0.1), "lengths": np.array([5, 2, 3], dtype=np.int64)}
 
 
 def close(name, a, b):
@@ -67,7 +67,7 @@ def case(path):
         spec.loader.exec_module(module)
         model = module.load(path.with_suffix(".safetensors"))
         with torch.no_grad():
-            logits = model(torch.from_numpy(inputs[x]))
+            logits = model(*[torch.from_numpy(inputs[name]) for name in (x, "lengths") if name in inputs])
         logits = logits[0] if isinstance(logits, tuple) else logits
         said += f", PyTorch differs by {close(path.stem, logits.numpy(), out['logits']):.1e}"
     print(said)

@@ -6,7 +6,7 @@
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rnn_core::{AnyCell, cell::Activation};
-use rnn_core::{AnyConfig, AnyRecurrent, Bias, CellKind, Direction, GruCell, Input as CoreInput, RnnCell};
+use rnn_core::{AnyConfig, AnyRecurrent, Bias, CellKind, Direction, ForwardArgs, GruCell, Input as CoreInput, RnnCell};
 use rnn_export::{Answer, Beside, Dense, Input, Matrix, Network, Read, int8, onnx, pytorch, table};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -36,13 +36,20 @@ struct Case {
     config: AnyConfig,
     read: Read,
     int8: bool,
+    lengths: bool,
 }
+
+/// The lengths of a case that has them.
+const LENGTHS: [usize; BATCH] = [5, 2, 3];
 
 fn cases() -> Vec<Case> {
     let of = |kind, d_input| AnyConfig::of_kind(kind, d_input, 4);
     let relu = AnyCell::Rnn(RnnCell { hidden_activation: Activation::Relu, ..RnnCell::default() });
     let before = AnyCell::Gru(GruCell { reset_after: false, ..GruCell::default() });
-    let case = |name, reads, config, read, int8| Case { name, reads, config, read, int8 };
+    let case = |name, reads, config, read, int8| Case { name, reads, config, read, int8, lengths: false };
+    let with_lengths = |case: Case| Case { lengths: true, ..case };
+    let pooled = |max, mean| Read::Pooled { max, mean };
+    let stack = of(CellKind::Lstm, 3).with_num_layers(2).with_direction(Direction::Bidirectional);
     let both = Direction::Bidirectional;
     use Read::{EveryStep, Last};
     use Reads::{Features, Ids, Symbols};
@@ -56,6 +63,10 @@ fn cases() -> Vec<Case> {
         case("rnn-both-int8", Ids, of(CellKind::Rnn, 3).with_direction(both), EveryStep, true),
         case("gru-beside", Features, of(CellKind::Gru, 3), Last, false),
         case("relu-no-bias", Features, AnyConfig::of(relu, 3, 4).with_bias(Bias::None), Last, false),
+        case("gru-max", Features, of(CellKind::Gru, 3), pooled(true, false), false),
+        case("rnn-mean", Features, of(CellKind::Rnn, 3), pooled(false, true), false),
+        with_lengths(case("lengths-lstm-both-pooled", Ids, stack, pooled(true, true), false)),
+        with_lengths(case("lengths-gru-both", Ids, of(CellKind::Gru, 3).with_direction(both), Last, true)),
     ]
 }
 
@@ -98,13 +109,14 @@ fn ids() -> Vec<u32> {
 /// Our answers.
 fn answers(case: &Case, layer: &AnyRecurrent, embedding: &Tensor<2>, dense: &Linear) -> Vec<f32> {
     let ids = ids();
+    let args = || ForwardArgs { lengths: case.lengths.then_some(LENGTHS.as_slice()), ..ForwardArgs::default() };
     let output = match case.reads {
-        Reads::Features => layer.forward(wave([BATCH, TIME, 3], 0.1, 1.0)),
-        Reads::Symbols => layer.forward(CoreInput::symbols(&ids, [BATCH, TIME])),
+        Reads::Features => layer.forward_with(wave([BATCH, TIME, 3], 0.1, 1.0), args()),
+        Reads::Symbols => layer.forward_with(CoreInput::symbols(&ids, [BATCH, TIME]), args()),
         Reads::Ids => {
             let numbers: Vec<i64> = ids.iter().map(|&id| id.into()).collect();
             let indices = Tensor::<1, Int>::from_data(TensorData::new(numbers, [ids.len()]), &Device::default());
-            layer.forward(embedding.clone().select(0, indices).reshape([BATCH, TIME, 3]))
+            layer.forward_with(embedding.clone().select(0, indices).reshape([BATCH, TIME, 3]), args())
         }
     };
     let logits = match case.read {
@@ -115,8 +127,31 @@ fn answers(case: &Case, layer: &AnyRecurrent, embedding: &Tensor<2>, dense: &Lin
         }
         Read::Last => dense.forward(output.last_hidden()).into_data(),
         Read::EveryStep => dense.forward(output.sequence).into_data(),
+        Read::Pooled { max, mean } => {
+            let lengths = if case.lengths { LENGTHS } else { [TIME; BATCH] };
+            dense.forward(pooled(output.sequence, lengths, [max, mean])).into_data()
+        }
     };
     logits.iter::<f32>().collect()
+}
+
+/// The largest value of each unit over the steps below the lengths, the mean, or both.
+fn pooled(sequence: Tensor<3>, lengths: [usize; BATCH], wanted: [bool; 2]) -> Tensor<2> {
+    let [batch, _, d] = sequence.dims();
+    let values: Vec<f32> = sequence.into_data().iter::<f32>().collect();
+    let mut all = Vec::new();
+    for (row, length) in lengths.into_iter().enumerate() {
+        let unit = |unit: usize| (0..length).map(move |t| (row * TIME + t) * d + unit);
+        let units = |of: &dyn Fn(usize) -> f32| (0..d).map(of).collect::<Vec<f32>>();
+        if wanted[0] {
+            all.extend(units(&|i| unit(i).map(|at| values[at]).fold(f32::NEG_INFINITY, f32::max)));
+        }
+        if wanted[1] {
+            all.extend(units(&|i| unit(i).map(|at| values[at]).sum::<f32>() / length as f32));
+        }
+    }
+    let width = all.len() / batch;
+    Tensor::from_data(TensorData::new(all, [batch, width]), &Device::default())
 }
 
 #[test]
@@ -127,8 +162,10 @@ fn every_case_has_the_bytes_and_answers_that_onnxruntime_had() {
     for case in cases() {
         let layer = layer(&case.config);
         let embedding = wave([6, 3], 0.9, 0.8);
-        let mut dense = LinearConfig::new(case.config.d_output(), ANSWERS).init(&Device::default());
-        dense.weight = burn::module::Param::from_tensor(wave([case.config.d_output(), ANSWERS], 0.2, 0.7));
+        let parts = if case.read == (Read::Pooled { max: true, mean: true }) { 2 } else { 1 };
+        let d_dense = parts * case.config.d_output();
+        let mut dense = LinearConfig::new(d_dense, ANSWERS).init(&Device::default());
+        dense.weight = burn::module::Param::from_tensor(wave([d_dense, ANSWERS], 0.2, 0.7));
         dense.bias = Some(burn::module::Param::from_tensor(wave([ANSWERS], 1.2, 0.5)));
         let input = match case.reads {
             Reads::Ids => table(embedding.clone()),
@@ -136,6 +173,7 @@ fn every_case_has_the_bytes_and_answers_that_onnxruntime_had() {
             Reads::Features => Input::Features,
         };
         let network = Network::new(input, &layer, case.read, Dense::of(&dense)).expect("can be exported");
+        let network = network.with_lengths(case.lengths);
         let network = match case.name {
             BESIDE => network.with_beside(Beside { features: 2, weight: Matrix::of(beside()) }),
             _ => network,

@@ -107,6 +107,8 @@ pub(crate) fn check_forward<T: Float>(layer: &LayerWeights<T>, sequence: &Sequen
         }
         Counted::Mask(mask) => check("the mask", mask, batch * time),
     }
+    sequence.resets.inspect(|resets| check("the resets", resets, batch * time));
+    assert!(u32::try_from(batch).is_ok(), "{batch} rows are too many");
     for (what, masks, width) in
         [("an input mask", sequence.input_masks, d_input), ("a recurrent mask", sequence.recurrent_masks, d_hidden)]
     {

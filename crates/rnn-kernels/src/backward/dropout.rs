@@ -12,58 +12,60 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
     /// The input's gradient for a chunk of steps.
     #[inline(always)]
     pub(super) unsafe fn kept_gradient<S: Simd<T = T>>(&self, scratch: &mut Scratch<T>, steps: Range<usize>) {
-        let (batch, d_input, plan) = (self.part.len(), self.layer.d_input, self.plan);
-        let (blocks, row, rows) = (plan.products.blocks, plan.row(), steps.len() * batch);
+        let (schedule, d_input, plan) = (self.schedule, self.layer.d_input, self.plan);
+        let (blocks, row, rows) = (plan.products.blocks, plan.row(), schedule.count_of(&steps));
         let products = &plan.products.x;
         let vectors = d_input.div_ceil(S::LANES);
+        let runs = schedule.runs(steps.clone());
+        let places = || runs.iter().flat_map(|run| (0..schedule.count(run.start)).map(move |place| (run, place)));
         for group in 0..vectors.div_ceil(WIDTH) {
             let first = group * WIDTH * S::LANES;
             let width = (vectors - group * WIDTH).min(WIDTH);
-            let cut = Cut::new(steps.len(), max_masked_rows(S::REGISTERS, width));
-            for (b, tile) in (0..batch).flat_map(|b| (0..cut.tiles).map(move |tile| (b, tile))) {
-                let (from, end) = (cut.start(tile), cut.start(tile + 1));
-                // The products are of the same width: all gates together or one each.
-                let inner = plan.panels * products[0].width(blocks) * S::LANES;
-                // SAFETY: rows of the chunk's panels and of the input's gradient, packed weights as the plan has them.
-                unsafe {
-                    let mut factors = [Factors { a: std::ptr::null(), b: std::ptr::null(), mask: std::ptr::null() }; 4];
-                    for (factors, (product, packed)) in factors.iter_mut().zip(products.iter().zip(self.w_ih)) {
-                        let mask = self.sequence.input_masks[product.mask.unwrap_or(0)];
-                        *factors = Factors {
-                            a: scratch.d_panels.as_ptr().add((from * batch + b) * row + product.offset * S::LANES),
-                            b: packed.as_ptr().add(first * inner),
-                            mask: mask.as_ptr().add((self.part.start + b) * d_input + first),
-                        };
-                    }
-                    let tile = Tile {
-                        rows: end - from,
-                        width,
-                        a: std::ptr::null(),
-                        a_row: batch * row,
-                        a_rows: std::ptr::null(),
-                        a_step: 1,
-                        blocks: plan.panels,
-                        len: products[0].width(blocks) * S::LANES,
-                        a_block: rows * row,
-                        b: std::ptr::null(),
-                        b_step: width * S::LANES,
-                        c0: scratch.zeros.as_ptr(),
-                        c0_step: 0,
-                        c: scratch.tile.as_mut_ptr(),
-                        c_step: WIDTH * S::LANES,
-                    };
-                    multiply_masked::<S>(&tile, &factors[..products.len()], d_input - first);
-                    for m in 0..end - from {
-                        let rests = self.rests((steps.start + from + m) * batch + b);
-                        let t = self.sequence.step(steps.start + from + m);
-                        let to = self.d_input.add(self.d_input_strides.at(self.part.start + b, t) + first);
-                        for v in 0..width {
-                            // The zeros of a row that rests may have met an infinite weight.
-                            let sum = match rests {
-                                true => S::zero(),
-                                false => S::load(scratch.tile.as_ptr().add((m * WIDTH + v) * S::LANES)),
+            for (run, place) in places() {
+                let (batch, b) = (schedule.count(run.start), schedule.row(run.start, place));
+                let cut = Cut::new(run.len(), max_masked_rows(S::REGISTERS, width));
+                for tile in 0..cut.tiles {
+                    let (from, end) = (run.start + cut.start(tile), run.start + cut.start(tile + 1));
+                    let q = schedule.start(from) - schedule.start(steps.start) + place;
+                    // The products are of the same width: all gates together or one each.
+                    let inner = plan.panels * products[0].width(blocks) * S::LANES;
+                    // SAFETY: rows of the chunk's panels and of the input's gradient, packed weights as the plan has
+                    // them.
+                    unsafe {
+                        let mut factors =
+                            [Factors { a: std::ptr::null(), b: std::ptr::null(), mask: std::ptr::null() }; 4];
+                        for (factors, (product, packed)) in factors.iter_mut().zip(products.iter().zip(self.w_ih)) {
+                            let mask = self.sequence.input_masks[product.mask.unwrap_or(0)];
+                            *factors = Factors {
+                                a: scratch.d_panels.as_ptr().add(q * row + product.offset * S::LANES),
+                                b: packed.as_ptr().add(first * inner),
+                                mask: mask.as_ptr().add(b * d_input + first),
                             };
-                            S::store_up_to(to.add(v * S::LANES), sum, d_input - first - v * S::LANES);
+                        }
+                        let tile = Tile {
+                            rows: end - from,
+                            width,
+                            a: std::ptr::null(),
+                            a_row: batch * row,
+                            a_rows: std::ptr::null(),
+                            a_step: 1,
+                            blocks: plan.panels,
+                            len: products[0].width(blocks) * S::LANES,
+                            a_block: rows * row,
+                            b: std::ptr::null(),
+                            b_step: width * S::LANES,
+                            c0: scratch.zeros.as_ptr(),
+                            c0_step: 0,
+                            c: scratch.tile.as_mut_ptr(),
+                            c_step: WIDTH * S::LANES,
+                        };
+                        multiply_masked::<S>(&tile, &factors[..products.len()], d_input - first);
+                        for m in 0..end - from {
+                            let to = self.d_input.add(self.d_input_strides.at(b, self.sequence.step(from + m)) + first);
+                            for at in (0..width).map(|v| v * S::LANES) {
+                                let sum = S::load(scratch.tile.as_ptr().add(m * WIDTH * S::LANES + at));
+                                S::store_up_to(to.add(at), sum, d_input - first - at);
+                            }
                         }
                     }
                 }

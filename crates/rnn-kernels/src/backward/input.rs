@@ -4,26 +4,25 @@ use super::{Backward, Scratch};
 use crate::cell::Kernel;
 use crate::float::Float;
 use crate::simd::Simd;
-use crate::tile::{Cut, Tile, WIDTH, max_rows, multiply};
+use crate::tile::{Cut, Tile, WIDTH, max_rows, multiply_as};
 use std::ops::Range;
 
 impl<T: Float, K: Kernel> Backward<'_, T, K> {
     /// The input's gradient for a chunk of steps.
     #[inline(always)]
     pub(super) unsafe fn input_gradient<S: Simd<T = T>>(&self, scratch: &mut Scratch<T>, steps: Range<usize>) {
-        let (batch, d_input) = (self.part.len(), self.layer.d_input);
+        let d_input = self.layer.d_input;
         let (blocks, row) = (self.plan.products.blocks, self.plan.row());
-        let rows = steps.len() * batch;
-        let place = |q: usize| {
-            let (b, t) = (self.part.start + q % batch, self.sequence.step(steps.start + q / batch));
-            (b, self.d_input_strides.at(b, t))
-        };
+        let rows = self.schedule.count_of(&steps);
+        // The row of the batch, and where its gradient goes.
+        let place = |(s, b): (usize, usize)| (b, self.d_input_strides.at(b, self.sequence.step(s)));
+        let places: Vec<(usize, usize)> = self.schedule.entries(steps).map(place).collect();
         let distinct = (!self.saved.repeats.is_empty()).then_some(&scratch.repeats.distinct);
         let count = distinct.map_or(rows, Vec::len);
         // Where the sum for a repeated input is not.
         for q in scratch.repeats.repeated() {
             // SAFETY: a row of the input's gradient.
-            unsafe { self.d_input.add(place(q).1).write_bytes(0, d_input) };
+            unsafe { self.d_input.add(places[q].1).write_bytes(0, d_input) };
         }
         if count == 0 {
             return;
@@ -41,7 +40,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                     // SAFETY: rows of the chunk's panels and of the input's gradient, packed weights as the plan has
                     // them.
                     unsafe {
-                        multiply::<S>(&Tile {
+                        let tile = Tile {
                             rows: end - from,
                             width,
                             a: scratch.d_panels.as_ptr().add(from * row + product.offset * S::LANES),
@@ -57,22 +56,18 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                             c0_step: 0,
                             c: scratch.tile.as_mut_ptr(),
                             c_step: WIDTH * S::LANES,
-                        });
+                        };
+                        multiply_as::<S>(&tile, self.plan.in_order);
                         for m in 0..end - from {
                             let q = distinct.map_or(from + m, |distinct| distinct[from + m]);
-                            let (b, to) = place(q);
+                            let (b, to) = places[q];
                             let to = self.d_input.add(to + first);
-                            let rests = self.rests(steps.start * batch + q);
                             for v in 0..width {
                                 let (at, n) = (v * S::LANES, d_input - first - v * S::LANES);
                                 let mut sum = S::load(scratch.tile.as_ptr().add(m * WIDTH * S::LANES + at));
                                 if let Some(mask) = product.mask {
                                     let mask = self.sequence.input_masks[mask].as_ptr().add(b * d_input + first + at);
                                     sum = S::mul(sum, S::load_up_to(mask, n));
-                                }
-                                // Its zeros may have met an infinite weight or mask.
-                                if rests {
-                                    sum = S::zero();
                                 }
                                 if i > 0 {
                                     sum = S::add(sum, S::load_up_to(to.add(at), n));

@@ -41,7 +41,7 @@ pub(super) unsafe fn pack_rows<S: Simd>(
     mask: *const S::T,
     n: usize,
     to: *mut S::T,
-    row_of: impl Fn(usize) -> Option<usize>,
+    row_of: impl Fn(usize) -> usize,
     cut: Cut,
 ) -> usize {
     let longest = cut.longest();

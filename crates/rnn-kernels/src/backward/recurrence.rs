@@ -4,20 +4,20 @@ use super::{Backward, Scratch};
 use crate::cell::{Kernel, unshow};
 use crate::float::Float;
 use crate::sequence::norm::STATS;
-use crate::sequence::padding::StepKind;
 use crate::sequence::products::GateProduct;
 use crate::sequence::step::{BackStep, Keep, Shape};
 use crate::simd::Simd;
-use crate::tile::{Cut, Tile, WIDTH, max_rows, multiply};
+use crate::tile::{Cut, Tile, WIDTH, max_rows, multiply_as};
 use std::ops::Range;
 
 impl<T: Float, K: Kernel> Backward<'_, T, K> {
     /// From the gradients of the state after step `s` to those of its sums and of the state before it.
     #[inline(always)]
     pub(super) unsafe fn step<S: Simd<T = T>>(&self, scratch: &mut Scratch<T>, s: usize, steps: Range<usize>) {
-        let (plan, batch, d_hidden) = (self.plan, self.part.len(), self.layer.d_hidden);
-        let (t, b, state) = (self.sequence.step(s), self.part.start, batch * plan.width);
-        let in_chunk = (s - steps.start) * batch * plan.row();
+        let (plan, schedule, d_hidden) = (self.plan, self.schedule, self.layer.d_hidden);
+        let (t, b, batch) = (self.sequence.step(s), schedule.base(), schedule.count(s));
+        let (first, start) = (schedule.start(steps.start), schedule.start(s));
+        let in_chunk = (start - first) * plan.row();
         let masks = self.sequence.recurrent_masks;
         let mask_of =
             |product: &GateProduct| product.mask.map_or(std::ptr::null(), |m| masks[m][b * d_hidden..].as_ptr());
@@ -26,7 +26,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
             None => (std::ptr::null(), 0, 0),
         };
         scratch.d_reset.fill(T::ZERO);
-        let saved = steps.start * batch * plan.panel_elements() + in_chunk;
+        let saved = first * plan.panel_elements() + in_chunk;
         let step = BackStep {
             extras: self.extras,
             d_vectors: scratch.d_vectors,
@@ -35,23 +35,27 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
             width: plan.width,
             panels: self.saved.panels[saved..].as_ptr(),
             d_panels: scratch.d_panels.as_mut_ptr().wrapping_add(in_chunk),
-            panel: steps.len() * batch * plan.row(),
-            panels_step: batch * plan.row(),
-            h: self.saved.h[s * state..].as_ptr(),
-            c: if self.layer.cell.has_cell_state() { self.saved.c[s * state..].as_ptr() } else { std::ptr::null() },
+            panel: schedule.count_of(&steps) * plan.row(),
+            panels_step: (start - schedule.start(s.saturating_sub(1))) * plan.row(),
+            h: self.saved.h[start * plan.width..].as_ptr(),
+            c: if self.layer.cell.has_cell_state() {
+                self.saved.c[start * plan.width..].as_ptr()
+            } else {
+                std::ptr::null()
+            },
             d_h: scratch.d_h.as_mut_ptr(),
             d_c: scratch.d_c.as_mut_ptr(),
             d_output,
             d_output_row,
             d_output_next: if self.sequence.reverse { d_output_time } else { d_output_time.wrapping_neg() },
-            kinds: StepKind::at(&self.saved.kinds, s * batch),
+            rows: schedule.at(s),
             keep_h: Keep::at(self.sequence.zoneout_h, t, b, self.sequence.batch, d_hidden),
             keep_c: Keep::at(self.sequence.zoneout_c, t, b, self.sequence.batch, d_hidden),
             d_reset: scratch.d_reset.as_mut_ptr(),
             d_products: if self.norm().is_some() { scratch.d_hats.as_mut_ptr() } else { scratch.d_panels.as_mut_ptr() }
                 .wrapping_add(in_chunk),
             hats: self.saved.hats.each_ref().map(|hats| hats.as_ptr().wrapping_add(saved)),
-            stats: self.saved.stats.as_ptr().wrapping_add(s * batch * STATS),
+            stats: self.saved.stats.as_ptr().wrapping_add(start * STATS),
             shown: scratch.shown.as_mut_ptr(),
             reset_mask: plan.products.h.iter().find(|product| product.reset).map_or(std::ptr::null(), mask_of),
         };
@@ -66,16 +70,17 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
             unsafe { K::backward::<S>(&step, p, 0, batch) };
         }
         // SAFETY: as for `run`.
-        unsafe { self.clear_rest::<S>(&step) };
+        unsafe { self.clear_rest::<S>(&step, batch) };
         for (i, product) in plan.products.h.iter().enumerate().filter(|(_, product)| product.reset) {
             // SAFETY: as for `run`.
             unsafe {
                 self.normalized_h::<S>(scratch, &step, batch, true);
-                self.recurrent_gradient::<S>(scratch, &step, product, &self.w_hh[i], std::ptr::null(), step.d_reset);
+                let (packed, none) = (&self.w_hh[i], std::ptr::null());
+                self.recurrent_gradient::<S>(scratch, &step, batch, product, packed, none, step.d_reset);
                 for p in 0..plan.panels {
                     K::backward_reset::<S>(&step, p, 0, batch);
                 }
-                self.clear_rest::<S>(&step);
+                self.clear_rest::<S>(&step, batch);
             }
         }
         // SAFETY: as for `run`.
@@ -88,14 +93,17 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         }
         for (i, product) in plan.products.h.iter().enumerate().filter(|(_, product)| !product.reset) {
             // SAFETY: as for `run`.
-            unsafe { self.recurrent_gradient::<S>(scratch, &step, product, &self.w_hh[i], mask_of(product), step.d_h) };
+            unsafe {
+                let (packed, mask) = (&self.w_hh[i], mask_of(product));
+                self.recurrent_gradient::<S>(scratch, &step, batch, product, packed, mask, step.d_h);
+            }
         }
     }
 
     /// Zeros in the lanes that fill up the last vector of units. Their weights are zero, but NaN comes of these with an
     /// infinite value, and the products that follow add up over all lanes.
     #[inline(always)]
-    unsafe fn clear_rest<S: Simd<T = T>>(&self, step: &BackStep<T>) {
+    unsafe fn clear_rest<S: Simd<T = T>>(&self, step: &BackStep<T>, batch: usize) {
         let (blocks, d_hidden) = (self.plan.products.blocks, self.layer.d_hidden);
         let n = d_hidden % S::LANES;
         if n == 0 {
@@ -103,7 +111,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         }
         // The vector is in the last panel.
         let first = (self.plan.panels - 1) * step.panel + d_hidden / S::LANES % blocks * S::LANES;
-        for row in (0..self.part.len()).map(|row| first + row * self.plan.row()) {
+        for row in (0..batch).map(|row| first + row * self.plan.row()) {
             for vector in (0..self.plan.products.vectors).step_by(blocks) {
                 // SAFETY: each slot's vector in a row of the last panel.
                 unsafe {
@@ -114,12 +122,14 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         }
     }
 
-    /// Adds the gradient of a recurrent product's left factor, times its mask, to `to`.
+    /// Adds the gradient of a recurrent product's left factor, times its mask, to `to`, for the step's `batch` rows.
     #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "one product: its factors, its mask, where it goes")]
     unsafe fn recurrent_gradient<S: Simd<T = T>>(
         &self,
         scratch: &mut Scratch<T>,
         step: &BackStep<T>,
+        batch: usize,
         product: &GateProduct,
         packed: &[T],
         mask: *const T,
@@ -132,7 +142,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         for group in 0..vectors.div_ceil(WIDTH) {
             let first = group * WIDTH * S::LANES;
             let width = (vectors - group * WIDTH).min(WIDTH);
-            let cut = Cut::new(self.part.len(), max_rows(S::REGISTERS, width));
+            let cut = Cut::new(batch, max_rows(S::REGISTERS, width));
             for tile in 0..cut.tiles {
                 let (from, end) = (cut.start(tile), cut.start(tile + 1));
                 // SAFETY: rows of the chunk's panels and of the state, packed weights as the plan has them.
@@ -140,12 +150,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                     let to = to.add(from * step.width + first);
                     let whole = mask.is_null();
                     let tile = scratch.tile.as_mut_ptr();
-                    // The zeros of a row that rests make NaN with an infinite weight, so it gets back what it had.
-                    let keeps = whole && !step.kinds.is_null();
-                    if keeps {
-                        self.exchange::<S>(step, from..end, width, to, tile, false);
-                    }
-                    multiply::<S>(&Tile {
+                    let product = Tile {
                         rows: end - from,
                         width,
                         a: step.d_products.cast_const().add(from * row + product.offset * S::LANES),
@@ -161,57 +166,31 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                         c0_step: if whole { step.width } else { 0 },
                         c: if whole { to } else { tile },
                         c_step: if whole { step.width } else { WIDTH * S::LANES },
-                    });
-                    if keeps {
-                        self.exchange::<S>(step, from..end, width, to, tile, true);
-                    }
+                    };
+                    multiply_as::<S>(&product, self.plan.in_order);
                     if whole {
                         continue;
                     }
-                    let mask = mask.add(from * d_hidden + first);
-                    let counting = (0..end - from).filter(|m| step.kind(from + m) == StepKind::Counted);
-                    match width {
-                        WIDTH if first + WIDTH * S::LANES <= d_hidden => {
-                            for m in counting {
+                    for m in 0..end - from {
+                        let mask = mask.add(step.batch_row(from + m) * d_hidden + first);
+                        match width {
+                            WIDTH if first + WIDTH * S::LANES <= d_hidden => {
                                 for at in (0..WIDTH).map(|v| v * S::LANES) {
                                     let sum = S::load(tile.add(m * WIDTH * S::LANES + at));
                                     let to = to.add(m * step.width + at);
-                                    S::store(to, S::fma(sum, S::load(mask.add(m * d_hidden + at)), S::load(to)));
+                                    S::store(to, S::fma(sum, S::load(mask.add(at)), S::load(to)));
+                                }
+                            }
+                            _ => {
+                                for at in (0..width).map(|v| v * S::LANES) {
+                                    let sum = S::load(tile.add(m * WIDTH * S::LANES + at));
+                                    let mask = S::load_up_to(mask.add(at), d_hidden - first - at);
+                                    let to = to.add(m * step.width + at);
+                                    S::store(to, S::fma(sum, mask, S::load(to)));
                                 }
                             }
                         }
-                        _ => {
-                            for (m, at) in counting.flat_map(|m| (0..width).map(move |v| (m, v * S::LANES))) {
-                                let sum = S::load(tile.add(m * WIDTH * S::LANES + at));
-                                let mask = S::load_up_to(mask.add(m * d_hidden + at), d_hidden - first - at);
-                                let to = to.add(m * step.width + at);
-                                S::store(to, S::fma(sum, mask, S::load(to)));
-                            }
-                        }
                     }
-                }
-            }
-        }
-    }
-
-    /// Copies what rows `rows` have at `to` to a tile, if they rest, or `back`.
-    #[inline(always)]
-    unsafe fn exchange<S: Simd<T = T>>(
-        &self,
-        step: &BackStep<T>,
-        rows: Range<usize>,
-        width: usize,
-        to: *mut T,
-        tile: *mut T,
-        back: bool,
-    ) {
-        // SAFETY: `width` vectors of each row and of each row of a tile.
-        unsafe {
-            for m in (0..rows.len()).filter(|m| step.kind(rows.start + m) != StepKind::Counted) {
-                for v in 0..width {
-                    let (row, kept) = (to.add(m * step.width + v * S::LANES), tile.add((m * WIDTH + v) * S::LANES));
-                    let (from, to) = if back { (kept, row) } else { (row, kept) };
-                    S::store(to, S::load(from));
                 }
             }
         }

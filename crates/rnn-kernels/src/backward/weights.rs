@@ -25,42 +25,41 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         rows: &mut Vec<*const T>,
         first: bool,
     ) {
-        let (plan, batch, d_hidden) = (self.plan, self.part.len(), self.layer.d_hidden);
+        let (plan, d_hidden) = (self.plan, self.layer.d_hidden);
+        let (count, start) = (self.schedule.count_of(&steps), self.schedule.start(steps.start));
         // With normalisation they have been added step by step.
         if !self.sums.b.is_empty() && self.norm().is_none() {
             // SAFETY: as for `run`.
-            unsafe { self.sums.add_biases::<S>(plan, steps.len() * batch, &scratch.d_panels, first) };
+            unsafe { self.sums.add_biases::<S>(plan, count, &scratch.d_panels, first) };
         }
         if self.sums.w_hh.is_empty() {
             return;
         }
-        let in_place = !packs::<S>() && self.saved.kinds.is_empty();
         let sums = self.sums.w_hh.as_mut_ptr();
         let mut last = None;
         for product in &plan.products.h {
             // SAFETY: as for `run`.
             unsafe {
-                let h = self.saved.h[steps.start * batch * plan.width..].as_ptr();
+                let h = self.saved.h[start * plan.width..].as_ptr();
                 let h = if product.reset { self.reset_rows::<S>(scratch, steps.clone(), h) } else { h };
                 let left = if let Some((left, mask)) = last
                     && mask == product.mask
                     && !product.reset
                 {
                     left
-                } else if in_place && product.mask.is_none() {
-                    Left { start: h, step: batch * plan.width, row: plan.width, tile: None }
+                } else if !packs::<S>() && product.mask.is_none() {
+                    Left { start: h, blocks: 1, block: 0, len: count, row: plan.width, tile: None }
                 } else {
                     rows.clear();
-                    rows.extend((0..steps.len() * batch).map(|q| h.wrapping_add(q * plan.width)));
+                    rows.extend((0..count).map(|q| h.wrapping_add(q * plan.width)));
                     let masks = Masks { rows: self.sequence.recurrent_masks, packed: scratch.h_masks.as_ptr() };
                     let again = last.is_some() && !product.reset;
-                    self.copied::<S>(rows, product, masks, d_hidden, (steps.start, None), scratch, again)
+                    self.copied::<S>(rows, product, masks, d_hidden, (start, None), scratch, again)
                 };
                 if !product.reset {
                     last = Some((left, product.mask));
                 }
-                let (shape, panel) = ([steps.len(), batch], steps.len() * batch);
-                add_product::<S>(plan, product, scratch, left, shape, panel, d_hidden, sums, first);
+                add_product::<S>(plan, product, scratch, left, count, d_hidden, sums, first);
             }
         }
     }
@@ -69,9 +68,10 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
     /// at the start of each panel: that is what [`w_ih_sums`](Self::w_ih_sums) and the input's gradient take.
     #[inline(always)]
     pub(super) unsafe fn gather_repeats<S: Simd<T = T>>(&self, scratch: &mut Scratch<T>, steps: Range<usize>) {
-        let (repeats, batch, row) = (&self.saved.repeats, self.part.len(), self.plan.row());
-        let panel = steps.len() * batch * row;
-        scratch.repeats.set(repeats, steps, batch);
+        let (repeats, row) = (&self.saved.repeats, self.plan.row());
+        let rows = self.schedule.start(steps.start)..self.schedule.start(steps.end);
+        let panel = rows.len() * row;
+        scratch.repeats.set(repeats, rows);
         for p in 0..self.plan.panels {
             let chains = scratch.chains[p * repeats.chains * row..].as_mut_ptr();
             // SAFETY: the chunk's panels; the buffer has a row for each chain and panel.
@@ -89,12 +89,12 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         rows: &mut Vec<*const T>,
         first: bool,
     ) {
-        let (plan, batch, d_input) = (self.plan, self.part.len(), self.layer.d_input);
+        let (plan, schedule, d_input) = (self.plan, self.schedule, self.layer.d_input);
         if self.sums.w_ih.is_empty() {
             return;
         }
         let sums = self.sums.w_ih.as_mut_ptr();
-        let panel = steps.len() * batch;
+        let panel = schedule.count_of(&steps);
         // SAFETY: as for `run`.
         unsafe {
             match self.sequence.input {
@@ -102,7 +102,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                     if first {
                         self.sums.w_ih.fill(T::ZERO);
                     }
-                    for (q, (s, b)) in steps.clone().flat_map(|s| self.part.clone().map(move |b| (s, b))).enumerate() {
+                    for (q, (s, b)) in schedule.entries(steps).enumerate() {
                         let symbol = values[strides.at(b, self.sequence.step(s))] as usize;
                         add_rows::<S>(plan, [d_input, panel], sums, symbol, &scratch.d_panels, q);
                     }
@@ -110,8 +110,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                 Input::Dense { values, strides } => {
                     let distinct =
                         (!self.saved.repeats.is_empty()).then(|| std::mem::take(&mut scratch.repeats.distinct));
-                    let shape = distinct.as_ref().map_or([steps.len(), batch], |distinct| [1, distinct.len()]);
-                    let in_place = !packs::<S>() && self.saved.kinds.is_empty() && distinct.is_none();
+                    let in_place = !packs::<S>() && schedule.is_regular() && distinct.is_none();
                     let mut last = None;
                     for product in &plan.products.x {
                         let left = if let Some((left, mask)) = last
@@ -120,24 +119,26 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                             left
                         } else if in_place && product.mask.is_none() {
                             let time = strides.time;
-                            let first = strides.at(self.part.start, self.sequence.step(steps.start));
+                            let first = strides.at(schedule.base(), self.sequence.step(steps.start));
                             Left {
                                 start: values.as_ptr().wrapping_add(first), // steps may go back from here
-                                step: if self.sequence.reverse { time.wrapping_neg() } else { time },
+                                blocks: steps.len(),
+                                block: if self.sequence.reverse { time.wrapping_neg() } else { time },
+                                len: schedule.rows.len(),
                                 row: strides.batch,
                                 tile: None,
                             }
                         } else {
-                            input_rows(self.sequence, self.part.clone(), steps.clone(), rows);
+                            input_rows(self.sequence, schedule, steps.clone(), rows);
                             if let Some(distinct) = &distinct {
                                 keep_rows(rows, distinct);
                             }
                             let masks = Masks { rows: self.sequence.input_masks, packed: scratch.x_masks.as_ptr() };
-                            let which = (steps.start, distinct.as_deref());
+                            let which = (schedule.start(steps.start), distinct.as_deref());
                             self.copied::<S>(rows, product, masks, d_input, which, scratch, last.is_some())
                         };
                         last = Some((left, product.mask));
-                        add_product::<S>(plan, product, scratch, left, shape, panel, d_input, sums, first);
+                        add_product::<S>(plan, product, scratch, left, panel, d_input, sums, first);
                     }
                     scratch.repeats.distinct = distinct.unwrap_or_default();
                 }
@@ -145,9 +146,8 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         }
     }
 
-    /// Copies of `rows` for the product `product`, masked as it asks; zeros for those that rest, whose inputs may be
-    /// anything. They are those of the steps from a first one on, or of these the distinct ones. `again` if those of
-    /// the last product were the same ones and are packed already.
+    /// Copies of `rows` for the product `product`, masked as it asks. They are the packed rows from a first one on, or
+    /// of these the distinct ones. `again` if those of the last product were the same ones and are packed already.
     #[inline(always)]
     #[expect(clippy::too_many_arguments, reason = "rows, their mask, and where both are")]
     unsafe fn copied<S: Simd<T = T>>(
@@ -156,48 +156,37 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         product: &GateProduct,
         masks: Masks<T>,
         n: usize,
-        (first_step, distinct): (usize, Option<&[usize]>),
+        (first, distinct): (usize, Option<&[usize]>),
         scratch: &mut Scratch<T>,
         again: bool,
     ) -> Left<T> {
-        let (batch, row) = (self.part.len(), n.next_multiple_of(S::LANES));
-        let mask = product.mask.map_or(std::ptr::null(), |mask| masks.rows[mask][self.part.start * n..].as_ptr());
-        let at = |i: usize| distinct.map_or(i, |distinct| distinct[i]);
-        let rests = |i: usize| self.rests(first_step * batch + at(i));
-        // The zeros of a row that rests take no mask, which may be infinite.
-        let row_of = |i: usize| (!rests(i)).then(|| at(i) % batch);
-        let some_rest = !self.saved.kinds.is_empty();
-        if some_rest {
-            rows.iter_mut().enumerate().filter(|(i, _)| rests(*i)).for_each(|(_, row)| *row = scratch.zeros.as_ptr());
-        }
+        let (schedule, row) = (self.schedule, n.next_multiple_of(S::LANES));
+        let mask = product.mask.map_or(std::ptr::null(), |mask| masks.rows[mask][schedule.base() * n..].as_ptr());
+        let row_of = |i: usize| schedule.from_base(first + distinct.map_or(i, |distinct| distinct[i]));
         let to = scratch.copies.as_mut_ptr();
+        let len = rows.len();
         // SAFETY: rows and masks of n elements; the buffers have room for all.
         unsafe {
             if packs::<S>() {
                 let cut = self.cut::<S>(n, product);
+                let whole_steps = schedule.is_regular() && distinct.is_none();
                 let tile = match product.mask {
                     // A product that resets is alone with its rows.
-                    Some(mask) if masks.rows.len() > 1 && !product.reset && distinct.is_none() => {
-                        let packed = scratch.packed.as_mut_ptr();
+                    Some(mask) if masks.rows.len() > 1 && !product.reset && whole_steps => {
+                        let (packed, batch) = (scratch.packed.as_mut_ptr(), schedule.rows.len());
                         if !again {
                             pack_rows::<S>(rows, std::ptr::null(), n, packed, row_of, cut);
                         }
                         let mask = masks.packed.add(mask * cut.tiles * packed_stride::<S>(batch, cut));
-                        let stride = multiply_packed::<S>(packed, mask, to, rows.len(), batch, cut);
-                        for i in (0..if some_rest { rows.len() } else { 0 }).filter(|i| rests(*i)) {
-                            for tile in 0..cut.tiles {
-                                to.add(tile * stride + i * cut.longest()).write_bytes(0, cut.longest());
-                            }
-                        }
-                        stride
+                        multiply_packed::<S>(packed, mask, to, len, batch, cut)
                     }
                     _ => pack_rows::<S>(rows, mask, n, to, row_of, cut),
                 };
-                return Left { start: to, step: batch * cut.longest(), row: cut.longest(), tile: Some(tile) };
+                return Left { start: to, blocks: 1, block: 0, len, row: cut.longest(), tile: Some(tile) };
             }
             copy_rows::<S>(rows, mask, n, to, row_of);
         }
-        Left { start: to, step: batch * row, row, tile: None }
+        Left { start: to, blocks: 1, block: 0, len, row, tile: None }
     }
 
     /// How the rows of a product's gradient, which are `n`, are cut into tiles.
@@ -218,13 +207,13 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         if !packs::<S>() || masks.len() < 2 {
             return take(0);
         }
-        let (batch, cut) = (self.part.len(), self.cut::<S>(n, &products[0]));
+        let (batch, cut) = (self.schedule.rows.len(), self.cut::<S>(n, &products[0]));
         let each = cut.tiles * packed_stride::<S>(batch, cut);
         let mut packed = take(masks.len() * each);
         for (mask, to) in masks.iter().zip(packed.chunks_exact_mut(each)) {
-            let rows: Vec<_> = self.part.clone().map(|b| mask[b * n..].as_ptr()).collect();
+            let rows: Vec<_> = self.schedule.rows.iter().map(|b| mask[b * n..].as_ptr()).collect();
             // SAFETY: masks of n elements a row; the buffer has room for all.
-            unsafe { pack_rows::<S>(&rows, std::ptr::null(), n, to.as_mut_ptr(), Some, cut) };
+            unsafe { pack_rows::<S>(&rows, std::ptr::null(), n, to.as_mut_ptr(), |row| row, cut) };
         }
         packed
     }
@@ -237,9 +226,9 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         steps: Range<usize>,
         h: *const T,
     ) -> *const T {
-        let (batch, blocks, width) = (self.part.len(), self.plan.products.blocks, self.plan.width);
-        let panels = self.saved.panels[steps.start * batch * self.plan.panel_elements()..].as_ptr();
-        let count = steps.len() * batch;
+        let (blocks, width) = (self.plan.products.blocks, self.plan.width);
+        let panels = self.saved.panels[self.schedule.start(steps.start) * self.plan.panel_elements()..].as_ptr();
+        let count = self.schedule.count_of(&steps);
         for (q, v) in (0..count).flat_map(|q| (0..width / S::LANES).map(move |v| (q, v))) {
             let at = q * width + v * S::LANES;
             // SAFETY: r is the second slot of each panel's row; the states have whole panels.
@@ -254,12 +243,14 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
     }
 }
 
-/// The left factor of a weight's gradient: a row for each row of the chunk.
+/// The left factor of a weight's gradient: a row for each row of the chunk, in blocks of `len` rows.
 #[derive(Clone, Copy)]
 struct Left<T> {
     start: *const T,
-    /// From a step's first row to the next step's; it may wrap around.
-    step: usize,
+    blocks: usize,
+    /// From a block to the next; it may wrap around.
+    block: usize,
+    len: usize,
     row: usize,
     /// From what a tile of the gradient needs to what the next one does; none where that lies side by side.
     tile: Option<usize>,
@@ -272,8 +263,8 @@ struct Masks<'a, T> {
     packed: *const T,
 }
 
-/// Adds `leftᵀ·d_sums` of `steps` steps of `batch` rows of a chunk, whose panels have `panel` rows, to the sums of one
-/// product of a weight's gradient.
+/// Adds `leftᵀ·d_sums` of a chunk, whose panels have `panel` rows, of which the left factor has the first ones, to the
+/// sums of one product of a weight's gradient.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "one product: its two factors, their sizes, where it goes")]
 unsafe fn add_product<S: Simd>(
@@ -281,7 +272,6 @@ unsafe fn add_product<S: Simd>(
     product: &GateProduct,
     scratch: &mut Scratch<S::T>,
     left: Left<S::T>,
-    [steps, batch]: [usize; 2],
     panel: usize,
     inner: usize,
     sums: *mut S::T,
@@ -299,7 +289,7 @@ unsafe fn add_product<S: Simd>(
             if beside {
                 let to = scratch.beside.as_mut_ptr();
                 if tile == 0 {
-                    copy_vectors::<S>(b, row, to, width, steps * batch);
+                    copy_vectors::<S>(b, row, to, width, left.blocks * left.len);
                 }
                 b = to;
             }
@@ -311,9 +301,9 @@ unsafe fn add_product<S: Simd>(
                 a_row: 1,
                 a_rows: std::ptr::null(),
                 a_step: left.row,
-                blocks: steps,
-                len: batch,
-                a_block: left.step,
+                blocks: left.blocks,
+                len: left.len,
+                a_block: left.block,
                 b,
                 b_step: if beside { width * S::LANES } else { row },
                 c0: if first { scratch.zeros.as_ptr() } else { c },

@@ -2,7 +2,6 @@ use super::activation::{apply, gradient, value};
 use super::{Form, Kernel, clear};
 use crate::args::Activation;
 use crate::sequence::extras::Extras;
-use crate::sequence::padding::StepKind;
 use crate::sequence::step::{BackStep, Step};
 use crate::simd::Simd;
 use std::marker::PhantomData;
@@ -114,7 +113,7 @@ impl<F: Form> Kernel for GruBefore<F> {
                     S::store(at(2), apply::<S>(sigma, S::load(at(2))).1);
                     let mut reset = S::mul(r, S::load(step.h.add(row * step.width + u)));
                     if !step.reset_mask.is_null() {
-                        let mask = step.reset_mask.add(row * step.d_hidden + u);
+                        let mask = step.reset_mask.add(step.batch_row(row) * step.d_hidden + u);
                         reset = S::mul(reset, S::load_up_to(mask, step.d_hidden - u));
                     }
                     S::store(step.reset.add(row * step.width + u), reset);
@@ -175,13 +174,13 @@ impl<F: Form> Kernel for GruBefore<F> {
             for (gates, sums, u) in unsafe { step.units::<S>(p, row) } {
                 // SAFETY: as for the trait.
                 unsafe {
-                    if step.kind(row) != StepKind::Counted || u >= step.d_hidden {
+                    if u >= step.d_hidden {
                         continue;
                     }
                     let at = row * step.width + u;
                     let mut d_reset = S::load(step.d_reset.add(at));
                     if !step.reset_mask.is_null() {
-                        let mask = step.reset_mask.add(row * step.d_hidden + u);
+                        let mask = step.reset_mask.add(step.batch_row(row) * step.d_hidden + u);
                         d_reset = S::mul(d_reset, S::load_up_to(mask, step.d_hidden - u));
                     }
                     let (r_saved, h) = (S::load(gates.add(step.shape.slot)), S::load(step.h.add(at)));

@@ -70,7 +70,7 @@ impl<T: Float> Ahead<T> {
 }
 
 impl<T: Float, K: Kernel> Forward<'_, T, K> {
-    /// What can be done ahead in a chunk: nothing unless there is one row, whose two products are one each and
+    /// What can be done ahead in a chunk: nothing unless there is one row at all of its steps, whose two products are one each and
     /// unmasked.
     #[inline(always)]
     pub(super) fn ahead<S: Simd<T = T>>(&self, panels: *mut T, steps: Range<usize>) -> Option<Ahead<T>> {
@@ -87,19 +87,17 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
         let columns = d_hidden / BESIDE;
         let pieces = d_input.div_ceil(columns.max(1)).max(1);
         let columns = d_input.div_ceil(pieces);
-        if self.part.len() > 1
-            || self.norm().is_some()
-            || !pays
-            || !plain
-            || pieces > BESIDE
-            || steps.len() < 2 * BESIDE
-        {
+        let single = || self.schedule.count(steps.start) == 1 && self.schedule.runs(steps.clone()).len() == 1;
+        let other = !self.repeats.is_empty() || self.norm().is_some();
+        if !pays || !plain || pieces > BESIDE || steps.len() < 2 * BESIDE || other || !single() {
             return None;
         }
         let (row, time) = (plan.row(), strides.time);
         let product = Beside {
             // Steps may go back from here.
-            a: values.as_ptr().wrapping_add(strides.at(self.part.start, self.sequence.step(steps.start))),
+            a: values
+                .as_ptr()
+                .wrapping_add(strides.at(self.schedule.row(steps.start, 0), self.sequence.step(steps.start))),
             a_row: if self.sequence.reverse { time.wrapping_neg() } else { time },
             len: d_input,
             share: d_hidden / columns.max(1),

@@ -11,6 +11,8 @@ use std::ops::Range;
 
 /// The features that each mask keeps of each row.
 pub(crate) struct KeptFeatures {
+    /// The number of each row of the batch.
+    numbers: Vec<u32>,
     rows: usize,
     d_input: usize,
     /// `[mask][row][d_input]`, of which the first `counts[mask][row]` are meant.
@@ -19,11 +21,12 @@ pub(crate) struct KeptFeatures {
 }
 
 impl KeptFeatures {
-    /// For the rows `part` of the batch.
-    pub(crate) fn new<T: Float>(masks: &[&[T]], part: Range<usize>, d_input: usize) -> Self {
-        let rows = part.len();
-        let mut features = vec![0; masks.len() * rows * d_input];
-        let masks = masks.iter().flat_map(|mask| mask[part.start * d_input..part.end * d_input].chunks_exact(d_input));
+    /// For `rows` of the batch.
+    pub(crate) fn new<T: Float>(masks: &[&[T]], rows: &[usize], batch: usize, d_input: usize) -> Self {
+        let mut numbers = vec![0; batch];
+        (0..).zip(rows).for_each(|(number, &b)| numbers[b] = number);
+        let mut features = vec![0; masks.len() * rows.len() * d_input];
+        let masks = masks.iter().flat_map(|mask| rows.iter().map(|&b| &mask[b * d_input..][..d_input]));
         let keep = |(mask, features): (&[T], &mut [u32])| {
             let mut count = 0;
             for (k, &m) in (0..).zip(mask) {
@@ -33,11 +36,11 @@ impl KeptFeatures {
             count
         };
         let counts = masks.zip(features.chunks_exact_mut(d_input)).map(keep).collect();
-        KeptFeatures { rows, d_input, features, counts }
+        KeptFeatures { numbers, rows: rows.len(), d_input, features, counts }
     }
 
-    fn features(&self, mask: usize, row: usize) -> &[u32] {
-        let at = mask * self.rows + row;
+    fn features(&self, mask: usize, b: usize) -> &[u32] {
+        let at = mask * self.rows + self.numbers[b] as usize;
         &self.features[at * self.d_input..][..self.counts[at]]
     }
 }
@@ -53,28 +56,29 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
         bias: &[T],
     ) {
         let Input::Dense { values, strides } = self.sequence.input else { return };
-        let (plan, d_input, row) = (self.plan, self.layer.d_input, self.plan.row());
-        let rows = steps.len() * kept.rows;
+        let (plan, schedule, d_input, row) = (self.plan, self.schedule, self.layer.d_input, self.plan.row());
+        let rows = schedule.count_of(&steps);
         // SAFETY: as for the caller.
         unsafe { self.biases::<S>(panels, rows, bias) };
         let a_row = if self.sequence.reverse { strides.time.wrapping_neg() } else { strides.time };
+        let runs = schedule.runs(steps.clone());
+        let places = || runs.iter().flat_map(|run| (0..schedule.count(run.start)).map(move |place| (run, place)));
         for (product, packed) in plan.products.x.iter().zip(self.w_ih) {
             let width = product.width(plan.products.blocks);
-            let cut = Cut::new(steps.len(), max_sparse_rows(S::REGISTERS, width));
-            for (p, b) in (0..plan.panels).flat_map(|p| (0..kept.rows).map(move |b| (p, b))) {
+            for (p, (run, place)) in (0..plan.panels).flat_map(|p| places().map(move |place| (p, place))) {
+                let (batch, b) = (schedule.count(run.start), schedule.row(run.start, place));
+                let cut = Cut::new(run.len(), max_sparse_rows(S::REGISTERS, width));
                 let features = kept.features(product.mask.unwrap_or(0), b);
                 for tile in 0..cut.tiles {
-                    let (first, end) = (cut.start(tile), cut.start(tile + 1));
-                    let q = first * kept.rows + b;
+                    let (first, end) = (run.start + cut.start(tile), run.start + cut.start(tile + 1));
+                    let q = schedule.start(first) - schedule.start(steps.start) + place;
                     // SAFETY: the packed weights, biases and panels as the plan has them; rows of d_input elements.
                     unsafe {
                         let tile = Tile {
                             rows: end - first,
                             width,
                             // Steps may go back from here.
-                            a: values
-                                .as_ptr()
-                                .wrapping_add(strides.at(self.part.start + b, self.sequence.step(steps.start + first))),
+                            a: values.as_ptr().wrapping_add(strides.at(b, self.sequence.step(first))),
                             a_row,
                             a_rows: std::ptr::null(),
                             a_step: 1,
@@ -86,9 +90,9 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
                             c0: bias.as_ptr().add(p * row + product.offset * S::LANES),
                             c0_step: 0,
                             c: panels.add((p * rows + q) * row + product.offset * S::LANES),
-                            c_step: kept.rows * row,
+                            c_step: batch * row,
                         };
-                        multiply_kept::<S>(&tile, features);
+                        multiply_kept::<S>(&tile, features, plan.in_order);
                     }
                 }
             }

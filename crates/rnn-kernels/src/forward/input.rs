@@ -6,7 +6,7 @@ use crate::cell::Kernel;
 use crate::float::Float;
 use crate::sequence::rows::{copy_rows, input_rows, keep_rows};
 use crate::simd::Simd;
-use crate::tile::{Cut, Tile, max_rows, multiply};
+use crate::tile::{Cut, Tile, max_rows, multiply_as};
 use std::ops::Range;
 
 impl<T: Float, K: Kernel> Forward<'_, T, K> {
@@ -24,30 +24,26 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
         bias: &[T],
     ) {
         let (plan, blocks, d_input) = (self.plan, self.plan.products.blocks, self.layer.d_input);
-        let (row, batch) = (plan.row(), self.part.len());
-        let rows = steps.len() * batch;
+        let (row, schedule) = (plan.row(), self.schedule);
+        let rows = schedule.count_of(&steps);
         // SAFETY: as for the caller.
         unsafe { self.biases::<S>(panels, rows, bias) };
         if let Input::Indices { values, strides } = self.sequence.input {
-            let mut q = 0;
-            for s in steps {
-                let t = self.sequence.step(s);
-                for b in self.part.clone() {
-                    let symbol = values[strides.at(b, t)] as usize;
-                    // SAFETY: row q of the chunk.
-                    unsafe { self.look_up::<S>(panels.add(q * row), rows * row, symbol, bias) };
-                    q += 1;
-                }
+            for (q, (s, b)) in schedule.entries(steps).enumerate() {
+                let symbol = values[strides.at(b, self.sequence.step(s))] as usize;
+                // SAFETY: row q of the chunk.
+                unsafe { self.look_up::<S>(panels.add(q * row), rows * row, symbol, bias) };
             }
             return;
         }
         let first = steps.start..steps.start + count;
+        let first_row = schedule.start(steps.start);
         if let Some(repeating) = &mut repeating {
-            repeating.chunk.set(self.repeats, steps, batch);
+            repeating.chunk.set(self.repeats, first_row..first_row + rows);
         }
         let distinct = repeating.as_ref().map(|repeating| &repeating.chunk.distinct);
         let find_rows = |x_rows: &mut Vec<*const T>| {
-            input_rows(self.sequence, self.part.clone(), first.clone(), x_rows);
+            input_rows(self.sequence, schedule, first.clone(), x_rows);
             if let Some(distinct) = distinct {
                 keep_rows(x_rows, distinct);
             }
@@ -58,10 +54,10 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
             if product.mask != masked {
                 masked = product.mask;
                 let mask = masked.map_or(std::ptr::null(), |mask| {
-                    self.sequence.input_masks[mask][self.part.start * d_input..].as_ptr()
+                    self.sequence.input_masks[mask][schedule.base() * d_input..].as_ptr()
                 });
                 find_rows(x_rows);
-                let row_of = |i: usize| Some(distinct.map_or(i, |distinct| distinct[i]) % batch);
+                let row_of = |i: usize| schedule.from_base(first_row + distinct.map_or(i, |distinct| distinct[i]));
                 // SAFETY: rows and masks of d_input elements; the buffer has room for all.
                 unsafe { copy_rows::<S>(x_rows, mask, d_input, masked_x, row_of) };
             }
@@ -74,7 +70,7 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
                 }
                 // SAFETY: the packed weights, biases and panels as the plan has them; rows of d_input elements.
                 unsafe {
-                    multiply::<S>(&Tile {
+                    let tile = Tile {
                         rows: end - q,
                         width,
                         a: std::ptr::null(),
@@ -90,7 +86,8 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
                         c0_step: 0,
                         c: panels.add((p * rows + q) * row + product.offset * S::LANES),
                         c_step: row,
-                    });
+                    };
+                    multiply_as::<S>(&tile, plan.in_order);
                 }
             }
         }

@@ -7,10 +7,10 @@ use crate::pool::Buffer;
 use crate::sequence::plan::Plan;
 use crate::sequence::step::Step;
 use crate::simd::{Op, Simd};
-use crate::tile::{Beside, Cut, RowProduct, Tile, max_rows, multiply, multiply_row};
+use crate::tile::{Beside, Cut, RowProduct, Tile, max_rows, multiply_as, multiply_row};
 use std::marker::PhantomData;
 
-/// One step of the recurrence for `batch` rows: products into the panels, then the cell, tile by tile. `left` has the
+/// One step of the recurrence for `batch` rows, at least one: products into the panels, then the cell, tile by tile. `left` has the
 /// left factor of each product, `w_hh` the right one, packed. `ahead` is done beside the step of a single row.
 #[inline(always)]
 pub(crate) unsafe fn advance<S: Simd, K: Kernel>(
@@ -36,6 +36,7 @@ pub(crate) unsafe fn advance<S: Simd, K: Kernel>(
                     len: step.d_hidden,
                     b: w_hh[0].as_ptr().add(p * step.d_hidden * width * S::LANES),
                     c: step.panel_row(p, 0).add(product.offset * S::LANES),
+                    in_order: plan.in_order,
                 };
                 let single = Single { row, width, beside: None, step, p, kernel: PhantomData::<K> };
                 match ahead.and_then(|ahead| ahead.piece(visited)) {
@@ -62,7 +63,7 @@ pub(crate) unsafe fn advance<S: Simd, K: Kernel>(
                     for (i, product) in now() {
                         let width = product.width(blocks);
                         let c = step.panel_row(p, from).add(product.offset * S::LANES);
-                        multiply::<S>(&Tile {
+                        let tile = Tile {
                             rows: to - from,
                             width,
                             a: left[i].add(from * step.width),
@@ -78,7 +79,8 @@ pub(crate) unsafe fn advance<S: Simd, K: Kernel>(
                             c0_step: row,
                             c,
                             c_step: row,
-                        });
+                        };
+                        multiply_as::<S>(&tile, plan.in_order);
                     }
                     if resets && !reset {
                         K::reset::<S>(step, p, from, to);

@@ -14,7 +14,7 @@ const SMALL: usize = 1 << 15;
 
 /// Runs `work` on `0..count`, cut into as many ranges as there are threads.
 pub(crate) fn over(plan: &Plan, count: usize, elements: usize, work: impl Fn(usize) + Sync) {
-    let threads = if elements < SMALL { 1 } else { plan.parts.len() };
+    let threads = if elements < SMALL { 1 } else { plan.threads };
     each(ranges(count, threads), |range: std::ops::Range<usize>| range.for_each(&work));
 }
 

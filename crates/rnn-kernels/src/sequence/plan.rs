@@ -1,20 +1,19 @@
 //! How a layer's work on a sequence is laid out: panels, chunks of steps, rows per thread. Forward and backward of the
 //! same sequence have the same plan.
 
-use crate::args::{Input, LayerWeights, Sequence};
+use crate::args::{Counted, Input, LayerWeights, Sequence};
 use crate::exec::Exec;
 use crate::float::Float;
 use crate::sequence::products::Products;
+use crate::sequence::schedule::counted;
 use crate::simd::{lanes, registers};
-use crate::threads::ranges;
-use std::ops::Range;
 
 /// Bytes of panels that a chunk of steps may have: what backward reads several times should stay in the L2 cache.
 const CHUNK_BYTES: usize = 1 << 19;
 /// But at least so many rows, which the sums of the weights' gradients are read and written for.
 const CHUNK_ROWS: usize = 128;
 /// Of fewer steps in a chunk, a row of the batch has too few rows for a tile.
-const TILE_STEPS: usize = 3;
+pub(crate) const TILE_STEPS: usize = 3;
 /// A thread has at least so many rows of the batch, which a step's products share the weights for; a single one where
 /// only the input is multiplied, whose steps share them.
 const ROWS_PER_THREAD: usize = 4;
@@ -30,8 +29,11 @@ pub(crate) struct Plan {
     pub(crate) panels: usize,
     /// Elements of a row of a state, filled up to whole panels.
     pub(crate) width: usize,
-    /// The rows of the batch for each thread.
-    pub(crate) parts: Vec<Range<usize>>,
+    /// At least 1.
+    pub(crate) threads: usize,
+    /// Whether each product is summed in order, so that the bits of a row depend on no other row: with lengths or a
+    /// mask. Without them small tiles take turns between several sums.
+    pub(crate) in_order: bool,
 }
 
 impl Plan {
@@ -42,16 +44,18 @@ impl Plan {
         let panels = layer.d_hidden.div_ceil(units);
         let &Sequence { batch, time, .. } = sequence;
         let d_input = if let Input::Dense { .. } = sequence.input { layer.d_input } else { 0 };
-        let work = batch * time * (d_input + layer.d_hidden) * layer.cell.gates() * layer.d_hidden;
+        let in_order = !matches!(sequence.counted, Counted::All);
+        let steps = if in_order { (0..batch).map(|b| counted(sequence, b)).sum() } else { batch * time };
+        let work = steps * (d_input + layer.d_hidden) * layer.cell.gates() * layer.d_hidden;
         let rows = if products.h.is_empty() { 1 } else { ROWS_PER_THREAD };
-        let threads = if work < SMALL { 1 } else { exec.threads.min(batch / rows) };
-        Plan { exec, lanes, products, panels, width: panels * units, parts: ranges(batch, threads) }
+        let threads = if work < SMALL { 1 } else { exec.threads.min(batch / rows).max(1) };
+        Plan { exec, lanes, products, panels, width: panels * units, threads, in_order }
     }
 
-    /// The steps of a chunk for a part of `rows` rows.
-    pub(crate) fn chunk<T>(&self, rows: usize, time: usize) -> usize {
-        let step = self.panel_elements() * size_of::<T>() * rows;
-        (CHUNK_BYTES / step).max(CHUNK_ROWS.div_ceil(rows)).clamp(1, time)
+    /// Whether a chunk of `rows` packed rows is to take the next step, with which it has `more`. Elements have so many
+    /// bytes.
+    pub(crate) fn takes_more(&self, element: usize, rows: usize, more: usize) -> bool {
+        rows < CHUNK_ROWS || more * self.panel_elements() * element <= CHUNK_BYTES
     }
 
     /// What the input's masks multiply by all that they keep, if a row's steps are multiplied together to leave out
@@ -68,10 +72,12 @@ impl Plan {
         let masks = sequence.input_masks;
         let scale = *masks.iter().find_map(|mask| mask.iter().find(|&&m| m != T::ZERO))?;
         let same = |mask: &[T]| mask.iter().fold(true, |same, &m| same & ((m == T::ZERO) | (m == scale)));
-        let steps = self.parts.iter().map(|part| self.chunk::<T>(part.len(), sequence.time)).min();
+        // With lengths or a mask chunks are made as long as that.
+        let rows = sequence.batch.div_ceil(self.threads);
+        let few = (1..TILE_STEPS).any(|steps| !self.takes_more(size_of::<T>(), steps * rows, (steps + 1) * rows));
         let whole = scale > T::ZERO
             && scale.to_f64().is_finite()
-            && steps >= Some(TILE_STEPS)
+            && (self.in_order || sequence.time >= TILE_STEPS && !few)
             && masks.iter().all(|mask| same(mask));
         whole.then_some(scale)
     }

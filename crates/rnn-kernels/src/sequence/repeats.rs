@@ -5,18 +5,17 @@
 
 use crate::args::Sequence;
 use crate::float::Float;
-use crate::sequence::padding::StepKind;
-use crate::sequence::plan::Plan;
+use crate::sequence::schedule::Schedule;
 use crate::simd::Simd;
 use std::ops::Range;
 
 /// At least one step in so many must repeat a token, or the copies cost more than they save.
 const ONE_IN: usize = 8;
 
-/// Which steps of a thread's rows repeat a token, in the order in which the layer goes over them; masked steps do not.
+/// Which packed rows of a thread repeat a token.
 #[derive(Debug, Default)]
 pub(crate) struct Repeats {
-    /// `[step][row]`; empty if too few steps repeat a token.
+    /// Of each packed row; empty if too few repeat a token.
     steps: Vec<Repeat>,
     /// How many tokens of a row are repeated in a later chunk.
     pub(crate) chains: usize,
@@ -24,43 +23,44 @@ pub(crate) struct Repeats {
     count: usize,
 }
 
-/// Of one step and row.
+/// Of one packed row.
 #[derive(Debug, Clone, Copy, Default)]
 struct Repeat {
-    /// One more than the step before with the same token; 0 if there is none.
+    /// One more than the packed row before with the same token; 0 if there is none.
     before: u32,
-    /// The next step with the same token; 0 if there is none.
+    /// The next packed row with the same token; 0 if there is none.
     after: u32,
     /// The number of the token, if it is repeated in a later chunk.
     chain: u32,
 }
 
 impl Repeats {
-    /// For the rows `part` of the batch, whose steps are of these `kinds`.
-    pub(crate) fn new<T: Float>(plan: &Plan, sequence: &Sequence<T>, part: Range<usize>, kinds: &[StepKind]) -> Self {
-        let (batch, time, chunk) = (part.len(), sequence.time, plan.chunk::<T>(part.len(), sequence.time));
+    /// For the rows of a thread.
+    pub(crate) fn new<T: Float>(sequence: &Sequence<T>, schedule: &Schedule) -> Self {
+        let (batch, time, total) = (sequence.batch, sequence.time, schedule.total());
         // The input products of a single row are done beside its recurrence, if its weights are of a size for that.
-        let (Some(ids), Ok(_), 2..) = (sequence.ids, u32::try_from(time), sequence.batch) else {
+        let (Some(ids), Ok(_), 2..) = (sequence.ids, u32::try_from(total), batch) else {
             return Repeats::default();
         };
-        let mut repeats = Repeats { steps: vec![Repeat::default(); time * batch], ..Repeats::default() };
-        let mut order: Vec<u64> = Vec::with_capacity(time);
-        for (row, b) in part.enumerate() {
-            let counts = |s: &usize| kinds.is_empty() || kinds[s * batch + row] == StepKind::Counted;
-            order.clear();
-            order
-                .extend((0..time).filter(counts).map(|s| u64::from(ids[b * time + sequence.step(s)]) << 32 | s as u64));
-            order.sort_unstable();
-            for same in order.chunk_by(|a, b| a >> 32 == b >> 32).filter(|same| same.len() > 1) {
+        let mut repeats = Repeats { steps: vec![Repeat::default(); total], ..Repeats::default() };
+        // The token and the packed row of all steps of each row.
+        let mut rows: Vec<Vec<u64>> = vec![Vec::new(); batch];
+        for (q, (s, b)) in (0..).zip(schedule.entries(0..time)) {
+            rows[b].push(u64::from(ids[b * time + sequence.step(s)]) << 32 | q);
+        }
+        for row in &mut rows {
+            row.sort_unstable();
+            for same in row.chunk_by(|a, b| a >> 32 == b >> 32).filter(|same| same.len() > 1) {
                 let step = |i: usize| same[i] as u32;
                 for i in 0..same.len() {
-                    repeats.steps[step(i) as usize * batch + row] = Repeat {
+                    repeats.steps[step(i) as usize] = Repeat {
                         before: if i == 0 { 0 } else { step(i - 1) + 1 },
                         after: if i + 1 == same.len() { 0 } else { step(i + 1) },
                         chain: repeats.chains as u32,
                     };
                 }
-                repeats.chains += usize::from(step(0) as usize / chunk < step(same.len() - 1) as usize / chunk);
+                let chunk = |i: usize| schedule.chunk_of(step(i) as usize);
+                repeats.chains += usize::from(chunk(0) < chunk(same.len() - 1));
                 repeats.count += same.len() - 1;
             }
         }
@@ -84,7 +84,7 @@ impl Repeats {
     }
 }
 
-/// The rows of a chunk of steps, `[step][row]`, sorted by where the same token stands.
+/// The rows of a chunk of steps, sorted by where the same token stands.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
     /// Those whose token stands in their row of the batch for the first time.
@@ -98,18 +98,18 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
-    /// Makes it that of `steps` of `batch` rows.
-    pub(crate) fn set(&mut self, repeats: &Repeats, steps: Range<usize>, batch: usize) {
+    /// Makes it that of these packed rows.
+    pub(crate) fn set(&mut self, repeats: &Repeats, rows: Range<usize>) {
         let Chunk { distinct, within, before, after } = self;
         distinct.clear();
         [&mut *within, before, after].into_iter().for_each(Vec::clear);
-        for (q, repeat) in repeats.steps[steps.start * batch..steps.end * batch].iter().enumerate() {
+        for (q, repeat) in repeats.steps[rows.clone()].iter().enumerate() {
             match (repeat.before as usize).checked_sub(1) {
                 None => distinct.push(q),
-                Some(s) if s < steps.start => before.push([q, repeat.chain as usize]),
-                Some(s) => within.push([q, (s - steps.start) * batch + q % batch]),
+                Some(old) if old < rows.start => before.push([q, repeat.chain as usize]),
+                Some(old) => within.push([q, old - rows.start]),
             }
-            if repeat.after as usize >= steps.end {
+            if repeat.after as usize >= rows.end {
                 after.push([q, repeat.chain as usize]);
             }
         }

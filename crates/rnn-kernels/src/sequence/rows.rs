@@ -2,22 +2,20 @@
 
 use crate::args::{Input, Sequence};
 use crate::float::Float;
+use crate::sequence::schedule::Schedule;
 use crate::simd::Simd;
 use std::ops::Range;
 
 /// The rows of a chunk: where each one's left factor lies.
 pub(crate) fn input_rows<T: Float>(
     sequence: &Sequence<T>,
-    part: Range<usize>,
+    schedule: &Schedule,
     steps: Range<usize>,
     to: &mut Vec<*const T>,
 ) {
     to.clear();
     if let Input::Dense { values, strides } = sequence.input {
-        for s in steps {
-            let t = sequence.step(s);
-            to.extend(part.clone().map(|b| values[strides.at(b, t)..].as_ptr()));
-        }
+        to.extend(schedule.entries(steps).map(|(s, b)| values[strides.at(b, sequence.step(s))..].as_ptr()));
     }
 }
 
@@ -28,7 +26,7 @@ pub(crate) fn keep_rows<T>(rows: &mut Vec<*const T>, kept: &[usize]) {
 }
 
 /// Copies of rows of `n` elements side by side, filled up to whole vectors, times the mask of their row of the batch,
-/// which `row_of` tells, unless it is null or the row has none; `rows` is replaced by where the copies lie.
+/// which `row_of` tells, unless it is null; `rows` is replaced by where the copies lie.
 ///
 /// # Safety
 /// The rows, the mask, `[batch, n]`, and room for the copies must be there.
@@ -38,7 +36,7 @@ pub(crate) unsafe fn copy_rows<S: Simd>(
     mask: *const S::T,
     n: usize,
     to: *mut S::T,
-    row_of: impl Fn(usize) -> Option<usize>,
+    row_of: impl Fn(usize) -> usize,
 ) {
     let width = n.next_multiple_of(S::LANES);
     for (q, row) in rows.iter_mut().enumerate() {
@@ -62,9 +60,6 @@ pub(crate) unsafe fn copy_rows<S: Simd>(
 
 /// Where the mask of a row of the batch begins; null if there is none.
 #[inline(always)]
-pub(crate) fn mask_of_row<T>(mask: *const T, n: usize, row: impl Fn() -> Option<usize>) -> *const T {
-    match mask.is_null() {
-        true => mask,
-        false => row().map_or(std::ptr::null(), |row| mask.wrapping_add(row * n)),
-    }
+pub(crate) fn mask_of_row<T>(mask: *const T, n: usize, row: impl Fn() -> usize) -> *const T {
+    if mask.is_null() { mask } else { mask.wrapping_add(row() * n) }
 }

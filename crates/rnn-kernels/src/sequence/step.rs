@@ -1,10 +1,10 @@
 //! One step of the rows of one thread, as the cells see it: where everything lies, and what all cells share, which is
-//! resting rows, zoneout, dropout of h, and the output.
+//! zoneout, dropout of h, and the output. A row of a step is a place; the caller's tensors have it at its row of the
+//! batch.
 
 use crate::args::Zoneout;
 use crate::float::Float;
 use crate::sequence::extras::{Extras, Vector};
-use crate::sequence::padding::StepKind;
 use crate::sequence::plan::Plan;
 use crate::simd::Simd;
 
@@ -85,8 +85,8 @@ pub(crate) struct Step<'a, T> {
     pub(crate) output_row: usize,
     /// From it to that of the step that is next; wraps around.
     pub(crate) output_next: usize,
-    /// The kind of the step for each row; null where it counts for all.
-    pub(crate) kinds: *const StepKind,
+    /// The row of the batch of each place, from the masks' and the output's first one on; null where it is the place.
+    pub(crate) rows: *const u32,
     pub(crate) keep_h: Keep<T>,
     pub(crate) keep_c: Keep<T>,
     /// One for each mask of the products on h.
@@ -120,6 +120,12 @@ unsafe fn stay<S: Simd>(keep: Keep<S::T>, at: usize, n: usize, new: S::V, old: S
     }
 }
 
+#[inline(always)]
+unsafe fn batch_row(rows: *const u32, place: usize) -> usize {
+    // SAFETY: there is one for each place unless they are the same.
+    if rows.is_null() { place } else { unsafe { *rows.add(place) as usize } }
+}
+
 impl<T: Float> Step<'_, T> {
     /// The row `row` of panel `p`.
     #[inline(always)]
@@ -136,10 +142,11 @@ impl<T: Float> Step<'_, T> {
         units.map(|(at, u)| (self.panels.wrapping_add(at), u))
     }
 
+    /// The row of the batch at a place.
     #[inline(always)]
-    unsafe fn kind(&self, row: usize) -> StepKind {
-        // SAFETY: there is one for each row unless all count.
-        if self.kinds.is_null() { StepKind::Counted } else { unsafe { *self.kinds.add(row) } }
+    pub(crate) unsafe fn batch_row(&self, row: usize) -> usize {
+        // SAFETY: as for the caller.
+        unsafe { batch_row(self.rows, row) }
     }
 
     /// Ends the step for the units from `u` on of one row.
@@ -161,11 +168,8 @@ impl<T: Float> Step<'_, T> {
         unsafe {
             let (n, at) = (self.d_hidden - u, row * self.width + u);
             let c_old = S::load(self.c.add(at));
-            let c = match self.kind(row) {
-                StepKind::Counted => stay::<S>(self.keep_c, row * self.d_hidden + u, n, c_new, c_old),
-                _ => c_old,
-            };
-            S::store(self.c_new.add(at), c);
+            let zone = self.batch_row(row) * self.d_hidden + u;
+            S::store(self.c_new.add(at), stay::<S>(self.keep_c, zone, n, c_new, c_old));
         }
     }
 
@@ -174,21 +178,13 @@ impl<T: Float> Step<'_, T> {
     pub(crate) unsafe fn settle_h<S: Simd<T = T>>(&self, row: usize, u: usize, h_new: S::V) {
         // SAFETY: the states' rows are `width` wide, a whole number of panels; masks and output have d_hidden units.
         unsafe {
-            let (n, at) = (self.d_hidden - u, row * self.width + u);
+            let (n, at, b) = (self.d_hidden - u, row * self.width + u, self.batch_row(row));
             let h_old = S::load(self.h.add(at));
-            let zone = row * self.d_hidden + u;
-            let kind = self.kind(row);
-            let (h, output) = match kind {
-                StepKind::Counted => {
-                    let h = stay::<S>(self.keep_h, zone, n, h_new, h_old);
-                    (h, h)
-                }
-                StepKind::MaskedZero => (h_old, S::zero()),
-                StepKind::MaskedPrevious => (h_old, h_old),
-            };
+            let zone = b * self.d_hidden + u;
+            let h = stay::<S>(self.keep_h, zone, n, h_new, h_old);
             S::store(self.h_new.add(at), h);
-            let to = self.output.add(row * self.output_row + u);
-            S::store_up_to(to, output, n);
+            let to = self.output.add(b * self.output_row + u);
+            S::store_up_to(to, h, n);
             // Rows may be whole sequences apart: no prefetcher guesses that.
             S::prefetch(to.wrapping_add(self.output_next));
             for i in 0..self.masks {
@@ -225,7 +221,8 @@ pub(crate) struct BackStep<'a, T> {
     pub(crate) d_output_row: usize,
     /// From it to that of the step that is next; wraps around.
     pub(crate) d_output_next: usize,
-    pub(crate) kinds: *const StepKind,
+    /// As forward has them.
+    pub(crate) rows: *const u32,
     pub(crate) keep_h: Keep<T>,
     pub(crate) keep_c: Keep<T>,
     /// The gradient of r∘h, masked by `reset_mask`, which may be null.
@@ -305,15 +302,15 @@ impl<T: Float> BackStep<'_, T> {
         units.map(|(at, u)| (self.panels.wrapping_add(at), self.d_panels.wrapping_add(at), u))
     }
 
+    /// The row of the batch at a place.
     #[inline(always)]
-    pub(crate) unsafe fn kind(&self, row: usize) -> StepKind {
-        // SAFETY: there is one for each row unless all count.
-        if self.kinds.is_null() { StepKind::Counted } else { unsafe { *self.kinds.add(row) } }
+    pub(crate) unsafe fn batch_row(&self, row: usize) -> usize {
+        // SAFETY: as for the caller.
+        unsafe { batch_row(self.rows, row) }
     }
 
-    /// The gradients of h and c that the step made for the units from `u` on of one row. `None` where the row rests
-    /// or there are no such units: then the gradients of the states are as they should be, and those of the sums are to
-    /// be zero.
+    /// The gradients of h and c that the step made for the units from `u` on of one row. `None` where there are no such
+    /// units: then those of the sums are to be zero.
     #[inline(always)]
     pub(crate) unsafe fn arriving<S: Simd<T = T>>(
         &self,
@@ -324,15 +321,7 @@ impl<T: Float> BackStep<'_, T> {
         // SAFETY: as for `Step::settle`.
         unsafe {
             let d_h = self.arriving_h::<S>(row, u)?;
-            let d_c = match has_c {
-                true => split::<S>(
-                    self.keep_c,
-                    row * self.d_hidden + u,
-                    self.d_hidden - u,
-                    S::load(self.d_c.add(row * self.width + u)),
-                ),
-                false => Arriving::nothing::<S>(),
-            };
+            let d_c = if has_c { self.arriving_c::<S>(row, u)? } else { Arriving::nothing::<S>() };
             Some((d_h, d_c))
         }
     }
@@ -345,33 +334,30 @@ impl<T: Float> BackStep<'_, T> {
         }
         // SAFETY: as for `Step::settle`.
         unsafe {
-            let (n, at) = (self.d_hidden - u, row * self.width + u);
+            let (n, at, b) = (self.d_hidden - u, row * self.width + u, self.batch_row(row));
+            let zone = b * self.d_hidden + u;
             let mut d_h = S::load(self.d_h.add(at));
-            let kind = self.kind(row);
-            if !self.d_output.is_null() && kind != StepKind::MaskedZero {
-                let d_output = self.d_output.add(row * self.d_output_row + u);
+            if !self.d_output.is_null() {
+                let d_output = self.d_output.add(b * self.d_output_row + u);
                 d_h = S::add(d_h, S::load_up_to(d_output, n));
                 // As in `settle`.
                 S::prefetch(d_output.wrapping_add(self.d_output_next));
             }
-            if kind != StepKind::Counted {
-                S::store(self.d_h.add(at), d_h);
-                return None;
-            }
-            Some(split::<S>(self.keep_h, row * self.d_hidden + u, n, d_h))
+            Some(split::<S>(self.keep_h, zone, n, d_h))
         }
     }
 
     /// That of c alone, where h was seen to before.
     #[inline(always)]
     pub(crate) unsafe fn arriving_c<S: Simd<T = T>>(&self, row: usize, u: usize) -> Option<Arriving<S::V>> {
+        if u >= self.d_hidden {
+            return None;
+        }
         // SAFETY: as for `Step::settle`.
         unsafe {
-            if u >= self.d_hidden || self.kind(row) != StepKind::Counted {
-                return None;
-            }
+            let zone = self.batch_row(row) * self.d_hidden + u;
             let d_c = S::load(self.d_c.add(row * self.width + u));
-            Some(split::<S>(self.keep_c, row * self.d_hidden + u, self.d_hidden - u, d_c))
+            Some(split::<S>(self.keep_c, zone, self.d_hidden - u, d_c))
         }
     }
 }

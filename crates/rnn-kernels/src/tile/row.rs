@@ -11,6 +11,8 @@ pub(crate) struct RowProduct<T> {
     pub(crate) len: usize,
     pub(crate) b: *const T,
     pub(crate) c: *mut T,
+    /// As [`multiply_as`](super::multiply_as) has it.
+    pub(crate) in_order: bool,
 }
 
 /// The rows of [`Beside`].
@@ -40,7 +42,7 @@ pub(crate) struct Beside<T> {
 /// As for [`super::multiply`], for both products; neither c overlaps the other.
 #[inline(always)]
 pub(crate) unsafe fn multiply_row<S: Simd, const N: usize>(row: &RowProduct<S::T>, beside: Option<&Beside<S::T>>) {
-    let &RowProduct { a, len, mut b, c } = row;
+    let &RowProduct { a, len, mut b, c, in_order } = row;
     // SAFETY: as for the caller.
     unsafe {
         let mut sums = [[S::zero(); N]];
@@ -70,6 +72,16 @@ pub(crate) unsafe fn multiply_row<S: Simd, const N: usize>(row: &RowProduct<S::T
                     S::store(c.add(m * c_step + n * S::LANES), c_many[m][n]);
                 }
             }
+        }
+        if in_order {
+            for k in k..len {
+                multiply_add::<S, 1, N>(&mut sums, &[a], k, b);
+                b = b.wrapping_add(N * S::LANES);
+            }
+            for n in 0..N {
+                S::store(c.add(n * S::LANES), sums[0][n]);
+            }
+            return;
         }
         // What is left of the row: every other column into accumulators of its own.
         let mut others = [[S::zero(); N]];

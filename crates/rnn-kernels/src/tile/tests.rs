@@ -77,7 +77,7 @@ impl<T: Float> Op<T> for AllTiles {
                 for kept in [&[][..], &[2], &[0, 1, 4], &[0, 1, 2, 3, 5, 6, 9, 10, 11, 13]] {
                     let columns: Vec<_> = kept.iter().map(|&k| (k as usize, k as usize)).collect();
                     // SAFETY: as above.
-                    check(&|| unsafe { multiply_kept::<S>(&Tile { a_step: 1, ..tile }, kept) }, &columns);
+                    check(&|| unsafe { multiply_kept::<S>(&Tile { a_step: 1, ..tile }, kept, false) }, &columns);
                 }
             }
         }
@@ -172,7 +172,7 @@ unsafe fn rows_of<S: Simd<T = f64>, const N: usize>() {
         let (a_many, b_many, c0) = (numbers(BESIDE * 20), numbers(columns * width), numbers(BESIDE * width));
         let (mut alone, mut with) = (start.clone(), start.clone());
         let mut c = vec![f64::NAN; BESIDE * width];
-        let row = RowProduct { a: a.as_ptr(), len, b: b.as_ptr(), c: alone.as_mut_ptr() };
+        let row = RowProduct { a: a.as_ptr(), len, b: b.as_ptr(), c: alone.as_mut_ptr(), in_order: false };
         let beside = Beside {
             a: a_many.as_ptr(),
             a_row: 20,

@@ -92,6 +92,8 @@ pub struct Case {
     pub reverse: bool,
     pub counted: Counted,
     pub masked_output: MaskedOutput,
+    /// `[batch, time]`: before which steps the state becomes zero; none if it is empty.
+    pub resets: Vec<bool>,
     pub input_masks: Vec<Vec<f64>>,
     pub recurrent_masks: Vec<Vec<f64>>,
     pub zoneout_h: Zoneout,
@@ -136,6 +138,7 @@ impl Case {
             reverse: false,
             counted: Counted::All,
             masked_output: MaskedOutput::Zero,
+            resets: Vec::new(),
             input_masks: Vec::new(),
             recurrent_masks: Vec::new(),
             zoneout_h: Zoneout::Off,
@@ -163,6 +166,9 @@ impl Case {
             1 => Counted::Mask((0..batch * time).map(|_| random.bool()).collect()),
             _ => Counted::All,
         };
+        if random.u8(0..3) == 0 {
+            case.resets = (0..batch * time).map(|_| random.u8(0..4) == 0).collect();
+        }
         match random.u8(0..6) {
             0 => case.indices = (0..batch * time).map(|_| random.u32(0..d_input as u32)).collect(),
             1 | 2 => {

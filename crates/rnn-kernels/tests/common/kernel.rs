@@ -113,6 +113,7 @@ pub fn run<T: Entry>(case: &Case, isa: Isa) -> Results {
             Counted::Mask(mask) => rnn_kernels::Counted::Mask(mask),
         },
         masked_output: case.masked_output,
+        resets: (!case.resets.is_empty()).then_some(&case.resets[..]),
         input_masks: &input_masks,
         recurrent_masks: &recurrent_masks,
         zoneout_h: zoneout(0),
@@ -123,15 +124,21 @@ pub fn run<T: Entry>(case: &Case, isa: Isa) -> Results {
     let nan = T::from_f64(f64::NAN);
     let gapped = d_hidden + GAP;
     let has_c = case.cell.has_cell_state();
+    // Without saving, onto zeros, which are not written again at steps that do not count.
+    let onto = |zeroed: bool, width: usize| -> Vec<T> {
+        let within = |i: usize| zeroed && i % (width + GAP) < width;
+        (0..batch * time * (width + GAP)).map(|i| if within(i) { T::ZERO } else { nan }).collect()
+    };
+    let zeroed = Sequence { zeroed: true, ..sequence };
     let forward = |save: bool| {
-        let (mut out, mut h) = (vec![nan; batch * time * gapped], vec![nan; batch * d_hidden]);
+        let (mut out, mut h) = (onto(!save, d_hidden), vec![nan; batch * d_hidden]);
         let mut c = vec![nan; if has_c { batch * d_hidden } else { 0 }];
         let output =
             Output { sequence: &mut out, strides: strides(gapped), h: Some(&mut h), c: has_c.then_some(&mut c[..]) };
         let saved = match save {
             true => Some(rnn_kernels::forward_saving(exec, &layer, &sequence, output)),
             false => {
-                rnn_kernels::forward(exec, &layer, &sequence, output);
+                rnn_kernels::forward(exec, &layer, &zeroed, output);
                 None
             }
         };
@@ -174,9 +181,9 @@ pub fn run<T: Entry>(case: &Case, isa: Isa) -> Results {
     let same = |a: &[T], b: &[T]| a.iter().zip(b).all(|(a, b)| a.to_f64().to_bits() == b.to_f64().to_bits());
     assert!(same(&alone, &d_w_ih), "the gradient of W_ih alone");
     if dense {
-        let mut alone = vec![nan; d_x.len()];
+        let mut alone = onto(true, d_input);
         let input = Some((&mut alone[..], strides(d_input + GAP)));
-        rnn_kernels::backward(&layer, &sequence, &saved, given, Gradients { input, ..Gradients::default() });
+        rnn_kernels::backward(&layer, &zeroed, &saved, given, Gradients { input, ..Gradients::default() });
         assert!(same(&alone, &d_x), "the gradient of the input alone");
     }
     let wide = |values: &[T]| values.iter().map(|x| x.to_f64()).collect();

@@ -29,8 +29,9 @@ pub fn check(case: &Case) {
             let Case { cell, batch, time, d_input, d_hidden, threads, reverse, counted, masked_output, .. } = case;
             format!(
                 "{cell:?} {:?} [{batch} {time} {d_input} {d_hidden}] {isa:?} threads {threads} reverse {reverse} {counted:?} \
-                 {masked_output:?} biases {:?} indices {} ids {} masks {} {} zoneout {} {}",
+                 {masked_output:?} resets {} biases {:?} indices {} ids {} masks {} {} zoneout {} {}",
                 case.options,
+                !case.resets.is_empty(),
                 case.biases,
                 !case.indices.is_empty(),
                 !case.ids.is_empty(),

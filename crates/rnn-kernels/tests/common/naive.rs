@@ -52,6 +52,10 @@ pub fn run(case: &Case) -> Vec<Expected> {
                 }
                 continue;
             }
+            if case.resets.get(b * time + t) == Some(&true) {
+                h.fill(zero);
+                c.fill(zero);
+            }
             // γ∘norm of some gates' products, or the products themselves, and the bias.
             let finish = |products: &[Var], gain: &[Var], bias: Option<&[Var]>, first: usize| -> Vec<Var> {
                 let products = match gain.is_empty() {

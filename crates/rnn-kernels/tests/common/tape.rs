@@ -73,7 +73,7 @@ impl Tape {
     /// x + ½ where x is positive, else σ(x).
     pub fn positive(&self, a: Var) -> Var {
         let x = self.value(a);
-        if x <= 0.0 { self.sigmoid(a) } else { self.push(x + 0.5, [(a, 1.0)]) }
+        if x > 0.0 { self.push(x + 0.5, [(a, 1.0)]) } else { self.sigmoid(a) }
     }
 
     /// `f(a)`, with the derivative as a textbook has it.

@@ -47,6 +47,26 @@ def layer(spec):
     return timed(spec, both if spec["backward"] else forward, spec["backward"])
 
 
+def ragged(spec):
+    """Batches packed by their rows' lengths."""
+    torch.manual_seed(0)
+    module = LAYERS[spec["cell"]](spec["input"], spec["hidden"], batch_first=True)
+    batches = [
+        (torch.randn(len(lengths), max(lengths), spec["input"], requires_grad=True), torch.tensor(lengths))
+        for lengths in spec["batches"]
+    ]
+
+    def both():
+        module.zero_grad(set_to_none=True)
+        for x, lengths in batches:
+            x.grad = None
+            packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+            last = module(packed)[1]
+            (last[0] if isinstance(last, tuple) else last).sum().backward()
+
+    return timed({"onednn": True}, both, True)
+
+
 def step(spec):
     """One step of one row, the state carried."""
     module = LAYERS[spec["cell"]](spec["input"], spec["hidden"], batch_first=True)
@@ -158,7 +178,7 @@ def generation(spec):
 
 
 def prepare(spec):
-    tasks = (layer, step, sentiment, evaluation, chargen, generation)
+    tasks = (layer, ragged, step, sentiment, evaluation, chargen, generation)
     return {task.__name__: task for task in tasks}[spec["task"]](spec)
 
 

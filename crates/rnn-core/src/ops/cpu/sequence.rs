@@ -209,6 +209,8 @@ fn view<B: Cpu, T: Value<B>, R>(
             MaskedOutput::Zero => kernels::MaskedOutput::Zero,
             MaskedOutput::Previous => kernels::MaskedOutput::Previous,
         },
+        resets: options.resets.as_deref(),
+        zeroed: true,
         input_masks: &input_masks,
         recurrent_masks: &recurrent_masks,
         zoneout_h: zoneout(0),

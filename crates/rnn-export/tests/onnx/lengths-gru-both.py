@@ -1,0 +1,42 @@
+"""lengths-gru-both
+
+    from model import load
+    model = load()
+
+It needs torch and safetensors, and model.safetensors beside this file.
+"""
+
+import pathlib
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+
+class Model(nn.Module):
+    """ids: whole numbers, [batch, time]. lengths: of each sequence, [batch], 1 at least. Gives logits, [batch, answers]. Their torch.softmax(…, -1) are the probabilities."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(6, 3)
+        self.rnn = nn.GRU(3, 4, bidirectional=True, batch_first=True)
+        self.dense = nn.Linear(8, 2)
+
+    def forward(self, ids, lengths):
+        packed = nn.utils.rnn.pack_padded_sequence(self.embedding(ids), lengths.cpu(), batch_first=True, enforce_sorted=False)
+        _, state = self.rnn(packed)
+        return self.dense(torch.cat([state[-2], state[-1]], dim=1))
+
+
+def load(path=pathlib.Path(__file__).with_name("model.safetensors")):
+    """The trained model. Weights that are int8 in the file are multiplied by the scales of their rows."""
+    tensors, weights = load_file(path), {}
+    for name, tensor in tensors.items():
+        if name.endswith(".int8"):
+            name = name.removesuffix(".int8")
+            tensor = tensor.float() * tensors[name + ".scale"][:, None]
+        if not name.endswith(".scale"):
+            weights[name] = tensor
+    model = Model()
+    model.load_state_dict(weights)
+    return model.eval()
