@@ -41,7 +41,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match parse().task {
         // A package of its own: the other commands need no Burn, so they are built in seconds.
-        Task::Bench { args } => return exit_code(cargo().args(["run", "--package", "rnn-bench", "--"]).args(args)),
+        Task::Bench { args } => return exit_code(cargo().args(bench(&args)).arg("--").args(args)),
         Task::Data(args) => data::run(args),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Parity(args) => match parity::run(&args) {
@@ -59,6 +59,17 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// What Cargo runs for the bench: with `--gpu` it has wgpu, and with `RNN_BENCH_FEATURES` in the environment those
+/// features, such as `vulkan,cuda`.
+fn bench(args: &[String]) -> Vec<String> {
+    let mut cargo: Vec<String> = ["run", "--package", "rnn-bench"].map(String::from).to_vec();
+    if args.iter().any(|arg| arg == "--gpu") {
+        let features = std::env::var("RNN_BENCH_FEATURES").unwrap_or_else(|_| "wgpu".into());
+        cargo.extend(["--features".into(), features]);
+    }
+    cargo
 }
 
 /// Parses the command line. What is wrong with it becomes one line and exit code 2.

@@ -3,7 +3,7 @@
 
 use crate::noise::{Noise, dropped};
 use burn::module::Module;
-use burn::nn::loss::{BinaryCrossEntropyLossConfig, CrossEntropyLossConfig};
+use burn::nn::loss::CrossEntropyLossConfig;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
@@ -228,10 +228,7 @@ const POOLED: u64 = WORD + 1;
 /// The mean cross-entropy of `logits` against `labels`, the numbers of the classes, `[batch]`.
 pub fn loss(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
     match logits.dims() {
-        [_, 1] => {
-            let loss = BinaryCrossEntropyLossConfig::new().with_logits(true).init(&logits.device());
-            loss.forward(logits.squeeze_dim::<1>(1), labels)
-        }
+        [_, 1] => rnn_core::binary_cross_entropy(logits.squeeze_dim::<1>(1), labels),
         _ => CrossEntropyLossConfig::new().init(&logits.device()).forward(logits, labels),
     }
 }

@@ -190,3 +190,17 @@ fn an_exported_model_answers_as_the_run_does() {
     program.run(&["export", "--format", "onnx", "--out", "a.onnx"]).told("n-grams beside the recurrent part");
     assert!(!program.folder().join("a.onnx").exists());
 }
+
+#[test]
+fn a_baseline_needs_the_training_reviews() {
+    let program = Program::new(env!("CARGO_BIN_EXE_sentiment"));
+    let rows: String = (0..10).map(|i| format!("good film {i},1\nbad film {i},0\n")).collect();
+    program.write("films.csv", format!("text,label\n{rows}"));
+    program
+        .run(&["--data", "films.csv", "--device", "flex", "--embedding", "4", "--hidden", "4", "--epochs", "1"])
+        .ok();
+    std::fs::rename(program.folder().join("films.csv"), program.folder().join("moved.csv")).expect("moved");
+    let ran = program.run(&["eval", "--data", "moved.csv", "--baseline"]);
+    assert!(ran.stdout.contains("test loss "), "{ran:?}");
+    ran.told("--baseline learns from the run's training reviews: ");
+}

@@ -47,6 +47,66 @@ fn devices_agree() {
     }
 }
 
+/// The trial steps change nothing, and the line says what was chosen.
+#[test]
+fn of_several_devices_the_faster_one_trains() {
+    let program = Program::new(env!("CARGO_BIN_EXE_sentiment"));
+    let others = [("ndarray", cfg!(feature = "ndarray")), ("wgpu", cfg!(feature = "wgpu"))];
+    for (other, _) in others.into_iter().filter(|(_, here)| *here) {
+        let several = format!("flex,{other}");
+        let small = ["--embedding", "8", "--hidden", "8", "--tokens", "20", "--epochs", "1", "--batch", "50"];
+        let args = |device| [&["train", "--data", "sample", "--json", "--device", device], &small[..]].concat();
+        let ran = program.run(&args(&several)).ok();
+        let chosen = ran.json()["device"].as_str().expect("name").to_string();
+        let line = ran.stderr.lines().find(|line| line.starts_with("device: ")).expect("it says the device");
+        assert!(line.starts_with(&format!("device: {chosen} (")), "{line}");
+        assert!(line.contains("; a training step takes ") && line.contains(" times as long)"), "{line}");
+        let alone = program.run(&args(chosen.split(':').next().expect("a kind"))).ok().json();
+        assert_eq!(alone["train_loss"], ran.json()["train_loss"]);
+        let config: Value = serde_json::from_slice(
+            &std::fs::read(program.folder().join(ran.json()["run"].as_str().expect("a path")).join("config.json"))
+                .expect("saved"),
+        )
+        .expect("JSON");
+        assert_eq!(config["training"]["device"], Value::String(chosen));
+    }
+}
+
+#[cfg(all(feature = "wgpu", target_os = "linux"))]
+#[test]
+fn without_an_adapter_there_is_one_line() {
+    let program = Program::new(env!("CARGO_BIN_EXE_sentiment"));
+    let nothing = std::ffi::OsStr::new("/dev/null");
+    let drivers =
+        ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "__EGL_VENDOR_LIBRARY_FILENAMES", "__EGL_VENDOR_LIBRARY_DIRS"];
+    let without = drivers.map(|driver| (driver, nothing));
+    let ran = program.run_with(&["train", "--data", "sample", "--device", "wgpu"], "", &without);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert_eq!(
+        ran.stderr.trim_end(),
+        "error: --device wgpu: no wgpu device was found on this machine; is its driver installed?"
+    );
+    // Nothing to compare, and nothing is said about that.
+    let ran = program.run_with(&["train", "--data", "sample", "--epochs", "1", "--hidden", "2"], "", &without).ok();
+    assert_eq!(ran.stderr.lines().next(), ran.stderr.lines().find(|line| line.starts_with("device: flex (CPU, ")));
+    assert!(!ran.stderr.contains("a training step takes"), "{}", ran.stderr);
+}
+
+/// Burn says it where the first result is read.
+#[cfg(feature = "wgpu")]
+#[test]
+fn too_little_memory_is_one_line() {
+    let program = Program::new(env!("CARGO_BIN_EXE_sentiment"));
+    // More than lavapipe gives one buffer, 134 MB.
+    let table = ["--words", "300000", "--embedding", "128", "--tokens", "2", "--hidden", "2", "--batch", "330"];
+    let ran = program.run(&[&["train", "--data", "sample", "--epochs", "1", "--device", "wgpu"], &table[..]].concat());
+    if ran.stderr.contains("llvmpipe") {
+        let error = ran.stderr.lines().last().unwrap_or_default();
+        assert_eq!(ran.code, Some(1), "{error}");
+        assert!(error.starts_with("error: the device has no room for a buffer of 154 MB; give"), "{error}");
+    }
+}
+
 #[cfg(feature = "ndarray")]
 #[test]
 #[expect(deprecated, reason = "supported as long as Burn has it")]

@@ -6,6 +6,8 @@ use crate::records::{self, table, targets};
 use clap::ValueEnum;
 use std::path::PathBuf;
 
+/// The options that a measurement on GPUs does not have.
+const NOT_ON_GPUS: [&str; 9] = ["only", "peers", "python", "threads", "sweep", "record", "anyway", "targets", "render"];
 /// The options that say how to measure.
 const MEASURING: [&str; 8] = ["quick", "only", "peers", "python", "threads", "sweep", "record", "anyway"];
 
@@ -37,6 +39,13 @@ pub struct Args {
     /// Measure on a busy machine too; such figures cannot be recorded
     #[arg(long, conflicts_with = "record")]
     pub anyway: bool,
+    /// Measure on GPUs instead: layers and the lessons' training steps on every adapter, ours beside plain tensor
+    /// operations, beside ours on flex, and beside PyTorch where python3 has it with CUDA
+    #[arg(long, conflicts_with_all = NOT_ON_GPUS)]
+    pub gpu: bool,
+    /// Only this adapter, such as wgpu:0
+    #[arg(long, value_name = "NAME", requires = "gpu")]
+    pub adapter: Option<String>,
     /// Measure nothing: compare this record with the project's targets
     #[arg(long, value_name = "docs/bench/NAME/run.json", conflicts_with_all = MEASURING)]
     pub targets: Option<PathBuf>,
@@ -58,6 +67,12 @@ impl Args {
         }
         if let Some(record) = &self.render {
             return records::render(record);
+        }
+        if self.gpu {
+            #[cfg(any(feature = "wgpu", feature = "cuda"))]
+            return crate::gpu::run(self.quick, self.adapter.as_deref());
+            #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+            return Err("--gpu needs one of the features wgpu, vulkan and cuda: cargo xtask bench --gpu".into());
         }
         let mut bench = Bench::new(self)?;
         for case in self.cases() {

@@ -12,6 +12,8 @@ pub mod args;
 pub mod bench;
 pub mod cases;
 pub mod contestants;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod gpu;
 pub mod load;
 pub mod machine;
 pub mod measure;

@@ -97,7 +97,7 @@ impl<'a, S> ForwardArgs<'a, S> {
     /// let x: Tensor<3> = Tensor::ones([1, 5, 3], &device);
     /// let both = gru.forward_with(x.clone(), args).sequence;
     /// let second = gru.forward(x.slice_dim(1, 2..5)).sequence;
-    /// let difference = (both.slice_dim(1, 2..5) - second).abs().max().into_scalar::<f32>();
+    /// let difference: f32 = (both.slice_dim(1, 2..5) - second).abs().max().into_scalar();
     /// assert!(difference < 1e-6);
     /// ```
     pub fn with_resets(mut self, resets: &'a [bool]) -> Self {

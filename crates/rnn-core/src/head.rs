@@ -2,7 +2,7 @@
 
 use crate::Exec;
 use burn::nn::Linear;
-use burn::nn::loss::CrossEntropyLossConfig;
+use burn::nn::loss::{BinaryCrossEntropyLossConfig, CrossEntropyLossConfig};
 use burn::tensor::{Int, Tensor};
 
 /// `layer.forward(input)` for `input`, `[rows, d_input]`: `input·weight + bias`, `[rows, d_output]`.
@@ -35,7 +35,7 @@ pub fn linear_with(exec: Exec, layer: &Linear, input: Tensor<2>) -> Tensor<2> {
 /// `[1]`, as `burn::nn::loss::CrossEntropyLoss` gives it.
 ///
 /// On `flex` and `ndarray`, in f32 and f64 and without gradient checkpointing, it is one node of the graph, which makes
-/// the gradient in the same pass. Elsewhere it is Burn's.
+/// the gradient in the same pass; on a GPU in f32 it is two launches. Elsewhere it is Burn's.
 ///
 /// # Panics
 /// On `flex` and `ndarray`, on a target that is negative or not below the number of classes; a GPU does not look. On
@@ -53,8 +53,27 @@ pub fn cross_entropy_with(exec: Exec, logits: Tensor<2>, targets: Tensor<1, Int>
     if let Some(loss) = crate::ops::cpu::cross_entropy(exec, &logits, &targets) {
         return loss;
     }
+    #[cfg(feature = "gpu")]
+    if let Some(loss) = crate::ops::gpu::cross_entropy(&logits, &targets) {
+        return loss;
+    }
     let _ = exec;
     CrossEntropyLossConfig::new().init(&logits.device()).forward(logits, targets)
+}
+
+/// The mean over the rows of `−ln σ(logit)` where the target is 1 and `−ln(1 − σ(logit))` where it is 0, for `logits` and
+/// `targets`, `[rows]`: `[1]`, as `burn::nn::loss::BinaryCrossEntropyLoss` gives it of logits.
+///
+/// On a GPU, in f32 and without gradient checkpointing, it is one launch with its gradient; elsewhere it is Burn's.
+///
+/// # Panics
+/// On another number of targets than of logits.
+pub fn binary_cross_entropy(logits: Tensor<1>, targets: Tensor<1, Int>) -> Tensor<1> {
+    #[cfg(feature = "gpu")]
+    if let Some(loss) = crate::ops::gpu::binary_cross_entropy(&logits, &targets) {
+        return loss;
+    }
+    BinaryCrossEntropyLossConfig::new().with_logits(true).init(&logits.device()).forward(logits, targets)
 }
 
 #[cfg(all(test, feature = "flex"))]

@@ -153,6 +153,10 @@ impl<C: Cell> Recurrent<C> {
                     return Err(RnnError::Id { id: ids[at], row: at / time, step: at % time, rows });
                 }
                 check_table("the table", &table)?;
+                #[cfg(feature = "gpu")]
+                if let Some(rows) = crate::ops::gpu::embedding(&table, &ids, shape) {
+                    return Ok((LayerInput::Rows { rows, ids: ids.into() }, shape));
+                }
                 let named = TensorData::new(ids.iter().map(|&id| i64::from(id)).collect::<Vec<_>>(), shape);
                 let named = Tensor::<2, Int>::from_data(named, &table.device());
                 let rows = crate::embedding_with(exec, table, named).swap_dims(0, 1);

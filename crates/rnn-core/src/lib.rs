@@ -73,7 +73,13 @@ pub use error::RnnError;
 pub use exec::Exec;
 #[cfg(feature = "kernels")]
 pub use exec::Isa;
-pub use head::{cross_entropy, cross_entropy_with, linear, linear_with};
+/// What there is only with a GPU: the features `wgpu`, `vulkan` and `cuda`.
+#[cfg(feature = "gpu")]
+pub mod gpu {
+    pub use rnn_gpu::launches;
+}
+
+pub use head::{binary_cross_entropy, cross_entropy, cross_entropy_with, linear, linear_with};
 pub use init::{Initializer, Initializers, Preset};
 pub use layer::{Layer, Recurrent};
 pub use memory::{kept_memory, release_memory};

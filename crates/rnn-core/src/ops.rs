@@ -18,16 +18,27 @@ macro_rules! on_any {
     }};
 }
 
-#[cfg_attr(not(feature = "kernels"), allow(dead_code, reason = "no device of this build has kernels"))]
+#[cfg_attr(
+    not(any(feature = "kernels", feature = "gpu")),
+    allow(dead_code, reason = "no device of this build has kernels")
+)]
 mod call;
 #[cfg(all(test, feature = "flex"))]
 mod capabilities;
 #[cfg(feature = "kernels")]
 pub(crate) mod cpu;
-#[cfg_attr(not(feature = "kernels"), allow(dead_code, reason = "no device of this build has kernels"))]
+#[cfg(any(test, feature = "gpu"))]
+pub(crate) mod gpu;
+#[cfg_attr(
+    not(any(feature = "kernels", feature = "gpu")),
+    allow(dead_code, reason = "no device of this build has kernels")
+)]
 mod graph;
 pub(crate) mod reference;
-#[cfg_attr(not(feature = "kernels"), allow(dead_code, reason = "no device of this build has kernels"))]
+#[cfg_attr(
+    not(any(feature = "kernels", feature = "gpu")),
+    allow(dead_code, reason = "no device of this build has kernels")
+)]
 mod sequence;
 
 use crate::{Exec, MaskedOutput};

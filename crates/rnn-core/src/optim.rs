@@ -2,7 +2,8 @@
 //!
 //! They stand behind Burn's own [`Optimizer`] and go wherever one of Burn's goes. On a CPU a tensor operation costs a
 //! pass over memory, and an embedding's millions of weights make an optimizer out of tensor operations a good part of
-//! a training step. Here the update is a kernel where the tensors are f32 on `flex`, and tensor operations elsewhere.
+//! a training step. Here the update is a kernel where the tensors are f32 on `flex` or a GPU (one launch for each), and tensor operations
+//! elsewhere.
 //! A table of which a step names few rows need not be gone over at all: [`LazyTable`], with the features `flex` and
 //! `ndarray`.
 //!
@@ -78,6 +79,10 @@ trait Rule<const S: usize>: Clone + Send + Sync + 'static {
     /// The kernel's numbers for the same step.
     #[cfg(feature = "kernels")]
     fn at(&self, rate: f64, time: usize) -> rnn_kernels::optim::Step;
+
+    /// The numbers of the GPU's kernel for the same step.
+    #[cfg(feature = "gpu")]
+    fn launched(&self, rate: f64, time: usize) -> rnn_gpu::optim::Step;
 
     /// One step of a whole parameter.
     fn step_tensor<const D: usize>(

@@ -192,6 +192,10 @@ fn inputs_are_checked() {
         message([2, 4, 2], ForwardArgs::default().with_mask(&mask)),
         "the mask has 7 values, expected one a row and step: 2·4"
     );
+    assert_eq!(
+        message([2, 4, 2], ForwardArgs::default().with_resets(&[true; 4])),
+        "the resets have 4 values, expected one a row and step: 2·4"
+    );
     let both = ForwardArgs::default().with_mask(&[true; 8]).with_lengths(&[4, 4]);
     assert_eq!(message([2, 4, 2], both), "both lengths and a mask were given; give one of them");
     let previous = ForwardArgs::default().with_masked_output(MaskedOutput::Previous);

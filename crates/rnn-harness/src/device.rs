@@ -1,6 +1,13 @@
 //! Which device a program runs on: `--device` and `--threads`.
+//!
+//! Where several devices are compiled in and none is named, a training measures them
+//! ([`Session::decide`](crate::options::Session::decide)); everything else runs on the CPU, which has the kernels for
+//! single steps.
+
+mod choice;
 
 use crate::{Failure, say, whole};
+use burn::backend::{Backend, Dispatch};
 use burn::tensor::Device;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 use burn::tensor::DeviceType;
@@ -8,8 +15,9 @@ use burn::tensor::DeviceType;
 /// The options about the device, the same in every program.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct DeviceArgs {
-    /// Device: flex, ndarray, wgpu[:N] or cuda[:N], as far as compiled in. Without it the first GPU found, else the
-    /// CPU. A training shares its mini-batches among several: --device cuda:0 --device cuda:1
+    /// Device: flex, ndarray, wgpu[:N], vulkan[:N] or cuda[:N], as far as compiled in. Of several with commas between
+    /// them, or of all without it (auto), a training measures a few steps and takes the fastest; --device cuda:0 --device
+    /// cuda:1 shares its mini-batches among both
     #[arg(long, value_name = "DEVICE", action = clap::ArgAction::Append)]
     device: Vec<String>,
     /// CPU threads; all of them without it
@@ -28,6 +36,36 @@ pub struct Selected {
     pub name: String,
     /// CPU threads.
     pub threads: usize,
+    pub(crate) about: String,
+}
+
+impl Selected {
+    /// What `choices`, at least one, make together.
+    fn of(choices: Vec<Choice>, threads: usize) -> Self {
+        let mut abouts: Vec<&str> = Vec::new();
+        for Choice { about, .. } in &choices {
+            if !abouts.contains(&about.as_str()) {
+                abouts.push(about);
+            }
+        }
+        let about = abouts.join(", ");
+        let names: Vec<&str> = choices.iter().map(|choice| choice.name.as_str()).collect();
+        let name = names.join(&AND.to_string());
+        let mut devices: Vec<Device> = choices.into_iter().map(|choice| choice.device).collect();
+        Self { device: devices.remove(0), others: devices, name, threads, about }
+    }
+
+    /// What it is: `CPU`, or the adapter's name, whether it is software, the interface and the shader language.
+    pub fn about(&self) -> &str {
+        &self.about
+    }
+
+    /// Says on stderr what runs, with `more` behind it.
+    pub(crate) fn say(&self, more: &str) {
+        let Self { name, threads, about, .. } = self;
+        let s = if *threads == 1 { "" } else { "s" };
+        say!("device: {name} ({about}, {threads} CPU thread{s}){more}");
+    }
 }
 
 /// Whether two choices of devices, as [`Selected::name`] has them, compute the same bits: they are the same, or all
@@ -52,69 +90,104 @@ const MOST_DEVICES: usize = 64;
 
 /// More threads than any machine that runs this has.
 const MOST_THREADS: usize = 1024;
+/// What stands for all devices.
+const AUTO: &str = "auto";
+/// The kinds that name a device.
+const KINDS: [&str; 5] = ["cuda", "vulkan", "wgpu", "flex", "ndarray"];
 
 impl DeviceArgs {
-    /// Chooses the device, sets the number of threads and says on stderr what was chosen. Call it before the first
-    /// tensor exists.
+    /// Chooses the device, sets the number of threads and says on stderr what was chosen: the one that is named, else
+    /// the CPU, else the first GPU. Call it before the first tensor exists.
     ///
     /// # Errors
-    /// A device that is not compiled in or not there; a number of threads that is 0 or absurd, here or in the variable
-    /// `RAYON_NUM_THREADS`.
+    /// A device that is not compiled in or not there; several devices; a number of threads that is 0 or absurd, here or
+    /// in the variable `RAYON_NUM_THREADS`.
     pub fn select(&self) -> Result<Selected, Failure> {
         if self.device.len() > 1 {
             return Err(Failure::input("--device is given more than once; only training can use several devices"));
         }
-        self.select_many()
-    }
-
-    /// As [`select`](Self::select) for training, which several devices can share.
-    ///
-    /// # Errors
-    /// As `select`; too many devices.
-    pub fn select_many(&self) -> Result<Selected, Failure> {
-        if self.device.len() > MOST_DEVICES {
-            let given = self.device.len();
+        let wanted = self.alternatives()?;
+        if wanted.len() > 1 {
             return Err(Failure::input(format!(
-                "--device is given {given} times; give at most {MOST_DEVICES} devices"
+                "--device {}: only a training measures several devices; give one",
+                wanted.join(",")
             )));
         }
         let threads = self.set_threads(None)?;
-        let choices = match &self.device[..] {
-            [] => vec![first_found()?],
-            wanted => wanted.iter().map(|wanted| by_name(wanted)).collect::<Result<_, _>>()?,
+        let choice = match wanted.first() {
+            Some(wanted) => by_name(wanted)?,
+            // To look for GPUs takes longer than many commands.
+            None => default_cpu().or_else(|| automatic().into_iter().next()).ok_or_else(nothing_found)?,
         };
-        Ok(Self::chosen(choices, threads))
+        let selected = Selected::of(vec![choice], threads);
+        selected.say("");
+        Ok(selected)
     }
 
-    /// As [`select`](Self::select), with `name` and `threads` where none are given.
+    /// What a training may run on, to be measured where there is a choice: the devices that are named, with commas
+    /// between them, else one of each kind that is compiled in and found. Of several `--device` those that share the
+    /// training. If there is no choice, it says on stderr what runs.
     ///
     /// # Errors
-    /// As `select`.
-    pub fn select_as(&self, name: &str, threads: usize) -> Result<Selected, Failure> {
-        if !self.device.is_empty() {
-            return Self { threads: self.threads.or(Some(threads)), ..self.clone() }.select_many();
+    /// As `select`; too many devices.
+    pub(crate) fn candidates(&self) -> Result<Vec<Selected>, Failure> {
+        let one_each = |choices: Vec<Choice>, threads| -> Vec<Selected> {
+            choices.into_iter().map(|choice| Selected::of(vec![choice], threads)).collect()
+        };
+        let named = |names: &[&str]| names.iter().map(|name| by_name(name)).collect::<Result<Vec<_>, _>>();
+        let selected = match &self.device[..] {
+            shared @ [_, _, ..] => {
+                let count = shared.len();
+                if count > MOST_DEVICES {
+                    return Err(Failure::input(format!(
+                        "--device is given {count} times; give at most {MOST_DEVICES} devices"
+                    )));
+                }
+                let threads = self.set_threads(None)?;
+                let choices = named(&shared.iter().map(String::as_str).collect::<Vec<_>>())?;
+                vec![Selected::of(choices, threads)]
+            }
+            _ => {
+                let alternatives = self.alternatives()?;
+                let threads = self.set_threads(None)?;
+                one_each(if alternatives.is_empty() { automatic() } else { named(&alternatives)? }, threads)
+            }
+        };
+        match &selected[..] {
+            [] => return Err(nothing_found()),
+            [only] => only.say(""),
+            _ => {}
         }
-        let threads = self.set_threads(Some(threads))?;
-        let choices = name.split(AND).take(MOST_DEVICES).map(by_name).collect::<Result<_, _>>()?;
-        Ok(Self::chosen(choices, threads))
+        Ok(selected)
     }
 
-    /// What `choices`, at least one, make together.
-    fn chosen(choices: Vec<Choice>, threads: usize) -> Selected {
-        let s = if threads == 1 { "" } else { "s" };
-        let (mut devices, mut name, mut abouts) = (Vec::new(), String::new(), Vec::new());
-        for (device, of, about) in choices {
-            if !name.is_empty() {
-                name.push(AND);
-            }
-            name += &of;
-            devices.push(device);
-            if !abouts.contains(&about) {
-                abouts.push(about);
-            }
+    /// What a training that is resumed runs on: what is named, else the run's `name` and `threads`.
+    ///
+    /// # Errors
+    /// As `candidates`; a choice.
+    pub(crate) fn select_as(&self, name: &str, threads: usize) -> Result<Selected, Failure> {
+        let is_auto = self.device.len() < 2 && self.alternatives()?.is_empty();
+        let device = match is_auto {
+            true => name.split(AND).take(MOST_DEVICES).map(String::from).collect(),
+            false => self.device.clone(),
+        };
+        if let ([only], false) = (&device[..], is_auto)
+            && only.contains(',')
+        {
+            return Err(Failure::input(format!("--device {only}: --resume keeps one device; give one")));
         }
-        say!("device: {name} ({}, {threads} CPU thread{s})", abouts.join(", "));
-        Selected { device: devices.remove(0), others: devices, name, threads }
+        let mut candidates = Self { device, threads: self.threads.or(Some(threads)) }.candidates()?;
+        Ok(candidates.remove(0))
+    }
+
+    /// The names that are given with commas between them; none for `auto`.
+    fn alternatives(&self) -> Result<Vec<&str>, Failure> {
+        let names: Vec<&str> = self.device.iter().flat_map(|names| names.split(',')).map(str::trim).collect();
+        match names.iter().position(|name| names.iter().filter(|other| *other == name).count() > 1) {
+            Some(twice) => Err(Failure::input(format!("--device names {} twice", names[twice]))),
+            None if names == [AUTO] => Ok(Vec::new()),
+            None => Ok(names),
+        }
     }
 
     fn set_threads(&self, default: Option<usize>) -> Result<usize, Failure> {
@@ -141,23 +214,21 @@ impl DeviceArgs {
 }
 
 /// A device, its name, and what else to say of it.
-type Choice = (Device, String, String);
-
-fn choice(device: Device, name: impl Into<String>, about: impl Into<String>) -> Choice {
-    (device, name.into(), about.into())
+struct Choice {
+    device: Device,
+    name: String,
+    about: String,
 }
 
-/// The names that were compiled in, best first.
-fn compiled_in() -> Vec<&'static str> {
-    [
-        ("cuda", cfg!(feature = "cuda")),
-        ("wgpu", cfg!(feature = "wgpu")),
-        ("flex", cfg!(feature = "flex")),
-        ("ndarray", cfg!(feature = "ndarray")),
-    ]
-    .into_iter()
-    .filter_map(|(name, here)| here.then_some(name))
-    .collect()
+fn is_compiled_in(kind: &str) -> bool {
+    match kind {
+        "cuda" => cfg!(feature = "cuda"),
+        "vulkan" => cfg!(feature = "vulkan"),
+        "wgpu" => cfg!(feature = "wgpu"),
+        "flex" => cfg!(feature = "flex"),
+        "ndarray" => cfg!(feature = "ndarray"),
+        _ => false,
+    }
 }
 
 fn by_name(wanted: &str) -> Result<Choice, Failure> {
@@ -170,13 +241,14 @@ fn by_name(wanted: &str) -> Result<Choice, Failure> {
             }
         },
     };
-    if !["flex", "ndarray", "wgpu", "cuda"].contains(&kind) {
+    if !KINDS.contains(&kind) {
         return Err(Failure::input(format!(
-            "--device {wanted}: there is no such device; the names are flex, ndarray, wgpu[:N] and cuda[:N]"
+            "--device {wanted}: there is no such device; the names are flex, ndarray, wgpu[:N], vulkan[:N], cuda[:N] and \
+             auto"
         )));
     }
-    let here = compiled_in();
-    if !here.contains(&kind) {
+    if !is_compiled_in(kind) {
+        let here: Vec<&str> = KINDS.into_iter().filter(|kind| is_compiled_in(kind)).collect();
         return Err(Failure::input(format!(
             "--device {wanted}: {kind} is not compiled in (there is {}); add --features {kind} to cargo run",
             here.join(", ")
@@ -187,58 +259,108 @@ fn by_name(wanted: &str) -> Result<Choice, Failure> {
             "--device {wanted}: {kind} is the CPU and has no number; write --device {kind}"
         )));
     }
-    match kind {
-        #[cfg(feature = "cuda")]
-        "cuda" => gpu("cuda", Device::enumerate(DeviceType::Cuda).into_vec(), index),
-        #[cfg(feature = "wgpu")]
-        "wgpu" => gpu("wgpu", Device::enumerate(DeviceType::Wgpu).into_vec(), index),
-        _ => cpu(kind),
+    if let Some(cpu) = cpu(kind) {
+        return Ok(cpu);
+    }
+    let devices = of_kind(kind);
+    let (count, index) = (devices.len(), index.unwrap_or(0));
+    match devices.into_iter().nth(index) {
+        Some(device) => Ok(gpu(kind, index, device)),
+        // What is wrong is the machine: exit code 1.
+        None if count == 0 => Err(Failure::failed(format!(
+            "--device {kind}: no {kind} device was found on this machine; is its driver installed?"
+        ))),
+        None => Err(Failure::input(format!("--device {kind}:{index}: there are only {count}, numbered from 0"))),
     }
 }
 
-fn first_found() -> Result<Choice, Failure> {
-    #[cfg(feature = "cuda")]
-    if let found @ Ok(_) = gpu("cuda", Device::enumerate(DeviceType::Cuda).into_vec(), None) {
-        return found;
-    }
-    #[cfg(feature = "wgpu")]
-    {
-        let devices = Device::enumerate(DeviceType::Wgpu).into_vec();
-        let software = Device::wgpu(burn::tensor::DeviceKind::Cpu);
-        if let Some(index) = devices.iter().position(|device| *device != software) {
-            return gpu("wgpu", devices, Some(index));
+/// What `auto` stands for: the CPU, and the first GPU of each kind. An adapter in software is the CPU by a detour, and
+/// must be named. `wgpu` takes the same compiler as `vulkan`, where that is compiled in and has found the adapter.
+fn automatic() -> Vec<Choice> {
+    let mut choices: Vec<Choice> = default_cpu().into_iter().collect();
+    for kind in ["cuda", "vulkan", "wgpu"] {
+        let has_vulkan = choices.iter().any(|choice| choice.name.starts_with("vulkan"));
+        if !is_compiled_in(kind) || (kind == "wgpu" && has_vulkan) {
+            continue;
         }
+        let found = of_kind(kind).into_iter().enumerate().find(|(_, device)| !is_software(device));
+        choices.extend(found.map(|(index, device)| gpu(kind, index, device)));
     }
-    cpu(if cfg!(feature = "flex") { "flex" } else { "ndarray" })
+    choices
 }
 
-fn cpu(kind: &str) -> Result<Choice, Failure> {
+fn nothing_found() -> Failure {
+    Failure::failed("no GPU was found and no CPU device is compiled in; add --features flex to cargo run")
+}
+
+fn default_cpu() -> Option<Choice> {
+    cpu("flex").or_else(|| cpu("ndarray"))
+}
+
+fn cpu(kind: &str) -> Option<Choice> {
     match kind {
         #[cfg(feature = "flex")]
-        "flex" => Ok(choice(Device::flex(), kind, "CPU")),
+        "flex" => Some(Choice { device: Device::flex(), name: kind.into(), about: "CPU".into() }),
         #[cfg(feature = "ndarray")]
         "ndarray" => {
             // Upstream deprecates it; this project supports it as long as it is there.
             #[allow(deprecated)]
             let device = Device::ndarray();
-            Ok(choice(device, kind, "CPU"))
+            Some(Choice { device, name: kind.into(), about: "CPU".into() })
         }
-        _ => Err(Failure::input("no GPU was found and no CPU device is compiled in; add --features flex to cargo run")),
+        _ => None,
     }
 }
 
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-fn gpu(kind: &str, devices: Vec<Device>, index: Option<usize>) -> Result<Choice, Failure> {
-    let count = devices.len();
-    let index = index.unwrap_or(0);
-    let Some(device) = devices.into_iter().nth(index) else {
-        return Err(Failure::input(match count {
-            0 => format!("--device {kind}: no {kind} device was found on this machine; is its driver installed?"),
-            _ => format!("--device {kind}:{index}: there are only {count}, numbered from 0"),
-        }));
-    };
-    let about = device.identity().map_or_else(|| "GPU".to_string(), |identity| identity.name);
-    Ok(choice(device, format!("{kind}:{index}"), about))
+/// All GPUs of the kinds that are compiled in, adapters in software last.
+pub fn gpus() -> Vec<Selected> {
+    let mut found = Vec::new();
+    for kind in ["cuda", "vulkan", "wgpu"] {
+        found.extend(of_kind(kind).into_iter().enumerate().map(|(index, device)| gpu(kind, index, device)));
+    }
+    found.sort_by_key(|choice| is_software(&choice.device));
+    found.into_iter().map(|choice| Selected::of(vec![choice], 1)).collect()
+}
+
+/// The devices of a kind, in the order of their numbers.
+fn of_kind(kind: &str) -> Vec<Device> {
+    match kind {
+        #[cfg(feature = "cuda")]
+        "cuda" => Device::enumerate(DeviceType::Cuda).into_vec(),
+        #[cfg(feature = "vulkan")]
+        "vulkan" => Device::enumerate(DeviceType::Vulkan).into_vec(),
+        #[cfg(feature = "wgpu")]
+        "wgpu" => Device::enumerate(DeviceType::Wgpu).into_vec(),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether it is an adapter that computes on the CPU.
+fn is_software(device: &Device) -> bool {
+    let _ = device;
+    #[cfg(feature = "vulkan")]
+    if *device == Device::vulkan(burn::tensor::DeviceKind::Cpu) {
+        return true;
+    }
+    #[cfg(feature = "wgpu")]
+    if *device == Device::wgpu(burn::tensor::DeviceKind::Cpu) {
+        return true;
+    }
+    false
+}
+
+/// The adapter's name, whether it is software, the interface and the shader language.
+fn gpu(kind: &str, index: usize, device: Device) -> Choice {
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    let adapter = device.identity().map_or_else(|| "GPU".to_string(), |identity| identity.name);
+    #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+    let adapter = "GPU";
+    let software = if is_software(&device) { ", in software" } else { "" };
+    // Burn's name is `dispatch<cubecl<wgpu<wgsl>>>`.
+    let backend = Dispatch::name(device.as_dispatch());
+    let language = [("spirv", " (SPIR-V)"), ("wgsl", " (WGSL)"), ("msl", " (MSL)")];
+    let language = language.into_iter().find(|(name, _)| backend.contains(name)).map_or("", |(_, shown)| shown);
+    Choice { about: format!("{adapter}{software}, {kind}{language}"), name: format!("{kind}:{index}"), device }
 }
 
 #[cfg(test)]
@@ -247,14 +369,18 @@ mod tests {
 
     fn error(device: &str) -> String {
         match by_name(device) {
-            Ok((_, name, _)) => panic!("{device} gave {name}"),
+            Ok(Choice { name, .. }) => panic!("{device} gave {name}"),
             Err(error) => error.to_string(),
         }
     }
 
+    fn args(devices: &[&str]) -> DeviceArgs {
+        DeviceArgs { device: devices.iter().map(|name| name.to_string()).collect(), threads: None }
+    }
+
     #[test]
     fn wrong_devices_are_told() {
-        assert!(error("tpu").contains("the names are flex, ndarray, wgpu[:N] and cuda[:N]"));
+        assert!(error("tpu").contains("the names are flex, ndarray, wgpu[:N], vulkan[:N], cuda[:N] and auto"));
         assert!(error("wgpu:x").contains("\"x\" is not a number; write wgpu:0"));
         if !cfg!(feature = "cuda") {
             assert!(error("cuda").contains("add --features cuda to cargo run"));
@@ -262,6 +388,16 @@ mod tests {
         if cfg!(feature = "flex") {
             assert!(error("flex:1").contains("has no number"));
         }
+        let told = |error: Result<_, Failure>| error.map(drop).expect_err("wrong on purpose").to_string();
+        assert_eq!(told(args(&["flex,flex"]).select()), "--device names flex twice");
+        assert!(told(args(&["flex,ndarray"]).select()).contains("only a training measures several devices"));
+        assert!(told(args(&["flex,wgpu"]).select_as("flex", 1)).contains("--resume keeps one device"));
+    }
+
+    #[test]
+    fn auto_stands_for_no_name() {
+        assert!(args(&[AUTO]).alternatives().expect("right").is_empty());
+        assert_eq!(args(&["flex, wgpu:1"]).alternatives().expect("right"), ["flex", "wgpu:1"]);
     }
 
     #[test]

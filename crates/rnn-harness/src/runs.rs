@@ -78,7 +78,7 @@ impl Run {
 fn figure_names(all: &[Run]) -> Vec<String> {
     let is_figure = |name: &str, value: &Value| {
         let part = ["train_", "validation_", "test_"].iter().any(|part| name.starts_with(part));
-        let own = ["bits_per_character", "mae", "mase", "wrong", "best_epoch"].contains(&name);
+        let own = ["bits_per_character", "mae", "mase", "wrong", "best_epoch", "best_step"].contains(&name);
         let other = name.ends_with("_share") || name.ends_with("_reviews") || name == "test_seconds";
         (part && !other || own) && value.is_number()
     };

@@ -6,8 +6,8 @@
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use rnn_kernels::{
-    Activation, Candidate, Cell, Dense, Exec, Gradients, Input, Isa, LayerWeights, Nonlinearity, OptionGradients,
-    Output, OutputGradients, Sequence, Stepper, Strides, fma_peak,
+    Activation, Candidate, Cell, Counted, Dense, Exec, Gradients, Input, Isa, LayerWeights, Nonlinearity,
+    OptionGradients, Output, OutputGradients, Sequence, Stepper, Strides, fma_peak,
 };
 use std::fmt;
 
@@ -47,6 +47,8 @@ struct Options {
     input_mask: bool,
     indices: bool,
     of_cell: OfCell,
+    /// The lengths of so many rows of at most so many steps; all steps count without it.
+    lengths: Option<fn(usize, usize) -> Vec<usize>>,
 }
 
 const PLAIN: Options = Options {
@@ -56,6 +58,7 @@ const PLAIN: Options = Options {
     input_mask: false,
     indices: false,
     of_cell: OfCell::Nothing,
+    lengths: None,
 };
 
 /// An option of the cell.
@@ -66,6 +69,16 @@ enum OfCell {
     Peepholes,
     Clip,
     Gate(Activation),
+}
+
+/// One row as long as the input, in the midst of rows of 10 steps.
+fn one_long(batch: usize, time: usize) -> Vec<usize> {
+    (0..batch).map(|b| if b == batch / 3 { time } else { 10 }).collect()
+}
+
+/// Half of the longest in the mean, in no order.
+fn half(batch: usize, time: usize) -> Vec<usize> {
+    (0..batch).map(|b| (b * 19 % batch + 1) * time / batch).collect()
 }
 
 impl fmt::Display for Case {
@@ -80,12 +93,17 @@ impl fmt::Display for Case {
 }
 
 impl Case {
-    /// Of the products of forward; backward has twice as many.
+    fn lengths(&self) -> Option<Vec<usize>> {
+        self.options.lengths.map(|lengths| lengths(self.shape[0], self.shape[1]))
+    }
+
+    /// Of the products of forward at the steps that count; backward has twice as many.
     fn flop(&self) -> usize {
         let [batch, time, d_input, d_hidden] = self.shape;
         let d_input = if self.options.indices { 0 } else { d_input };
         let inner = d_input + if self.cell.1.has_w_hh() { d_hidden } else { 0 };
-        2 * batch * time * inner * self.cell.1.gates() * d_hidden
+        let steps = self.lengths().map_or(batch * time, |lengths| lengths.iter().sum());
+        2 * steps * inner * self.cell.1.gates() * d_hidden
     }
 }
 
@@ -127,6 +145,22 @@ fn cell_options() -> impl Iterator<Item = Case> {
 
 #[divan::bench(args = cell_options())]
 fn both_of_cell(bencher: Bencher, case: &Case) {
+    layer(bencher, case, true);
+}
+
+fn ragged_batches() -> impl Iterator<Item = Case> {
+    let options = [
+        Options { name: "padded", ..PLAIN },
+        Options { name: "one long row", lengths: Some(one_long), ..PLAIN },
+        Options { name: "half", lengths: Some(half), ..PLAIN },
+    ];
+    let cases = [[64, 2000, 128, 128], [64, 400, 128, 128], [50, 80, 128, 128]];
+    let cases = cases.into_iter().flat_map(|shape| CELLS[..2].iter().map(move |&cell| (shape, cell)));
+    cases.flat_map(move |(shape, cell)| options.map(|options| Case { cell, shape, threads: 2, options }))
+}
+
+#[divan::bench(args = ragged_batches())]
+fn ragged(bencher: Bencher, case: &Case) {
     layer(bencher, case, true);
 }
 
@@ -188,7 +222,10 @@ fn layer(bencher: Bencher, case: &Case, backward: bool) {
     };
     let (mask, input_mask) = (numbers(batch * d_hidden), numbers(batch * d_input));
     let masks = |wanted: bool| usize::from(wanted) * if options.per_gate { cell.gates() } else { 1 };
+    let lengths = case.lengths();
     let sequence = Sequence {
+        counted: lengths.as_ref().map_or(Counted::All, |lengths| Counted::Lengths(lengths)),
+        zeroed: true,
         recurrent_masks: &vec![&mask[..]; masks(options.recurrent_mask)],
         input_masks: &vec![&input_mask[..]; masks(options.input_mask)],
         ..Sequence::new(batch, time, input)
@@ -207,7 +244,7 @@ fn layer(bencher: Bencher, case: &Case, backward: bool) {
         return;
     }
     let d_out = numbers(batch * time * d_hidden);
-    let (mut d_x, mut d_w_ih, mut d_w_hh) = (x.clone(), w_ih.clone(), w_hh.clone());
+    let (mut d_x, mut d_w_ih, mut d_w_hh) = (vec![0.0; x.len()], w_ih.clone(), w_hh.clone());
     let (mut d_b_ih, mut d_b_hh) = (b_ih.clone(), b_hh.clone());
     let learned = [of_cell.p_i, of_cell.p_f, of_cell.p_o, of_cell.norm_ih, of_cell.norm_hh, of_cell.gamma_c];
     let mut d_learned = learned.map(|given| given.map(<[f32]>::to_vec));

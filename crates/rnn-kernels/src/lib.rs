@@ -1,8 +1,8 @@
 //! CPU kernels for recurrent networks, on plain slices.
 //!
 //! - [`forward`], [`forward_saving`] and [`backward`]: one layer in one direction over a whole sequence, with its input
-//!   product, for the plain RNN, the LSTM, both forms of the GRU, the minGRU and the minLSTM; lengths or masks, dropout masks, zoneout, index
-//!   input. See [`LayerWeights`] for the weights, [`Sequence`] for what is run over.
+//!   product, for the plain RNN, the LSTM, both forms of the GRU, the minGRU and the minLSTM; lengths or masks, resets,
+//!   dropout masks, zoneout, index input. See [`LayerWeights`] for the weights, [`Sequence`] for what is run over.
 //! - [`Stepper`] and [`Dense`]: one step at a time for one sequence, for generation and online prediction.
 //! - [`optim`]: the optimizers' updates in one pass over memory, and without one for a table of which few rows have a
 //!   gradient.
@@ -22,8 +22,7 @@
 //! products, the recurrence, and in backward the gradients. The rows of the batch are divided among the threads once
 //! for the whole sequence. Each thread goes over its own rows without waiting for another, in chunks of steps whose
 //! sums stay in the L2 cache. The input product of a single row is computed beside its recurrence, which waits for
-//! weights meanwhile. With lengths or a mask only rows that count stand in the panels of a step (`sequence/schedule.rs`).
-//! One dropout mask serves a whole sequence, so dropped features are skipped where there are 32
+//! weights meanwhile. With lengths or a mask only rows that count stand in the panels of a step. One dropout mask serves a whole sequence, so dropped features are skipped where there are 32
 //! registers, and for `f64`. What backward needs is written once, chunk by chunk. Memory comes from a pool and goes
 //! back to it ([`release_memory`]); no step allocates.
 //!

@@ -1,6 +1,6 @@
 //! The figures of a step: the loss, and others by name.
 
-use burn::tensor::{ExecutionError, Tensor};
+use burn::tensor::{ExecutionError, Float, Tensor, Transaction};
 use burn::train::ItemLazy;
 use burn::train::metric::Adaptor;
 use serde::{Deserialize, Serialize};
@@ -47,14 +47,27 @@ impl StepOutput {
 
     /// The sums over the items, the loss first.
     pub(crate) fn into_sums(self) -> Vec<f64> {
+        self.sums_of(|tensor| f64::from(tensor.into_scalar::<f32>()))
+    }
+
+    /// The same, of which `read` reads each value that is still on the device, in order.
+    fn sums_of(self, mut read: impl FnMut(Tensor<1>) -> f64) -> Vec<f64> {
         let items = self.items as f64;
         match self.values {
             Values::Sums(sums) => sums,
             Values::Device(tensors) => {
                 // The loss is a mean, the others are sums.
                 let factors = std::iter::once(items).chain(std::iter::repeat(1.0));
-                tensors.into_iter().zip(factors).map(|(x, factor)| f64::from(x.into_scalar::<f32>()) * factor).collect()
+                tensors.into_iter().zip(factors).map(|(tensor, factor)| read(tensor) * factor).collect()
             }
+        }
+    }
+
+    /// The values that are still on the device.
+    fn waiting(&self) -> &[Tensor<1>] {
+        match &self.values {
+            Values::Device(tensors) => tensors,
+            Values::Sums(_) => &[],
         }
     }
 }
@@ -111,11 +124,21 @@ impl Totals {
         read.sums.iter().map(|sum| sum / read.items as f64).collect()
     }
 
-    /// Reads the values that are still on the device.
+    /// Reads the values that are still on the device, those of one device all at once: each read by itself would wait
+    /// for the device again.
     pub(crate) fn read_all(&mut self) -> &TotalsRead {
-        for output in self.waiting.drain(..) {
+        let waiting = std::mem::take(&mut self.waiting);
+        let inner = |tensor: Tensor<1>| if tensor.is_autodiff() { tensor.inner() } else { tensor };
+        let tensors: Vec<Tensor<1>> = waiting.iter().flat_map(StepOutput::waiting).cloned().map(inner).collect();
+        let is_alone = tensors.iter().map(Tensor::device).collect::<Vec<_>>().windows(2).all(|pair| pair[0] == pair[1]);
+        let mut values = match is_alone {
+            true => tensors.into_iter().fold(Transaction::default(), Transaction::register::<1, Float>).execute(),
+            false => tensors.into_iter().map(Tensor::into_data).collect(),
+        }
+        .into_iter();
+        for output in waiting {
             self.read.items += output.items as u64;
-            let sums = output.into_sums();
+            let sums = output.sums_of(|_| values.next().and_then(|data| data.iter::<f64>().next()).unwrap_or(f64::NAN));
             self.read.sums.resize(sums.len(), 0.0);
             self.read.sums.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
         }

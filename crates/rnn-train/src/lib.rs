@@ -26,6 +26,7 @@ mod state;
 mod strategy;
 mod task;
 mod training;
+mod trial;
 
 pub use batches::Batches;
 pub use checkpoint::exists as has_checkpoint;
@@ -38,6 +39,7 @@ pub use state::{Best, EpochRecord, TrainState, Validation};
 pub use strategy::Ended;
 pub use task::{Batch, Task, trained};
 pub use training::{Flow, Hooks, Outcome, Plan, Training};
+pub use trial::{Trial, seconds_per_step};
 
 /// The program in docs/training.md compiles.
 #[cfg(doctest)]

@@ -1,7 +1,7 @@
 //! `adder generalise`: how far a network that learned short additions gets with longer ones.
 
 use crate::commands::ask::Trained;
-use crate::commands::train::{PROGRAM, train};
+use crate::commands::train::{PROGRAM, fresh, train};
 use crate::config::{Keys, RunConfig, TrainArgs};
 use crate::data::{random_pairs, sum};
 use crate::model::{BITS, Model, ModelConfig};
@@ -53,12 +53,12 @@ struct Table<'a> {
 pub fn generalise(args: &GeneraliseArgs) -> Result<(), Failure> {
     let mut rows = Vec::new();
     let trials = args.trials as usize;
-    let (session, saved) = args.train.session.begin::<RunConfig>(PROGRAM)?;
+    let (mut session, saved) = args.train.session.begin::<RunConfig>(PROGRAM)?;
     if saved.is_some() {
         return Err(Failure::input("generalise does not resume; train with --resume, then generalise --run DIR"));
     }
-    let device = &session.device.device;
     for path in &args.run {
+        let device = &session.device.device;
         let trained = Trained::load(RunDir::open(PROGRAM, Some(path))?, device)?;
         rows.push(row(&trained.config, &trained.model, path.display().to_string(), trials, device));
     }
@@ -68,9 +68,10 @@ pub fn generalise(args: &GeneraliseArgs) -> Result<(), Failure> {
             return Err(Failure::input("--name is for one run, but each cell has a run of its own; add --cell"));
         }
         for cell in cells {
-            let config = args.train.config_of(Some(cell), &session)?;
+            let mut config = args.train.config_of(Some(cell), &session)?;
+            config.training.device = session.decide(&config.training.plan, |device| fresh(&config, device))?;
             let (metrics, model) = train(&config, &session)?;
-            rows.push(row(&config, &model, metrics.run, trials, device));
+            rows.push(row(&config, &model, metrics.run, trials, &session.device.device));
         }
     }
     println!("right sums of {trials} random additions that no training saw, by the bits of the operands:");

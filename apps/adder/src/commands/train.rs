@@ -3,6 +3,7 @@
 use crate::config::{CURRICULUM, EPOCH, Keys, RunConfig, TrainArgs};
 use crate::data::{check_pairs, random_pairs};
 use crate::model::{Batch, Model};
+use burn::tensor::Device;
 use rnn_core::CellKind;
 use rnn_harness::options::Session;
 use rnn_harness::training::{Examples, summary};
@@ -30,10 +31,14 @@ pub struct Metrics {
 
 /// Starts a new training, or resumes one.
 pub fn command(args: &TrainArgs) -> Result<(), Failure> {
-    let (session, saved) = args.session.begin::<RunConfig>(PROGRAM)?;
+    let (mut session, saved) = args.session.begin::<RunConfig>(PROGRAM)?;
     let config = match saved {
         Some(config) => config,
-        None => args.config(&session)?,
+        None => {
+            let mut config = args.config(&session)?;
+            config.training.device = session.decide(&config.training.plan, |device| fresh(&config, device))?;
+            config
+        }
     };
     let (metrics, _) = train(&config, &session)?;
     if session.json {
@@ -42,20 +47,29 @@ pub fn command(args: &TrainArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A new model on `device`, and the mini-batches of its training.
+pub fn fresh(config: &RunConfig, device: &Device) -> Result<(Model, Batches<Batch>), Failure> {
+    let RunConfig { model: sizes, lengths, training } = config;
+    let (keys, bits, lengths) = (Keys::new(training.seed), sizes.bits, *lengths);
+    let model = sizes.init(keys.weights, &device.clone().autodiff()).map_err(Failure::input)?;
+    let batches = Batches::new(EPOCH * training.batch, training.batch, None, device, move |items, step, device| {
+        let bits = lengths.map_or(bits, |lengths| lengths.bits(step, keys.lengths.child(step)));
+        Batch::new(&random_pairs(bits, items.len(), keys.additions.child(step)), bits, device)
+    });
+    Ok((model, batches))
+}
+
 /// Trains until no checked pair is wrong, and says how it ended.
 pub fn train(config: &RunConfig, session: &Session) -> Result<(Metrics, Model), Failure> {
     let RunConfig { model: sizes, lengths, training } = config;
     let lengths = *lengths;
-    let (keys, bits, batch) = (Keys::new(training.seed), sizes.bits, training.batch);
+    let (keys, bits) = (Keys::new(training.seed), sizes.bits);
     let device = &session.device.device;
-    let model = sizes.init(keys.weights, &device.clone().autodiff()).map_err(Failure::input)?;
+    let (model, train) = fresh(config, device)?;
     let pairs = check_pairs(bits, keys.checks);
     let all = pairs.len();
     let examples = Examples {
-        train: Batches::new(EPOCH * batch, batch, None, device, move |items, step, device| {
-            let bits = lengths.map_or(bits, |lengths| lengths.bits(step, keys.lengths.child(step)));
-            Batch::new(&random_pairs(bits, items.len(), keys.additions.child(step)), bits, device)
-        }),
+        train,
         validation: Some(Batches::new(all, sizes.check_batch(), None, device, move |items, _, device| {
             Batch::new(&items.iter().map(|&item| pairs[item]).collect::<Vec<_>>(), bits, device)
         })),

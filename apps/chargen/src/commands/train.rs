@@ -69,14 +69,18 @@ const SHOWN_AT: f64 = 0.8;
 
 /// Starts a new training, or resumes one.
 pub fn command(args: &TrainArgs) -> Result<(), Failure> {
-    let (session, saved) = args.session.begin::<RunConfig>(PROGRAM)?;
+    let (mut session, saved) = args.session.begin::<RunConfig>(PROGRAM)?;
     let reading = waiting("reading the text and making the model");
     let (config, data) = match saved {
         Some(config) => {
             let data = config.data.load_again()?;
             (config, data)
         }
-        None => args.config(&session)?,
+        None => {
+            let (mut config, data) = args.config(&session)?;
+            config.training.device = session.decide(&config.training.plan, |device| fresh(&config, &data, device))?;
+            (config, data)
+        }
     };
     train(&config, data, &session, reading)
 }
@@ -128,6 +132,15 @@ pub(super) fn cut(config: &RunConfig, data: &Data, keys: Keys, device: &Device) 
             })
         }
     }
+}
+
+/// A new model on `device`, and the mini-batches of its training.
+fn fresh(config: &RunConfig, data: &Data, device: &Device) -> Result<(Model, Batches<Batch>), Failure> {
+    let keys = Keys::new(config.training.seed);
+    let Cut { train, rows, .. } = cut(config, data, keys, device)?;
+    config.model.check(rows)?;
+    let model = config.model.init(keys.weights, &device.clone().autodiff()).map_err(Failure::input)?;
+    Ok((model, train))
 }
 
 /// Trains, and shows a generated sample after each epoch.

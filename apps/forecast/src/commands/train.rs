@@ -3,16 +3,17 @@
 use crate::backtest::{Backtest, Forecasts};
 use crate::config::{RunConfig, TrainArgs};
 use crate::data::Series;
-use crate::model::Model;
+use crate::model::{Batch, Model};
 use crate::picture::picture;
 use crate::run::PROGRAM;
 use crate::view::View;
+use burn::tensor::Device;
 use rnn_core::CellKind;
 use rnn_harness::options::Session;
 use rnn_harness::progress::{Waiting, waiting};
 use rnn_harness::training::{Examples, summary};
 use rnn_harness::{Failure, json_line, print_line};
-use rnn_train::{EpochRecord, Figures, Flow, Keys};
+use rnn_train::{Batches, EpochRecord, Figures, Flow, Keys};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -32,16 +33,31 @@ struct Metrics<'a> {
 
 /// Starts a new training, or resumes one.
 pub fn command(args: &TrainArgs) -> Result<(), Failure> {
-    let (session, saved) = args.session.begin::<RunConfig>(PROGRAM)?;
+    let (mut session, saved) = args.session.begin::<RunConfig>(PROGRAM)?;
     let reading = waiting("reading the series and making the model");
     let (config, series) = match saved {
         Some(config) => {
             let series = config.data.load_again()?;
             (config, series)
         }
-        None => args.config(&session)?,
+        None => {
+            let (mut config, series) = args.config(&session)?;
+            config.training.device = session.decide(&config.training.plan, |device| fresh(&config, &series, device))?;
+            (config, series)
+        }
     };
     train(&config, &series, &session, reading)
+}
+
+/// A new model on `device`, and the mini-batches of its training.
+fn fresh(config: &RunConfig, series: &Series, device: &Device) -> Result<(Model, Batches<Batch>), Failure> {
+    let RunConfig { model: sizes, training, .. } = config;
+    let keys = Keys::new(training.seed);
+    let view = View::new(series, &config.view, sizes);
+    let learnt = view.origins(0..config.parts(series.len()).train);
+    sizes.check(training.batch.min(learnt.len()))?;
+    let model = sizes.init(keys.weights, &device.clone().autodiff()).map_err(Failure::input)?;
+    Ok((model, view.batches(learnt, training.batch, Some(keys.order), keys.dropout, device)))
 }
 
 fn train(config: &RunConfig, series: &Series, session: &Session, reading: Waiting) -> Result<(), Failure> {

@@ -178,7 +178,10 @@ fn mistakes<'a>(tested: &Tested, reviews: &'a [Review], most: usize) -> Vec<Mist
 
 /// The figures of logistic regression on n-grams, trained on the reviews that the run was trained and validated on.
 fn baseline(trained: &Trained, test: &[Review]) -> Result<Measures, Failure> {
-    let data = trained.config.data.load_again()?;
+    let data = trained.config.data.load_again().map_err(|failure| match failure {
+        Failure::Input(why) => Failure::input(format!("--baseline learns from the run's training reviews: {why}")),
+        other => other,
+    })?;
     let _learning = waiting("learning the weights of n-grams for the baseline");
     let train: Vec<Labelled> = data.train.iter().map(|review| (review.text.as_str(), review.class)).collect();
     let classes = trained.config.data.classes.as_slice();

@@ -4,10 +4,11 @@ use crate::config::{RunConfig, TrainArgs};
 use crate::data::{Data, Encoded, majority_share, split, vocabulary};
 use crate::judge::{Blend, Judge, Logits};
 use crate::measures::{Measures, OfClass};
-use crate::model::Model;
+use crate::model::{Batch, Model};
 use crate::ngrams::{Labelled, Ngrams};
 use crate::run::{BLEND, NGRAMS, PROGRAM, WORDS};
 use crate::words::Totals;
+use burn::tensor::Device;
 use rnn_core::CellKind;
 use rnn_data::Source;
 use rnn_data::reviews::Review;
@@ -15,7 +16,7 @@ use rnn_harness::options::Session;
 use rnn_harness::progress::{Waiting, waiting};
 use rnn_harness::training::{Examples, summary};
 use rnn_harness::{Failure, json_line, print_line};
-use rnn_train::{EpochRecord, Figures, Flow, Keys};
+use rnn_train::{Batches, EpochRecord, Figures, Flow, Keys};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::time::Instant;
@@ -50,16 +51,35 @@ struct Metrics<'a> {
 
 /// Starts a new training, or resumes one.
 pub fn command(args: &TrainArgs) -> Result<(), Failure> {
-    let (session, saved) = args.session.begin::<RunConfig>(PROGRAM)?;
+    let (mut session, saved) = args.session.begin::<RunConfig>(PROGRAM)?;
     let reading = waiting("reading the reviews and making the model");
     let (config, data) = match saved {
         Some(config) => {
             let data = config.data.load_again()?;
             (config, data)
         }
-        None => args.config(&session)?,
+        None => {
+            let (mut config, data) = args.config(&session)?;
+            config.training.device =
+                session.decide(&config.training.plan, |device| fresh(&config, &data.train, device))?;
+            (config, data)
+        }
     };
     train(&config, data, &session, reading)
+}
+
+/// Reviews that are enough for the steps in which devices are compared.
+const COMPARED: usize = 32;
+
+/// A new model on `device`, and mini-batches of some of the reviews.
+fn fresh(config: &RunConfig, train: &[Review], device: &Device) -> Result<(Model, Batches<Batch>), Failure> {
+    let RunConfig { model: sizes, training, .. } = config;
+    sizes.check(training.batch.min(train.len()))?;
+    let some = &train[..train.len().min(training.batch.saturating_mul(COMPARED))];
+    let keys = Keys::new(training.seed);
+    let model = sizes.init(keys.weights, &device.clone().autodiff()).map_err(Failure::input)?;
+    let encoded = Encoded::new(some, &vocabulary(some, config.data.tokenizer), sizes)?;
+    Ok((model, encoded.batches(training.batch, Some(keys.order), keys.dropout, device)))
 }
 
 /// Trains and tests.

@@ -1,5 +1,5 @@
-//! Batches whose rows have lengths of their own, forward and backward, beside the same batches without lengths, which go
-//! over the padding, and beside PyTorch's packing. Backward starts from the last h of each row.
+//! Batches whose rows have lengths of their own, forward and backward, beside the same batches without lengths, which
+//! go over the padding, and beside PyTorch's packing. Backward starts from the last h of each row.
 
 use super::{Case, corpus};
 use crate::bench::Bench;

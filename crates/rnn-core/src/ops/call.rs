@@ -3,7 +3,7 @@
 use crate::cell::Kernel;
 use crate::{Exec, MaskedOutput};
 use burn::backend::Backend;
-use burn::backend::tensor::FloatTensor;
+use burn::backend::tensor::{Device, FloatTensor};
 use burn::tensor::DType;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -136,6 +136,25 @@ pub(crate) struct SequenceOptions {
     pub exec: Exec,
 }
 
+impl SequenceOptions {
+    /// What no kernel does on any device.
+    ///
+    /// # Errors
+    /// The reason.
+    pub fn refused(&self) -> Result<(), &'static str> {
+        let refused = [
+            (self.kernel.is_none(), "the kernels do not know the cell"),
+            (self.projection, "projections have no kernel"),
+            (self.probed, "a probe sees every step"),
+            (self.checkpointing, "gradient checkpointing recomputes tensor operations"),
+        ];
+        match refused.into_iter().find(|(is_asked_for, _)| *is_asked_for) {
+            Some((_, reason)) => Err(reason),
+            None => Ok(()),
+        }
+    }
+}
+
 /// One layer and direction over a batch: tensors of a backend's float primitive `P`, and plain options. A clone shares
 /// the tensors.
 #[derive(Debug, Clone)]
@@ -186,6 +205,14 @@ pub(crate) trait SequenceBackend: Backend {
     /// # Errors
     /// The reason why there is none.
     fn supports(options: &SequenceOptions) -> Result<(), &'static str>;
+
+    /// Whether the device has room for a supported call.
+    ///
+    /// # Errors
+    /// What it has too little of.
+    fn fits(_: &SequenceOptions, _: &Device<Self>) -> Result<(), &'static str> {
+        Ok(())
+    }
 
     /// Runs a supported call; saves for backward if it is to `save`.
     fn forward(call: SequenceCall<FloatTensor<Self>>, save: bool) -> Forwarded<FloatTensor<Self>, Self::Saved>;

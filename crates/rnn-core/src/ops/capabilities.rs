@@ -15,7 +15,8 @@ const END: &str = "<!-- supports: end -->";
 type Supports = fn(&SequenceOptions) -> Result<(), &'static str>;
 
 /// The kinds of devices that have kernels, a column each.
-const KINDS: [(&str, Supports); 1] = [("`flex`, `ndarray`", <Flex as SequenceBackend>::supports)];
+const KINDS: [(&str, Supports); 2] =
+    [("`flex`, `ndarray`", <Flex as SequenceBackend>::supports), ("`wgpu`, `cuda`", super::gpu::supports)];
 
 /// A cell that no kernel knows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -50,6 +51,13 @@ fn lstm() -> LstmConfig {
 
 fn gru() -> GruConfig {
     GruConfig::new(4, 3)
+}
+
+/// Of a cell with two products, and of one with a single one.
+fn norms() -> Vec<SequenceOptions> {
+    let [lstm, min_gru] = [plain(lstm().with_layer_norm(true)), plain(MinGruConfig::new(4, 3).with_layer_norm(true))];
+    assert!(min_gru.iter().all(|call| call.layer_norm));
+    [lstm, min_gru].concat()
 }
 
 fn min_lstm(activation: Activation) -> MinLstmConfig {
@@ -105,7 +113,7 @@ fn rows() -> Vec<(&'static str, Vec<SequenceOptions>)> {
         ("zoneout", drawn(lstm().with_zoneout(0.1, 0.2))),
         ("f64", of_dtype(DType::F64)),
         ("f16 or bf16", of_dtype(DType::F16)),
-        ("layer normalisation", plain(lstm().with_layer_norm(true))),
+        ("layer normalisation", norms()),
         ("a projection", plain(lstm().with_proj_size(Some(2)))),
         ("peepholes", plain(lstm().with_peepholes(true))),
         ("coupled gates", plain(lstm().with_coupled_gates(true))),

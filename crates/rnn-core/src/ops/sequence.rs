@@ -7,6 +7,7 @@ use crate::cell::{Cell, Recurrence};
 use crate::layer::Layer;
 use crate::probe;
 use crate::state::CellState;
+use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::Tensor;
 
@@ -48,9 +49,13 @@ pub(crate) fn sequence<C: Cell>(
     #[cfg(test)]
     ASKED.with_borrow_mut(|asked| asked.push(request.options.clone()));
     let outcome: Option<(Tensor<3>, Vec<Tensor<2>>)> = on_any!(request);
+    #[cfg(feature = "gpu")]
+    let outcome = outcome.or_else(|| request.on::<burn_cubecl::CubeBackend>());
     let Some((output, last)) = outcome else {
         if let Some(told) = pass.on_step_by_step {
             let reason: Option<&'static str> = on_any!(Reason(&request));
+            #[cfg(feature = "gpu")]
+            let reason = reason.or_else(|| Reason(&request).on::<burn_cubecl::CubeBackend>());
             told(reason.unwrap_or("its device has no kernels for layers"));
         }
         return None;
@@ -68,13 +73,13 @@ fn options<C: Cell>(
     input_masks: usize,
     pass: &Pass,
 ) -> SequenceOptions {
-    let w_ih = weights.weight_ih.val();
     let Recurrence { weight, projection, vectors, masks, d_hidden, .. } = recurrence;
+    let w_ih = &weights.weight_ih.val();
     let (symbols, [time, batch]) = match input {
         LayerInput::Dense(rows) | LayerInput::Rows { rows, .. } => (false, [rows.dims()[0], rows.dims()[1]]),
         LayerInput::Symbols { symbols, batch } => (true, [symbols.len() / batch, *batch]),
     };
-    let strategy = [Some(&w_ih), weight.as_ref()].into_iter().flatten().map(Tensor::gradient_checkpointing_strategy);
+    let strategy = [Some(w_ih), weight.as_ref()].into_iter().flatten().map(Tensor::gradient_checkpointing_strategy);
     SequenceOptions {
         kernel: cell.kernel(),
         dtype: w_ih.dtype(),
@@ -124,6 +129,7 @@ impl Request<'_> {
             LayerInput::Symbols { .. } => None,
         };
         let (w_ih, w_hh) = (B::operand(&self.w_ih)?, optional::<B>(&self.w_hh)?);
+        B::fits(&self.options, &w_ih.primitive().device()).ok()?;
         let (b_ih, b_hh) = (optional::<B>(&self.b_ih)?, optional::<B>(&self.b_hh)?);
         let learned: Vec<Option<Operand<B>>> = self.learned.iter().map(optional::<B>).collect::<Option<_>>()?;
         let states: Vec<Operand<B>> = self.states.iter().map(B::operand).collect::<Option<_>>()?;

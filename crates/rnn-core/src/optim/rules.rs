@@ -2,6 +2,8 @@
 
 use super::Rule;
 use burn::tensor::Tensor;
+#[cfg(feature = "gpu")]
+use rnn_gpu::optim::Step as Launched;
 #[cfg(feature = "kernels")]
 use rnn_kernels::optim::{self as kernels, Decay, Epsilon, Step};
 
@@ -79,6 +81,23 @@ impl Rule<2> for Adam {
         let decay = if weight_decay == 0.0 { Decay::None } else { Decay::Decoupled(weight_decay) };
         kernels::Adam { beta1, beta2, epsilon, epsilon_at, decay }.at(rate, time as u64)
     }
+
+    #[cfg(feature = "gpu")]
+    fn launched(&self, rate: f64, time: usize) -> Launched {
+        let Self { beta_1, beta_2, epsilon, epsilon_hat, weight_decay } = *self;
+        let (first, second) = (1.0 - beta_1.powf(time as f64), (1.0 - beta_2.powf(time as f64)).sqrt());
+        let (corrected, root) = if epsilon_hat { (rate * second / first, 1.0) } else { (rate / first, 1.0 / second) };
+        Launched::Adam {
+            beta_1: beta_1 as f32,
+            rest_1: (1.0 - beta_1) as f32,
+            beta_2: beta_2 as f32,
+            rest_2: (1.0 - beta_2) as f32,
+            rate: corrected as f32,
+            root: root as f32,
+            epsilon: epsilon as f32,
+            decay: (1.0 - rate * weight_decay) as f32,
+        }
+    }
 }
 
 /// RMSprop (Hinton, lecture 6e, 2012):
@@ -140,6 +159,20 @@ impl Rule<2> for RmsProp {
         let epsilon_at = if epsilon_inside { Epsilon::Keras } else { Epsilon::BesideRoot };
         kernels::RmsProp { rho, epsilon, epsilon_at, momentum, decay: Decay::None }.at(rate)
     }
+
+    #[cfg(feature = "gpu")]
+    fn launched(&self, rate: f64, _: usize) -> Launched {
+        let Self { rho, momentum, epsilon, epsilon_inside } = *self;
+        let [inside, beside] = if epsilon_inside { [epsilon, 0.0] } else { [0.0, epsilon] };
+        Launched::RmsProp {
+            rho: rho as f32,
+            rest: (1.0 - rho) as f32,
+            inside: inside as f32,
+            beside: beside as f32,
+            momentum: momentum as f32,
+            rate: rate as f32,
+        }
+    }
 }
 
 /// Stochastic gradient descent with momentum (Sutskever, Martens, Dahl and Hinton, 2013), as PyTorch and Keras have it:
@@ -179,6 +212,11 @@ impl Rule<1> for Sgd {
         let Self { momentum, nesterov } = *self;
         kernels::Sgd { momentum, nesterov, decay: Decay::None }.at(rate)
     }
+
+    #[cfg(feature = "gpu")]
+    fn launched(&self, rate: f64, _: usize) -> Launched {
+        Launched::Sgd { momentum: self.momentum as f32, nesterov: self.nesterov, rate: rate as f32 }
+    }
 }
 
 /// Adagrad (Duchi, Hazan and Singer, 2011) as Keras has it: `a ← a + g²`, `w ← w − lr·g/√(a + ε)`, from a = 0.1 and
@@ -206,5 +244,10 @@ impl Rule<1> for Adagrad {
     #[cfg(feature = "kernels")]
     fn at(&self, rate: f64, _: usize) -> Step {
         kernels::Adagrad { epsilon: 1e-7, epsilon_at: Epsilon::Keras, decay: Decay::None }.at(rate)
+    }
+
+    #[cfg(feature = "gpu")]
+    fn launched(&self, rate: f64, _: usize) -> Launched {
+        Launched::Adagrad { epsilon: 1e-7, rate: rate as f32 }
     }
 }

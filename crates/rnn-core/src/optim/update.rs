@@ -1,4 +1,4 @@
-//! One step of a rule: on its kernel where the tensors lie in this process' memory, else in tensor operations.
+//! One step of a rule: on its kernel where the tensors lie in this process' memory or a GPU's, else in tensor operations.
 
 use super::Rule;
 use burn::tensor::Tensor;
@@ -17,7 +17,54 @@ pub(super) fn apply<const D: usize, const S: usize>(
         drop((weights, slots));
         return parameter.step(rule, rate, time);
     }
+    #[cfg(feature = "gpu")]
+    if let Some(parameter) = gpu::Parameter::new(&weights, &grads, &slots) {
+        drop((weights, slots));
+        return parameter.step(rule.launched(rate, time));
+    }
     rule.update(rate, time, weights, grads, slots)
+}
+
+#[cfg(feature = "gpu")]
+mod gpu {
+    use super::*;
+    use crate::ops::gpu::{buffer, own};
+    use burn::backend::Cube;
+    use burn::tensor::DType;
+    use burn_cubecl::tensor::CubeTensor;
+    use rnn_gpu::Buffer;
+    use rnn_gpu::optim::Step;
+
+    pub(super) struct Parameter<const S: usize> {
+        weights: CubeTensor,
+        grads: CubeTensor,
+        slots: [CubeTensor; S],
+    }
+
+    impl<const S: usize> Parameter<S> {
+        /// `None` where one of them is not f32, or elsewhere.
+        pub(super) fn new<const D: usize>(
+            weights: &Tensor<D>,
+            grads: &Tensor<D>,
+            slots: &[Tensor<D>; S],
+        ) -> Option<Self> {
+            let there = |tensor: &Tensor<D>| match tensor.dtype() {
+                DType::F32 => tensor.clone().try_into_primitive::<Cube>().ok(),
+                _ => None,
+            };
+            let slots: Vec<CubeTensor> = slots.iter().map(there).collect::<Option<_>>()?;
+            Some(Self { weights: there(weights)?, grads: there(grads)?, slots: slots.try_into().ok()? })
+        }
+
+        /// In one launch, in place where nobody else has the memory.
+        pub(super) fn step<const D: usize>(self, step: Step) -> (Tensor<D>, [Tensor<D>; S]) {
+            let (weights, slots) = (own(self.weights), self.slots.map(own));
+            let buffers: Vec<Buffer> = slots.iter().map(buffer).collect();
+            let buffers: Vec<&Buffer> = buffers.iter().collect();
+            step.update(&weights.client, &buffer(&weights), &buffer(&self.grads), &buffers);
+            (Tensor::from_primitive::<Cube>(weights), slots.map(Tensor::from_primitive::<Cube>))
+        }
+    }
 }
 
 #[cfg(feature = "flex")]

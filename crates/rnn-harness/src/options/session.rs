@@ -42,8 +42,10 @@ pub(crate) const BESIDE_RESUME: [&str; 6] = ["resume", "checkpoint_every", "tui"
 pub struct Session {
     /// The program's name under `runs`.
     pub program: &'static str,
-    /// What it runs on.
+    /// What it runs on; of several the first, until [`decide`](Session::decide) has measured them.
     pub device: Selected,
+    /// The other devices that it may run on.
+    pub(crate) rivals: Vec<Selected>,
     /// Of a new run.
     pub seed: u64,
     /// Print one JSON object as the last line.
@@ -60,8 +62,8 @@ impl SessionArgs {
         self.name.is_some()
     }
 
-    /// Chooses the device; of a run that is resumed also gives the configuration. Call it before the first tensor
-    /// exists.
+    /// Finds the devices; of a run that is resumed also gives the configuration. Call it before the first tensor
+    /// exists. Where the session may run on several devices, [`Session::decide`] chooses.
     ///
     /// # Errors
     /// A device that is not there, a name that is taken, a run that cannot be resumed.
@@ -69,11 +71,11 @@ impl SessionArgs {
         if self.tui && !std::io::IsTerminal::is_terminal(&std::io::stdout()) {
             return Err(Failure::input("--tui needs a terminal on stdout; leave it out for plain lines"));
         }
-        let (device, resumed, config) = match &self.resume {
+        let (mut devices, resumed, config) = match &self.resume {
             None => {
-                let device = self.device.select_many()?;
+                let devices = self.device.candidates()?;
                 RunDir::check(program, self.name.as_deref())?;
-                (device, None, None)
+                (devices, None, None)
             }
             Some(path) => {
                 let run = RunDir::resume(program, path)?;
@@ -89,11 +91,13 @@ impl SessionArgs {
                         saved.threads
                     );
                 }
-                (device, Some(run), Some(config))
+                (vec![device], Some(run), Some(config))
             }
         };
+        let rivals = devices.split_off(1);
+        let device = devices.remove(0);
         let Self { seed, name, checkpoint_every, tui, json, .. } = self.clone();
-        Ok((Session { program, device, seed, json, name, resumed, checkpoint_every, tui }, config))
+        Ok((Session { program, device, rivals, seed, json, name, resumed, checkpoint_every, tui }, config))
     }
 }
 

@@ -20,6 +20,8 @@ struct Count {
 
 /// What must have been measured before a time is said.
 const SHORTEST: Duration = Duration::from_millis(500);
+/// What must have been measured before a rate is said: the figures of several steps come at once.
+const SHORTEST_RATE: Duration = Duration::from_millis(50);
 
 impl Pace {
     pub(super) fn begin_pass(&mut self, is_training: bool) {
@@ -44,8 +46,8 @@ impl Pace {
 
     /// Items a second in this pass.
     pub(super) fn rate(&self) -> Option<f64> {
-        let count = self.pass.filter(|count| count.items > 0)?;
-        Some(count.items as f64 / count.from.elapsed().as_secs_f64().max(1e-9))
+        let count = self.pass.filter(|count| count.items > 0 && count.from.elapsed() >= SHORTEST_RATE)?;
+        Some(count.items as f64 / count.from.elapsed().as_secs_f64())
     }
 
     /// The time that `items` more items take, once enough of them have been measured to say it.

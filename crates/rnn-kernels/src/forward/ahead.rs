@@ -70,8 +70,8 @@ impl<T: Float> Ahead<T> {
 }
 
 impl<T: Float, K: Kernel> Forward<'_, T, K> {
-    /// What can be done ahead in a chunk: nothing unless there is one row at all of its steps, whose two products are one each and
-    /// unmasked.
+    /// What can be done ahead in a chunk: nothing unless there is one row at all of its steps, whose two products are one
+    /// each and unmasked.
     #[inline(always)]
     pub(super) fn ahead<S: Simd<T = T>>(&self, panels: *mut T, steps: Range<usize>) -> Option<Ahead<T>> {
         let (plan, d_input, d_hidden) = (self.plan, self.layer.d_input, self.layer.d_hidden);

@@ -10,8 +10,9 @@ use crate::simd::{Op, Simd};
 use crate::tile::{Beside, Cut, RowProduct, Tile, max_rows, multiply_as, multiply_row};
 use std::marker::PhantomData;
 
-/// One step of the recurrence for `batch` rows, at least one: products into the panels, then the cell, tile by tile. `left` has the
-/// left factor of each product, `w_hh` the right one, packed. `ahead` is done beside the step of a single row.
+/// One step of the recurrence for `batch` rows, at least one: products into the panels, then the cell, tile by tile.
+/// `left` has the left factor of each product, `w_hh` the right one, packed. `ahead` is done beside the step of a single
+/// row.
 #[inline(always)]
 pub(crate) unsafe fn advance<S: Simd, K: Kernel>(
     plan: &Plan,

@@ -50,10 +50,10 @@ impl<E: Encoder> Model<E> {
 }
 
 /// Ids below `below`, drawn from `key`.
-fn ids<const D: usize>(key: u64, below: usize, shape: [usize; D]) -> Tensor<D, Int> {
+fn ids<const D: usize>(key: u64, below: usize, shape: [usize; D], device: &Device) -> Tensor<D, Int> {
     let uniforms = Key::new(key).uniforms(shape.iter().product());
     let values: Vec<i64> = uniforms.map(|u| (u * below as f64) as i64).collect();
-    Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+    Tensor::from_data(TensorData::new(values, shape), device)
 }
 
 /// One step per call: forward, backward, update.
@@ -67,19 +67,23 @@ fn training<E: Encoder + 'static>(
         let loss = loss(model.logits(inputs.clone()));
         let grads = GradientsParams::from_grads(loss.backward(), &model);
         model = optimizer.step(1e-3, model.clone(), grads);
-        let _: f32 = loss.into_scalar();
     })
 }
 
 /// The sentiment model; burn-nn's LSTM has no recurrent dropout, so only the input's acts.
 pub fn sentiment(reviews: &Reviews) -> Task {
-    let device = Device::flex().autodiff();
-    let (inputs, labels) = (ids(1, reviews.words, [reviews.batch, reviews.tokens]), ids(2, 2, [reviews.batch]));
+    sentiment_on([reviews.batch, reviews.tokens, reviews.words], &Device::flex())
+}
+
+/// The same on `device`: reviews in a mini-batch, their words, how many words there are. A call does not wait for it.
+pub fn sentiment_on([batch, tokens, words]: [usize; 3], device: &Device) -> Task {
+    let (inputs, labels) = (ids(1, words, [batch, tokens], device), ids(2, 2, [batch], device));
+    let device = device.clone().autodiff();
     let loss = move |logits: Tensor<2>| {
         let loss = BinaryCrossEntropyLossConfig::new().with_logits(true).init(&logits.device());
         loss.forward(logits.squeeze_dim(1), labels.clone().autodiff())
     };
-    let embedding = EmbeddingConfig::new(reviews.words, D_HIDDEN).init(&device);
+    let embedding = EmbeddingConfig::new(words, D_HIDDEN).init(&device);
     let dense = LinearConfig::new(D_HIDDEN, 1).init(&device);
     let dropout = DropoutConfig::new(0.2).init();
     let adam = AdamConfig::new().init();
@@ -89,9 +93,14 @@ pub fn sentiment(reviews: &Reviews) -> Task {
 
 /// The character model.
 pub fn chargen(text: &Text) -> Task {
-    let device = Device::flex().autodiff();
-    let symbols = text.symbols;
-    let (inputs, next) = (ids(1, symbols, [text.batch, text.window]), ids(2, symbols, [text.batch]));
+    chargen_on([text.batch, text.window, text.symbols], &Device::flex())
+}
+
+/// The same on `device`: windows in a mini-batch, their characters, how many symbols there are. A call does not wait for
+/// it.
+pub fn chargen_on([batch, window, symbols]: [usize; 3], device: &Device) -> Task {
+    let (inputs, next) = (ids(1, symbols, [batch, window], device), ids(2, symbols, [batch], device));
+    let device = device.clone().autodiff();
     let loss = move |logits: Tensor<2>| {
         CrossEntropyLossConfig::new().init(&logits.device()).forward(logits, next.clone().autodiff())
     };

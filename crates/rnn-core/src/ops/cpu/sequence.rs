@@ -97,16 +97,10 @@ where
     type Saved = Saved<FloatTensor<B>>;
 
     fn supports(options: &SequenceOptions) -> Result<(), &'static str> {
-        let refused = [
-            (options.kernel.is_none(), "the kernels do not know the cell"),
-            (options.projection, "projections have no kernel"),
-            (options.probed, "a probe sees every step"),
-            (options.checkpointing, "gradient checkpointing recomputes tensor operations"),
-            (!matches!(options.dtype, DType::F32 | DType::F64), "only f32 and f64 have kernels"),
-        ];
-        match refused.into_iter().find(|(is_asked_for, _)| *is_asked_for) {
-            Some((_, reason)) => Err(reason),
-            None => Ok(()),
+        options.refused()?;
+        match options.dtype {
+            DType::F32 | DType::F64 => Ok(()),
+            _ => Err("only f32 and f64 have kernels"),
         }
     }
 

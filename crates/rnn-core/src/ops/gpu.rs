@@ -1,0 +1,51 @@
+//! The kernels of `rnn-gpu`, for the backend of all GPUs.
+
+#[cfg(feature = "gpu")]
+mod embedding;
+#[cfg(feature = "gpu")]
+mod loss;
+#[cfg(feature = "gpu")]
+mod sequence;
+#[cfg(feature = "gpu")]
+mod tensors;
+
+#[cfg(feature = "gpu")]
+pub(crate) use embedding::embedding;
+#[cfg(feature = "gpu")]
+pub(crate) use loss::{binary_cross_entropy, cross_entropy};
+#[cfg(all(feature = "gpu", feature = "optim"))]
+pub(crate) use tensors::{buffer, own};
+
+use super::SequenceOptions;
+use crate::cell::Kernel;
+use burn::tensor::DType;
+
+/// Whether there is a kernel for such a call, where the device has room for it.
+///
+/// # Errors
+/// The reason why there is none.
+pub(crate) fn supports(options: &SequenceOptions) -> Result<(), &'static str> {
+    options.refused()?;
+    if matches!(options.kernel, Some(Kernel::MinGru { .. } | Kernel::MinLstm { .. })) {
+        return Err("the cell's kernel is for CPUs");
+    }
+    if options.layer_norm || options.vectors || options.kernel.is_some_and(|kernel| !kernel.is_plain()) {
+        return Err("the cell's options have kernels for CPUs");
+    }
+    if options.resets.is_some() {
+        return Err("resets have no kernel");
+    }
+    if options.dtype != DType::F32 {
+        return Err("only f32 has kernels");
+    }
+    let widest = 6 * options.d_hidden.max(options.d_input);
+    if options.time.saturating_mul(options.batch).saturating_mul(widest) > u32::MAX as usize {
+        return Err("the kernels count with 32 bits");
+    }
+    // Cubes along a dimension are below 65,536, each for 64 steps, or for a symbol.
+    let most = u16::MAX as usize;
+    if options.time * options.batch > 64 * most || options.symbols && options.d_input > most {
+        return Err("a launch has too few cubes for it");
+    }
+    Ok(())
+}

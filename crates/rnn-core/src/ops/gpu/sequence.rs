@@ -1,0 +1,167 @@
+//! A layer over a sequence on the GPU kernels.
+
+use crate::MaskedOutput;
+use crate::cell::{Activation, Kernel, KernelOptions};
+use crate::ops::call::{Forwarded, INPUTS};
+use crate::ops::{Counted, SequenceBackend, SequenceCall, SequenceInput, SequenceOptions, SequenceOutput, Zoneout};
+use burn::backend::TensorMetadata;
+use burn::tensor::{DType, Shape};
+use burn_cubecl::kernel::into_contiguous;
+use burn_cubecl::tensor::CubeTensor;
+use burn_cubecl::{CubeBackend, CubeDevice};
+use rnn_gpu::{self as gpu, Buffer, Strided, Wanted};
+
+/// The cell of a supported call.
+fn cell(options: &SequenceOptions) -> gpu::Cell {
+    match options.kernel {
+        Some(Kernel::Rnn(KernelOptions { candidate: Activation::Relu, .. })) => gpu::Cell::RnnRelu,
+        Some(Kernel::Rnn(_)) => gpu::Cell::RnnTanh,
+        Some(Kernel::Lstm(_)) => gpu::Cell::Lstm,
+        Some(Kernel::Gru { reset_after: true, .. }) => gpu::Cell::GruAfter,
+        Some(Kernel::Gru { reset_after: false, .. }) => gpu::Cell::GruBefore,
+        None | Some(Kernel::MinGru { .. } | Kernel::MinLstm { .. }) => unreachable!("`supports` refuses such a call"),
+    }
+}
+
+/// `W_hh` of a supported call.
+fn w_hh(call: &SequenceCall<CubeTensor>) -> &CubeTensor {
+    let Some(w_hh) = &call.w_hh else { unreachable!("`supports` refuses cells without W_hh") };
+    w_hh
+}
+
+impl SequenceBackend for CubeBackend {
+    type Saved = (SequenceCall<CubeTensor>, gpu::Saved);
+
+    fn supports(options: &SequenceOptions) -> Result<(), &'static str> {
+        super::supports(options)
+    }
+
+    fn fits(options: &SequenceOptions, device: &CubeDevice) -> Result<(), &'static str> {
+        gpu::fits(&device.client(), cell(options), options.d_hidden, options.recurrent_masks)
+    }
+
+    fn forward(call: SequenceCall<CubeTensor>, save: bool) -> Forwarded<CubeTensor, Self::Saved> {
+        let call = in_order(call);
+        let SequenceOptions { time, batch, d_hidden, .. } = call.options;
+        let client = w_hh(&call).client.clone();
+        let (output, saved) = view(&call, |layer, sequence| gpu::forward(&client, layer, sequence, save));
+        let sequence = tensor(&call.w_ih, output.sequence, [time, batch, d_hidden]);
+        let states = [Some(output.h), output.c].into_iter().flatten();
+        let states = states.map(|state| tensor(&call.w_ih, state, [batch, d_hidden])).collect();
+        (SequenceOutput { sequence, states }, saved.map(|saved| (call, saved)))
+    }
+
+    fn backward(
+        (call, saved): Self::Saved,
+        grads: SequenceOutput<CubeTensor, [Option<CubeTensor>; 2]>,
+        wanted: [bool; INPUTS],
+    ) -> [Option<CubeTensor>; INPUTS] {
+        let SequenceOptions { time, batch, d_input, d_hidden, .. } = call.options;
+        let client = w_hh(&call).client.clone();
+        let [h, c] = grads.states.map(|grad| grad.map(|grad| buffer(&into_contiguous(grad))));
+        let given = gpu::OutputGradients { sequence: Some(strided(&grads.sequence)), h, c };
+        let [x, w_ih, b_ih, w_hh, b_hh, ..] = wanted;
+        let asked = Wanted { input: x, input_weights: w_ih || b_ih, hidden_weights: w_hh || b_hh };
+        let gradients = view(&call, |layer, sequence| gpu::backward(&client, layer, sequence, &saved, &given, asked));
+        let width = cell(&call.options).gates() * d_hidden;
+        let made = |buffer: Option<Buffer>, wanted: bool, shape: [usize; 2]| {
+            buffer.filter(|_| wanted).map(|buffer| tensor(&call.w_ih, buffer, shape))
+        };
+        let mut made = [
+            gradients.input.map(|buffer| tensor(&call.w_ih, buffer, [time, batch, d_input])),
+            made(gradients.w_ih, wanted[1], [d_input, width]),
+            made(gradients.b_ih, wanted[2], [1, width]),
+            made(gradients.w_hh, wanted[3], [d_hidden, width]),
+            made(gradients.b_hh, wanted[4], [1, width]),
+            made(Some(gradients.h0), wanted[5], [batch, d_hidden]),
+            made(gradients.c0, wanted[6], [batch, d_hidden]),
+        ]
+        .into_iter();
+        // What only options learn has no gradient here.
+        std::array::from_fn(|_| made.next().flatten())
+    }
+}
+
+/// The call with its tensors laid out as the kernels read them: row after row, but for x, which has strides.
+fn in_order(call: SequenceCall<CubeTensor>) -> SequenceCall<CubeTensor> {
+    let all = |tensors: Vec<CubeTensor>| tensors.into_iter().map(into_contiguous).collect();
+    let zoneout = call.zoneout.into_iter().map(|zoneout| match zoneout {
+        Zoneout::Mean(p) => Zoneout::Mean(p),
+        Zoneout::Drawn(keep) => Zoneout::Drawn(into_contiguous(keep)),
+    });
+    SequenceCall {
+        options: call.options,
+        input: call.input,
+        w_ih: into_contiguous(call.w_ih),
+        b_ih: call.b_ih.map(into_contiguous),
+        w_hh: call.w_hh.map(into_contiguous),
+        b_hh: call.b_hh.map(into_contiguous),
+        learned: call.learned,
+        states: all(call.states),
+        input_masks: all(call.input_masks),
+        recurrent_masks: all(call.recurrent_masks),
+        zoneout: zoneout.collect(),
+    }
+}
+
+/// Calls `f` with the kernels' view of a call.
+fn view<R>(call: &SequenceCall<CubeTensor>, f: impl FnOnce(&gpu::Layer, &gpu::Sequence) -> R) -> R {
+    let options = &call.options;
+    let layer = gpu::Layer {
+        cell: cell(options),
+        d_input: options.d_input,
+        d_hidden: options.d_hidden,
+        w_ih: buffer(&call.w_ih),
+        w_hh: buffer(w_hh(call)),
+        b_ih: call.b_ih.as_ref().map(buffer),
+        b_hh: call.b_hh.as_ref().map(buffer),
+    };
+    let Some(h0) = call.states.first() else { unreachable!("every cell has an h") };
+    let zoneout = |which: usize| match call.zoneout.get(which) {
+        None => gpu::Zoneout::Off,
+        Some(Zoneout::Mean(p)) => gpu::Zoneout::Mean(*p as f32),
+        Some(Zoneout::Drawn(keep)) => gpu::Zoneout::Drawn(buffer(keep)),
+    };
+    let sequence = gpu::Sequence {
+        batch: options.batch,
+        time: options.time,
+        input: match &call.input {
+            SequenceInput::Dense(x) | SequenceInput::Rows(x, _) => gpu::Input::Dense(strided(x)),
+            SequenceInput::Symbols(symbols) => gpu::Input::Symbols(symbols),
+        },
+        h0: buffer(h0),
+        c0: call.states.get(1).map(buffer),
+        reverse: options.reverse,
+        counted: match &options.counted {
+            Counted::All => gpu::Counted::All,
+            Counted::Lengths(lengths) => gpu::Counted::Lengths(lengths),
+            Counted::Mask(mask) => gpu::Counted::Mask(mask),
+        },
+        masked_repeats: options.masked_output == MaskedOutput::Previous,
+        input_masks: call.input_masks.iter().map(buffer).collect(),
+        recurrent_masks: call.recurrent_masks.iter().map(buffer).collect(),
+        zoneout_h: zoneout(0),
+        zoneout_c: zoneout(1),
+    };
+    f(&layer, &sequence)
+}
+
+/// The values of a tensor that lies row after row.
+fn buffer(tensor: &CubeTensor) -> Buffer {
+    Buffer::new(tensor.handle.clone(), tensor.shape().num_elements())
+}
+
+/// The values of a tensor `[time, batch, width]` that lies in any way.
+fn strided(tensor: &CubeTensor) -> Strided {
+    let strides = tensor.meta.strides();
+    Strided {
+        buffer: Buffer::new(tensor.handle.clone(), tensor.handle.size_in_used() as usize / 4),
+        strides: [strides[0], strides[1], strides[2]],
+    }
+}
+
+/// A tensor of these values where `like` is.
+fn tensor<const D: usize>(like: &CubeTensor, buffer: Buffer, shape: [usize; D]) -> CubeTensor {
+    let (client, device) = (like.client.clone(), like.device.clone());
+    CubeTensor::new_contiguous(client, device, Shape::new(shape), buffer.handle().clone(), DType::F32)
+}

@@ -1,0 +1,296 @@
+//! The recurrence backwards: what [`crate::forward`] does, from the last step to the first.
+
+use crate::args::Cell;
+use crate::forward::{Shape, Zone, keeps, place, read, rows_of, span, unit_of};
+use crate::plan::NONE;
+use cubecl::prelude::*;
+
+/// The deltas' product with `W_hh` transposed, under the masks: the gates from `first` to `end`.
+#[cube]
+fn product(
+    sums: &mut Array<f32>,
+    shared: &Shared<[f32]>,
+    w_hh_t: &[f32],
+    factors: &Array<f32>,
+    unit: usize,
+    #[comptime] first: usize,
+    #[comptime] end: usize,
+    #[comptime] shape: Shape,
+) {
+    let d = comptime!(shape.d_hidden);
+    let rows = comptime!(shape.rows);
+    let chunks = comptime!(shape.chunks());
+    let count = comptime!(chunks * rows);
+    // Gates under the same mask are one stretch.
+    let stretches = comptime!(if shape.masks > 1 { end - first } else { 1 });
+    let gates = comptime!(if shape.masks > 1 { 1 } else { end - first });
+    #[unroll]
+    for i in 0..count {
+        sums[i] = 0.0f32;
+    }
+    #[unroll]
+    for stretch in 0..stretches {
+        let from = comptime!((first + stretch) * d);
+        let mut part = Array::<f32>::new(count);
+        #[unroll]
+        for i in 0..count {
+            part[i] = 0.0f32;
+        }
+        for k in from..comptime!(from + gates * d) {
+            let mut delta = Array::<f32>::new(rows);
+            #[unroll]
+            for r in 0..rows {
+                delta[r] = shared[k * rows + r];
+            }
+            #[unroll]
+            for u in 0..chunks {
+                let w = w_hh_t[k * d + unit_of(u, unit, shape)];
+                #[unroll]
+                for r in 0..rows {
+                    part[u * rows + r] = fma(delta[r], w, part[u * rows + r]);
+                }
+            }
+        }
+        #[unroll]
+        for i in 0..count {
+            if comptime!(shape.masks > 0) {
+                let mask = comptime!(if shape.masks > 1 { first + stretch } else { 0 });
+                sums[i] = fma(part[i], factors[mask * count + i], sums[i]);
+            } else {
+                sums[i] += part[i];
+            }
+        }
+    }
+}
+
+/// - `d_sequence`: of the outputs, with its strides; none is zero
+/// - `d_h`, `d_c`: of the last state
+/// - `saved`: what forward saved
+/// - `w_hh_t`: `W_hh` transposed, `[G·d_hidden, d_hidden]`
+/// - `deltas`: the gradients of the sums, for each place `[Cell::deltas, d_hidden]`
+/// - `d_first`: of the first h, and of c from `first_c_at` on
+#[cube(launch_unchecked)]
+pub(crate) fn recurrence(
+    d_sequence: ComptimeOption<Box<[f32]>>,
+    d_h: ComptimeOption<Box<[f32]>>,
+    d_c: ComptimeOption<Box<[f32]>>,
+    saved: &[f32],
+    w_hh_t: &[f32],
+    masks: ComptimeOption<Box<[f32]>>,
+    keep_h: ComptimeOption<Box<[f32]>>,
+    keep_c: ComptimeOption<Box<[f32]>>,
+    plan: ComptimeOption<Box<[u32]>>,
+    deltas: &mut [f32],
+    d_first: &mut [f32],
+    stride_t: u32,
+    stride_b: u32,
+    stride_j: u32,
+    time: u32,
+    batch: u32,
+    index_at: u32,
+    first_c_at: u32,
+    mean_h: f32,
+    mean_c: f32,
+    #[comptime] shape: Shape,
+) {
+    let (time, batch, index_at) = (time as usize, batch as usize, index_at as usize);
+    let (stride_t, stride_b, stride_j) = (stride_t as usize, stride_b as usize, stride_j as usize);
+    let cell = comptime!(shape.cell);
+    let d = comptime!(shape.d_hidden);
+    let rows = comptime!(shape.rows);
+    let chunks = comptime!(shape.chunks());
+    let count = comptime!(chunks * rows);
+    let gates = comptime!(cell.gates());
+    let slots = comptime!(cell.saved());
+    let delta_row = comptime!(cell.deltas() * d);
+    let lstm = comptime!(cell == Cell::Lstm);
+    let after = comptime!(cell == Cell::GruAfter);
+    let before = comptime!(cell == Cell::GruBefore);
+    let cube = CUBE_POS_X as usize;
+    let unit = UNIT_POS_X as usize;
+
+    let mut shared = Shared::<[f32]>::new_slice(comptime!(gates * d * rows));
+    let row = rows_of(&plan, cube, CUBE_COUNT_X as usize, batch, rows);
+    let (from, to) = span(&plan, cube, time);
+    let mut dh = Array::<f32>::new(count);
+    let mut dc = Array::<f32>::new(count);
+    // The gradient of the output that masked steps repeat.
+    let mut repeated = Array::<f32>::new(count);
+    let mut factors = Array::<f32>::new(comptime!(count * shape.masks.max(1)));
+    #[unroll]
+    for u in 0..chunks {
+        let j = unit_of(u, unit, shape);
+        #[unroll]
+        for r in 0..rows {
+            let b = select(row[r] == NONE, 0u32, row[r]) as usize;
+            dh[u * rows + r] = read(&d_h, b * d + j);
+            dc[u * rows + r] = read(&d_c, b * d + j);
+            repeated[u * rows + r] = 0.0f32;
+            #[unroll]
+            for m in 0..comptime!(shape.masks) {
+                factors[m * count + u * rows + r] = read(&masks, (m * batch + b) * d + j);
+            }
+        }
+    }
+    if comptime!(shape.repeats) {
+        for s in to..time {
+            let t = if comptime!(shape.reverse) { time - 1 - s } else { s };
+            #[unroll]
+            for u in 0..chunks {
+                let j = unit_of(u, unit, shape);
+                #[unroll]
+                for r in 0..rows {
+                    let b = select(row[r] == NONE, 0u32, row[r]) as usize;
+                    repeated[u * rows + r] += read(&d_sequence, t * stride_t + b * stride_b + j * stride_j);
+                }
+            }
+        }
+    }
+
+    for back in from..to {
+        let s = to - 1 - (back - from);
+        let t = if comptime!(shape.reverse) { time - 1 - s } else { s };
+        let mut kept = Array::<u32>::new(rows);
+        let mut sums = Array::<f32>::new(count);
+        #[unroll]
+        for r in 0..rows {
+            kept[r] = place(&plan, index_at, row[r], t, batch);
+        }
+        #[unroll]
+        for u in 0..chunks {
+            let j = unit_of(u, unit, shape);
+            let mine = u * shape.units + unit < d;
+            #[unroll]
+            for r in 0..rows {
+                let i = comptime!(u * rows + r);
+                let b = select(row[r] == NONE, 0u32, row[r]) as usize;
+                let mut arriving = read(&d_sequence, t * stride_t + b * stride_b + j * stride_j);
+                if kept[r] != NONE {
+                    if comptime!(shape.repeats) {
+                        arriving += repeated[i];
+                        repeated[i] = 0.0f32;
+                    }
+                    let at = kept[r] as usize * comptime!(slots * d) + j;
+                    let to = kept[r] as usize * delta_row + j;
+                    let drawn_at = (t * batch + b) * d + j;
+                    let mut d_new = dh[i] + arriving;
+                    let mut stays = 0.0f32;
+                    if comptime!(shape.zoneout_h != Zone::Off) {
+                        let keep = keeps(&keep_h, mean_h, drawn_at, shape.zoneout_h);
+                        stays = d_new * keep;
+                        d_new -= stays;
+                    }
+                    let mut delta = Array::<f32>::new(4usize);
+                    if lstm {
+                        let input = saved[at];
+                        let forget = saved[at + d];
+                        let g = saved[at + 2 * d];
+                        let o = saved[at + 3 * d];
+                        let c_old = saved[at + 4 * d];
+                        let tanh_c = fma(forget, c_old, input * g).tanh();
+                        let mut dc_new = dc[i];
+                        let mut c_stays = 0.0f32;
+                        if comptime!(shape.zoneout_c != Zone::Off) {
+                            let keep = keeps(&keep_c, mean_c, drawn_at, shape.zoneout_c);
+                            c_stays = dc_new * keep;
+                            dc_new -= c_stays;
+                        }
+                        dc_new += d_new * o * (1.0 - tanh_c * tanh_c);
+                        delta[0] = dc_new * g * input * (1.0 - input);
+                        delta[1] = dc_new * c_old * forget * (1.0 - forget);
+                        delta[2] = dc_new * input * (1.0 - g * g);
+                        delta[3] = d_new * tanh_c * o * (1.0 - o);
+                        dc[i] = fma(dc_new, forget, c_stays);
+                        dh[i] = stays;
+                    } else if comptime!(after || before) {
+                        let reset_gate = saved[at];
+                        let z = saved[at + d];
+                        let n = saved[at + 2 * d];
+                        let old = saved[at + comptime!((slots - 1) * d)];
+                        delta[1] = d_new * (old - n) * z * (1.0 - z);
+                        delta[2] = d_new * (1.0 - z) * (1.0 - n * n);
+                        if after {
+                            delta[3] = delta[2] * reset_gate;
+                            delta[0] = delta[2] * saved[at + 3 * d] * reset_gate * (1.0 - reset_gate);
+                        } else {
+                            delta[0] = 0.0f32;
+                        }
+                        dh[i] = fma(d_new, z, stays);
+                    } else {
+                        let new = saved[at];
+                        if comptime!(cell == Cell::RnnTanh) {
+                            delta[0] = d_new * (1.0 - new * new);
+                        } else {
+                            delta[0] = select(new > 0.0f32, d_new, 0.0f32);
+                        }
+                        dh[i] = stays;
+                    }
+                    if mine {
+                        #[unroll]
+                        for g in 0..comptime!(cell.deltas()) {
+                            deltas[to + g * d] = delta[g];
+                        }
+                        #[unroll]
+                        for g in 0..gates {
+                            shared[(g * d + j) * rows + r] = delta[comptime!(cell.hidden_delta(g))];
+                        }
+                    }
+                } else {
+                    if comptime!(shape.repeats) {
+                        repeated[i] += arriving;
+                    }
+                    if mine {
+                        #[unroll]
+                        for g in 0..gates {
+                            shared[(g * d + j) * rows + r] = 0.0f32;
+                        }
+                    }
+                }
+            }
+        }
+        sync_cube();
+        if before {
+            // Through r∘h.
+            product(&mut sums, &shared, w_hh_t, &factors, unit, 2usize, 3usize, shape);
+            #[unroll]
+            for u in 0..chunks {
+                let j = unit_of(u, unit, shape);
+                #[unroll]
+                for r in 0..rows {
+                    let i = comptime!(u * rows + r);
+                    if kept[r] != NONE && u * shape.units + unit < d {
+                        let at = kept[r] as usize * comptime!(slots * d) + j;
+                        let reset_gate = saved[at];
+                        let old = saved[at + 3 * d];
+                        let delta = sums[i] * old * reset_gate * (1.0 - reset_gate);
+                        deltas[kept[r] as usize * delta_row + j] = delta;
+                        shared[j * rows + r] = delta;
+                        dh[i] = fma(sums[i], reset_gate, dh[i]);
+                    }
+                }
+            }
+            sync_cube();
+        }
+        product(&mut sums, &shared, w_hh_t, &factors, unit, 0usize, comptime!(if before { 2 } else { gates }), shape);
+        #[unroll]
+        for i in 0..count {
+            dh[i] += sums[i];
+        }
+        sync_cube();
+    }
+
+    #[unroll]
+    for u in 0..chunks {
+        let j = u * shape.units + unit;
+        #[unroll]
+        for r in 0..rows {
+            if row[r] != NONE && j < d {
+                let at = row[r] as usize * d + j;
+                d_first[at] = dh[u * rows + r];
+                if lstm {
+                    d_first[first_c_at as usize + at] = dc[u * rows + r];
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,486 @@
+//! The recurrence forwards: one cube does a few rows of the batch from their first step to their last.
+//!
+//! A unit of the cube belongs to one unit of the layer, or to every `units`-th of them. It keeps their h and c in
+//! registers. What the product needs of all units, h with its dropout, lies in shared memory; the weights come from
+//! global memory at every step, where all cubes find them in the cache.
+
+use crate::args::Cell;
+use crate::plan::NONE;
+use cubecl::prelude::*;
+
+/// What a kernel is compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Shape {
+    pub cell: Cell,
+    pub d_hidden: usize,
+    /// Rows of the batch in a cube.
+    pub rows: usize,
+    /// Units of the cube.
+    pub units: usize,
+    pub reverse: bool,
+    /// Whether a masked step's output is the one before.
+    pub repeats: bool,
+    /// Masks of recurrent dropout: 0, 1, or one for each gate.
+    pub masks: usize,
+    pub zoneout_h: Zone,
+    pub zoneout_c: Zone,
+    /// Whether forward saves for backward.
+    pub save: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Zone {
+    Off,
+    Mean,
+    Drawn,
+}
+
+impl Shape {
+    /// How many units of the layer belong to one of the cube.
+    pub fn chunks(&self) -> usize {
+        self.d_hidden.div_ceil(self.units)
+    }
+
+    /// How often h stands in shared memory: for each mask, if every gate has its own.
+    pub fn operands(&self) -> usize {
+        self.masks.max(1)
+    }
+
+    /// Shared memory of the two kernels, in bytes.
+    pub fn shared(&self) -> usize {
+        let reset = if self.cell == Cell::GruBefore { 1 } else { 0 };
+        4 * self.rows * self.d_hidden * (self.operands() + reset).max(self.cell.gates())
+    }
+}
+
+#[cube]
+pub(crate) fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// Which unit of the layer a unit of the cube does as its `chunk`-th; the last in place of one beyond the end.
+#[cube]
+pub(crate) fn unit_of(#[comptime] chunk: usize, unit: usize, #[comptime] shape: Shape) -> usize {
+    let j = chunk * shape.units + unit;
+    select(j < shape.d_hidden, j, comptime!(shape.d_hidden - 1))
+}
+
+/// A value, or zero where there are none.
+#[cube]
+pub(crate) fn read(values: &ComptimeOption<Box<[f32]>>, at: usize) -> f32 {
+    #[comptime]
+    match values {
+        ComptimeOption::Some(values) => values[at],
+        ComptimeOption::None => 0.0f32,
+    }
+}
+
+/// The place of a step of a row, or [`NONE`].
+#[cube]
+pub(crate) fn place(plan: &ComptimeOption<Box<[u32]>>, index_at: usize, row: u32, step: usize, batch: usize) -> u32 {
+    let mut place = NONE.runtime();
+    if row != NONE {
+        let at = step * batch + row as usize;
+        #[comptime]
+        match plan {
+            ComptimeOption::Some(plan) => place = plan[index_at + at],
+            ComptimeOption::None => place = at as u32,
+        }
+    }
+    place
+}
+
+/// The first step that a cube does in the order of the layer, and the one after the last.
+#[cube]
+pub(crate) fn span(plan: &ComptimeOption<Box<[u32]>>, cube: usize, time: usize) -> (usize, usize) {
+    #[comptime]
+    match plan {
+        ComptimeOption::Some(plan) => (plan[2 * cube] as usize, plan[2 * cube + 1] as usize),
+        ComptimeOption::None => (0usize.runtime(), time),
+    }
+}
+
+/// The rows of the batch that a cube does.
+#[cube]
+pub(crate) fn rows_of(
+    plan: &ComptimeOption<Box<[u32]>>,
+    cube: usize,
+    cubes: usize,
+    batch: usize,
+    #[comptime] rows: usize,
+) -> Array<u32> {
+    let mut row = Array::<u32>::new(rows);
+    #[unroll]
+    for r in 0..rows {
+        #[comptime]
+        match plan {
+            ComptimeOption::Some(plan) => row[r] = plan[2 * cubes + cube * rows + r],
+            ComptimeOption::None => {
+                let b = cube * rows + r;
+                row[r] = select(b < batch, b as u32, NONE.runtime());
+            }
+        }
+    }
+    row
+}
+
+/// How much of a tensor of the state stays, from 0 to 1.
+#[cube]
+pub(crate) fn keeps(drawn: &ComptimeOption<Box<[f32]>>, mean: f32, at: usize, #[comptime] zone: Zone) -> f32 {
+    if comptime!(zone == Zone::Drawn) { read(drawn, at) } else { mean }
+}
+
+/// Adds to `sums` the products of h, or of r∘h, in shared memory with the columns of `count` gates from `first` on.
+#[cube]
+fn product(
+    sums: &mut Array<f32>,
+    operand: &Shared<[f32]>,
+    w_hh: &[f32],
+    j: usize,
+    #[comptime] first: usize,
+    #[comptime] count: usize,
+    #[comptime] per_gate: bool,
+    #[comptime] shape: Shape,
+) {
+    let d = comptime!(shape.d_hidden);
+    let rows = comptime!(shape.rows);
+    let width = comptime!(shape.cell.gates() * shape.d_hidden);
+    for k in 0..d {
+        let mut h = Array::<f32>::new(rows);
+        #[unroll]
+        for r in 0..rows {
+            h[r] = operand[k * rows + r];
+        }
+        #[unroll]
+        for i in 0..count {
+            let gate = comptime!(first + i);
+            let w = w_hh[k * width + gate * d + j];
+            #[unroll]
+            for r in 0..rows {
+                if comptime!(per_gate && gate > 0) {
+                    h[r] = operand[(gate * d + k) * rows + r];
+                }
+                sums[gate * rows + r] = fma(h[r], w, sums[gate * rows + r]);
+            }
+        }
+    }
+}
+
+/// Puts h with its dropout where the product finds it.
+#[cube]
+fn publish(
+    operand: &mut Shared<[f32]>,
+    h: &Array<f32>,
+    row: &Array<u32>,
+    masks: &ComptimeOption<Box<[f32]>>,
+    masks_at: usize,
+    batch: usize,
+    unit: usize,
+    #[comptime] shape: Shape,
+) {
+    let d = comptime!(shape.d_hidden);
+    let rows = comptime!(shape.rows);
+    #[unroll]
+    for u in 0..comptime!(shape.chunks()) {
+        let j = u * shape.units + unit;
+        if j < d {
+            #[unroll]
+            for r in 0..rows {
+                #[unroll]
+                for m in 0..comptime!(shape.operands()) {
+                    let mut value = h[u * rows + r];
+                    if comptime!(shape.masks > 0) {
+                        let b = select(row[r] == NONE, 0u32, row[r]) as usize;
+                        value *= read(masks, masks_at + (m * batch + b) * d + j);
+                    }
+                    operand[(m * d + j) * rows + r] = value;
+                }
+            }
+        }
+    }
+}
+
+/// Writes the outputs of steps that no row of the cube counts.
+#[cube]
+fn fill(
+    sequence: &mut [f32],
+    out: &Array<f32>,
+    row: &Array<u32>,
+    from: usize,
+    to: usize,
+    time: usize,
+    batch: usize,
+    unit: usize,
+    #[comptime] shape: Shape,
+) {
+    let d = comptime!(shape.d_hidden);
+    let rows = comptime!(shape.rows);
+    for s in from..to {
+        let t = if comptime!(shape.reverse) { time - 1 - s } else { s };
+        #[unroll]
+        for u in 0..comptime!(shape.chunks()) {
+            let j = u * shape.units + unit;
+            #[unroll]
+            for r in 0..rows {
+                if row[r] != NONE && j < d {
+                    sequence[(t * batch + row[r] as usize) * d + j] = out[u * rows + r];
+                }
+            }
+        }
+    }
+}
+
+/// - `products`: `x·W_ih`, a row of `G·d_hidden` for each place; with symbols `W_ih` itself
+/// - `last`: h, `[batch, d_hidden]`, and c from `last_c_at` on
+/// - `saved`: for each place `[Cell::saved, d_hidden]`
+#[allow(unused_assignments, reason = "one of the branches that follow is compiled, and each assigns")]
+#[cube(launch_unchecked)]
+pub(crate) fn recurrence(
+    products: &[f32],
+    symbols: ComptimeOption<Box<[u32]>>,
+    w_hh: &[f32],
+    b_ih: ComptimeOption<Box<[f32]>>,
+    b_hh: ComptimeOption<Box<[f32]>>,
+    h0: &[f32],
+    c0: ComptimeOption<Box<[f32]>>,
+    masks: ComptimeOption<Box<[f32]>>,
+    keep_h: ComptimeOption<Box<[f32]>>,
+    keep_c: ComptimeOption<Box<[f32]>>,
+    plan: ComptimeOption<Box<[u32]>>,
+    sequence: &mut [f32],
+    last: &mut [f32],
+    saved: &mut [f32],
+    time: u32,
+    batch: u32,
+    index_at: u32,
+    masks_at: u32,
+    last_c_at: u32,
+    mean_h: f32,
+    mean_c: f32,
+    #[comptime] shape: Shape,
+) {
+    let time = time as usize;
+    let batch = batch as usize;
+    let index_at = index_at as usize;
+    let masks_at = masks_at as usize;
+    let cell = comptime!(shape.cell);
+    let d = comptime!(shape.d_hidden);
+    let rows = comptime!(shape.rows);
+    let chunks = comptime!(shape.chunks());
+    let gates = comptime!(cell.gates());
+    let slots = comptime!(cell.saved());
+    let lstm = comptime!(cell == Cell::Lstm);
+    let after = comptime!(cell == Cell::GruAfter);
+    let before = comptime!(cell == Cell::GruBefore);
+    let per_gate = comptime!(shape.masks > 1);
+    let cube = CUBE_POS_X as usize;
+    let unit = UNIT_POS_X as usize;
+
+    let mut operand = Shared::<[f32]>::new_slice(comptime!(shape.operands() * d * rows));
+    let mut reset = Shared::<[f32]>::new_slice(comptime!(if before { d * rows } else { 1 }));
+    let row = rows_of(&plan, cube, CUBE_COUNT_X as usize, batch, rows);
+    let (from, to) = span(&plan, cube, time);
+
+    let mut h = Array::<f32>::new(comptime!(chunks * rows));
+    let mut c = Array::<f32>::new(comptime!(chunks * rows));
+    let mut out = Array::<f32>::new(comptime!(chunks * rows));
+    let mut update = Array::<f32>::new(comptime!(chunks * rows));
+    let mut b_x = Array::<f32>::new(comptime!(chunks * gates));
+    let mut b_h = Array::<f32>::new(comptime!(chunks * gates));
+    #[unroll]
+    for u in 0..chunks {
+        let j = unit_of(u, unit, shape);
+        #[unroll]
+        for g in 0..gates {
+            b_x[u * gates + g] = read(&b_ih, g * d + j);
+            b_h[u * gates + g] = read(&b_hh, g * d + j);
+        }
+        #[unroll]
+        for r in 0..rows {
+            let at = select(row[r] == NONE, 0u32, row[r]) as usize * d + j;
+            h[u * rows + r] = h0[at];
+            out[u * rows + r] = 0.0f32;
+            c[u * rows + r] = read(&c0, at);
+            update[u * rows + r] = 0.0f32;
+        }
+    }
+    publish(&mut operand, &h, &row, &masks, masks_at, batch, unit, shape);
+    fill(sequence, &out, &row, 0usize.runtime(), from, time, batch, unit, shape);
+    sync_cube();
+
+    for s in from..to {
+        let t = if comptime!(shape.reverse) { time - 1 - s } else { s };
+        let mut kept = Array::<u32>::new(rows);
+        let mut source = Array::<u32>::new(rows);
+        #[unroll]
+        for r in 0..rows {
+            kept[r] = place(&plan, index_at, row[r], t, batch);
+            let mut from = select(kept[r] == NONE, 0u32, kept[r]);
+            #[comptime]
+            if let ComptimeOption::Some(symbols) = &symbols {
+                from = symbols[select(row[r] == NONE, 0u32, row[r]) as usize * time + t];
+            }
+            source[r] = from;
+        }
+
+        if before {
+            // The gates r and z, and r∘h.
+            #[unroll]
+            for u in 0..chunks {
+                let j = unit_of(u, unit, shape);
+                let mut sums = Array::<f32>::new(comptime!(gates * rows));
+                #[unroll]
+                for g in 0..2usize {
+                    #[unroll]
+                    for r in 0..rows {
+                        let x = products[source[r] as usize * comptime!(gates * d) + g * d + j];
+                        sums[g * rows + r] = x + b_x[u * gates + g] + b_h[u * gates + g];
+                    }
+                }
+                product(&mut sums, &operand, w_hh, j, 0usize, 2usize, per_gate, shape);
+                #[unroll]
+                for r in 0..rows {
+                    let reset_gate = sigmoid(sums[r]);
+                    let z = sigmoid(sums[rows + r]);
+                    update[u * rows + r] = z;
+                    let mut value = reset_gate * h[u * rows + r];
+                    if comptime!(shape.masks > 0) {
+                        let b = select(row[r] == NONE, 0u32, row[r]) as usize;
+                        let mask = comptime!(if per_gate { 2usize } else { 0usize });
+                        value *= read(&masks, masks_at + (mask * batch + b) * d + j);
+                    }
+                    if u * shape.units + unit < d {
+                        reset[j * rows + r] = value;
+                        if comptime!(shape.save) {
+                            if kept[r] != NONE {
+                                let at = kept[r] as usize * comptime!(slots * d) + j;
+                                saved[at] = reset_gate;
+                                saved[at + d] = z;
+                            }
+                        }
+                    }
+                }
+            }
+            sync_cube();
+        }
+
+        #[unroll]
+        for u in 0..chunks {
+            let j = unit_of(u, unit, shape);
+            let mine = u * shape.units + unit < d;
+            let mut sums = Array::<f32>::new(comptime!(gates * rows));
+            let mut n_x = Array::<f32>::new(rows);
+            let first = comptime!(if before { 2usize } else { 0usize });
+            #[unroll]
+            for i in 0..comptime!(gates - first) {
+                let g = comptime!(first + i);
+                #[unroll]
+                for r in 0..rows {
+                    let x = products[source[r] as usize * comptime!(gates * d) + g * d + j] + b_x[u * gates + g];
+                    if comptime!(after && g == 2) {
+                        n_x[r] = x;
+                        sums[g * rows + r] = b_h[u * gates + g];
+                    } else {
+                        sums[g * rows + r] = x + b_h[u * gates + g];
+                    }
+                }
+            }
+            if before {
+                product(&mut sums, &reset, w_hh, j, 2usize, 1usize, false, shape);
+            } else {
+                product(&mut sums, &operand, w_hh, j, 0usize, gates, per_gate, shape);
+            }
+            #[unroll]
+            for r in 0..rows {
+                let i = comptime!(u * rows + r);
+                let at = (t * batch + row[r] as usize) * d + j;
+                if kept[r] != NONE && mine {
+                    let to = kept[r] as usize * comptime!(slots * d) + j;
+                    let old = h[i];
+                    let mut new = 0.0f32;
+                    if lstm {
+                        let input = sigmoid(sums[r]);
+                        let forget = sigmoid(sums[rows + r]);
+                        let g = sums[2 * rows + r].tanh();
+                        let o = sigmoid(sums[3 * rows + r]);
+                        let c_old = c[i];
+                        let mut c_new = fma(forget, c_old, input * g);
+                        new = o * c_new.tanh();
+                        if comptime!(shape.save) {
+                            saved[to] = input;
+                            saved[to + d] = forget;
+                            saved[to + 2 * d] = g;
+                            saved[to + 3 * d] = o;
+                            saved[to + 4 * d] = c_old;
+                        }
+                        if comptime!(shape.zoneout_c != Zone::Off) {
+                            let keep = keeps(&keep_c, mean_c, at, shape.zoneout_c);
+                            c_new = c_new + (c_old - c_new) * keep;
+                        }
+                        c[i] = c_new;
+                    } else if comptime!(after) {
+                        let reset_gate = sigmoid(sums[r]);
+                        let z = sigmoid(sums[rows + r]);
+                        let n_h = sums[2 * rows + r];
+                        let n = fma(reset_gate, n_h, n_x[r]).tanh();
+                        new = fma(z, old - n, n);
+                        if comptime!(shape.save) {
+                            saved[to] = reset_gate;
+                            saved[to + d] = z;
+                            saved[to + 2 * d] = n;
+                            saved[to + 3 * d] = n_h;
+                        }
+                    } else if comptime!(before) {
+                        let n = sums[2 * rows + r].tanh();
+                        new = fma(update[i], old - n, n);
+                        if comptime!(shape.save) {
+                            saved[to + 2 * d] = n;
+                        }
+                    } else {
+                        if comptime!(cell == Cell::RnnTanh) {
+                            new = sums[r].tanh();
+                        } else {
+                            new = f32::max(sums[r], 0.0f32);
+                        }
+                        if comptime!(shape.save) {
+                            saved[to] = new;
+                        }
+                    }
+                    if comptime!(shape.save) {
+                        saved[to + comptime!((slots - 1) * d)] = old;
+                    }
+                    if comptime!(shape.zoneout_h != Zone::Off) {
+                        let keep = keeps(&keep_h, mean_h, at, shape.zoneout_h);
+                        new = new + (old - new) * keep;
+                    }
+                    h[i] = new;
+                    if comptime!(shape.repeats) {
+                        out[i] = new;
+                    }
+                    sequence[at] = new;
+                } else if row[r] != NONE && mine {
+                    sequence[at] = out[i];
+                }
+            }
+        }
+        sync_cube();
+        publish(&mut operand, &h, &row, &masks, masks_at, batch, unit, shape);
+        sync_cube();
+    }
+
+    fill(sequence, &out, &row, to, time, time, batch, unit, shape);
+    #[unroll]
+    for u in 0..chunks {
+        let j = u * shape.units + unit;
+        #[unroll]
+        for r in 0..rows {
+            if row[r] != NONE && j < d {
+                let at = row[r] as usize * d + j;
+                last[at] = h[u * rows + r];
+                if lstm {
+                    last[last_c_at as usize + at] = c[u * rows + r];
+                }
+            }
+        }
+    }
+}

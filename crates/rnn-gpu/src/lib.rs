@@ -1,0 +1,28 @@
+//! Kernels for GPUs, written in CubeCL: one source for wgpu (WGSL), Vulkan (SPIR-V) and CUDA.
+//!
+//! They take buffers of a device and plain options, as `rnn-kernels` takes slices; which tensors the buffers belong to
+//! is the caller's business. A launch is asynchronous, and nothing here waits for one but [`Buffer::read_f32`].
+//!
+//! Without one of the features `wgpu`, `vulkan` and `cuda` the crate is empty.
+#![cfg(any(feature = "wgpu", feature = "cuda"))]
+
+mod args;
+mod backward;
+mod buffer;
+mod count;
+pub mod embedding;
+mod forward;
+mod input;
+mod launch;
+mod layer;
+pub mod loss;
+mod matmul;
+pub mod optim;
+mod plan;
+mod weights;
+
+pub use args::{Cell, Counted, Gradients, Input, Layer, Output, OutputGradients, Sequence, Strided, Wanted, Zoneout};
+pub use buffer::Buffer;
+pub use count::launches;
+pub use cubecl;
+pub use layer::{Saved, backward, fits, forward};

@@ -1,0 +1,96 @@
+//! The kernels against plain loops over the equations, differentiated by a tape.
+#![cfg(any(feature = "wgpu", feature = "cuda"))]
+
+mod common;
+
+use common::cpu::case::{CELLS, Case, Counted};
+use common::{case, check, client};
+use fastrand::Rng;
+use rnn_kernels::{Cell, MaskedOutput};
+
+/// Those that have kernels.
+fn cells() -> impl Iterator<Item = Cell> {
+    CELLS.into_iter().filter(|cell| cell.has_w_hh())
+}
+
+// The device is shared, and another test's launches would be counted: one test after the other, from here.
+#[test]
+fn the_kernels() {
+    plain_layers();
+    options();
+    many_units();
+    padding_may_hold_anything();
+    launches();
+}
+
+fn plain_layers() {
+    let (client, mut random) = (client(), Rng::with_seed(1));
+    for cell in cells() {
+        for shape in [[1, 1, 1, 1], [19, 7, 20, 33]] {
+            check(&client, &Case::plain(&mut random, cell, shape));
+        }
+    }
+}
+
+fn options() {
+    let (client, mut random) = (client(), Rng::with_seed(2));
+    for (cell, round) in cells().flat_map(|cell| (0..6).map(move |round| (cell, round))) {
+        let shape = [random.usize(1..12), random.usize(1..7), random.usize(1..70), random.usize(1..20)];
+        let mut case = Case::random(&mut random, cell, shape);
+        let [batch, time, ..] = shape;
+        // Rows that stop, and rows with holes, in either direction.
+        case.reverse = round % 2 == 1;
+        case.counted = match round {
+            0 | 1 => Counted::Lengths((0..batch).map(|_| random.usize(0..=time)).collect()),
+            2 | 3 => Counted::Mask((0..batch * time).map(|_| random.bool()).collect()),
+            _ => case.counted,
+        };
+        check(&client, &case);
+    }
+}
+
+/// More units than a cube has.
+fn many_units() {
+    let (client, mut random) = (client(), Rng::with_seed(3));
+    for cell in [Cell::Lstm, Cell::Gru { reset_after: false }] {
+        check(&client, &Case::plain(&mut random, cell, [3, 2, 4, 300]));
+    }
+}
+
+fn padding_may_hold_anything() {
+    let (client, mut random) = (client(), Rng::with_seed(4));
+    let [batch, time, d_input, d_hidden] = [6, 5, 3, 7];
+    for masked_output in [MaskedOutput::Zero, MaskedOutput::Previous] {
+        let mut clean = Case::plain(&mut random, Cell::Lstm, [batch, time, d_input, d_hidden]);
+        // Row 3 has no steps at all.
+        clean.counted = Counted::Lengths(vec![5, 2, 1, 0, 4, 3]);
+        clean.masked_output = masked_output;
+        clean.input_masks = vec![vec![1.25; batch * d_input]];
+        let mut case = clean.clone();
+        for (i, x) in case.x.iter_mut().enumerate() {
+            if !clean.counts(i / d_input / time, i / d_input % time) {
+                *x = f64::NAN;
+            }
+        }
+        if masked_output == MaskedOutput::Zero {
+            for (i, d) in case.d_sequence.iter_mut().enumerate() {
+                if !clean.counts(i / d_hidden / time, i / d_hidden % time) {
+                    *d = f64::NAN;
+                }
+            }
+        }
+        assert_eq!(case::run(&client, &case), case::run(&client, &clean), "{masked_output:?}");
+    }
+}
+
+/// Forward in two launches and backward in four; a third and a fifth where there are masks for each gate, or symbols.
+fn launches() {
+    let (client, mut random) = (client(), Rng::with_seed(5));
+    let mut case = Case::plain(&mut random, Cell::Lstm, [6, 5, 3, 7]);
+    let launches = |case: &Case| -> usize { rnn_gpu::launches(|| case::run(&client, case)).1.values().sum() };
+    assert_eq!(launches(&case), 2 + 4, "an LSTM");
+    case.counted = Counted::Lengths(vec![5, 2, 1, 0, 4, 3]);
+    assert_eq!(launches(&case), 2 + 4, "with lengths");
+    case.recurrent_masks = vec![vec![1.25; 6 * 7]; 4];
+    assert_eq!(launches(&case), 3 + 4, "with masks for each gate");
+}
