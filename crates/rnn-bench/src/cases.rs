@@ -7,6 +7,7 @@ pub mod latency;
 pub mod layers;
 mod lesson;
 pub mod minimal;
+pub mod options;
 pub mod ragged;
 pub mod sentiment;
 pub mod startup;
@@ -22,6 +23,8 @@ use serde::{Deserialize, Serialize};
 pub enum Case {
     /// Five shapes, three cells, forward, and forward and backward
     Layers,
+    /// The options of the cells, beside the plain cells and step by step
+    Options,
     /// minGRU and minLSTM beside our GRU
     Minimal,
     /// Batches with lengths, beside the same with padding
@@ -45,6 +48,7 @@ impl Case {
     pub fn title(self) -> &'static str {
         match self {
             Case::Layers => "Layers",
+            Case::Options => "Options of the cells",
             Case::Minimal => "minGRU and minLSTM",
             Case::Ragged => "Ragged batches",
             Case::Sentiment => "Sentiment",
@@ -63,6 +67,7 @@ impl Case {
     pub fn measure(self, bench: &mut Bench) -> Result<(), String> {
         match self {
             Case::Layers => layers::run(bench),
+            Case::Options => options::run(bench),
             Case::Minimal => minimal::run(bench),
             Case::Ragged => ragged::run(bench),
             Case::Sentiment => sentiment::run(bench),

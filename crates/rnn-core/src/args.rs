@@ -28,6 +28,9 @@ pub struct ForwardArgs<'a, S> {
     /// The instruction set and the number of threads of the CPU kernels, in the backward pass too; [`Exec::default`]
     /// without it. A GPU, and what runs step by step in tensor operations, ignore it.
     pub exec: Option<Exec>,
+    /// Is told why, for each layer and direction that has no kernel and runs step by step in tensor operations, many
+    /// times slower on a CPU; see [`with_step_by_step_warning`](Self::with_step_by_step_warning).
+    pub on_step_by_step: Option<fn(&str)>,
 }
 
 /// The output at steps that do not count.
@@ -50,6 +53,7 @@ impl<S> Default for ForwardArgs<'_, S> {
             masked_output: MaskedOutput::Zero,
             dropout_key: None,
             exec: None,
+            on_step_by_step: None,
         }
     }
 }
@@ -122,6 +126,21 @@ impl<'a, S> ForwardArgs<'a, S> {
     /// ```
     pub fn with_exec(mut self, exec: Exec) -> Self {
         self.exec = Some(exec);
+        self
+    }
+
+    /// Asks for a warning where a layer runs step by step: `told` is called with the reason, here to print it.
+    ///
+    /// ```
+    /// use rnn_core::burn::tensor::{Device, Tensor};
+    /// use rnn_core::{ForwardArgs, GruConfig, Key};
+    ///
+    /// let gru = GruConfig::new(3, 4).init(Key::new(0), &Device::default());
+    /// let args = ForwardArgs::default().with_step_by_step_warning(|why| eprintln!("a layer is slow here: {why}"));
+    /// gru.forward_with(Tensor::<3>::ones([1, 5, 3], &Device::default()), args);
+    /// ```
+    pub fn with_step_by_step_warning(mut self, told: fn(&str)) -> Self {
+        self.on_step_by_step = Some(told);
         self
     }
 

@@ -143,20 +143,20 @@ pub trait Cell: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send 
     fn step(&self, input: Tensor<2>, state: Self::State, recurrence: &Recurrence) -> Self::State;
 }
 
-/// The cells that devices may have fused kernels for.
+/// The cells that devices may have fused kernels for, with their options as plain data.
 #[doc(hidden)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kernel {
-    /// The plain RNN with tanh.
-    RnnTanh,
-    /// The plain RNN with max(0, x).
-    RnnRelu,
+    /// The plain RNN.
+    Rnn(KernelOptions),
     /// The LSTM with forget gates.
-    Lstm,
+    Lstm(KernelOptions),
     /// The GRU.
     Gru {
         /// Whether the reset gate acts after the recurrent product.
         reset_after: bool,
+        /// Its other options.
+        options: KernelOptions,
     },
     /// The minGRU.
     MinGru {
@@ -180,6 +180,47 @@ impl Kernel {
             _ => None,
         }
     }
+}
+
+/// Options of a cell but for the tensors that they bring, which a call has.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KernelOptions {
+    /// σ.
+    pub gate: Activation,
+    /// φ: of the LSTM's g, the GRU's n, the RNN's h.
+    pub candidate: Activation,
+    /// ψ, of the LSTM's c on its way to h.
+    pub hidden: Activation,
+    /// Holds the LSTM's c, or the h of the others, in `[−clip, clip]`.
+    pub clip: Option<f64>,
+    /// Whether f = 1 − i in an LSTM.
+    pub coupled: bool,
+}
+
+impl Kernel {
+    /// Whether the cell has no option that is not in its name; of the plain RNN's activations tanh and relu are.
+    pub fn is_plain(self) -> bool {
+        let plain = KernelOptions::PLAIN;
+        match self {
+            Kernel::Rnn(options) => [Activation::Tanh, Activation::Relu]
+                .into_iter()
+                .any(|candidate| options == KernelOptions { candidate, ..plain }),
+            Kernel::Lstm(options) | Kernel::Gru { options, .. } => options == plain,
+            Kernel::MinGru { .. } | Kernel::MinLstm { .. } => true,
+        }
+    }
+}
+
+impl KernelOptions {
+    /// The plain cells'.
+    pub const PLAIN: Self = Self {
+        gate: Activation::Sigmoid,
+        candidate: Activation::Tanh,
+        hidden: Activation::Tanh,
+        clip: None,
+        coupled: false,
+    };
 }
 
 /// A learned vector of a cell's own.

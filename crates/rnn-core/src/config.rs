@@ -225,8 +225,6 @@ impl<C: Cell> RecurrentConfig<C> {
     }
 
     /// Normalises each step's sums.
-    ///
-    /// Such a layer runs step by step, without the fused kernels: many times slower on a CPU.
     pub fn with_layer_norm(mut self, layer_norm: bool) -> Self {
         self.layer_norm = layer_norm;
         self

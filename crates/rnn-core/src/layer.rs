@@ -191,6 +191,7 @@ impl<C: Cell> Recurrent<C> {
                 let reverse = self.config.direction.reverse(direction);
                 let (d_hidden, d_output) = (self.config.d_hidden[number], self.config.width(number));
                 let pass = Pass {
+                    on_step_by_step: args.on_step_by_step,
                     reverse,
                     counted: counted.clone(),
                     resets: resets.and_then(|resets| counted.resets(resets, batch, reverse)),

@@ -45,7 +45,7 @@ use crate::{Exec, MaskedOutput};
 use burn::tensor::{Bool, Tensor, TensorData};
 #[allow(unused_imports, reason = "some are named by the kinds of devices alone")]
 pub(crate) use call::{
-    Counted, SequenceBackend, SequenceCall, SequenceInput, SequenceOptions, SequenceOutput, Zoneout,
+    Counted, LEARNED, SequenceBackend, SequenceCall, SequenceInput, SequenceOptions, SequenceOutput, Zoneout,
 };
 pub(crate) use sequence::sequence;
 use std::sync::Arc;
@@ -66,6 +66,8 @@ pub(crate) enum LayerInput {
 /// How one layer and direction goes over a sequence.
 #[derive(Debug, Clone)]
 pub(crate) struct Pass {
+    /// Is told why there is no kernel.
+    pub on_step_by_step: Option<fn(&str)>,
     /// From the last step to the first.
     pub reverse: bool,
     /// Which steps of which rows count.

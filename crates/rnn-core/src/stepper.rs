@@ -48,6 +48,8 @@
 mod states;
 
 use crate::cell::Cell;
+use crate::ops::LEARNED;
+use crate::ops::cpu::cell_options;
 use crate::{Recurrent, RnnError};
 use burn::nn::Linear;
 use burn::tensor::{Element, Tensor};
@@ -97,15 +99,28 @@ impl<T: Real> Stepper<T> {
         let refuse = |what| Err(RnnError::NoStepper(what));
         layer.check_forward("a stepper")?;
         layer.check_weights()?;
-        let Some(kernel) = config.cell.kernel().filter(|_| !config.layer_norm) else {
-            return refuse("these options of the cell");
+        let Some(kernel) = config.cell.kernel() else {
+            return refuse("a cell that no kernel knows");
         };
+        if config.cell.proj_size().is_some() {
+            return refuse("these options of the cell");
+        }
+        let names = config.cell.vectors(config.layer_norm);
         let mut steppers = layer.layers.iter().zip(&config.d_hidden).map(|(weights, &d_hidden)| {
             let w_ih = values::<T, 2>(weights.weight_ih.val());
             let w_hh = weights.weight_hh.as_ref().map(|weight| values::<T, 2>(weight.val())).unwrap_or_default();
             let bias =
                 |bias: &Option<burn::module::Param<Tensor<1>>>| bias.as_ref().map(|bias| values::<T, 1>(bias.val()));
             let (b_ih, b_hh) = (bias(&weights.bias_ih), bias(&weights.bias_hh));
+            let learned = LEARNED.map(|name| match name {
+                "weight_hr" => weights.weight_hr.as_ref().map(|weight| values(weight.val())),
+                "norm_ih" => bias(&weights.norm_ih),
+                "norm_hh" => bias(&weights.norm_hh),
+                own => {
+                    let mut own = names.iter().zip(&weights.vectors).filter(|(vector, _)| vector.name == own);
+                    own.next().map(|(_, vector)| values(vector.val()))
+                }
+            });
             let layer = kernels::LayerWeights {
                 cell: kernel.into(),
                 d_input: weights.weight_ih.val().dims()[0],
@@ -114,6 +129,7 @@ impl<T: Real> Stepper<T> {
                 w_hh: &w_hh,
                 b_ih: b_ih.as_deref(),
                 b_hh: b_hh.as_deref(),
+                options: cell_options(kernel, learned.each_ref().map(Option::as_deref)),
             };
             let mut stepper = kernels::Stepper::new(Isa::best(), &layer);
             stepper.set_zoneout(config.zoneout.hidden, config.zoneout.cell);
@@ -228,6 +244,12 @@ mod tests {
         check(&LstmConfig::new(5, 7).with_d_hidden([7, 3, 4]).init(Key::new(0), &device));
         check(&GruConfig::new(5, 33).init(Key::new(0), &device));
         check(&GruConfig::new(5, 7).with_reset_after(false).with_num_layers(2).init(Key::new(0), &device));
+        check(&LstmConfig::new(5, 19).with_peepholes(true).with_clip(Some(0.3)).init(Key::new(0), &device));
+        check(&LstmConfig::new(5, 19).with_layer_norm(true).with_num_layers(2).init(Key::new(0), &device));
+        check(&GruConfig::new(5, 7).with_layer_norm(true).with_reset_after(false).init(Key::new(0), &device));
+        check(&LstmConfig::new(5, 7).with_coupled_gates(true).with_num_layers(2).init(Key::new(0), &device));
+        let softsign = GruConfig::new(5, 7).with_hidden_activation(Activation::Softsign);
+        check(&softsign.with_gate_activation(Activation::HardSigmoid { slope: 0.2 }).init(Key::new(0), &device));
         let linear = LinearConfig::new(3, 20).init(&device);
         let mut output = [f32::NAN; 20];
         Dense::new(&linear).apply(&[1.0, -2.0, 0.5], &mut output);
@@ -248,8 +270,7 @@ mod tests {
             );
             assert_eq!(told(config().with_direction(direction)), expected);
         }
-        assert!(told(config().with_peepholes(true)).contains("these options of the cell"));
-        assert!(told(config().with_layer_norm(true)).contains("these options of the cell"));
+        assert!(told(config().with_proj_size(Some(2))).contains("these options of the cell"));
         let mut layer = config().init(Key::new(0), &Device::default());
         let wrong = Tensor::zeros([4, 12], &Device::default());
         layer.layers[0].weight_hh = Some(burn::module::Param::from_tensor(wrong));

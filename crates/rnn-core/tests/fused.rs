@@ -93,6 +93,24 @@ fn training_with_gradient_checkpointing_agrees() {
     }
 }
 
+/// What an option of the three cells does is fused; a probe needs the steps, and who asks is told.
+#[test]
+fn who_asks_is_told_what_runs_step_by_step() {
+    use std::sync::Mutex;
+    static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let device = Device::default();
+    let config = LstmConfig::new(3, 4).with_layer_norm(true).with_peepholes(true).with_coupled_gates(true);
+    let lstm = config.with_clip(Some(1.0)).with_num_layers(2).init(Key::new(0), &device);
+    let run = || {
+        let args = ForwardArgs::default().with_step_by_step_warning(|why| TOLD.lock().unwrap().push(why.to_string()));
+        lstm.forward_with(Tensor::<3>::ones([2, 5, 3], &device), args)
+    };
+    run();
+    assert!(TOLD.lock().unwrap().is_empty());
+    probe::record(run);
+    assert_eq!(*TOLD.lock().unwrap(), ["a probe sees every step"; 2]);
+}
+
 /// The number of threads decides in which order a weight's gradient is summed, the instruction set what is rounded.
 #[test]
 fn a_layer_runs_on_the_threads_it_is_told() {

@@ -2,7 +2,7 @@
 
 use crate::ExportError;
 use burn::tensor::Tensor;
-use rnn_core::cell::{Cell, Kernel};
+use rnn_core::cell::{Activation, Cell, Kernel, KernelOptions};
 use rnn_core::{AnyRecurrent, Direction};
 
 /// The numbers of a tensor, row by row.
@@ -97,11 +97,14 @@ impl Recurrent {
     pub fn of(layer: &AnyRecurrent) -> Result<Self, ExportError> {
         let config = &layer.config;
         let unlike = ExportError::Unlike;
-        let kind = match config.cell.kernel() {
-            Some(Kernel::RnnTanh) => Kind::RnnTanh,
-            Some(Kernel::RnnRelu) => Kind::RnnRelu,
-            Some(Kernel::Lstm) => Kind::Lstm,
-            Some(Kernel::Gru { reset_after }) => Kind::Gru { reset_after },
+        let plain = KernelOptions::PLAIN;
+        let relu = KernelOptions { candidate: Activation::Relu, ..plain };
+        let learns_more = config.cell.proj_size().is_some() || !config.cell.vectors(false).is_empty();
+        let kind = match config.cell.kernel().filter(|_| !learns_more) {
+            Some(Kernel::Rnn(options)) if options == plain => Kind::RnnTanh,
+            Some(Kernel::Rnn(options)) if options == relu => Kind::RnnRelu,
+            Some(Kernel::Lstm(options)) if options == plain => Kind::Lstm,
+            Some(Kernel::Gru { reset_after, options }) if options == plain => Kind::Gru { reset_after },
             _ => return Err(unlike(config.cell.unlike_pytorch().unwrap_or("these options"))),
         };
         if config.layer_norm {

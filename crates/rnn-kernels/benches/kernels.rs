@@ -6,8 +6,8 @@
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use rnn_kernels::{
-    Candidate, Cell, Counted, Dense, Exec, Gradients, Input, Isa, LayerWeights, Nonlinearity, Output, OutputGradients,
-    Sequence, Stepper, Strides, fma_peak,
+    Activation, Candidate, Cell, Counted, Dense, Exec, Gradients, Input, Isa, LayerWeights, Nonlinearity,
+    OptionGradients, Output, OutputGradients, Sequence, Stepper, Strides, fma_peak,
 };
 use std::fmt;
 
@@ -46,12 +46,30 @@ struct Options {
     recurrent_mask: bool,
     input_mask: bool,
     indices: bool,
+    of_cell: OfCell,
     /// The lengths of so many rows of at most so many steps; all steps count without it.
     lengths: Option<fn(usize, usize) -> Vec<usize>>,
 }
 
-const PLAIN: Options =
-    Options { name: "", per_gate: false, recurrent_mask: false, input_mask: false, indices: false, lengths: None };
+const PLAIN: Options = Options {
+    name: "",
+    per_gate: false,
+    recurrent_mask: false,
+    input_mask: false,
+    indices: false,
+    of_cell: OfCell::Nothing,
+    lengths: None,
+};
+
+/// An option of the cell.
+#[derive(Clone, Copy, PartialEq)]
+enum OfCell {
+    Nothing,
+    LayerNorm,
+    Peepholes,
+    Clip,
+    Gate(Activation),
+}
 
 /// One row as long as the input, in the midst of rows of 10 steps.
 fn one_long(batch: usize, time: usize) -> Vec<usize> {
@@ -106,6 +124,30 @@ fn options() -> impl Iterator<Item = Case> {
     cases.flat_map(move |(shape, cell)| options.map(|options| Case { cell, shape, threads: 1, options }))
 }
 
+/// Options of the cell, beside the plain one.
+fn cell_options() -> impl Iterator<Item = Case> {
+    let (lstm, gru) = (CELLS[0], CELLS[1]);
+    let gate = |name, activation| (lstm, Options { name, of_cell: OfCell::Gate(activation), ..PLAIN });
+    let cases = [
+        (lstm, Options { name: "plain", ..PLAIN }),
+        (lstm, Options { name: "layer norm", of_cell: OfCell::LayerNorm, ..PLAIN }),
+        (lstm, Options { name: "peepholes", of_cell: OfCell::Peepholes, ..PLAIN }),
+        (lstm, Options { name: "clip", of_cell: OfCell::Clip, ..PLAIN }),
+        gate("hard sigmoid", Activation::HardSigmoid { slope: 0.2 }),
+        gate("gelu", Activation::Gelu),
+        (("coupled", Cell::LstmCoupled), Options { name: "plain", ..PLAIN }),
+        (gru, Options { name: "plain", ..PLAIN }),
+        (gru, Options { name: "layer norm", of_cell: OfCell::LayerNorm, ..PLAIN }),
+    ];
+    let shapes = [SHAPES[0], SHAPES[4]];
+    shapes.into_iter().flat_map(move |shape| cases.map(|(cell, options)| Case { cell, shape, threads: 2, options }))
+}
+
+#[divan::bench(args = cell_options())]
+fn both_of_cell(bencher: Bencher, case: &Case) {
+    layer(bencher, case, true);
+}
+
 fn ragged_batches() -> impl Iterator<Item = Case> {
     let options = [
         Options { name: "padded", ..PLAIN },
@@ -148,7 +190,31 @@ fn layer(bencher: Bencher, case: &Case, backward: bool) {
     let (w_ih, w_hh, b_ih, b_hh) =
         (numbers(d_input * width), numbers(recurs * d_hidden * width), numbers(width), numbers(recurs * width));
     let b = cell.has_w_hh().then_some(&b_hh[..]);
-    let layer = LayerWeights { cell, d_input, d_hidden, w_ih: &w_ih, w_hh: &w_hh, b_ih: Some(&b_ih), b_hh: b };
+    let (gains, vector) = (vec![1.0; width], numbers(d_hidden));
+    let mut of_cell = rnn_kernels::Options::default();
+    match options.of_cell {
+        OfCell::Nothing => {}
+        OfCell::LayerNorm => {
+            (of_cell.norm_ih, of_cell.norm_hh) = (Some(&gains[..]), Some(&gains[..]));
+            let of_c = cell.has_cell_state().then_some(&vector[..]);
+            (of_cell.gamma_c, of_cell.beta_c) = (of_c, of_c);
+        }
+        OfCell::Peepholes => {
+            (of_cell.p_i, of_cell.p_f, of_cell.p_o) = (Some(&vector[..]), Some(&vector[..]), Some(&vector[..]));
+        }
+        OfCell::Clip => of_cell.clip = Some(1.0),
+        OfCell::Gate(activation) => of_cell.gate = Some(activation),
+    }
+    let layer = LayerWeights {
+        cell,
+        d_input,
+        d_hidden,
+        w_ih: &w_ih,
+        w_hh: &w_hh,
+        b_ih: Some(&b_ih),
+        b_hh: b,
+        options: of_cell,
+    };
     let x = numbers(batch * time * d_input);
     let input = match options.indices {
         true => Input::Indices { values: &symbols, strides: Strides::batch_major(time, 1) },
@@ -180,11 +246,17 @@ fn layer(bencher: Bencher, case: &Case, backward: bool) {
     let d_out = numbers(batch * time * d_hidden);
     let (mut d_x, mut d_w_ih, mut d_w_hh) = (vec![0.0; x.len()], w_ih.clone(), w_hh.clone());
     let (mut d_b_ih, mut d_b_hh) = (b_ih.clone(), b_hh.clone());
+    let learned = [of_cell.p_i, of_cell.p_f, of_cell.p_o, of_cell.norm_ih, of_cell.norm_hh, of_cell.gamma_c];
+    let mut d_learned = learned.map(|given| given.map(<[f32]>::to_vec));
+    let mut d_beta = of_cell.beta_c.map(<[f32]>::to_vec);
     bencher.counter(ItemsCount::new(3 * case.flop())).bench_local(|| {
         let output = Output { sequence: &mut out, strides, h: Some(&mut h), c: None };
         let saved = rnn_kernels::forward_saving(exec, &layer, &sequence, output);
         let given = OutputGradients { sequence: Some((&d_out, strides)), h: None, c: None };
+        let [p_i, p_f, p_o, norm_ih, norm_hh, gamma_c] = d_learned.each_mut().map(Option::as_deref_mut);
+        let beta_c = d_beta.as_deref_mut();
         let wanted = Gradients {
+            options: OptionGradients { p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c },
             input: (!options.indices).then_some((&mut d_x[..], Strides::batch_major(time, d_input))),
             w_ih: Some(&mut d_w_ih),
             w_hh: cell.has_w_hh().then_some(&mut d_w_hh[..]),
@@ -210,7 +282,16 @@ fn generation(bencher: Bencher, name: &str) {
     let (w_ih, w_hh, b_ih, b_hh) =
         (numbers(d_input * width), numbers(recurs * d_hidden * width), numbers(width), numbers(recurs * width));
     let b = cell.has_w_hh().then_some(&b_hh[..]);
-    let layer = LayerWeights { cell, d_input, d_hidden, w_ih: &w_ih, w_hh: &w_hh, b_ih: Some(&b_ih), b_hh: b };
+    let layer = LayerWeights {
+        cell,
+        d_input,
+        d_hidden,
+        w_ih: &w_ih,
+        w_hh: &w_hh,
+        b_ih: Some(&b_ih),
+        b_hh: b,
+        options: rnn_kernels::Options::default(),
+    };
     let mut stepper = Stepper::new(Isa::best(), &layer);
     let dense = Dense::new(Isa::best(), [d_hidden, d_input], &numbers(d_hidden * d_input), None);
     let mut scores = vec![0.0; d_input];

@@ -1,8 +1,10 @@
 //! What a layer is and what it runs over.
 
 mod check;
+mod options;
 
 pub(crate) use check::{check_backward, check_forward, check_output, check_sizes};
+pub use options::{Activation, OptionGradients, Options};
 
 /// The cell: which equations make a step. Their biases and weights are packed `[_, G·d_hidden]`, gate after gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +13,8 @@ pub enum Cell {
     Rnn(Nonlinearity),
     /// The LSTM with forget gates (Gers, Schmidhuber and Cummins, 2000); G = 4, in the order `i f g o`.
     Lstm,
+    /// The LSTM with coupled gates, f = 1 − i (Greff et al., 2017: CIFG); G = 3, in the order `i g o`.
+    LstmCoupled,
     /// The GRU (Cho et al., 2014); G = 3, in the order `r z n`.
     Gru {
         /// Whether the reset gate acts on `h·W_hn + b_hn` (PyTorch, cuDNN) or on h before the product (the paper).
@@ -30,7 +34,7 @@ impl Cell {
         match self {
             Cell::Rnn(_) => 1,
             Cell::Lstm => 4,
-            Cell::Gru { .. } | Cell::MinLstm(_) => 3,
+            Cell::LstmCoupled | Cell::Gru { .. } | Cell::MinLstm(_) => 3,
             Cell::MinGru(_) => 2,
         }
     }
@@ -45,9 +49,14 @@ impl Cell {
         if self.has_w_hh() { d_hidden } else { 0 }
     }
 
+    /// The number of tensors of the state.
+    pub(crate) fn states(self) -> usize {
+        if self.has_cell_state() { 2 } else { 1 }
+    }
+
     /// Whether the state is `(h, c)` and not h alone.
     pub fn has_cell_state(self) -> bool {
-        self == Cell::Lstm
+        matches!(self, Cell::Lstm | Cell::LstmCoupled)
     }
 }
 
@@ -86,6 +95,8 @@ pub struct LayerWeights<'a, T> {
     pub b_ih: Option<&'a [T]>,
     /// `b_hh`, `[G·d_hidden]`; zero without it, and nothing for a cell without `W_hh`.
     pub b_hh: Option<&'a [T]>,
+    /// What the cell has beyond its plain form.
+    pub options: Options<'a, T>,
 }
 
 /// Where row b and step t of a sequence lie: from element `b·batch + t·time` on, features side by side.
@@ -297,10 +308,13 @@ pub struct Gradients<'a, T> {
     pub h0: Option<&'a mut [T]>,
     /// Of the first c, `[batch, d_hidden]`.
     pub c0: Option<&'a mut [T]>,
+    /// Of what the options learn.
+    pub options: OptionGradients<'a, T>,
 }
 
 impl<T> Default for Gradients<'_, T> {
     fn default() -> Self {
-        Gradients { input: None, w_ih: None, w_hh: None, b_ih: None, b_hh: None, h0: None, c0: None }
+        let options = OptionGradients::default();
+        Gradients { input: None, w_ih: None, w_hh: None, b_ih: None, b_hh: None, h0: None, c0: None, options }
     }
 }

@@ -6,16 +6,20 @@
 
 mod dropout;
 mod input;
+mod normalized;
 mod packed;
 mod recurrence;
 mod sums;
 mod turn;
 mod weights;
 
-use crate::args::{Gradients, Input, LayerWeights, OutputGradients, Sequence, Strides, check_backward, check_forward};
+use crate::args::{
+    Gradients, Input, LayerWeights, OptionGradients, OutputGradients, Sequence, Strides, check_backward, check_forward,
+};
 use crate::cell::{Kernel, with_kernel};
 use crate::float::Float;
 use crate::pool::{Buffer, take};
+use crate::sequence::extras::{Extras, Vector};
 use crate::sequence::pack;
 use crate::sequence::plan::Plan;
 use crate::sequence::products::GateProduct;
@@ -27,7 +31,7 @@ use crate::threads::{Shared, each};
 use crate::tile::{MAX_ROWS, WIDTH};
 use packed::{copy_elements, packs};
 use std::marker::PhantomData;
-use sums::{Sums, unpack};
+use sums::{Sums, add_vectors, unpack};
 
 /// The gradients of a layer over a sequence; `layer` and `sequence` are those that `saved` was made from.
 pub(crate) fn backward<T: Float>(
@@ -41,11 +45,12 @@ pub(crate) fn backward<T: Float>(
     check_backward(layer, sequence, &d_output, &wanted);
     let found = (layer.cell, [sequence.batch, sequence.time, layer.d_hidden]);
     assert!((saved.cell, saved.shape) == found, "saved for {:?}, not for {found:?}", (saved.cell, saved.shape));
+    assert!(saved.options == layer.has_options(), "saved {} options", if saved.options { "with" } else { "without" });
     let plan = Plan::new(saved.plan.exec, layer, sequence);
     // The division among threads depends on the size of the input too.
     let same = (saved.plan.threads, saved.plan.in_order) == (plan.threads, plan.in_order);
     assert!(same, "saved for an input of another size than {}", layer.d_input);
-    with_kernel!(layer.cell, start(&plan, layer, sequence, saved, d_output, wanted));
+    with_kernel!(layer.cell, layer.has_options(), start(&plan, layer, sequence, saved, d_output, wanted));
 }
 
 fn start<T: Float, K: Kernel>(
@@ -67,11 +72,15 @@ fn start<T: Float, K: Kernel>(
     let need_w_ih = wanted.w_ih.is_some();
     let need_w_hh = wanted.w_hh.is_some();
     let need_b = wanted.b_ih.is_some() || wanted.b_hh.is_some();
+    let normalized = layer.options.norm_ih.is_some();
+    let extras = Extras::new(layer, plan);
     let mut sums: Vec<Sums<T>> = (0..saved.parts.len())
         .map(|_| Sums {
             w_ih: take(elements(need_w_ih, d_input)),
             w_hh: take(elements(need_w_hh, layer.cell.w_hh_rows(d_hidden))),
-            b: take(elements(need_b, 1)),
+            b: take(elements(need_b || normalized, 1)),
+            vectors: take(extras.len()),
+            gains: [(); 2].map(|()| take(elements(normalized, 1))),
         })
         .collect();
 
@@ -82,13 +91,14 @@ fn start<T: Float, K: Kernel>(
         None => (Shared(std::ptr::null_mut()), Strides { batch: 0, time: 0 }),
     };
     let state = sequence.batch * plan.width;
-    let (mut h_resting, mut c_resting) = (take(state), take(if K::HAS_C { state } else { 0 }));
+    let (mut h_resting, mut c_resting) = (take(state), take(if layer.cell.has_cell_state() { state } else { 0 }));
     let resting = [Shared(h_resting.as_mut_ptr()), Shared(c_resting.as_mut_ptr())];
     let works = saved.parts.iter().zip(&mut sums).collect();
     each(works, |(saved, sums): (&SavedPart<T>, &mut Sums<T>)| {
         let work = Backward::<T, K> {
             plan,
             layer,
+            extras: &extras,
             sequence,
             schedule: &saved.schedule,
             saved,
@@ -121,12 +131,32 @@ fn start<T: Float, K: Kernel>(
     if let Some(to) = wanted.b_hh {
         unpack(plan, layer, &plan.products.h, 1, &per_thread(|sums| &sums.b), to);
     }
+    let OptionGradients { p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c } = wanted.options;
+    if let Some(to) = norm_ih {
+        unpack(plan, layer, &plan.products.x, 1, &per_thread(|sums| &sums.gains[0]), to);
+    }
+    if let Some(to) = norm_hh {
+        unpack(plan, layer, &plan.products.h, 1, &per_thread(|sums| &sums.gains[1]), to);
+    }
+    let vectors = [
+        (Vector::PeepholeI, p_i),
+        (Vector::PeepholeF, p_f),
+        (Vector::PeepholeO, p_o),
+        (Vector::GammaC, gamma_c),
+        (Vector::BetaC, beta_c),
+    ];
+    for (vector, to) in vectors {
+        if let Some(to) = to {
+            add_vectors(&per_thread(|sums| &sums.vectors), vector as usize * plan.width, to);
+        }
+    }
 }
 
 /// The rows of one thread.
 struct Backward<'a, T, K> {
     plan: &'a Plan,
     layer: &'a LayerWeights<'a, T>,
+    extras: &'a Extras<T>,
     sequence: &'a Sequence<'a, T>,
     schedule: &'a Schedule,
     saved: &'a SavedPart<T>,
@@ -150,6 +180,14 @@ struct Scratch<T> {
     d_h: Buffer<T>,
     d_c: Buffer<T>,
     d_reset: Buffer<T>,
+    /// The sums for the cell's own vectors.
+    d_vectors: *mut T,
+    /// With layer normalisation: the sums for the gains and for the bias; the gradients of the products on h of a
+    /// chunk; those of c' by way of h of a step.
+    d_gains: [*mut T; 2],
+    d_bias: *mut T,
+    d_hats: Buffer<T>,
+    shown: Buffer<T>,
     /// The gradients of a chunk's sums, `[panel][packed row]`.
     d_panels: Buffer<T>,
     /// One tile.
@@ -197,9 +235,20 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
             )
         };
         let several = !x_masks.is_empty() || !h_masks.is_empty();
+        self.sums.vectors.fill(T::ZERO);
+        let normalized = self.norm().is_some();
+        if normalized {
+            self.sums.b.fill(T::ZERO);
+            self.sums.gains.iter_mut().for_each(|gain| gain.fill(T::ZERO));
+        }
         let mut scratch = Scratch {
+            d_vectors: self.sums.vectors.as_mut_ptr(),
+            d_gains: self.sums.gains.each_mut().map(|gain| gain.as_mut_ptr()),
+            d_bias: self.sums.b.as_mut_ptr(),
+            d_hats: take(if normalized { chunk_rows * plan.panel_elements() } else { 0 }),
+            shown: take(if normalized { state } else { 0 }),
             d_h: take(state),
-            d_c: take(if K::HAS_C { state } else { 0 }),
+            d_c: take(if self.layer.cell.has_cell_state() { state } else { 0 }),
             d_reset: take(if resets { state } else { 0 }),
             d_panels: take(chunk_rows * plan.panel_elements()),
             tile: take(MAX_ROWS * WIDTH * S::LANES),
@@ -218,6 +267,8 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
             }),
         };
         scratch.zeros.fill(T::ZERO);
+        // Nothing is written where vectors only fill up the last panel.
+        scratch.d_hats.fill(T::ZERO);
         // SAFETY: the machine has the instruction set; everything was sized by the plan and checked by the caller.
         unsafe {
             self.initial();
@@ -235,7 +286,15 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
                 if schedule.count_of(steps) == 0 {
                     continue;
                 }
+                // The gradients of the sums are those of the products on x, but of those on h only without
+                // normalisation.
+                if normalized {
+                    std::mem::swap(&mut scratch.d_panels, &mut scratch.d_hats);
+                }
                 self.recurrent_sums::<S>(&mut scratch, steps.clone(), &mut rows, first);
+                if normalized {
+                    std::mem::swap(&mut scratch.d_panels, &mut scratch.d_hats);
+                }
                 if repeats {
                     self.gather_repeats::<S>(&mut scratch, steps.clone());
                 }
@@ -248,7 +307,7 @@ impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
                 first = false;
             }
             if first {
-                let Sums { w_ih, w_hh, b } = &mut *self.sums;
+                let Sums { w_ih, w_hh, b, .. } = &mut *self.sums;
                 [w_ih, w_hh, b].into_iter().for_each(|sums| sums.fill(T::ZERO));
             }
             self.turn(&mut scratch, after, None);

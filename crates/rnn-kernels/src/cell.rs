@@ -5,7 +5,7 @@
 //!
 //! | cell | slots |
 //! |---|---|
-//! | LSTM | `i f g o` |
+//! | LSTM | `i f g o`, with coupled gates `i g o` |
 //! | GRU, reset after | `n_x r z n_h`: the sum from x, and `h·W_hn + b_hn` apart |
 //! | GRU, reset before | `n r z –` |
 //! | RNN | `h'` |
@@ -15,18 +15,27 @@
 //! One product fills the slots of all gates, and a slot has as many vectors as make a tile
 //! [`WIDTH`](crate::tile::WIDTH) vectors wide: one, in a minGRU two. Where gates have products of their own, which is in
 //! the RNN and under masks a gate, a slot is up to that wide by itself.
+//!
+//! A plain cell has a kernel of its own. [`Any`] is the kernel of all cells with options; the code of a cell is the
+//! same in both and asks its [`Form`] whether there may be options.
 
+mod activation;
+mod any;
 mod gru;
 mod lstm;
 mod rnn;
 mod scan;
+mod shown;
 
+pub(crate) use activation::value;
+pub(crate) use any::Any;
 pub(crate) use gru::{GruAfter, GruBefore};
 pub(crate) use lstm::Lstm;
 pub(crate) use rnn::{RnnRelu, RnnTanh};
 pub(crate) use scan::Scan;
+pub(crate) use shown::{show, unshow};
 
-use crate::sequence::step::{BackStep, Step};
+use crate::sequence::step::{BackStep, Shape, Step};
 use crate::simd::Simd;
 
 /// What a cell does to panels.
@@ -34,10 +43,8 @@ use crate::simd::Simd;
 /// # Safety
 /// The machine must have the instruction set; the step's pointers must be valid for all rows and panels.
 pub(crate) trait Kernel: Copy + Send + Sync + 'static {
-    /// Whether the state has a c.
-    const HAS_C: bool;
-    /// The number of its tensors.
-    const STATES: usize = if Self::HAS_C { 2 } else { 1 };
+    /// Whether the driver is to look for options of its own, such as normalised sums.
+    const OPTIONS: bool = false;
 
     /// From sums to gates and the new state, for rows `from..to` of panel `p`.
     unsafe fn finish<S: Simd>(step: &Step<S::T>, p: usize, from: usize, to: usize);
@@ -55,24 +62,51 @@ pub(crate) trait Kernel: Copy + Send + Sync + 'static {
     unsafe fn backward_reset<S: Simd>(_: &BackStep<S::T>, _: usize, _: usize, _: usize) {}
 }
 
-/// Zeros in four slots, which are `slot` apart.
+/// Whether the options of a cell count.
+pub(crate) trait Form: Copy + Send + Sync + 'static {
+    const OPTIONS: bool;
+}
+
+/// The plain cell.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain;
+
+impl Form for Plain {
+    const OPTIONS: bool = false;
+}
+
+/// The cell with whatever options it has.
+#[derive(Clone, Copy)]
+pub(crate) struct WithOptions;
+
+impl Form for WithOptions {
+    const OPTIONS: bool = true;
+}
+
+/// Zeros in all slots.
 #[inline(always)]
-unsafe fn clear<S: Simd>(row: *mut S::T, slot: usize) {
-    for i in 0..4 {
+unsafe fn clear<S: Simd>(row: *mut S::T, shape: Shape) {
+    for at in (0..shape.row).step_by(shape.slot) {
         // SAFETY: the caller's row has so many slots.
-        unsafe { S::store(row.add(i * slot), S::zero()) }
+        unsafe { S::store(row.add(at), S::zero()) }
     }
 }
 
-/// Calls `$f::<K>($args)` with the kernel K of a cell.
+/// Calls `$f::<K>($args)` with the kernel K of a cell, which is [`Any`] if it has options.
 macro_rules! with_kernel {
-    ($cell:expr, $f:ident($($arg:expr),* $(,)?)) => {
+    ($cell:expr, $options:expr, $f:ident($($arg:expr),* $(,)?)) => {
         match $cell {
+            _ if $options => $f::<_, $crate::cell::Any>($($arg),*),
             $crate::args::Cell::Rnn($crate::args::Nonlinearity::Tanh) => $f::<_, $crate::cell::RnnTanh>($($arg),*),
             $crate::args::Cell::Rnn($crate::args::Nonlinearity::Relu) => $f::<_, $crate::cell::RnnRelu>($($arg),*),
-            $crate::args::Cell::Lstm => $f::<_, $crate::cell::Lstm>($($arg),*),
-            $crate::args::Cell::Gru { reset_after: true } => $f::<_, $crate::cell::GruAfter>($($arg),*),
-            $crate::args::Cell::Gru { reset_after: false } => $f::<_, $crate::cell::GruBefore>($($arg),*),
+            $crate::args::Cell::Lstm => $f::<_, $crate::cell::Lstm<$crate::cell::Plain>>($($arg),*),
+            $crate::args::Cell::LstmCoupled => $f::<_, $crate::cell::Any>($($arg),*),
+            $crate::args::Cell::Gru { reset_after: true } => {
+                $f::<_, $crate::cell::GruAfter<$crate::cell::Plain>>($($arg),*)
+            }
+            $crate::args::Cell::Gru { reset_after: false } => {
+                $f::<_, $crate::cell::GruBefore<$crate::cell::Plain>>($($arg),*)
+            }
             $crate::args::Cell::MinGru(_) | $crate::args::Cell::MinLstm(_) => $f::<_, $crate::cell::Scan>($($arg),*),
         }
     };

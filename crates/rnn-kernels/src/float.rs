@@ -57,6 +57,9 @@ pub(crate) mod sealed {
         /// The polynomial Q of `2ᶠ − 1 = f·Q(f)` for |f| ≤ ½, lowest power first. It interpolates at the Chebyshev
         /// nodes; its relative error is 2·10⁻⁸ in `f32` and 5·10⁻¹⁷ in `f64`.
         const EXP2_SERIES: &'static [Self];
+        /// The polynomial P of the complementary error function in 2.5·t − 1.5, lowest power first, interpolated at the
+        /// Chebyshev nodes; its relative error is 3·10⁻⁸ in `f32` and 7·10⁻¹⁷ in `f64`.
+        const ERFC_SERIES: &'static [Self];
         /// tanh is 1 to all digits above.
         const TANH_MAX: Self;
     }
@@ -103,6 +106,18 @@ impl sealed::Vectors for f32 {
     const EXP2_MIN: f32 = -126.0;
     const EXP2_SERIES: &'static [f32] =
         &[std::f32::consts::LN_2, 0.240_226_5, 0.055_503_57, 0.009_618_083, 0.001_339_086_3, 0.000_154_531_63];
+    const ERFC_SERIES: &'static [f32] = &[
+        0.585_224_5,
+        0.321_035_46,
+        0.094_634_98,
+        0.004_396_064_4,
+        -0.005_317_503_5,
+        -0.000_387_955_23,
+        0.000_457_954_13,
+        -1.297_420_3e-5,
+        -3.701_367_3e-5,
+        6.492_816_4e-6,
+    ];
     const TANH_MAX: f32 = 10.0;
 }
 
@@ -131,6 +146,30 @@ impl sealed::Vectors for f64 {
         1.0178062445845774e-07,
         7.072585949269223e-09,
         4.4549605981865186e-10,
+    ];
+    const ERFC_SERIES: &'static [f64] = &[
+        0.585224490048175506,
+        0.321035462258371099,
+        0.0946352481964737989,
+        0.00439591754641197131,
+        -0.00531966182707481814,
+        -0.000386766707441291527,
+        0.000463947022773780765,
+        -0.0000163872913656957291,
+        -0.0000437019525684336885,
+        0.0000106094306564094333,
+        2.39554423574550074e-6,
+        -1.91271624927758445e-6,
+        2.8193875693952957e-7,
+        1.5316518148461677e-7,
+        -9.20996938887940764e-8,
+        1.3697402730476762e-8,
+        8.05481682855716102e-9,
+        -5.39251077717688353e-9,
+        7.71980080591812216e-10,
+        5.01597419990446127e-10,
+        -1.95673234728509072e-10,
+        5.74361446730107144e-12,
     ];
     const TANH_MAX: f64 = 20.0;
 }

@@ -3,11 +3,13 @@
 mod ahead;
 mod dropout;
 mod input;
+mod normalized;
 mod recurrence;
 mod turn;
 
 use ahead::Ahead;
 use dropout::KeptFeatures;
+pub(crate) use normalized::{advance_normalized, normalize_inputs};
 pub(crate) use recurrence::advance;
 
 use crate::args::{Input, LayerWeights, Output, Sequence, check_forward, check_output};
@@ -15,6 +17,8 @@ use crate::cell::{Kernel, with_kernel};
 use crate::exec::Exec;
 use crate::float::Float;
 use crate::pool::{Buffer, take};
+use crate::sequence::extras::Extras;
+use crate::sequence::norm::STATS;
 use crate::sequence::pack;
 use crate::sequence::plan::{Plan, TILE_STEPS};
 use crate::sequence::products::GateProduct;
@@ -37,7 +41,7 @@ pub(crate) fn forward<T: Float>(
 ) -> Saved<T> {
     check_forward(layer, sequence);
     check_output(layer, sequence, &output);
-    with_kernel!(layer.cell, start(exec, layer, sequence, output, save))
+    with_kernel!(layer.cell, layer.has_options(), start(exec, layer, sequence, output, save))
 }
 
 fn start<T: Float, K: Kernel>(
@@ -50,6 +54,7 @@ fn start<T: Float, K: Kernel>(
     let plan = Plan::new(exec, layer, sequence);
     // Either dropped features are skipped or repeated tokens are deduplicated, not both.
     let scale = plan.scale(sequence);
+    let normalized = layer.options.norm_ih.is_some();
     let mut saved: Vec<SavedPart<T>> = schedules(&plan, sequence, if scale.is_some() { TILE_STEPS } else { 1 })
         .into_iter()
         .map(|schedule| {
@@ -62,7 +67,9 @@ fn start<T: Float, K: Kernel>(
             SavedPart {
                 panels: take(rows * plan.panel_elements()),
                 h: take(state),
-                c: take(if K::HAS_C { state } else { 0 }),
+                c: take(if layer.cell.has_cell_state() { state } else { 0 }),
+                hats: [(); 2].map(|()| take(if normalized { rows * plan.panel_elements() } else { 0 })),
+                stats: take(if normalized { rows * STATS } else { 0 }),
                 repeats: if scale.is_none() { Repeats::new(sequence, &schedule) } else { Repeats::default() },
                 schedule,
             }
@@ -76,17 +83,18 @@ fn start<T: Float, K: Kernel>(
     let pack = |weight, product, scale| pack::columns(&plan, layer, weight, product, scale);
     let w_ih: Vec<_> = x_parts.iter().map(|&product| pack(layer.w_ih, product, scale.unwrap_or(T::ONE))).collect();
     let w_hh: Vec<_> = plan.products.h.iter().map(|&product| pack(layer.w_hh, product, T::ONE)).collect();
-    let bias = pack::biases(&plan, layer);
+    let (bias, extras) = (pack::biases(&plan, layer), Extras::new(layer, &plan));
     let shared = |slice: Option<&mut [T]>| Shared(slice.map_or(std::ptr::null_mut(), |slice| slice.as_mut_ptr()));
     let (sequence_out, strides) = (Shared(output.sequence.as_mut_ptr()), output.strides);
     let (h_out, c_out) = (shared(output.h), shared(output.c));
     let state = sequence.batch * plan.width;
-    let (mut h_resting, mut c_resting) = (take(state), take(if K::HAS_C { state } else { 0 }));
+    let (mut h_resting, mut c_resting) = (take(state), take(if layer.cell.has_cell_state() { state } else { 0 }));
     let resting = [Shared(h_resting.as_mut_ptr()), Shared(c_resting.as_mut_ptr())];
     each(saved.iter_mut().collect(), |saved: &mut SavedPart<T>| {
         let work = Forward::<T, K> {
             plan: &plan,
             layer,
+            extras: &extras,
             sequence,
             schedule: &saved.schedule,
             scaled: scale.is_some(),
@@ -97,6 +105,8 @@ fn start<T: Float, K: Kernel>(
             panels: saved.panels.as_mut_ptr(),
             h: saved.h.as_mut_ptr(),
             c: saved.c.as_mut_ptr(),
+            hats: saved.hats.each_mut().map(|hats| hats.as_mut_ptr()),
+            stats: saved.stats.as_mut_ptr(),
             resting: resting.map(Shared::get),
             repeats: &saved.repeats,
             output: sequence_out.get(),
@@ -107,13 +117,15 @@ fn start<T: Float, K: Kernel>(
         };
         run(plan.exec.isa, work);
     });
-    Saved { plan, cell: layer.cell, shape: [sequence.batch, sequence.time, layer.d_hidden], parts: saved }
+    let shape = [sequence.batch, sequence.time, layer.d_hidden];
+    Saved { plan, cell: layer.cell, options: layer.has_options(), shape, parts: saved }
 }
 
 /// The rows of one thread.
 struct Forward<'a, T, K> {
     plan: &'a Plan,
     layer: &'a LayerWeights<'a, T>,
+    extras: &'a Extras<T>,
     sequence: &'a Sequence<'a, T>,
     schedule: &'a Schedule,
     /// Whether the input's masks only drop features, as their scale is in the weights.
@@ -125,6 +137,9 @@ struct Forward<'a, T, K> {
     panels: *mut T,
     h: *mut T,
     c: *mut T,
+    /// As saved, with layer normalisation.
+    hats: [*mut T; 2],
+    stats: *mut T,
     /// h and c of all rows of the batch that rest, rows of the plan's width.
     resting: [*mut T; 2],
     repeats: &'a Repeats,
@@ -166,6 +181,11 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
         masks.dedup();
         let mut masked_h = take::<T>(2 * masks.len() * state);
         let mut reset = take::<T>(if plan.products.h.iter().any(|product| product.reset) { state } else { 0 });
+        // With layer normalisation products start from zeros, in place of the bias, and c' is kept until its row is.
+        let mut zeros = take::<T>(if self.norm().is_some() { plan.panel_elements() } else { 0 });
+        let mut shown = take::<T>(if self.norm().is_some() { state } else { 0 });
+        zeros.fill(T::ZERO);
+        let bias = if self.norm().is_some() { &zeros } else { self.bias };
         let (masked_h, reset) = (masked_h.as_mut_ptr(), reset.as_mut_ptr());
         let base = schedule.base();
         let mask_of = |mask: usize| self.sequence.recurrent_masks[mask][base * d_hidden..].as_ptr();
@@ -190,6 +210,9 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
                 let rows = schedule.count_of(steps);
                 let first = schedule.start(steps.start);
                 let panels = if self.save { self.panels.add(first * plan.panel_elements()) } else { self.panels };
+                let at = if self.save { first } else { 0 };
+                let hats = self.hats.map(|hats| hats.wrapping_add(at * plan.panel_elements()));
+                let stats = self.stats.wrapping_add(at * STATS);
                 let mut ahead = None;
                 if rows > 0 {
                     ahead = self.ahead::<S>(panels, steps.clone());
@@ -197,17 +220,21 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
                     let repeating = (!self.repeats.is_empty()).then_some(&mut repeating);
                     let x_rows = &mut x_rows;
                     match &kept {
-                        Some(kept) => self.kept_sums::<S>(panels, steps.clone(), kept),
+                        Some(kept) => self.kept_sums::<S>(panels, steps.clone(), kept, bias),
                         None => {
-                            self.input_sums::<S>(panels, steps.clone(), now, x_rows, masked_x.as_mut_ptr(), repeating);
+                            let masked_x = masked_x.as_mut_ptr();
+                            self.input_sums::<S>(panels, steps.clone(), now, x_rows, masked_x, repeating, bias);
                         }
+                    }
+                    if let Some(norm) = self.norm() {
+                        normalize_inputs::<S>(norm, plan, self.bias.as_ptr(), [panels, hats[0], stats], rows);
                     }
                 }
                 for s in steps.clone() {
                     let (t, batch) = (self.sequence.step(s), schedule.count(s));
                     let (now, next) = (states_at(s), states_at(s + 1));
                     let mut step = Step {
-                        cell: self.layer.cell,
+                        extras: self.extras,
                         shape: Shape::new(plan),
                         d_hidden,
                         width: plan.width,
@@ -227,6 +254,9 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
                         masks: masks.len(),
                         reset,
                         reset_mask: std::ptr::null(),
+                        hats: hats[1].wrapping_add((schedule.start(s) - first) * plan.row()),
+                        stats: stats.wrapping_add((schedule.start(s) - first) * STATS),
+                        shown: shown.as_mut_ptr(),
                     };
                     let mut left = [std::ptr::null(); 4];
                     for (left, product) in left.iter_mut().zip(&plan.products.h) {
@@ -241,6 +271,11 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
                         };
                     }
                     if batch > 0 {
+                        if let Some(norm) = self.norm() {
+                            advance_normalized::<S, K>(plan, norm, self.w_hh, batch, &step, &left, zeros.as_ptr());
+                            self.turn(Some(s), &next);
+                            continue;
+                        }
                         let ahead = ahead.as_ref().and_then(|ahead| ahead.beside(s - steps.start));
                         advance::<S, K>(plan, self.w_hh, batch, s, &step, &left, ahead.as_ref());
                     }

@@ -27,14 +27,17 @@
 //! back to it ([`release_memory`]); no step allocates.
 //!
 //! # What is not here
-//! Layer normalisation, projections, peepholes, clips of the state, and other activations.
+//! Projections.
 //!
 //! ```
-//! use rnn_kernels::{Cell, Exec, Gradients, Input, LayerWeights, Output, OutputGradients, Sequence, Strides};
+//! use rnn_kernels::{
+//!     Cell, Exec, Gradients, Input, LayerWeights, Options, Output, OutputGradients, Sequence, Strides,
+//! };
 //!
 //! let (batch, time, d_input, d_hidden) = (2, 3, 4, 5);
 //! let (w_ih, w_hh) = (vec![0.1f32; d_input * 4 * d_hidden], vec![0.1; d_hidden * 4 * d_hidden]);
-//! let layer = LayerWeights { cell: Cell::Lstm, d_input, d_hidden, w_ih: &w_ih, w_hh: &w_hh, b_ih: None, b_hh: None };
+//! let (cell, options) = (Cell::Lstm, Options::default());
+//! let layer = LayerWeights { cell, d_input, d_hidden, w_ih: &w_ih, w_hh: &w_hh, b_ih: None, b_hh: None, options };
 //! let x = vec![1.0; batch * time * d_input];
 //! let input = Input::Dense { values: &x, strides: Strides::batch_major(time, d_input) };
 //! let sequence = Sequence::new(batch, time, input);
@@ -87,8 +90,8 @@ mod stepper;
 mod entry;
 
 pub use args::{
-    Candidate, Cell, Counted, Gradients, Input, LayerWeights, MaskedOutput, Nonlinearity, Output, OutputGradients,
-    Sequence, Strides, Zoneout,
+    Activation, Candidate, Cell, Counted, Gradients, Input, LayerWeights, MaskedOutput, Nonlinearity, OptionGradients,
+    Options, Output, OutputGradients, Sequence, Strides, Zoneout,
 };
 pub use entry::Entry;
 pub use exec::Exec;

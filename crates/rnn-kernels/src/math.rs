@@ -60,6 +60,54 @@ pub(crate) unsafe fn tanh<S: Simd>(x: S::V) -> S::V {
     }
 }
 
+/// `eˣ − 1` for x up to 0, also right in its leading digits near 0.
+#[inline(always)]
+pub(crate) unsafe fn expm1<S: Simd>(x: S::V) -> S::V {
+    // SAFETY: the caller has the instruction set.
+    unsafe {
+        let (n, f) = S::split(S::within_exp2(S::mul(x, S::splat(S::T::LOG2_E))));
+        let scale = S::exp2(n);
+        S::fma(scale, S::mul(f, series::<S>(f)), S::sub(scale, S::splat(S::T::ONE)))
+    }
+}
+
+/// `ln(1+u)` for u from 0 to 1: `2·artanh(s)` with s = u/(2+u), which is at most ⅓, so that its power series needs few
+/// terms.
+#[inline(always)]
+pub(crate) unsafe fn ln1p<S: Simd>(u: S::V) -> S::V {
+    // SAFETY: the caller has the instruction set.
+    unsafe {
+        let terms = if size_of::<S::T>() < size_of::<f64>() { 8 } else { 18 };
+        let s = S::div(u, S::add(S::splat(S::T::from_f64(2.0)), u));
+        let square = S::mul(s, s);
+        let mut sum = S::zero();
+        for k in (0..terms).rev() {
+            sum = S::fma(sum, square, S::splat(S::T::from_f64(2.0 / (2 * k + 1) as f64)));
+        }
+        S::mul(s, sum)
+    }
+}
+
+/// The complementary error function for z from 0 on: `erfc(z) = e^(−z²)·t·P(t)` with t = 2/(2+z), whose P is smooth.
+/// Beyond 8, where erfc is below 10⁻²⁸, it gives what it gives there.
+#[inline(always)]
+pub(crate) unsafe fn erfc<S: Simd>(z: S::V) -> S::V {
+    // SAFETY: the caller has the instruction set.
+    unsafe {
+        let number = |x: f64| S::splat(S::T::from_f64(x));
+        let z = S::at_most(z, number(8.0));
+        let t = S::div(number(2.0), S::add(number(2.0), z));
+        // t is from ⅕ to 1, this from −1 to 1.
+        let at = S::fma(t, number(2.5), number(-1.5));
+        let series = S::T::ERFC_SERIES;
+        let mut sum = S::splat(series[series.len() - 1]);
+        for &factor in series[..series.len() - 1].iter().rev() {
+            sum = S::fma(sum, at, S::splat(factor));
+        }
+        S::mul(exp::<S>(S::sub(S::zero(), S::mul(z, z))), S::mul(t, sum))
+    }
+}
+
 /// A function that [`map`] applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Function {

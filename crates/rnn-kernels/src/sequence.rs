@@ -1,6 +1,8 @@
 //! What forward and backward of a layer share: how the work is laid out in panels and chunks, the words for it, and
 //! what forward saves for backward.
 
+pub(crate) mod extras;
+pub(crate) mod norm;
 pub(crate) mod pack;
 pub(crate) mod plan;
 pub(crate) mod products;
@@ -21,6 +23,7 @@ use schedule::Schedule;
 pub struct Saved<T> {
     pub(crate) plan: Plan,
     pub(crate) cell: Cell,
+    pub(crate) options: bool,
     /// Batch, time, d_hidden.
     pub(crate) shape: [usize; 3],
     pub(crate) parts: Vec<SavedPart<T>>,
@@ -34,13 +37,20 @@ pub(crate) struct SavedPart<T> {
     /// Before the step of each packed row.
     pub(crate) h: Buffer<T>,
     pub(crate) c: Buffer<T>,
+    /// With layer normalisation the normalised `x·W_ih` and `h·W_hh`, laid out as the panels are, and the statistics of
+    /// each row.
+    pub(crate) hats: [Buffer<T>; 2],
+    pub(crate) stats: Buffer<T>,
     pub(crate) repeats: Repeats,
 }
 
 impl<T: Float> Saved<T> {
     /// Its size in bytes.
     pub fn bytes(&self) -> usize {
-        let elements = self.parts.iter().map(|part| part.panels.len() + part.h.len() + part.c.len());
+        let elements = self.parts.iter().map(|part| {
+            let hats = part.hats[0].len() + part.hats[1].len() + part.stats.len();
+            part.panels.len() + part.h.len() + part.c.len() + hats
+        });
         let repeats = self.parts.iter().map(|part| part.repeats.bytes());
         elements.sum::<usize>() * size_of::<T>() + repeats.sum::<usize>()
     }

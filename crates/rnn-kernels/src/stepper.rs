@@ -5,9 +5,11 @@ use crate::args::{Cell, Input, LayerWeights, Sequence, check_forward};
 use crate::cell::{Kernel, with_kernel};
 use crate::exec::Exec;
 use crate::float::Float;
-use crate::forward::advance;
+use crate::forward::{advance, advance_normalized, normalize_inputs};
 use crate::linear::Right;
 use crate::pool::{Buffer, take};
+use crate::sequence::extras::Extras;
+use crate::sequence::norm::STATS;
 use crate::sequence::pack;
 use crate::sequence::plan::Plan;
 use crate::sequence::step::{Keep, MaskedCopy, Shape, Step};
@@ -20,10 +22,10 @@ use std::sync::Arc;
 /// clone goes on from the same state by itself and shares the weights.
 ///
 /// ```
-/// use rnn_kernels::{Cell, LayerWeights, Isa, Stepper};
+/// use rnn_kernels::{Cell, Isa, LayerWeights, Options, Stepper};
 /// let (w_ih, w_hh) = (vec![0.5f32; 3 * 6], vec![0.25; 2 * 6]);
-/// let cell = Cell::Gru { reset_after: true };
-/// let layer = LayerWeights { cell, d_input: 3, d_hidden: 2, w_ih: &w_ih, w_hh: &w_hh, b_ih: None, b_hh: None };
+/// let (cell, options) = (Cell::Gru { reset_after: true }, Options::default());
+/// let layer = LayerWeights { cell, d_input: 3, d_hidden: 2, w_ih: &w_ih, w_hh: &w_hh, b_ih: None, b_hh: None, options };
 /// let mut stepper = Stepper::new(Isa::best(), &layer);
 /// let h = stepper.step(&[0.0, 1.0, 0.0]).to_vec();
 /// stepper.reset();
@@ -32,10 +34,15 @@ use std::sync::Arc;
 pub struct Stepper<T> {
     plan: Plan,
     cell: Cell,
+    has_options: bool,
     d_input: usize,
     d_hidden: usize,
     weights: Arc<Packed<T>>,
     panels: Buffer<T>,
+    /// With layer normalisation: the normalised products on x and on h, their statistics, and c'.
+    hats: [Buffer<T>; 2],
+    stats: Buffer<T>,
+    shown: Buffer<T>,
     /// The share of the old h and c that a step keeps.
     zoneout: [T; 2],
     /// The state before and after a step, by turns.
@@ -51,6 +58,9 @@ struct Packed<T> {
     w_ih: Buffer<T>,
     w_hh: Vec<Buffer<T>>,
     bias: Buffer<T>,
+    extras: Extras<T>,
+    /// What products start from in place of the bias, with layer normalisation.
+    zeros: Buffer<T>,
 }
 
 impl<T: Float> Clone for Stepper<T> {
@@ -64,6 +74,9 @@ impl<T: Float> Clone for Stepper<T> {
             plan: self.plan.clone(),
             weights: self.weights.clone(),
             panels: copy(&self.panels),
+            hats: self.hats.each_ref().map(copy),
+            stats: copy(&self.stats),
+            shown: copy(&self.shown),
             h: self.h.each_ref().map(copy),
             c: self.c.each_ref().map(copy),
             reset: copy(&self.reset),
@@ -88,6 +101,7 @@ impl<T: Float> Stepper<T> {
         };
         Stepper {
             cell,
+            has_options: layer.has_options(),
             d_input,
             d_hidden,
             weights: Arc::new(Packed {
@@ -99,9 +113,18 @@ impl<T: Float> Stepper<T> {
                     .map(|&product| pack::columns(&plan, layer, layer.w_hh, product, T::ONE))
                     .collect(),
                 bias: pack::biases(&plan, layer),
+                extras: Extras::new(layer, &plan),
+                zeros: {
+                    let mut zeros = take(plan.panel_elements());
+                    zeros.fill(T::ZERO);
+                    zeros
+                },
             }),
             zoneout: [T::ZERO; 2],
             panels: take(plan.panel_elements()),
+            hats: [(); 2].map(|()| take(plan.panel_elements())),
+            stats: take(STATS),
+            shown: state(),
             h: [state(), state()],
             c: [state(), state()],
             reset: state(),
@@ -124,7 +147,7 @@ impl<T: Float> Stepper<T> {
     }
 
     fn advance(&mut self, input: StepInput<T>) {
-        with_kernel!(self.cell, step(self, input));
+        with_kernel!(self.cell, self.has_options, step(self, input));
     }
 
     /// The output of the last step.
@@ -198,18 +221,20 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
         let stepper = self.stepper;
         let (plan, row) = (&stepper.plan, stepper.plan.row());
         let width = plan.products.x[0].width(plan.products.blocks);
-        let Packed { w_ih, w_hh, bias } = &*stepper.weights;
+        let Packed { w_ih, w_hh, bias, extras, zeros } = &*stepper.weights;
         let keep = |share: T| if share == T::ZERO { Keep::Nothing } else { Keep::Mean(share) };
         let (now, next) = (stepper.steps % 2, (stepper.steps + 1) % 2);
         let panels = stepper.panels.as_mut_ptr();
+        let norm = if K::OPTIONS { extras.norm.as_ref() } else { None };
+        let start = if norm.is_some() { zeros } else { bias };
         // SAFETY: the machine has the instruction set; the buffers are sized by the plan for one row.
         unsafe {
             for p in 0..plan.panels {
-                let (sums, bias) = (panels.add(p * row), bias.as_ptr().add(p * row));
+                let (sums, start) = (panels.add(p * row), start.as_ptr().add(p * row));
                 let weights = w_ih.as_ptr().add(p * stepper.d_input * width * S::LANES);
                 // Vectors that no input product fills start from the bias too.
                 for vector in 0..plan.products.vectors {
-                    S::store(sums.add(vector * S::LANES), S::load(bias.add(vector * S::LANES)));
+                    S::store(sums.add(vector * S::LANES), S::load(start.add(vector * S::LANES)));
                 }
                 match self.input {
                     StepInput::Dense(x) => multiply::<S>(&Tile {
@@ -238,8 +263,12 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
                     }
                 }
             }
+            let (hats, stats) = (stepper.hats.each_mut().map(|hats| hats.as_mut_ptr()), stepper.stats.as_mut_ptr());
+            if let Some(norm) = norm {
+                normalize_inputs::<S>(norm, plan, bias.as_ptr(), [panels, hats[0], stats], 1);
+            }
             let step = Step {
-                cell: stepper.cell,
+                extras,
                 shape: Shape::new(plan),
                 d_hidden: stepper.d_hidden,
                 width: plan.width,
@@ -259,6 +288,9 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
                 masks: 0,
                 reset: stepper.reset.as_mut_ptr(),
                 reset_mask: std::ptr::null(),
+                hats: hats[1],
+                stats,
+                shown: stepper.shown.as_mut_ptr(),
             };
             let mut left = [step.h; 4];
             for (left, product) in left.iter_mut().zip(&plan.products.h) {
@@ -266,7 +298,12 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
                     *left = stepper.reset.as_ptr();
                 }
             }
-            advance::<S, K>(plan, w_hh, 1, stepper.steps, &step, &left, None);
+            match norm {
+                Some(norm) => {
+                    advance_normalized::<S, K>(plan, norm, w_hh, 1, &step, &left, zeros.as_ptr());
+                }
+                None => advance::<S, K>(plan, w_hh, 1, stepper.steps, &step, &left, None),
+            }
         }
         stepper.steps += 1;
     }

@@ -210,6 +210,7 @@ fn a_stepper_forgets() {
             w_hh: &case.w_hh,
             b_ih: Some(&case.b_ih),
             b_hh: cell.has_w_hh().then_some(&case.b_hh[..]),
+            options: rnn_kernels::Options::default(),
         };
         for isa in Isa::available() {
             let mut stepper = Stepper::new(isa, &layer);

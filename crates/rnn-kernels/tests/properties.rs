@@ -6,7 +6,7 @@ mod common;
 use common::case::{CELLS, Case, Counted, Zoneout};
 use common::{check, kernel, naive};
 use fastrand::Rng;
-use rnn_kernels::{Cell, Dense, Isa, LayerWeights, MaskedOutput, Stepper};
+use rnn_kernels::{Cell, Dense, Isa, LayerWeights, MaskedOutput, Options, Stepper};
 
 /// Σ outputs · their given gradients: what backward differentiates.
 fn loss(case: &Case, isa: Isa) -> f64 {
@@ -263,6 +263,7 @@ fn steps_are_those_of_the_sequence() {
                 w_hh: &case.w_hh,
                 b_ih: Some(&case.b_ih),
                 b_hh: cell.has_w_hh().then_some(&case.b_hh[..]),
+                options: Options::default(),
             };
             for isa in Isa::available() {
                 let mut stepper = Stepper::new(isa, &layer).clone();

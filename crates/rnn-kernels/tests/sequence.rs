@@ -2,10 +2,10 @@
 
 mod common;
 
-use common::case::{CELLS, Case, Counted};
+use common::case::{ACTIVATIONS, ALL_CELLS, CELLS, Case, Counted, NORMALIZED};
 use common::{check, kernel};
 use fastrand::Rng;
-use rnn_kernels::{Cell, Isa, Nonlinearity};
+use rnn_kernels::{Activation, Cell, Isa, Nonlinearity};
 
 #[test]
 fn plain_layers() {
@@ -177,5 +177,65 @@ fn a_repeated_input_has_its_gradient_once() {
                 }
             }
         }
+    }
+}
+
+/// Each activation in each place where the cell has one.
+#[test]
+fn every_activation() {
+    let mut random = Rng::with_seed(11);
+    for cell in ALL_CELLS {
+        for f in ACTIVATIONS {
+            let mut case = Case::plain(&mut random, cell, [3, 4, 3, 19]);
+            (case.options.gate, case.options.candidate) = (Some(f), Some(f));
+            case.options.hidden = cell.has_cell_state().then_some(f);
+            check(&case);
+        }
+    }
+}
+
+/// Options of the cell together, and with everything that a sequence may have.
+#[test]
+fn options_together() {
+    let mut random = Rng::with_seed(12);
+    for cell in ALL_CELLS.into_iter().flat_map(|cell| [cell; if cfg!(miri) { 1 } else { 60 }]) {
+        let shape = [random.usize(1..9), random.usize(1..6), random.usize(1..20), random.usize(1..70)];
+        let mut case = Case::random(&mut random, cell, shape);
+        case.draw_options(&mut random);
+        check(&case);
+    }
+}
+
+/// Layer normalisation of rows of every width, whose last vector may be full or not.
+#[test]
+fn normalized_layers() {
+    let mut random = Rng::with_seed(14);
+    for cell in NORMALIZED {
+        for d_hidden in if cfg!(miri) { 4..=4 } else { 4..=36 } {
+            let mut case = Case::plain(&mut random, cell, [3, 3, 5, d_hidden]);
+            case.normalize(&mut random);
+            check(&case);
+        }
+    }
+}
+
+/// On two threads, whose gradients of the cell's own vectors are added, and in several chunks of steps.
+#[test]
+fn options_on_two_threads() {
+    if cfg!(miri) {
+        return; // slow
+    }
+    let mut random = Rng::with_seed(13);
+    for cell in ALL_CELLS {
+        let mut case = Case::plain(&mut random, cell, [12, 80, 20, 80]);
+        case.threads = 2;
+        case.forget_fast();
+        case.normalize(&mut random);
+        // So that gradients do not grow from step to step.
+        case.options.norm_hh.iter_mut().for_each(|gain| *gain *= 0.25);
+        case.options.candidate = Some(Activation::Softsign);
+        case.options.gate = Some(Activation::HardSigmoid { slope: 0.2 });
+        case.options.clip = Some(0.5);
+        check(&case);
     }
 }

@@ -1,10 +1,10 @@
 //! Our own layers.
 
-use super::protocol::Cell;
+use super::protocol::{Cell, CellOption, Layer, Optional};
 use super::serve::{Task, timed};
 use burn::tensor::{Device, Tensor};
 use rnn_core::stepper::Stepper;
-use rnn_core::{ForwardArgs, GruConfig, Key, LstmConfig, MinGruConfig, MinLstmConfig, RnnConfig};
+use rnn_core::{Activation, ForwardArgs, GruConfig, Key, LstmConfig, MinGruConfig, MinLstmConfig, RnnConfig, probe};
 
 /// `[batch, time, d_input]` to `[batch, time, d_hidden]`.
 pub type Forward = Box<dyn Fn(Tensor<3>) -> Tensor<3>>;
@@ -33,6 +33,33 @@ pub fn forward(cell: Cell, d_input: usize, d_hidden: usize, device: &Device) -> 
             let layer = MinLstmConfig::new(d_input, d_hidden).init(key, device);
             Box::new(move |x| layer.forward(x).sequence)
         }
+    }
+}
+
+/// A new layer with an option of its cell, on the kernels or step by step.
+pub fn with_option(optional: Optional, device: &Device) -> Forward {
+    let Optional { layer: Layer { cell, input, hidden, .. }, option, steps } = optional;
+    macro_rules! layer {
+        ($config:expr) => {{
+            let layer = $config.init(Key::new(0), device);
+            Box::new(move |x| match steps {
+                true => probe::record(|| layer.forward(x).sequence).0,
+                false => layer.forward(x).sequence,
+            })
+        }};
+    }
+    let (lstm, gru) = (LstmConfig::new(input, hidden), GruConfig::new(input, hidden));
+    let hard = Activation::HardSigmoid { slope: 0.2 };
+    match (cell, option) {
+        (Cell::Lstm, CellOption::LayerNorm) => layer!(lstm.with_layer_norm(true)),
+        (Cell::Lstm, CellOption::Peepholes) => layer!(lstm.with_peepholes(true)),
+        (Cell::Lstm, CellOption::Coupled) => layer!(lstm.with_coupled_gates(true)),
+        (Cell::Lstm, CellOption::Clip) => layer!(lstm.with_clip(Some(1.0))),
+        (Cell::Lstm, CellOption::HardSigmoid) => layer!(lstm.with_gate_activation(hard)),
+        (Cell::Gru, CellOption::LayerNorm) => layer!(gru.with_layer_norm(true)),
+        (Cell::Gru, CellOption::Clip) => layer!(gru.with_clip(Some(1.0))),
+        (Cell::Gru, CellOption::HardSigmoid) => layer!(gru.with_gate_activation(hard)),
+        (cell, option) => unreachable!("{} with {}", cell.name(), option.name()),
     }
 }
 

@@ -67,6 +67,42 @@ impl Layer {
     }
 }
 
+/// What a cell may have beyond its plain form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CellOption {
+    LayerNorm,
+    Peepholes,
+    Coupled,
+    Clip,
+    HardSigmoid,
+}
+
+impl CellOption {
+    pub const ALL: [CellOption; 5] =
+        [CellOption::LayerNorm, CellOption::Peepholes, CellOption::Coupled, CellOption::Clip, CellOption::HardSigmoid];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            CellOption::LayerNorm => "layer normalisation",
+            CellOption::Peepholes => "peepholes",
+            CellOption::Coupled => "coupled gates",
+            CellOption::Clip => "clip",
+            CellOption::HardSigmoid => "hard sigmoid",
+        }
+    }
+}
+
+/// A layer with an option of its cell, an LSTM or a GRU.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Optional {
+    #[serde(flatten)]
+    pub layer: Layer,
+    pub option: CellOption,
+    /// Whether it runs step by step, without the kernels.
+    pub steps: bool,
+}
+
 /// A layer over batches whose rows have lengths of their own, forward and backward.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ragged {
@@ -109,6 +145,8 @@ pub struct Text {
 pub enum Spec {
     /// One pass per call.
     Layer(Layer),
+    /// The same with an option.
+    Optional(Optional),
     /// One pass over all batches per call.
     Ragged(Ragged),
     /// One step of one sequence per call, the state carried.

@@ -1,5 +1,6 @@
 //! The other end of the pipe for our layers and for burn-nn's: `rnn-bench worker rnn-core|burn-nn`.
 
+use super::ours::Forward;
 use super::protocol::{Answer, Cell, Layer, Ragged, Request, Spec};
 use super::worker::peak_of;
 use super::{burn_nn, ours};
@@ -66,7 +67,16 @@ fn answer(library: Library, request: Request, slots: &mut HashMap<usize, Task>) 
 
 fn prepare(library: Library, spec: Spec) -> Result<Task, String> {
     Ok(match (library, spec) {
-        (_, Spec::Layer(layer)) => passes(library, layer),
+        (Library::RnnCore, Spec::Layer(layer)) => {
+            passes(layer, |device| ours::forward(layer.cell, layer.input, layer.hidden, device))
+        }
+        (Library::BurnNn, Spec::Layer(layer)) => {
+            passes(layer, |device| burn_nn::forward(layer.cell, layer.input, layer.hidden, device))
+        }
+        (Library::RnnCore, Spec::Optional(optional)) => {
+            passes(optional.layer, |device| ours::with_option(optional, device))
+        }
+        (Library::BurnNn, Spec::Optional(_)) => return Err("burn-nn's cells have no such options".into()),
         (Library::RnnCore, Spec::Ragged(ragged)) => ragged_passes(ragged),
         (Library::BurnNn, Spec::Ragged(_)) => return Err("burn-nn's layers take no lengths".into()),
         (_, Spec::Step { cell, input, hidden, .. }) => steps(library, cell, input, hidden),
@@ -83,14 +93,11 @@ fn random(shape: [usize; 3], device: &Device) -> Tensor<3> {
 }
 
 /// One pass per call. Backward starts from the sum of all outputs and goes to the weights and to the input.
-fn passes(library: Library, layer: Layer) -> Task {
+fn passes(layer: Layer, make: impl FnOnce(&Device) -> Forward) -> Task {
     let cpu = Device::flex();
     let x = random([layer.batch, layer.time, layer.input], &cpu);
     let device = if layer.backward { cpu.autodiff() } else { cpu };
-    let forward = match library {
-        Library::RnnCore => ours::forward(layer.cell, layer.input, layer.hidden, &device),
-        Library::BurnNn => burn_nn::forward(layer.cell, layer.input, layer.hidden, &device),
-    };
+    let forward = make(&device);
     if !layer.backward {
         return timed(move || drop(forward(x.clone())));
     }

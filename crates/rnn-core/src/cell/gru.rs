@@ -1,5 +1,4 @@
-use super::Kernel;
-use super::{Activation, Bias, Cell, Recurrence, checked_clip, clip, split};
+use super::{Activation, Bias, Cell, Kernel, KernelOptions, Recurrence, checked_clip, clip, split};
 use crate::RnnError;
 use crate::config::RecurrentConfig;
 use crate::init::Initializers;
@@ -73,8 +72,9 @@ impl Cell for GruCell {
     }
 
     fn kernel(&self) -> Option<Kernel> {
-        let Self { reset_after, .. } = *self;
-        (*self == Self { reset_after, ..Self::default() }).then_some(Kernel::Gru { reset_after })
+        let Self { reset_after, gate_activation, hidden_activation, clip } = *self;
+        let (gate, candidate) = (gate_activation, hidden_activation);
+        Some(Kernel::Gru { reset_after, options: KernelOptions { gate, candidate, clip, ..KernelOptions::PLAIN } })
     }
 
     fn step(&self, input: Tensor<2>, state: HiddenState, recurrence: &Recurrence) -> HiddenState {
@@ -99,26 +99,18 @@ impl Cell for GruCell {
 
 impl RecurrentConfig<GruCell> {
     /// What is applied to the sums of the gates r and z.
-    ///
-    /// With another activation than the cell's default the layer runs step by step, without the fused kernels: many
-    /// times slower on a CPU.
     pub fn with_gate_activation(mut self, activation: Activation) -> Self {
         self.cell.gate_activation = activation;
         self
     }
 
     /// What is applied to the sum of n.
-    ///
-    /// With another activation than the cell's default the layer runs step by step, without the fused kernels: many
-    /// times slower on a CPU.
     pub fn with_hidden_activation(mut self, activation: Activation) -> Self {
         self.cell.hidden_activation = activation;
         self
     }
 
     /// Holds h in `[−clip, clip]`.
-    ///
-    /// Such a layer runs step by step, without the fused kernels: many times slower on a CPU.
     pub fn with_clip(mut self, clip: Option<f64>) -> Self {
         self.cell.clip = clip;
         self

@@ -1,5 +1,4 @@
-use super::Kernel;
-use super::{Activation, Cell, Recurrence, Vector, checked_clip, clip, split};
+use super::{Activation, Cell, Kernel, KernelOptions, Recurrence, Vector, checked_clip, clip, split};
 use crate::RnnError;
 use crate::config::RecurrentConfig;
 use crate::probe::observe;
@@ -113,7 +112,9 @@ impl Cell for LstmCell {
     }
 
     fn kernel(&self) -> Option<Kernel> {
-        (*self == Self::default()).then_some(Kernel::Lstm)
+        let &Self { gate_activation, cell_activation, hidden_activation, clip, coupled, .. } = self;
+        let (gate, candidate, hidden) = (gate_activation, cell_activation, hidden_activation);
+        Some(Kernel::Lstm(KernelOptions { gate, candidate, hidden, clip, coupled }))
     }
 
     fn step(&self, input: Tensor<2>, state: LstmState, recurrence: &Recurrence) -> LstmState {
@@ -147,43 +148,30 @@ impl Cell for LstmCell {
 
 impl RecurrentConfig<LstmCell> {
     /// What is applied to the sums of the gates i, f and o.
-    ///
-    /// With another activation than the cell's default the layer runs step by step, without the fused kernels: many
-    /// times slower on a CPU.
     pub fn with_gate_activation(mut self, activation: Activation) -> Self {
         self.cell.gate_activation = activation;
         self
     }
 
     /// What is applied to the sum of g.
-    ///
-    /// With another activation than the cell's default the layer runs step by step, without the fused kernels: many
-    /// times slower on a CPU.
     pub fn with_cell_activation(mut self, activation: Activation) -> Self {
         self.cell.cell_activation = activation;
         self
     }
 
     /// What is applied to c on its way to h.
-    ///
-    /// With another activation than the cell's default the layer runs step by step, without the fused kernels: many
-    /// times slower on a CPU.
     pub fn with_hidden_activation(mut self, activation: Activation) -> Self {
         self.cell.hidden_activation = activation;
         self
     }
 
     /// Lets the gates see c.
-    ///
-    /// Such a layer runs step by step, without the fused kernels: many times slower on a CPU.
     pub fn with_peepholes(mut self, peepholes: bool) -> Self {
         self.cell.peepholes = peepholes;
         self
     }
 
     /// Couples the input and the forget gate: `f = 1 − i`.
-    ///
-    /// Such a layer runs step by step, without the fused kernels: many times slower on a CPU.
     pub fn with_coupled_gates(mut self, coupled: bool) -> Self {
         self.cell.coupled = coupled;
         self
@@ -198,8 +186,6 @@ impl RecurrentConfig<LstmCell> {
     }
 
     /// Holds c in `[−clip, clip]`.
-    ///
-    /// Such a layer runs step by step, without the fused kernels: many times slower on a CPU.
     pub fn with_clip(mut self, clip: Option<f64>) -> Self {
         self.cell.clip = clip;
         self

@@ -1,5 +1,4 @@
-use super::Kernel;
-use super::{Activation, Cell, Recurrence, checked_clip, clip};
+use super::{Activation, Cell, Kernel, KernelOptions, Recurrence, checked_clip, clip};
 use crate::RnnError;
 use crate::config::RecurrentConfig;
 use crate::state::HiddenState;
@@ -48,11 +47,8 @@ impl Cell for RnnCell {
     }
 
     fn kernel(&self) -> Option<Kernel> {
-        match (self.hidden_activation, self.clip) {
-            (Activation::Tanh, None) => Some(Kernel::RnnTanh),
-            (Activation::Relu, None) => Some(Kernel::RnnRelu),
-            _ => None,
-        }
+        let Self { hidden_activation, clip } = *self;
+        Some(Kernel::Rnn(KernelOptions { candidate: hidden_activation, clip, ..KernelOptions::PLAIN }))
     }
 
     fn step(&self, input: Tensor<2>, state: HiddenState, recurrence: &Recurrence) -> HiddenState {
@@ -69,8 +65,6 @@ impl RecurrentConfig<RnnCell> {
     }
 
     /// Holds h in `[−clip, clip]`.
-    ///
-    /// Such a layer runs step by step, without the fused kernels: many times slower on a CPU.
     pub fn with_clip(mut self, clip: Option<f64>) -> Self {
         self.cell.clip = clip;
         self

@@ -8,9 +8,14 @@ use burn::tensor::DType;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+/// What only some options learn, in the order in which calls have it: the projection `[d_hidden, d_output]`, the gains
+/// of the normalised sums `[1, gates·d_hidden]`, and the cell's own vectors `[1, d_hidden]`, by the names that it has
+/// for them.
+pub(crate) const LEARNED: [&str; 8] = ["weight_hr", "norm_ih", "norm_hh", "p_i", "p_f", "p_o", "gamma_c", "beta_c"];
+
 /// The inputs of a call that may ask for a gradient, in this order: x, `W_ih`, `b_ih`, `W_hh`, `b_hh`, h and c before
-/// the first step.
-pub(crate) const INPUTS: usize = 7;
+/// the first step, and [`LEARNED`].
+pub(crate) const INPUTS: usize = 7 + LEARNED.len();
 
 /// Which steps of which rows count. A step that does not leaves the row's state as it is.
 #[derive(Debug, Clone)]
@@ -80,15 +85,17 @@ pub(crate) enum SequenceInput<P> {
 /// The options of a call: everything but its tensors. [`SequenceBackend::supports`] decides by them.
 #[derive(Debug, Clone)]
 pub(crate) struct SequenceOptions {
-    /// Which kernel computes the cell with its options; `None` if there is none.
+    /// The cell with its options, if it is one that kernels know.
     pub kernel: Option<Kernel>,
     /// Of all float tensors.
     pub dtype: DType,
     /// Whether the sums are normalised.
+    #[allow(dead_code, reason = "the CPU kernels support every value")]
     pub layer_norm: bool,
     /// Whether h is projected.
     pub projection: bool,
     /// Whether the cell has learned vectors of its own, such as peepholes.
+    #[allow(dead_code, reason = "the CPU kernels support every value")]
     pub vectors: bool,
     /// Whether a probe records the steps.
     pub probed: bool,
@@ -114,6 +121,8 @@ pub(crate) struct SequenceOptions {
     pub d_input: usize,
     /// Units.
     pub d_hidden: usize,
+    /// The width of h: that of the projection where there is one, else the units.
+    pub d_output: usize,
     /// From the last step to the first.
     pub reverse: bool,
     /// Which steps count.
@@ -134,10 +143,8 @@ impl SequenceOptions {
     /// The reason.
     pub fn refused(&self) -> Result<(), &'static str> {
         let refused = [
-            (self.kernel.is_none(), "the cell has no kernel with these options"),
-            (self.layer_norm, "layer normalisation has no kernel"),
+            (self.kernel.is_none(), "the kernels do not know the cell"),
             (self.projection, "projections have no kernel"),
-            (self.vectors, "learned vectors of the cell's own have no kernel"),
             (self.probed, "a probe sees every step"),
             (self.checkpointing, "gradient checkpointing recomputes tensor operations"),
         ];
@@ -160,15 +167,17 @@ pub(crate) struct SequenceCall<P> {
     pub w_ih: P,
     /// `[1, gates·d_hidden]`.
     pub b_ih: Option<P>,
-    /// `[d_hidden, gates·d_hidden]`; none for a cell that does not multiply h.
+    /// `[d_output, gates·d_hidden]`; none for a cell that does not multiply h.
     pub w_hh: Option<P>,
     /// `[1, gates·d_hidden]`.
     pub b_hh: Option<P>,
-    /// h, and c for an LSTM, before the first step, `[batch, d_hidden]`.
+    /// As [`LEARNED`] names it.
+    pub learned: [Option<P>; LEARNED.len()],
+    /// h, `[batch, d_output]`, and c for an LSTM, `[batch, d_hidden]`, before the first step.
     pub states: Vec<P>,
     /// `[batch, d_input]` each.
     pub input_masks: Vec<P>,
-    /// `[batch, d_hidden]` each.
+    /// `[batch, d_output]` each.
     pub recurrent_masks: Vec<P>,
     /// For h, and for c; empty without zoneout.
     pub zoneout: Vec<Zoneout<P>>,
@@ -177,9 +186,9 @@ pub(crate) struct SequenceCall<P> {
 /// What a call gives, or the gradients of that.
 #[derive(Debug, Clone)]
 pub(crate) struct SequenceOutput<P, S> {
-    /// h of all steps, `[time, batch, d_hidden]`.
+    /// h of all steps, `[time, batch, d_output]`.
     pub sequence: P,
-    /// h, and c for an LSTM, after each row's last step, `[batch, d_hidden]`.
+    /// h, `[batch, d_output]`, and c for an LSTM, `[batch, d_hidden]`, after each row's last step.
     pub states: S,
 }
 

@@ -11,6 +11,7 @@ pub(crate) use embedding::embedding;
 pub(crate) use linear::linear;
 pub(crate) use loss::cross_entropy;
 use memory::Cpu;
+pub(crate) use sequence::cell_options;
 
 /// A backend with the kernels for both element types.
 trait CpuBackend: Cpu + Dispatched {}

@@ -29,6 +29,9 @@ pub(crate) fn supports(options: &SequenceOptions) -> Result<(), &'static str> {
     if matches!(options.kernel, Some(Kernel::MinGru { .. } | Kernel::MinLstm { .. })) {
         return Err("the cell's kernel is for CPUs");
     }
+    if options.layer_norm || options.vectors || options.kernel.is_some_and(|kernel| !kernel.is_plain()) {
+        return Err("the cell's options have kernels for CPUs");
+    }
     if options.resets.is_some() {
         return Err("resets have no kernel");
     }

@@ -1,6 +1,6 @@
 //! A layer over a sequence, on the kernels of whichever device the tensors are on.
 
-use super::call::{INPUTS, SequenceBackend, SequenceCall, SequenceInput, SequenceOptions, SequenceOutput};
+use super::call::{INPUTS, LEARNED, SequenceBackend, SequenceCall, SequenceInput, SequenceOptions, SequenceOutput};
 use super::graph::{self, Dispatched, Operand, Operation, OutputGrads, Outputs};
 use super::{LayerInput, Pass};
 use crate::cell::{Cell, Recurrence};
@@ -11,7 +11,7 @@ use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::Tensor;
 
-/// One layer and direction over `input`: h of all steps, `[time, batch, d_hidden]`, and the state after each row's last
+/// One layer and direction over `input`: h of all steps, `[time, batch, d_output]`, and the state after each row's last
 /// step. `None` where there is no kernel for it.
 pub(crate) fn sequence<C: Cell>(
     cell: &C,
@@ -35,6 +35,12 @@ pub(crate) fn sequence<C: Cell>(
         b_ih: weights.bias_ih.as_ref().map(|bias| bias.val().unsqueeze()),
         w_hh: recurrence.weight.clone(),
         b_hh: recurrence.bias.clone().map(|bias| bias.unsqueeze()),
+        learned: LEARNED.map(|name| match name {
+            "weight_hr" => recurrence.projection.clone(),
+            "norm_ih" => weights.norm_ih.as_ref().map(|gain| gain.val().unsqueeze()),
+            "norm_hh" => recurrence.gain.clone().map(|gain| gain.unsqueeze()),
+            own => recurrence.vector(own),
+        }),
         states,
         input_masks,
         recurrent_masks: &recurrence.masks,
@@ -45,7 +51,15 @@ pub(crate) fn sequence<C: Cell>(
     let outcome: Option<(Tensor<3>, Vec<Tensor<2>>)> = on_any!(request);
     #[cfg(feature = "gpu")]
     let outcome = outcome.or_else(|| request.on::<burn_cubecl::CubeBackend>());
-    let (output, last) = outcome?;
+    let Some((output, last)) = outcome else {
+        if let Some(told) = pass.on_step_by_step {
+            let reason: Option<&'static str> = on_any!(Reason(&request));
+            #[cfg(feature = "gpu")]
+            let reason = reason.or_else(|| Reason(&request).on::<burn_cubecl::CubeBackend>());
+            told(reason.unwrap_or("its device has no kernels for layers"));
+        }
+        return None;
+    };
     let mut last = last.into_iter();
     Some((output, state.clone().map(|old| last.next().unwrap_or(old))))
 }
@@ -82,6 +96,7 @@ fn options<C: Cell>(
         batch,
         d_input: w_ih.dims()[0],
         d_hidden: *d_hidden,
+        d_output: weight.as_ref().map_or(*d_hidden, |weight| weight.dims()[0]),
         reverse: pass.reverse,
         counted: pass.counted.clone(),
         resets: pass.resets.clone(),
@@ -98,6 +113,7 @@ struct Request<'a> {
     b_ih: Option<Tensor<2>>,
     w_hh: Option<Tensor<2>>,
     b_hh: Option<Tensor<2>>,
+    learned: [Option<Tensor<2>>; LEARNED.len()],
     states: Vec<Tensor<2>>,
     input_masks: &'a [Tensor<2>],
     recurrent_masks: &'a [Tensor<2>],
@@ -115,6 +131,7 @@ impl Request<'_> {
         let (w_ih, w_hh) = (B::operand(&self.w_ih)?, optional::<B>(&self.w_hh)?);
         B::fits(&self.options, &w_ih.primitive().device()).ok()?;
         let (b_ih, b_hh) = (optional::<B>(&self.b_ih)?, optional::<B>(&self.b_hh)?);
+        let learned: Vec<Option<Operand<B>>> = self.learned.iter().map(optional::<B>).collect::<Option<_>>()?;
         let states: Vec<Operand<B>> = self.states.iter().map(B::operand).collect::<Option<_>>()?;
         let constants = |masks: &[Tensor<2>]| masks.iter().map(B::constant).collect::<Option<Vec<_>>>();
         let zoneout = self.pass.zoneout.iter().map(|zoneout| zoneout.try_map(B::constant));
@@ -129,15 +146,28 @@ impl Request<'_> {
             b_ih: b_ih.as_ref().map(Operand::primitive),
             w_hh: w_hh.as_ref().map(Operand::primitive),
             b_hh: b_hh.as_ref().map(Operand::primitive),
+            learned: std::array::from_fn(|i| learned[i].as_ref().map(Operand::primitive)),
             states: states.iter().map(Operand::primitive).collect(),
             input_masks: constants(self.input_masks)?,
             recurrent_masks: constants(self.recurrent_masks)?,
             zoneout: zoneout.collect::<Option<_>>()?,
         };
-        let inputs =
-            [x.as_ref(), Some(&w_ih), b_ih.as_ref(), w_hh.as_ref(), b_hh.as_ref(), states.first(), states.get(1)];
+        let weights = [x.as_ref(), Some(&w_ih), b_ih.as_ref(), w_hh.as_ref(), b_hh.as_ref()];
+        let others = [states.first(), states.get(1)].into_iter().chain(learned.iter().map(Option::as_ref));
+        let mut inputs = weights.into_iter().chain(others);
+        let inputs: [_; INPUTS] = std::array::from_fn(|_| inputs.next().flatten());
         let Outputs { main, others } = graph::run(CallOperation::<B>(call), inputs);
         Some((B::tensor(main), others.into_iter().map(B::tensor).collect()))
+    }
+}
+
+/// Why a call has no kernel on the kind of device on which its tensors are.
+struct Reason<'a>(&'a Request<'a>);
+
+impl Reason<'_> {
+    fn on<B: SequenceBackend + Dispatched>(&self) -> Option<&'static str> {
+        B::constant(&self.0.w_ih)?;
+        B::supports(&self.0.options).err()
     }
 }
 

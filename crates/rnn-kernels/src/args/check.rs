@@ -1,6 +1,9 @@
 //! Whether the sizes of a call fit together, so that no kernel reads or writes beyond a slice.
 
-use super::{Counted, Gradients, Input, LayerWeights, Output, OutputGradients, Sequence, Strides, Zoneout};
+use super::{
+    Cell, Counted, Gradients, Input, LayerWeights, OptionGradients, Options, Output, OutputGradients, Sequence,
+    Strides, Zoneout,
+};
 use crate::float::Float;
 
 fn check<T>(what: &str, slice: &[T], expected: usize) {
@@ -30,6 +33,23 @@ pub(crate) fn check_sizes<const N: usize>(sizes: [usize; N]) {
     assert!(all.is_some_and(|all| all < isize::MAX as usize), "{sizes:?} are too large");
 }
 
+/// What the options learn, with its size.
+fn learned<'a, T>(
+    options: &Options<'a, T>,
+    width: usize,
+    d_hidden: usize,
+) -> [(&'static str, Option<&'a [T]>, usize); 7] {
+    [
+        ("p_i", options.p_i, d_hidden),
+        ("p_f", options.p_f, d_hidden),
+        ("p_o", options.p_o, d_hidden),
+        ("γ_ih", options.norm_ih, width),
+        ("γ_hh", options.norm_hh, width),
+        ("γ_c", options.gamma_c, d_hidden),
+        ("β_c", options.beta_c, d_hidden),
+    ]
+}
+
 /// # Panics
 /// On sizes that do not fit together, so that no kernel reads or writes beyond a slice.
 pub(crate) fn check_forward<T: Float>(layer: &LayerWeights<T>, sequence: &Sequence<T>) {
@@ -44,6 +64,24 @@ pub(crate) fn check_forward<T: Float>(layer: &LayerWeights<T>, sequence: &Sequen
     assert!(layer.cell.has_w_hh() || !recurs, "b_hh and recurrent masks are for cells with W_hh");
     layer.b_ih.inspect(|b| check("b_ih", b, width));
     layer.b_hh.inspect(|b| check("b_hh", b, width));
+    let options = &layer.options;
+    for (what, slice, expected) in learned(options, width, d_hidden) {
+        slice.inspect(|slice| check(what, slice, expected));
+    }
+    let vectors = [options.p_i, options.p_f, options.p_o, options.gamma_c, options.beta_c];
+    let of_lstm = options.hidden.is_some() || vectors.iter().any(Option::is_some);
+    assert!(!of_lstm || layer.cell.has_cell_state(), "peepholes, ψ, γ_c and β_c are of an LSTM");
+    assert!(options.p_f.is_none() || layer.cell != Cell::LstmCoupled, "with coupled gates there is no p_f");
+    let of_gates = options.gate.is_some() || options.candidate.is_some() || options.clip.is_some();
+    assert!(!of_gates || layer.cell.has_w_hh(), "a cell without W_hh has its own functions, and no clip");
+    assert!(options.clip.is_none_or(|clip| clip > 0.0), "a clip of {:?} is not above 0", options.clip);
+    let norm = options.norm_ih.is_some();
+    assert!(options.norm_hh.is_some() == (norm && layer.cell.has_w_hh()), "γ_ih and γ_hh go together");
+    let of_c = norm && layer.cell.has_cell_state();
+    assert!(
+        [options.gamma_c, options.beta_c].iter().all(|v| v.is_some() == of_c),
+        "γ_c and β_c go with an LSTM's norms"
+    );
     match sequence.input {
         Input::Dense { values, strides } => check_strided("the input", values, strides, [batch, time, d_input]),
         Input::Indices { values, strides } => {
@@ -115,6 +153,13 @@ pub(crate) fn check_backward<T: Float>(
     wanted.w_hh.as_ref().inspect(|w| check("the gradient of W_hh", w, layer.cell.w_hh_rows(d_hidden) * width));
     wanted.b_ih.as_ref().inspect(|b| check("the gradient of b_ih", b, width));
     wanted.b_hh.as_ref().inspect(|b| check("the gradient of b_hh", b, width));
+    let OptionGradients { p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c } = &wanted.options;
+    let options = [p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c];
+    for (wanted, (what, given, expected)) in options.into_iter().zip(learned(&layer.options, width, d_hidden)) {
+        let Some(wanted) = wanted else { continue };
+        assert!(given.is_some(), "the gradient of {what}, which is not there");
+        check(what, wanted, expected);
+    }
     assert!(wanted.b_hh.is_none() || layer.cell.has_w_hh(), "this cell has no b_hh");
     wanted.h0.as_ref().inspect(|h| check("the gradient of h0", h, state));
     wanted.c0.as_ref().inspect(|c| check("the gradient of c0", c, state));

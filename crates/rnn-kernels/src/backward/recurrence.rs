@@ -1,8 +1,9 @@
 //! One step back: the cell's derivatives, then the products with the transposed recurrent weights.
 
 use super::{Backward, Scratch};
-use crate::cell::Kernel;
+use crate::cell::{Kernel, unshow};
 use crate::float::Float;
+use crate::sequence::norm::STATS;
 use crate::sequence::products::GateProduct;
 use crate::sequence::step::{BackStep, Keep, Shape};
 use crate::simd::Simd;
@@ -25,17 +26,23 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
             None => (std::ptr::null(), 0, 0),
         };
         scratch.d_reset.fill(T::ZERO);
+        let saved = first * plan.panel_elements() + in_chunk;
         let step = BackStep {
-            cell: self.layer.cell,
+            extras: self.extras,
+            d_vectors: scratch.d_vectors,
             shape: Shape::new(plan),
             d_hidden,
             width: plan.width,
-            panels: self.saved.panels[first * plan.panel_elements() + in_chunk..].as_ptr(),
+            panels: self.saved.panels[saved..].as_ptr(),
             d_panels: scratch.d_panels.as_mut_ptr().wrapping_add(in_chunk),
             panel: schedule.count_of(&steps) * plan.row(),
             panels_step: (start - schedule.start(s.saturating_sub(1))) * plan.row(),
             h: self.saved.h[start * plan.width..].as_ptr(),
-            c: if K::HAS_C { self.saved.c[start * plan.width..].as_ptr() } else { std::ptr::null() },
+            c: if self.layer.cell.has_cell_state() {
+                self.saved.c[start * plan.width..].as_ptr()
+            } else {
+                std::ptr::null()
+            },
             d_h: scratch.d_h.as_mut_ptr(),
             d_c: scratch.d_c.as_mut_ptr(),
             d_output,
@@ -45,8 +52,19 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
             keep_h: Keep::at(self.sequence.zoneout_h, t, b, self.sequence.batch, d_hidden),
             keep_c: Keep::at(self.sequence.zoneout_c, t, b, self.sequence.batch, d_hidden),
             d_reset: scratch.d_reset.as_mut_ptr(),
+            d_products: if self.norm().is_some() { scratch.d_hats.as_mut_ptr() } else { scratch.d_panels.as_mut_ptr() }
+                .wrapping_add(in_chunk),
+            hats: self.saved.hats.each_ref().map(|hats| hats.as_ptr().wrapping_add(saved)),
+            stats: self.saved.stats.as_ptr().wrapping_add(start * STATS),
+            shown: scratch.shown.as_mut_ptr(),
             reset_mask: plan.products.h.iter().find(|product| product.reset).map_or(std::ptr::null(), mask_of),
         };
+        if self.norm().is_some() && self.layer.cell.has_cell_state() {
+            for row in 0..batch {
+                // SAFETY: as for `run`.
+                unsafe { unshow::<S>(&step, row) };
+            }
+        }
         for p in 0..plan.panels {
             // SAFETY: as for `run`.
             unsafe { K::backward::<S>(&step, p, 0, batch) };
@@ -56,6 +74,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         for (i, product) in plan.products.h.iter().enumerate().filter(|(_, product)| product.reset) {
             // SAFETY: as for `run`.
             unsafe {
+                self.normalized_h::<S>(scratch, &step, batch, true);
                 let (packed, none) = (&self.w_hh[i], std::ptr::null());
                 self.recurrent_gradient::<S>(scratch, &step, batch, product, packed, none, step.d_reset);
                 for p in 0..plan.panels {
@@ -63,6 +82,11 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                 }
                 self.clear_rest::<S>(&step, batch);
             }
+        }
+        // SAFETY: as for `run`.
+        unsafe {
+            self.normalized_h::<S>(scratch, &step, batch, false);
+            self.normalized_x::<S>(scratch, &step, batch);
         }
         if s == 0 && self.d_h0.is_null() {
             return;
@@ -129,7 +153,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                     let product = Tile {
                         rows: end - from,
                         width,
-                        a: step.d_panels.add(from * row + product.offset * S::LANES),
+                        a: step.d_products.cast_const().add(from * row + product.offset * S::LANES),
                         a_row: row,
                         a_rows: std::ptr::null(),
                         a_step: 1,

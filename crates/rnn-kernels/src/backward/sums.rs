@@ -17,6 +17,18 @@ pub(super) struct Sums<T> {
     pub(super) w_hh: Buffer<T>,
     /// `[panel][vector][lane]`
     pub(super) b: Buffer<T>,
+    /// Of the cell's own vectors, laid out as they are.
+    pub(super) vectors: Buffer<T>,
+    /// Of γ_ih and γ_hh, `[panel][vector][lane]`.
+    pub(super) gains: [Buffer<T>; 2],
+}
+
+/// The sum of the threads' sums, from element `at` of each on.
+pub(super) fn add_vectors<T: Float>(sums: &[&[T]], at: usize, to: &mut [T]) {
+    to.copy_from_slice(&sums[0][at..][..to.len()]);
+    for sum in &sums[1..] {
+        to.iter_mut().zip(&sum[at..]).for_each(|(to, &sum)| *to += sum);
+    }
 }
 
 /// The sum of the threads' sums, from panels of `inner` rows to `[inner, G·d_hidden]`.

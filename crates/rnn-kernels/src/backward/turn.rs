@@ -12,7 +12,9 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
     #[inline(always)]
     pub(super) unsafe fn initial(&self) {
         let (d_hidden, width) = (self.layer.d_hidden, self.plan.width);
-        for (to, grad) in self.resting.into_iter().zip([self.d_output.h, self.d_output.c]).take(K::STATES) {
+        for (to, grad) in
+            self.resting.into_iter().zip([self.d_output.h, self.d_output.c]).take(self.layer.cell.states())
+        {
             for &b in &self.schedule.rows {
                 // SAFETY: a row of those that rest, which are those of this thread's rows.
                 let to = unsafe { std::slice::from_raw_parts_mut(to.add(b * width), width) };
@@ -41,13 +43,13 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
         let place_of = |place: usize| place * width..(place + 1) * width;
         for place in after.into_iter().flat_map(|s| schedule.resets(s)) {
             scratch.d_h[place_of(place)].fill(T::ZERO);
-            if K::STATES > 1 {
+            if self.layer.cell.states() > 1 {
                 scratch.d_c[place_of(place)].fill(T::ZERO);
             }
         }
         let mut states = [&mut scratch.d_h[..], &mut scratch.d_c[..]];
         for (place, b) in schedule.others(after, before) {
-            for (resting, state) in self.resting.iter().zip(&states).take(K::STATES) {
+            for (resting, state) in self.resting.iter().zip(&states).take(self.layer.cell.states()) {
                 // SAFETY: a row of those that rest, which is this thread's.
                 unsafe {
                     std::ptr::copy_nonoverlapping(state[place_of(place)].as_ptr(), resting.add(b * width), width)
@@ -55,7 +57,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
             }
         }
         for (place, b) in schedule.others(before, after) {
-            for (resting, state) in self.resting.iter().zip(&mut states).take(K::STATES) {
+            for (resting, state) in self.resting.iter().zip(&mut states).take(self.layer.cell.states()) {
                 let to = &mut state[place_of(place)];
                 // SAFETY: as above.
                 unsafe { std::ptr::copy_nonoverlapping(resting.add(b * width), to.as_mut_ptr(), width) };

@@ -4,7 +4,7 @@ use super::packed::{multiply_packed, pack_rows, packed_stride, packs};
 use super::sums::add_rows;
 use super::{Backward, Scratch};
 use crate::args::Input;
-use crate::cell::Kernel;
+use crate::cell::{Kernel, value};
 use crate::float::Float;
 use crate::pool::{Buffer, take};
 use crate::sequence::plan::Plan;
@@ -27,7 +27,8 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
     ) {
         let (plan, d_hidden) = (self.plan, self.layer.d_hidden);
         let (count, start) = (self.schedule.count_of(&steps), self.schedule.start(steps.start));
-        if !self.sums.b.is_empty() {
+        // With normalisation they have been added step by step.
+        if !self.sums.b.is_empty() && self.norm().is_none() {
             // SAFETY: as for `run`.
             unsafe { self.sums.add_biases::<S>(plan, count, &scratch.d_panels, first) };
         }
@@ -234,6 +235,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
             unsafe {
                 let r =
                     S::load(panels.add((v / blocks * count + q) * self.plan.row() + (blocks + v % blocks) * S::LANES));
+                let r = value::<S>(self.extras.gate, r);
                 S::store(scratch.reset[at..].as_mut_ptr(), S::mul(r, S::load(h.add(at))));
             }
         }

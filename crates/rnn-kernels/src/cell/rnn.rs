@@ -1,6 +1,8 @@
-use super::Kernel;
+use super::activation::{apply, gradient, value};
+use super::{Kernel, clear};
+use crate::args::Activation;
 use crate::float::Float;
-use crate::math::tanh;
+use crate::sequence::extras::Extras;
 use crate::sequence::step::{BackStep, Step};
 use crate::simd::Simd;
 
@@ -12,88 +14,80 @@ pub(crate) struct RnnTanh;
 #[derive(Clone, Copy)]
 pub(crate) struct RnnRelu;
 
-/// φ and its derivative, the latter from `φ(x)`.
+/// `h' = φ(sum)`, held within the clip.
+#[derive(Clone, Copy)]
+pub(super) struct RnnAny;
+
+/// φ.
 trait Phi {
-    unsafe fn value<S: Simd>(x: S::V) -> S::V;
-    unsafe fn backward<S: Simd>(y: S::V, d_y: S::V) -> S::V;
+    /// Whether h' may have a clip.
+    const OPTIONS: bool = false;
+
+    fn phi<T: Float>(extras: &Extras<T>) -> Activation;
 }
 
 impl Phi for RnnTanh {
     #[inline(always)]
-    unsafe fn value<S: Simd>(x: S::V) -> S::V {
-        // SAFETY: the caller has the instruction set.
-        unsafe { tanh::<S>(x) }
-    }
-    #[inline(always)]
-    unsafe fn backward<S: Simd>(y: S::V, d_y: S::V) -> S::V {
-        // SAFETY: the caller has the instruction set.
-        unsafe { S::mul(d_y, S::fnma(y, y, S::splat(S::T::ONE))) }
+    fn phi<T: Float>(_: &Extras<T>) -> Activation {
+        Activation::Tanh
     }
 }
 
 impl Phi for RnnRelu {
     #[inline(always)]
-    unsafe fn value<S: Simd>(x: S::V) -> S::V {
-        // SAFETY: the caller has the instruction set. NaN goes through.
-        unsafe { S::at_least(x, S::zero()) }
+    fn phi<T: Float>(_: &Extras<T>) -> Activation {
+        Activation::Relu
     }
+}
+
+impl Phi for RnnAny {
+    const OPTIONS: bool = true;
+
     #[inline(always)]
-    unsafe fn backward<S: Simd>(y: S::V, d_y: S::V) -> S::V {
-        // SAFETY: the caller has the instruction set.
-        unsafe { S::where_positive(y, d_y) }
+    fn phi<T: Float>(extras: &Extras<T>) -> Activation {
+        extras.candidate
     }
 }
 
-#[inline(always)]
-unsafe fn finish<S: Simd, P: Phi>(step: &Step<S::T>, p: usize, from: usize, to: usize) {
-    for row in from..to {
-        for (at, u) in step.units::<S>(p, row) {
-            // SAFETY: as for the trait.
-            unsafe {
-                let h_new = P::value::<S>(S::load(at));
-                S::store(at, h_new);
-                step.settle::<S>(row, u, h_new, None);
-            }
-        }
-    }
-}
-
-#[inline(always)]
-unsafe fn backward<S: Simd, P: Phi>(step: &BackStep<S::T>, p: usize, from: usize, to: usize) {
-    for row in from..to {
-        // SAFETY: as for the trait.
-        for (y, to, u) in unsafe { step.units::<S>(p, row) } {
-            // SAFETY: as for the trait.
-            unsafe {
-                let Some((d_h, _)) = step.arriving::<S>(row, u, false) else {
-                    S::store(to, S::zero());
-                    continue;
-                };
-                S::store(to, P::backward::<S>(S::load(y), d_h.new));
-                S::store(step.d_h.add(row * step.width + u), d_h.old);
-            }
-        }
-    }
-}
-
-macro_rules! kernel {
-    ($kernel:ty) => {
-        impl Kernel for $kernel {
-            const HAS_C: bool = false;
-
-            #[inline(always)]
-            unsafe fn finish<S: Simd>(step: &Step<S::T>, p: usize, from: usize, to: usize) {
+impl<P: Phi + Copy + Send + Sync + 'static> Kernel for P {
+    #[inline(always)]
+    unsafe fn finish<S: Simd>(step: &Step<S::T>, p: usize, from: usize, to: usize) {
+        let phi = P::phi(step.extras);
+        for row in from..to {
+            for (at, u) in step.units::<S>(p, row) {
                 // SAFETY: as for the trait.
-                unsafe { finish::<S, $kernel>(step, p, from, to) }
-            }
-            #[inline(always)]
-            unsafe fn backward<S: Simd>(step: &BackStep<S::T>, p: usize, from: usize, to: usize) {
-                // SAFETY: as for the trait.
-                unsafe { backward::<S, $kernel>(step, p, from, to) }
+                unsafe {
+                    let (mut h_new, saved) = apply::<S>(phi, S::load(at));
+                    S::store(at, saved);
+                    if P::OPTIONS {
+                        h_new = step.extras.clipped::<S>(h_new);
+                    }
+                    step.settle::<S>(row, u, h_new, None);
+                }
             }
         }
-    };
-}
+    }
 
-kernel!(RnnTanh);
-kernel!(RnnRelu);
+    #[inline(always)]
+    unsafe fn backward<S: Simd>(step: &BackStep<S::T>, p: usize, from: usize, to: usize) {
+        let phi = P::phi(step.extras);
+        for row in from..to {
+            // SAFETY: as for the trait.
+            for (saved, to, u) in unsafe { step.units::<S>(p, row) } {
+                // SAFETY: as for the trait.
+                unsafe {
+                    let Some((d_h, _)) = step.arriving::<S>(row, u, false) else {
+                        clear::<S>(to, step.shape);
+                        continue;
+                    };
+                    let (saved, mut d_new) = (S::load(saved), d_h.new);
+                    if P::OPTIONS && step.extras.clip.is_some() {
+                        d_new = step.extras.unclipped::<S>(value::<S>(phi, saved), d_new);
+                    }
+                    S::store(to, gradient::<S>(phi, saved, d_new));
+                    S::store(step.d_h.add(row * step.width + u), d_h.old);
+                }
+            }
+        }
+    }
+}

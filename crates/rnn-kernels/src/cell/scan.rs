@@ -11,7 +11,7 @@ use crate::math::sigmoid;
 use crate::sequence::step::{BackStep, Step};
 use crate::simd::Simd;
 
-/// Any of them: [`Step`] and [`BackStep`] say which.
+/// Any of them: the step says which.
 #[derive(Clone, Copy)]
 pub(crate) struct Scan;
 
@@ -168,18 +168,16 @@ macro_rules! by_cell {
 }
 
 impl Kernel for Scan {
-    const HAS_C: bool = false;
-
     #[inline(always)]
     unsafe fn finish<S: Simd>(step: &Step<S::T>, p: usize, from: usize, to: usize) {
         // SAFETY: as for the trait.
-        unsafe { by_cell!(step.cell, finish(step, p, from, to)) }
+        unsafe { by_cell!(step.extras.cell, finish(step, p, from, to)) }
     }
 
     #[inline(always)]
     unsafe fn backward<S: Simd>(step: &BackStep<S::T>, p: usize, from: usize, to: usize) {
         // SAFETY: as for the trait.
-        unsafe { by_cell!(step.cell, backward(step, p, from, to)) }
+        unsafe { by_cell!(step.extras.cell, backward(step, p, from, to)) }
     }
 }
 

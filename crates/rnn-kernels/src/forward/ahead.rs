@@ -88,7 +88,8 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
         let pieces = d_input.div_ceil(columns.max(1)).max(1);
         let columns = d_input.div_ceil(pieces);
         let single = || self.schedule.count(steps.start) == 1 && self.schedule.runs(steps.clone()).len() == 1;
-        if !pays || !plain || pieces > BESIDE || steps.len() < 2 * BESIDE || !self.repeats.is_empty() || !single() {
+        let other = !self.repeats.is_empty() || self.norm().is_some();
+        if !pays || !plain || pieces > BESIDE || steps.len() < 2 * BESIDE || other || !single() {
             return None;
         }
         let (row, time) = (plan.row(), strides.time);

@@ -48,12 +48,18 @@ impl KeptFeatures {
 impl<T: Float, K: Kernel> Forward<'_, T, K> {
     /// `x·W_ih + b` for all rows of a chunk's steps, into the panels.
     #[inline(always)]
-    pub(super) unsafe fn kept_sums<S: Simd<T = T>>(&self, panels: *mut T, steps: Range<usize>, kept: &KeptFeatures) {
+    pub(super) unsafe fn kept_sums<S: Simd<T = T>>(
+        &self,
+        panels: *mut T,
+        steps: Range<usize>,
+        kept: &KeptFeatures,
+        bias: &[T],
+    ) {
         let Input::Dense { values, strides } = self.sequence.input else { return };
         let (plan, schedule, d_input, row) = (self.plan, self.schedule, self.layer.d_input, self.plan.row());
         let rows = schedule.count_of(&steps);
         // SAFETY: as for the caller.
-        unsafe { self.biases::<S>(panels, rows) };
+        unsafe { self.biases::<S>(panels, rows, bias) };
         let a_row = if self.sequence.reverse { strides.time.wrapping_neg() } else { strides.time };
         let runs = schedule.runs(steps.clone());
         let places = || runs.iter().flat_map(|run| (0..schedule.count(run.start)).map(move |place| (run, place)));
@@ -81,7 +87,7 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
                             a_block: 0,
                             b: packed.as_ptr().add(p * d_input * width * S::LANES),
                             b_step: width * S::LANES,
-                            c0: self.bias.as_ptr().add(p * row + product.offset * S::LANES),
+                            c0: bias.as_ptr().add(p * row + product.offset * S::LANES),
                             c0_step: 0,
                             c: panels.add((p * rows + q) * row + product.offset * S::LANES),
                             c_step: batch * row,

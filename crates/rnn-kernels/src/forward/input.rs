@@ -12,6 +12,7 @@ use std::ops::Range;
 impl<T: Float, K: Kernel> Forward<'_, T, K> {
     /// `x·W_ih + b` for all rows of the first `count` of a chunk's steps, into the panels; `repeating` if tokens are.
     #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "a chunk, what is known of its rows, and what its sums start from")]
     pub(super) unsafe fn input_sums<S: Simd<T = T>>(
         &self,
         panels: *mut T,
@@ -20,17 +21,18 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
         x_rows: &mut Vec<*const T>,
         masked_x: *mut T,
         mut repeating: Option<&mut Repeating<T>>,
+        bias: &[T],
     ) {
         let (plan, blocks, d_input) = (self.plan, self.plan.products.blocks, self.layer.d_input);
         let (row, schedule) = (plan.row(), self.schedule);
         let rows = schedule.count_of(&steps);
         // SAFETY: as for the caller.
-        unsafe { self.biases::<S>(panels, rows) };
+        unsafe { self.biases::<S>(panels, rows, bias) };
         if let Input::Indices { values, strides } = self.sequence.input {
             for (q, (s, b)) in schedule.entries(steps).enumerate() {
                 let symbol = values[strides.at(b, self.sequence.step(s))] as usize;
                 // SAFETY: row q of the chunk.
-                unsafe { self.look_up::<S>(panels.add(q * row), rows * row, symbol) };
+                unsafe { self.look_up::<S>(panels.add(q * row), rows * row, symbol, bias) };
             }
             return;
         }
@@ -80,7 +82,7 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
                         a_block: 0,
                         b: packed.as_ptr().add(p * d_input * width * S::LANES),
                         b_step: width * S::LANES,
-                        c0: self.bias.as_ptr().add(p * row + product.offset * S::LANES),
+                        c0: bias.as_ptr().add(p * row + product.offset * S::LANES),
                         c0_step: 0,
                         c: panels.add((p * rows + q) * row + product.offset * S::LANES),
                         c_step: row,
@@ -102,14 +104,14 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
 
     /// The vectors of `rows` rows that no input product fills: they start from the bias too.
     #[inline(always)]
-    pub(super) unsafe fn biases<S: Simd<T = T>>(&self, panels: *mut T, rows: usize) {
+    pub(super) unsafe fn biases<S: Simd<T = T>>(&self, panels: *mut T, rows: usize, bias: &[T]) {
         let (products, row) = (&self.plan.products, self.plan.row());
         let filled: usize = products.x.iter().map(|product| product.width(products.blocks)).sum();
         for p in 0..self.plan.panels {
             for vector in filled..products.vectors {
                 // SAFETY: vectors of the chunk's panels and of the biases, which have the same layout.
                 unsafe {
-                    let bias = S::load(self.bias.as_ptr().add(p * row + vector * S::LANES));
+                    let bias = S::load(bias.as_ptr().add(p * row + vector * S::LANES));
                     for q in 0..rows {
                         S::store(panels.add((p * rows + q) * row + vector * S::LANES), bias);
                     }
@@ -120,7 +122,7 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
 
     /// One row of sums from a row of `W_ih`.
     #[inline(always)]
-    unsafe fn look_up<S: Simd<T = T>>(&self, to: *mut T, panel: usize, symbol: usize) {
+    unsafe fn look_up<S: Simd<T = T>>(&self, to: *mut T, panel: usize, symbol: usize, bias: &[T]) {
         let (blocks, d_hidden) = (self.plan.products.blocks, self.layer.d_hidden);
         let weights = &self.layer.w_ih[symbol * self.layer.cell.gates() * d_hidden..];
         let (row, units) = (self.plan.row(), blocks * S::LANES);
@@ -131,7 +133,7 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
                 for p in 0..self.plan.panels {
                     // SAFETY: vectors of the panels; of the weights only what d_hidden leaves.
                     unsafe {
-                        let mut sum = S::load(self.bias.as_ptr().add(p * row + at));
+                        let mut sum = S::load(bias.as_ptr().add(p * row + at));
                         if unit < d_hidden {
                             sum = S::add(sum, S::load_up_to(weights.as_ptr().add(from), d_hidden - unit));
                         }

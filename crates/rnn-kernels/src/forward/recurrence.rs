@@ -107,7 +107,7 @@ struct Single<'a, T, K> {
     row: RowProduct<T>,
     width: usize,
     beside: Option<&'a Beside<T>>,
-    step: &'a Step<T>,
+    step: &'a Step<'a, T>,
     p: usize,
     kernel: PhantomData<K>,
 }

@@ -121,6 +121,6 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
     /// Where the states of rows that rest are, as many as the cell has.
     #[inline(always)]
     fn tensors(&self) -> impl Iterator<Item = *mut T> {
-        self.resting.into_iter().take(K::STATES)
+        self.resting.into_iter().take(self.layer.cell.states())
     }
 }

@@ -41,6 +41,7 @@ impl Products {
         let (slots, x, h) = match cell {
             Cell::Rnn(_) => (1, product(0, &[0], false), vec![product(0, &[0], false)]),
             Cell::Lstm => (4, product(0, &[0, 1, 2, 3], false), vec![product(0, &[0, 1, 2, 3], false)]),
+            Cell::LstmCoupled => (3, product(0, &[0, 1, 2], false), vec![product(0, &[0, 1, 2], false)]),
             Cell::Gru { reset_after: true } => (4, product(0, &[2, 0, 1], false), vec![product(1, &[0, 1, 2], false)]),
             Cell::Gru { reset_after: false } => {
                 (4, product(0, &[2, 0, 1], false), vec![product(1, &[0, 1], false), product(0, &[2], true)])

@@ -2,8 +2,9 @@
 //! zoneout, dropout of h, and the output. A row of a step is a place; the caller's tensors have it at its row of the
 //! batch.
 
-use crate::args::{Cell, Zoneout};
+use crate::args::Zoneout;
 use crate::float::Float;
+use crate::sequence::extras::{Extras, Vector};
 use crate::sequence::plan::Plan;
 use crate::simd::Simd;
 
@@ -46,7 +47,7 @@ pub(crate) struct Shape {
     blocks: usize,
     /// Elements of a slot, and of a row.
     pub(crate) slot: usize,
-    row: usize,
+    pub(crate) row: usize,
 }
 
 impl Shape {
@@ -66,8 +67,8 @@ impl Shape {
 }
 
 /// A step forward.
-pub(crate) struct Step<T> {
-    pub(crate) cell: Cell,
+pub(crate) struct Step<'a, T> {
+    pub(crate) extras: &'a Extras<T>,
     pub(crate) shape: Shape,
     pub(crate) d_hidden: usize,
     /// From a row of a state to the next.
@@ -94,6 +95,11 @@ pub(crate) struct Step<T> {
     /// r∘h and the mask of it, for the GRU that resets before its product; the mask may be null.
     pub(crate) reset: *mut T,
     pub(crate) reset_mask: *const T,
+    /// With layer normalisation: the normalised `h·W_hh`, laid out as the panels are; the statistics of the rows; the
+    /// new c, until its row is normalised.
+    pub(crate) hats: *mut T,
+    pub(crate) stats: *mut T,
+    pub(crate) shown: *mut T,
 }
 
 /// `old` where zoneout keeps it, else `new`.
@@ -120,7 +126,7 @@ unsafe fn batch_row(rows: *const u32, place: usize) -> usize {
     if rows.is_null() { place } else { unsafe { *rows.add(place) as usize } }
 }
 
-impl<T: Float> Step<T> {
+impl<T: Float> Step<'_, T> {
     /// The row `row` of panel `p`.
     #[inline(always)]
     pub(crate) unsafe fn panel_row(&self, p: usize, row: usize) -> *mut T {
@@ -146,15 +152,35 @@ impl<T: Float> Step<T> {
     /// Ends the step for the units from `u` on of one row.
     #[inline(always)]
     pub(crate) unsafe fn settle<S: Simd<T = T>>(&self, row: usize, u: usize, h_new: S::V, c_new: Option<S::V>) {
+        // SAFETY: as for the caller.
+        unsafe {
+            if let Some(c_new) = c_new {
+                self.settle_c::<S>(row, u, c_new);
+            }
+            self.settle_h::<S>(row, u, h_new);
+        }
+    }
+
+    /// The part of it that is about c.
+    #[inline(always)]
+    pub(crate) unsafe fn settle_c<S: Simd<T = T>>(&self, row: usize, u: usize, c_new: S::V) {
+        // SAFETY: as for `settle_h`.
+        unsafe {
+            let (n, at) = (self.d_hidden - u, row * self.width + u);
+            let c_old = S::load(self.c.add(at));
+            let zone = self.batch_row(row) * self.d_hidden + u;
+            S::store(self.c_new.add(at), stay::<S>(self.keep_c, zone, n, c_new, c_old));
+        }
+    }
+
+    /// The part of it that is about h.
+    #[inline(always)]
+    pub(crate) unsafe fn settle_h<S: Simd<T = T>>(&self, row: usize, u: usize, h_new: S::V) {
         // SAFETY: the states' rows are `width` wide, a whole number of panels; masks and output have d_hidden units.
         unsafe {
             let (n, at, b) = (self.d_hidden - u, row * self.width + u, self.batch_row(row));
             let h_old = S::load(self.h.add(at));
             let zone = b * self.d_hidden + u;
-            if let Some(c_new) = c_new {
-                let c_old = S::load(self.c.add(at));
-                S::store(self.c_new.add(at), stay::<S>(self.keep_c, zone, n, c_new, c_old));
-            }
             let h = stay::<S>(self.keep_h, zone, n, h_new, h_old);
             S::store(self.h_new.add(at), h);
             let to = self.output.add(b * self.output_row + u);
@@ -170,8 +196,10 @@ impl<T: Float> Step<T> {
 }
 
 /// A step backward.
-pub(crate) struct BackStep<T> {
-    pub(crate) cell: Cell,
+pub(crate) struct BackStep<'a, T> {
+    pub(crate) extras: &'a Extras<T>,
+    /// The sums of the gradients of the cell's own vectors, laid out as these are.
+    pub(crate) d_vectors: *mut T,
     pub(crate) shape: Shape,
     pub(crate) d_hidden: usize,
     pub(crate) width: usize,
@@ -200,6 +228,13 @@ pub(crate) struct BackStep<T> {
     /// The gradient of r∘h, masked by `reset_mask`, which may be null.
     pub(crate) d_reset: *mut T,
     pub(crate) reset_mask: *const T,
+    /// The gradients of the products on h, laid out as those of the sums, which they are without normalisation.
+    pub(crate) d_products: *mut T,
+    /// As forward has them, those of x before those of h.
+    pub(crate) hats: [*const T; 2],
+    pub(crate) stats: *const T,
+    /// The gradient of c' by way of h, where that needs the whole row.
+    pub(crate) shown: *mut T,
 }
 
 /// The gradients of h and c.
@@ -209,6 +244,15 @@ type ArrivingState<V> = (Arriving<V>, Arriving<V>);
 pub(crate) struct Arriving<V> {
     pub(crate) new: V,
     pub(crate) old: V,
+}
+
+impl<V> Arriving<V> {
+    /// Where nothing arrives, or it is known otherwise.
+    #[inline(always)]
+    pub(crate) unsafe fn nothing<S: Simd<V = V>>() -> Self {
+        // SAFETY: the caller has the instruction set.
+        unsafe { Arriving { new: S::zero(), old: S::zero() } }
+    }
 }
 
 #[inline(always)]
@@ -225,7 +269,17 @@ unsafe fn split<S: Simd>(keep: Keep<S::T>, at: usize, n: usize, d: S::V) -> Arri
     }
 }
 
-impl<T: Float> BackStep<T> {
+impl<T: Float> BackStep<'_, T> {
+    /// Adds `d` to the gradient of `vector` for the units from `u` on.
+    #[inline(always)]
+    pub(crate) unsafe fn add_to<S: Simd<T = T>>(&self, vector: Vector, u: usize, d: S::V) {
+        // SAFETY: the sums have a row of the state's width for each vector.
+        unsafe {
+            let to = self.d_vectors.add(vector as usize * self.width + u);
+            S::store(to, S::add(S::load(to), d));
+        }
+    }
+
     /// For the units of each vector of panel `p`: the first slot's vector in row `row`, of the gates and of the
     /// gradients, and their first unit, which is beyond all units where the vector only fills up the last panel. Asks
     /// for the gates of the step that is next; after a chunk's last one these are elsewhere, and what is asked for is
@@ -264,6 +318,17 @@ impl<T: Float> BackStep<T> {
         u: usize,
         has_c: bool,
     ) -> Option<ArrivingState<S::V>> {
+        // SAFETY: as for `Step::settle`.
+        unsafe {
+            let d_h = self.arriving_h::<S>(row, u)?;
+            let d_c = if has_c { self.arriving_c::<S>(row, u)? } else { Arriving::nothing::<S>() };
+            Some((d_h, d_c))
+        }
+    }
+
+    /// That of h alone.
+    #[inline(always)]
+    pub(crate) unsafe fn arriving_h<S: Simd<T = T>>(&self, row: usize, u: usize) -> Option<Arriving<S::V>> {
         if u >= self.d_hidden {
             return None;
         }
@@ -278,8 +343,21 @@ impl<T: Float> BackStep<T> {
                 // As in `settle`.
                 S::prefetch(d_output.wrapping_add(self.d_output_next));
             }
-            let d_c = if has_c { S::load(self.d_c.add(at)) } else { S::zero() };
-            Some((split::<S>(self.keep_h, zone, n, d_h), split::<S>(self.keep_c, zone, n, d_c)))
+            Some(split::<S>(self.keep_h, zone, n, d_h))
+        }
+    }
+
+    /// That of c alone, where h was seen to before.
+    #[inline(always)]
+    pub(crate) unsafe fn arriving_c<S: Simd<T = T>>(&self, row: usize, u: usize) -> Option<Arriving<S::V>> {
+        if u >= self.d_hidden {
+            return None;
+        }
+        // SAFETY: as for `Step::settle`.
+        unsafe {
+            let zone = self.batch_row(row) * self.d_hidden + u;
+            let d_c = S::load(self.d_c.add(row * self.width + u));
+            Some(split::<S>(self.keep_c, zone, self.d_hidden - u, d_c))
         }
     }
 }

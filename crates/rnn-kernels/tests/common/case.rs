@@ -1,7 +1,7 @@
 //! A layer, a sequence and the gradients of its output, owned, in `f64`; and what running it gives.
 
 use fastrand::Rng;
-use rnn_kernels::{Candidate, Cell, MaskedOutput, Nonlinearity};
+use rnn_kernels::{Activation, Candidate, Cell, MaskedOutput, Nonlinearity};
 
 pub const CELLS: [Cell; 8] = [
     Cell::Rnn(Nonlinearity::Tanh),
@@ -13,6 +13,46 @@ pub const CELLS: [Cell; 8] = [
     Cell::MinGru(Candidate::Positive),
     Cell::MinLstm(Candidate::Linear),
 ];
+
+/// With options too.
+pub const ALL_CELLS: [Cell; 6] = [CELLS[0], CELLS[1], CELLS[2], Cell::LstmCoupled, CELLS[3], CELLS[4]];
+/// With layer normalisation.
+pub const NORMALIZED: [Cell; 8] =
+    [ALL_CELLS[0], ALL_CELLS[1], ALL_CELLS[2], ALL_CELLS[3], ALL_CELLS[4], ALL_CELLS[5], CELLS[5], CELLS[7]];
+
+/// Slopes of both signs.
+pub const ACTIVATIONS: [Activation; 14] = [
+    Activation::Linear,
+    Activation::Sigmoid,
+    Activation::HardSigmoid { slope: 0.2 },
+    Activation::Tanh,
+    Activation::HardTanh,
+    Activation::Relu,
+    Activation::LeakyRelu { slope: 0.1 },
+    Activation::LeakyRelu { slope: -0.3 },
+    Activation::Elu,
+    Activation::Softsign,
+    Activation::Softplus,
+    Activation::Silu,
+    Activation::Gelu,
+    Activation::Positive,
+];
+
+/// A vector of the cell's own is there if it is not empty.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Options {
+    pub gate: Option<Activation>,
+    pub candidate: Option<Activation>,
+    pub hidden: Option<Activation>,
+    pub clip: Option<f64>,
+    pub p_i: Vec<f64>,
+    pub p_f: Vec<f64>,
+    pub p_o: Vec<f64>,
+    pub norm_ih: Vec<f64>,
+    pub norm_hh: Vec<f64>,
+    pub gamma_c: Vec<f64>,
+    pub beta_c: Vec<f64>,
+}
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Counted {
@@ -58,6 +98,7 @@ pub struct Case {
     pub recurrent_masks: Vec<Vec<f64>>,
     pub zoneout_h: Zoneout,
     pub zoneout_c: Zoneout,
+    pub options: Options,
     pub d_sequence: Vec<f64>,
     pub d_h: Vec<f64>,
     pub d_c: Vec<f64>,
@@ -102,6 +143,7 @@ impl Case {
             recurrent_masks: Vec::new(),
             zoneout_h: Zoneout::Off,
             zoneout_c: Zoneout::Off,
+            options: Options::default(),
             d_sequence: numbers(batch * time * d_hidden, 1.0),
             d_h: numbers(batch * d_hidden, 1.0),
             d_c: if cell.has_cell_state() { numbers(batch * d_hidden, 1.0) } else { Vec::new() },
@@ -159,6 +201,37 @@ impl Case {
             case.zoneout_c = zoneout(random);
         }
         case
+    }
+
+    /// Draws options of the cell, each with probability ½.
+    pub fn draw_options(&mut self, random: &mut Rng) {
+        let function = |random: &mut Rng| random.bool().then(|| ACTIVATIONS[random.usize(0..ACTIVATIONS.len())]);
+        let lstm = self.cell.has_cell_state();
+        self.options.gate = function(random);
+        self.options.candidate = function(random);
+        self.options.hidden = function(random).filter(|_| lstm);
+        self.options.clip = random.bool().then_some(0.5);
+        if lstm && random.bool() {
+            let mut numbers = || (0..self.d_hidden).map(|_| f64::from(random.f32() - 0.5)).collect();
+            self.options.p_i = numbers();
+            self.options.p_f = if self.cell == Cell::Lstm { numbers() } else { Vec::new() };
+            self.options.p_o = numbers();
+        }
+        // Of a few values near each other there is little left but their rounding errors.
+        if random.bool() && self.d_hidden >= 16 {
+            self.normalize(random);
+        }
+    }
+
+    /// With layer normalisation, whose gains are near 1 as they are in training.
+    pub fn normalize(&mut self, random: &mut Rng) {
+        let width = self.cell.gates() * self.d_hidden;
+        let mut numbers = |n: usize, add: f64| (0..n).map(|_| f64::from(random.f32() - 0.5) + add).collect();
+        self.options.norm_ih = numbers(width, 1.0);
+        self.options.norm_hh = numbers(if self.cell.has_w_hh() { width } else { 0 }, 1.0);
+        if self.cell.has_cell_state() {
+            (self.options.gamma_c, self.options.beta_c) = (numbers(self.d_hidden, 1.0), numbers(self.d_hidden, 0.0));
+        }
     }
 
     /// Factors of h, for a cell that multiplies it.

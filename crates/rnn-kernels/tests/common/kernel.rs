@@ -1,7 +1,10 @@
 //! The same case through the kernels, on slices of either element type, outputs poisoned.
 
-use super::case::{Case, Counted, Results, Zoneout};
-use rnn_kernels::{Entry, Exec, Gradients, Input, Isa, LayerWeights, Output, OutputGradients, Sequence, Strides};
+use super::case::{self, Case, Counted, Results, Zoneout};
+use rnn_kernels::{
+    Entry, Exec, Gradients, Input, Isa, LayerWeights, OptionGradients, Options, Output, OutputGradients, Sequence,
+    Strides,
+};
 
 fn convert<T: Entry>(values: &[f64]) -> Vec<T> {
     values.iter().map(|&x| T::from_f64(x)).collect()
@@ -16,6 +19,19 @@ pub fn swap<E: Copy>(values: &[E], batch: usize, time: usize, width: usize) -> V
         }
     }
     swapped
+}
+
+/// What options learn, with the names of its gradients.
+pub fn learned(options: &case::Options) -> [(&'static str, &Vec<f64>); 7] {
+    [
+        ("d_p_i", &options.p_i),
+        ("d_p_f", &options.p_f),
+        ("d_p_o", &options.p_o),
+        ("d_norm_ih", &options.norm_ih),
+        ("d_norm_hh", &options.norm_hh),
+        ("d_gamma_c", &options.gamma_c),
+        ("d_beta_c", &options.beta_c),
+    ]
 }
 
 /// Elements between rows of the output, as if another direction's half stood there.
@@ -38,6 +54,9 @@ pub fn run<T: Entry>(case: &Case, isa: Isa) -> Results {
     let [w_ih, w_hh, b_ih, b_hh, h0, c0, d_h, d_c] =
         [&case.w_ih, &case.w_hh, &case.b_ih, &case.b_hh, &case.h0, &case.c0, &case.d_h, &case.d_c]
             .map(|v| convert::<T>(v));
+    let options = &case.options;
+    let vectors = learned(options).map(|(_, v)| convert::<T>(v));
+    let given = |vector: usize| (!vectors[vector].is_empty()).then(|| &vectors[vector][..]);
     let layer = LayerWeights {
         cell: case.cell,
         d_input,
@@ -46,6 +65,19 @@ pub fn run<T: Entry>(case: &Case, isa: Isa) -> Results {
         w_hh: &w_hh,
         b_ih: case.biases[0].then_some(&b_ih[..]),
         b_hh: case.biases[1].then_some(&b_hh[..]),
+        options: Options {
+            gate: options.gate,
+            candidate: options.candidate,
+            hidden: options.hidden,
+            clip: options.clip,
+            p_i: given(0),
+            p_f: given(1),
+            p_o: given(2),
+            norm_ih: given(3),
+            norm_hh: given(4),
+            gamma_c: given(5),
+            beta_c: given(6),
+        },
     };
     let (x, d_sequence) = (arrange(&case.x, d_input), arrange(&case.d_sequence, d_hidden));
     let indices = if time_major {
@@ -137,6 +169,10 @@ pub fn run<T: Entry>(case: &Case, isa: Isa) -> Results {
     gradients.b_hh = case.biases[1].then_some(&mut d_b_hh[..]);
     gradients.h0 = Some(&mut d_h0);
     gradients.c0 = has_c.then_some(&mut d_c0[..]);
+    let mut d_vectors = vectors.each_ref().map(|like| vec![nan; like.len()]);
+    let [p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c] =
+        d_vectors.each_mut().map(|v| (!v.is_empty()).then_some(&mut v[..]));
+    gradients.options = OptionGradients { p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c };
     let saved = saved.unwrap();
     rnn_kernels::backward(&layer, &sequence, &saved, given, gradients);
     let mut alone = vec![nan; d_w_ih.len()];
@@ -165,6 +201,11 @@ pub fn run<T: Entry>(case: &Case, isa: Isa) -> Results {
     }
     if case.biases[1] {
         results.push(("d_b_hh", wide(&d_b_hh)));
+    }
+    for ((name, _), vector) in learned(options).into_iter().zip(&d_vectors) {
+        if !vector.is_empty() {
+            results.push((name, wide(vector)));
+        }
     }
     results
 }

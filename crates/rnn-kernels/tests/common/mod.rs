@@ -28,8 +28,9 @@ pub fn check(case: &Case) {
         let what = || {
             let Case { cell, batch, time, d_input, d_hidden, threads, reverse, counted, masked_output, .. } = case;
             format!(
-                "{cell:?} [{batch} {time} {d_input} {d_hidden}] {isa:?} threads {threads} reverse {reverse} {counted:?} \
+                "{cell:?} {:?} [{batch} {time} {d_input} {d_hidden}] {isa:?} threads {threads} reverse {reverse} {counted:?} \
                  {masked_output:?} resets {} biases {:?} indices {} ids {} masks {} {} zoneout {} {}",
+                case.options,
                 !case.resets.is_empty(),
                 case.biases,
                 !case.indices.is_empty(),

@@ -1,8 +1,9 @@
 //! The equations, one number at a time.
 
 use super::case::{Case, Zoneout};
+use super::kernel;
 use super::tape::{Tape, Var};
-use rnn_kernels::{Candidate, Cell, MaskedOutput, Nonlinearity};
+use rnn_kernels::{Activation, Candidate, Cell, MaskedOutput, Nonlinearity};
 
 /// A tensor, and the scale of its rounding errors: its largest value; but where gradients cancel to less than a tenth
 /// of their terms, a tenth of the largest sum of absolute terms.
@@ -22,6 +23,16 @@ pub fn run(case: &Case) -> Vec<Expected> {
     let x = tape.leaves(&case.x);
     let (h0, c0) = (tape.leaves(&case.h0), tape.leaves(&case.c0));
     let zero = tape.leaf(0.0);
+    let options = &case.options;
+    let learned = kernel::learned(options).map(|(name, values)| (name, tape.leaves(values)));
+    let [p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c] = learned.each_ref().map(|(_, vars)| vars);
+    let sigma = options.gate.unwrap_or(Activation::Sigmoid);
+    let phi = options.candidate.unwrap_or(match case.cell {
+        Cell::Rnn(Nonlinearity::Relu) => Activation::Relu,
+        _ => Activation::Tanh,
+    });
+    let psi = options.hidden.unwrap_or(Activation::Tanh);
+    let clip = |x: Var| options.clip.map_or(x, |clip| tape.clamp(x, clip));
 
     let mut sequence = vec![zero; batch * time * d_hidden];
     let (mut h_last, mut c_last) = (Vec::new(), Vec::new());
@@ -45,46 +56,94 @@ pub fn run(case: &Case) -> Vec<Expected> {
                 h.fill(zero);
                 c.fill(zero);
             }
-            let x_sum = |gate: usize, j: usize| {
-                let column = gate * d_hidden + j;
-                let sum = match case.indices.get(b * time + t) {
-                    Some(&symbol) => w_ih[symbol as usize * width + column],
-                    None => tape.dot((0..d_input).map(|k| {
-                        let x = x[(b * time + t) * d_input + k];
-                        (masked(&tape, &case.input_masks, gate, b * d_input + k, x), w_ih[k * width + column])
-                    })),
+            // γ∘norm of some gates' products, or the products themselves, and the bias.
+            let finish = |products: &[Var], gain: &[Var], bias: Option<&[Var]>, first: usize| -> Vec<Var> {
+                let products = match gain.is_empty() {
+                    true => products.to_vec(),
+                    false => {
+                        let gains = &gain[first..first + products.len()];
+                        tape.normalize(products).iter().zip(gains).map(|(&x, &gain)| tape.mul(x, gain)).collect()
+                    }
                 };
-                if case.biases[0] { tape.add(sum, b_ih[column]) } else { sum }
+                let biased = |(i, sum): (usize, Var)| bias.map_or(sum, |bias| tape.add(sum, bias[first + i]));
+                products.into_iter().enumerate().map(biased).collect()
             };
-            let h_sum = |gate: usize, j: usize, h: &[Var]| {
-                let column = gate * d_hidden + j;
-                let sum = tape.dot((0..d_hidden).map(|k| {
-                    (masked(&tape, &case.recurrent_masks, gate, b * d_hidden + k, h[k]), w_hh[k * width + column])
-                }));
-                if case.biases[1] { tape.add(sum, b_hh[column]) } else { sum }
+            let x_product = |column: usize| match case.indices.get(b * time + t) {
+                Some(&symbol) => w_ih[symbol as usize * width + column],
+                None => tape.dot((0..d_input).map(|k| {
+                    let x = x[(b * time + t) * d_input + k];
+                    let x = masked(&tape, &case.input_masks, column / d_hidden, b * d_input + k, x);
+                    (x, w_ih[k * width + column])
+                })),
             };
-            let sum = |gate, j| tape.add(x_sum(gate, j), h_sum(gate, j, &h));
+            let x_products: Vec<Var> = (0..width).map(x_product).collect();
+            let x_sums = finish(&x_products, norm_ih, case.biases[0].then_some(&b_ih[..]), 0);
+            let x_sum = |gate: usize, j: usize| x_sums[gate * d_hidden + j];
+            let h_sums_of = |gates: std::ops::Range<usize>, h: &[Var]| -> Vec<Var> {
+                let products = (gates.start * d_hidden..gates.end * d_hidden).map(|column| {
+                    tape.dot((0..d_hidden).map(|k| {
+                        let gate = column / d_hidden;
+                        let h = masked(&tape, &case.recurrent_masks, gate, b * d_hidden + k, h[k]);
+                        (h, w_hh[k * width + column])
+                    }))
+                });
+                let products: Vec<Var> = products.collect();
+                finish(&products, norm_hh, case.biases[1].then_some(&b_hh[..]), gates.start * d_hidden)
+            };
+            let of_h = match case.cell {
+                Cell::Gru { reset_after: false } => 2,
+                cell => {
+                    if cell.has_w_hh() {
+                        cell.gates()
+                    } else {
+                        0
+                    }
+                }
+            };
+            let h_sums = h_sums_of(0..of_h, &h);
+            let h_sum = |gate: usize, j: usize| h_sums[gate * d_hidden + j];
+            let sum = |gate, j| tape.add(x_sum(gate, j), h_sum(gate, j));
             let units = 0..d_hidden;
             let (h_new, c_new): (Vec<Var>, Vec<Var>) = match case.cell {
-                Cell::Rnn(Nonlinearity::Tanh) => (units.map(|j| tape.tanh(sum(0, j))).collect(), Vec::new()),
-                Cell::Rnn(Nonlinearity::Relu) => (units.map(|j| tape.relu(sum(0, j))).collect(), Vec::new()),
-                Cell::Lstm => units
-                    .map(|j| {
-                        let (i, f) = (tape.sigmoid(sum(0, j)), tape.sigmoid(sum(1, j)));
-                        let (g, o) = (tape.tanh(sum(2, j)), tape.sigmoid(sum(3, j)));
-                        let c = tape.add(tape.mul(f, c[j]), tape.mul(i, g));
-                        (tape.mul(o, tape.tanh(c)), c)
-                    })
-                    .unzip(),
+                Cell::Rnn(_) => (units.map(|j| clip(tape.apply(phi, sum(0, j)))).collect(), Vec::new()),
+                Cell::Lstm | Cell::LstmCoupled => {
+                    let new = units.map(|j| {
+                        let peep = |sum: Var, p: &[Var], c: Var| match p.get(j) {
+                            Some(&p) => tape.add(sum, tape.mul(p, c)),
+                            None => sum,
+                        };
+                        let coupled = case.cell == Cell::LstmCoupled;
+                        let (g, o) = if coupled { (1, 2) } else { (2, 3) };
+                        let i = tape.apply(sigma, peep(sum(0, j), p_i, c[j]));
+                        let f = match coupled {
+                            true => tape.add(tape.leaf(1.0), tape.scale(i, -1.0)),
+                            false => tape.apply(sigma, peep(sum(1, j), p_f, c[j])),
+                        };
+                        let g = tape.apply(phi, sum(g, j));
+                        let c = clip(tape.add(tape.mul(f, c[j]), tape.mul(i, g)));
+                        let o = tape.apply(sigma, peep(sum(o, j), p_o, c));
+                        (o, c)
+                    });
+                    let (o, c): (Vec<Var>, Vec<Var>) = new.unzip();
+                    let shown = match gamma_c.is_empty() {
+                        true => c.clone(),
+                        false => {
+                            let scaled = tape.normalize(&c).into_iter().zip(gamma_c).map(|(x, &g)| tape.mul(x, g));
+                            scaled.zip(beta_c).map(|(x, &b)| tape.add(x, b)).collect()
+                        }
+                    };
+                    (o.iter().zip(shown).map(|(&o, shown)| tape.mul(o, tape.apply(psi, shown))).collect(), c)
+                }
                 Cell::Gru { reset_after } => {
-                    let r: Vec<Var> = units.clone().map(|j| tape.sigmoid(sum(0, j))).collect();
+                    let r: Vec<Var> = units.clone().map(|j| tape.apply(sigma, sum(0, j))).collect();
                     let reset: Vec<Var> = units.clone().map(|j| tape.mul(r[j], h[j])).collect();
+                    let reset_sums = if reset_after { Vec::new() } else { h_sums_of(2..3, &reset) };
                     let h_new = units.map(|j| {
-                        let z = tape.sigmoid(sum(1, j));
-                        let n_h = if reset_after { tape.mul(r[j], h_sum(2, j, &h)) } else { h_sum(2, j, &reset) };
-                        let n = tape.tanh(tape.add(x_sum(2, j), n_h));
+                        let z = tape.apply(sigma, sum(1, j));
+                        let n_h = if reset_after { tape.mul(r[j], h_sum(2, j)) } else { reset_sums[j] };
+                        let n = tape.apply(phi, tape.add(x_sum(2, j), n_h));
                         let one_less_z = tape.add(tape.leaf(1.0), tape.scale(z, -1.0));
-                        tape.add(tape.mul(one_less_z, n), tape.mul(z, h[j]))
+                        clip(tape.add(tape.mul(one_less_z, n), tape.mul(z, h[j])))
                     });
                     (h_new.collect(), Vec::new())
                 }
@@ -150,6 +209,11 @@ pub fn run(case: &Case) -> Vec<Expected> {
     for (given, name, bias) in [(case.biases[0], "d_b_ih", &b_ih), (case.biases[1], "d_b_hh", &b_hh)] {
         if given {
             results.push(gradient(name, bias));
+        }
+    }
+    for (name, vector) in &learned {
+        if !vector.is_empty() {
+            results.push(gradient(name, vector));
         }
     }
     results

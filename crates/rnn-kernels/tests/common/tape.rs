@@ -1,5 +1,6 @@
 //! Reverse-mode differentiation of scalars, so that the expected gradients come from no formula of the kernels'.
 
+use rnn_kernels::Activation;
 use std::cell::RefCell;
 
 /// A number on the tape; its index.
@@ -75,15 +76,57 @@ impl Tape {
         if x > 0.0 { self.push(x + 0.5, [(a, 1.0)]) } else { self.sigmoid(a) }
     }
 
-    pub fn tanh(&self, a: Var) -> Var {
-        let y = self.value(a).tanh();
-        self.push(y, [(a, 1.0 - y * y)])
+    /// `f(a)`, with the derivative as a textbook has it.
+    pub fn apply(&self, f: Activation, a: Var) -> Var {
+        let x = self.value(a);
+        let sigmoid = 1.0 / (1.0 + (-x).exp());
+        let above = |slope: f64| if x > 0.0 { 1.0 } else { slope };
+        let (y, slope) = match f {
+            Activation::Linear => (x, 1.0),
+            Activation::Sigmoid => (sigmoid, sigmoid * (1.0 - sigmoid)),
+            Activation::HardSigmoid { slope } => {
+                let y = slope * x + 0.5;
+                (y.clamp(0.0, 1.0), if y > 0.0 && y < 1.0 { slope } else { 0.0 })
+            }
+            Activation::Tanh => (x.tanh(), 1.0 - x.tanh() * x.tanh()),
+            Activation::HardTanh => (x.clamp(-1.0, 1.0), if x.abs() < 1.0 { 1.0 } else { 0.0 }),
+            // NaN goes through, both ways, as in PyTorch.
+            Activation::Relu if x <= 0.0 => return self.push(0.0, []),
+            Activation::Relu => (x, 1.0),
+            Activation::LeakyRelu { slope } => (x * above(slope), above(slope)),
+            Activation::Elu => (if x > 0.0 { x } else { x.exp_m1() }, above(x.exp())),
+            Activation::Softsign => (x / (1.0 + x.abs()), (1.0 + x.abs()).powi(-2)),
+            Activation::Softplus => (x.max(0.0) + (-x.abs()).exp().ln_1p(), sigmoid),
+            Activation::Silu => (x * sigmoid, sigmoid + x * sigmoid * (1.0 - sigmoid)),
+            Activation::Positive if x > 0.0 => (x + 0.5, 1.0),
+            Activation::Positive => (sigmoid, sigmoid * (1.0 - sigmoid)),
+            Activation::Gelu => {
+                let (below, density) = normal(x);
+                (x * below, below + x * density)
+            }
+        };
+        self.push(y, [(a, slope)])
     }
 
-    /// NaN goes through, both ways, as in PyTorch.
-    pub fn relu(&self, a: Var) -> Var {
+    /// `(a − mean)/√(variance + 1e-5)`.
+    pub fn normalize(&self, a: &[Var]) -> Vec<Var> {
+        let mean = |a: &[Var]| {
+            let sum = a.iter().fold(self.leaf(0.0), |sum, &x| self.add(sum, x));
+            self.scale(sum, 1.0 / a.len() as f64)
+        };
+        let minus = self.scale(mean(a), -1.0);
+        let centred: Vec<Var> = a.iter().map(|&x| self.add(x, minus)).collect();
+        let squares: Vec<Var> = centred.iter().map(|&x| self.mul(x, x)).collect();
+        let variance = mean(&squares);
+        let x = self.value(variance) + 1e-5;
+        let scale = self.push(x.powf(-0.5), [(variance, -0.5 * x.powf(-1.5))]);
+        centred.into_iter().map(|x| self.mul(x, scale)).collect()
+    }
+
+    /// `a` held in `[−clip, clip]`.
+    pub fn clamp(&self, a: Var, clip: f64) -> Var {
         let x = self.value(a);
-        if x <= 0.0 { self.push(0.0, []) } else { self.push(x, [(a, 1.0)]) }
+        if x.abs() > clip { self.push(clip.copysign(x), []) } else { self.push(x, [(a, 1.0)]) }
     }
 
     /// The gradients of all numbers, given those of some; and the sums of the absolute values of their terms.
@@ -104,4 +147,16 @@ impl Tape {
         }
         gradients
     }
+}
+
+/// The normal distribution and its density at `x`; the power series of the error function that has no minus.
+fn normal(x: f64) -> (f64, f64) {
+    let density = (-x * x / 2.0).exp() / std::f64::consts::TAU.sqrt();
+    let mut term = x;
+    let mut sum = 0.0;
+    for n in 1..200 {
+        sum += term;
+        term *= x * x / f64::from(2 * n + 1);
+    }
+    (0.5 + density * sum, density)
 }

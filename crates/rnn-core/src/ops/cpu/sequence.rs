@@ -2,8 +2,8 @@
 
 use super::memory::{Cpu, Value};
 use crate::MaskedOutput;
-use crate::cell::Kernel;
-use crate::ops::call::{Forwarded, INPUTS};
+use crate::cell::{Activation, Kernel, KernelOptions};
+use crate::ops::call::{Forwarded, INPUTS, LEARNED};
 use crate::ops::{Counted, SequenceBackend, SequenceCall, SequenceInput, SequenceOptions, SequenceOutput, Zoneout};
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::DType;
@@ -14,13 +14,67 @@ use std::sync::Arc;
 impl From<Kernel> for kernels::Cell {
     fn from(kernel: Kernel) -> Self {
         match kernel {
-            Kernel::RnnTanh => kernels::Cell::Rnn(kernels::Nonlinearity::Tanh),
-            Kernel::RnnRelu => kernels::Cell::Rnn(kernels::Nonlinearity::Relu),
-            Kernel::Lstm => kernels::Cell::Lstm,
-            Kernel::Gru { reset_after } => kernels::Cell::Gru { reset_after },
+            Kernel::Rnn(KernelOptions { candidate: Activation::Relu, .. }) => {
+                kernels::Cell::Rnn(kernels::Nonlinearity::Relu)
+            }
+            Kernel::Rnn(_) => kernels::Cell::Rnn(kernels::Nonlinearity::Tanh),
+            Kernel::Lstm(KernelOptions { coupled: true, .. }) => kernels::Cell::LstmCoupled,
+            Kernel::Lstm(_) => kernels::Cell::Lstm,
+            Kernel::Gru { reset_after, .. } => kernels::Cell::Gru { reset_after },
             Kernel::MinGru { positive } => kernels::Cell::MinGru(candidate(positive)),
             Kernel::MinLstm { positive } => kernels::Cell::MinLstm(candidate(positive)),
         }
+    }
+}
+
+impl From<Activation> for kernels::Activation {
+    fn from(activation: Activation) -> Self {
+        match activation {
+            Activation::Linear => Self::Linear,
+            Activation::Sigmoid => Self::Sigmoid,
+            Activation::HardSigmoid { slope } => Self::HardSigmoid { slope },
+            Activation::Tanh => Self::Tanh,
+            Activation::HardTanh => Self::HardTanh,
+            Activation::Relu => Self::Relu,
+            Activation::LeakyRelu { slope } => Self::LeakyRelu { slope },
+            Activation::Elu => Self::Elu,
+            Activation::Softsign => Self::Softsign,
+            Activation::Softplus => Self::Softplus,
+            Activation::Silu => Self::Silu,
+            Activation::Gelu => Self::Gelu,
+            Activation::Positive => Self::Positive,
+        }
+    }
+}
+
+/// The options of a cell for the kernels, with what they learn, in the order of [`LEARNED`]. What the plain cell has is
+/// no option, so that the plain cell keeps its own kernel.
+pub(crate) fn cell_options<'a, T>(
+    kernel: Kernel,
+    learned: [Option<&'a [T]>; LEARNED.len()],
+) -> kernels::Options<'a, T> {
+    let options = match kernel {
+        Kernel::Rnn(options) | Kernel::Lstm(options) | Kernel::Gru { options, .. } => options,
+        Kernel::MinGru { .. } | Kernel::MinLstm { .. } => KernelOptions::PLAIN,
+    };
+    let other = |chosen: Activation, own: Activation| (chosen != own).then(|| chosen.into());
+    let own = match kernels::Cell::from(kernel) {
+        kernels::Cell::Rnn(kernels::Nonlinearity::Relu) => Activation::Relu,
+        _ => Activation::Tanh,
+    };
+    let [_w_hr, norm_ih, norm_hh, p_i, p_f, p_o, gamma_c, beta_c] = learned;
+    kernels::Options {
+        gate: other(options.gate, Activation::Sigmoid),
+        candidate: other(options.candidate, own),
+        hidden: other(options.hidden, Activation::Tanh),
+        clip: options.clip,
+        p_i,
+        p_f,
+        p_o,
+        norm_ih,
+        norm_hh,
+        gamma_c,
+        beta_c,
     }
 }
 
@@ -94,6 +148,7 @@ fn in_order<B: Cpu>(call: SequenceCall<FloatTensor<B>>) -> SequenceCall<FloatTen
         b_ih: call.b_ih.map(B::contiguous),
         w_hh: call.w_hh.map(B::contiguous),
         b_hh: call.b_hh.map(B::contiguous),
+        learned: call.learned.map(|tensor| tensor.map(B::contiguous)),
         states: all(call.states),
         input_masks: all(call.input_masks),
         recurrent_masks: all(call.recurrent_masks),
@@ -116,6 +171,7 @@ fn view<B: Cpu, T: Value<B>, R>(
         w_hh: call.w_hh.as_ref().map_or(&[], T::slice),
         b_ih: call.b_ih.as_ref().map(T::slice),
         b_hh: call.b_hh.as_ref().map(T::slice),
+        options: cell_options(kernel, call.learned.each_ref().map(|tensor| tensor.as_ref().map(T::slice))),
     };
     let input = match &call.input {
         SequenceInput::Dense(x) | SequenceInput::Rows(x, _) => {
@@ -191,21 +247,39 @@ fn backward<B: Cpu, T: Value<B>>(
     grads: SequenceOutput<FloatTensor<B>, [Option<FloatTensor<B>>; 2]>,
     wanted: [bool; INPUTS],
 ) -> [Option<FloatTensor<B>>; INPUTS] {
-    let SequenceOptions { time, batch, d_input, d_hidden, .. } = call.options;
+    let SequenceOptions { time, batch, d_input, d_hidden, d_output, .. } = call.options;
     let d_sequence = (!T::is_nothing(&grads.sequence)).then(|| B::rows(grads.sequence));
     let [d_h, d_c] = grads.states.map(|grad| grad.map(B::contiguous));
     let width = call.options.kernel.map_or(0, |kernel| kernels::Cell::from(kernel).gates()) * d_hidden;
     let order = Order::for_call::<B, T>(call);
-    let shapes = [[d_input, width], [1, width], [d_hidden, width], [1, width], [batch, d_hidden], [batch, d_hidden]];
+    let [units, gates] = [[1, d_hidden], [1, width]];
+    let shapes: [[usize; 2]; INPUTS - 1] = [
+        [d_input, width],
+        gates,
+        [d_output, width],
+        gates,
+        [batch, d_output],
+        [batch, d_hidden],
+        [d_hidden, d_output],
+        gates,
+        gates,
+        units,
+        units,
+        units,
+        units,
+        units,
+    ];
     let [want_x, want_others @ ..] = wanted;
     let mut d_x = want_x.then(|| vec![T::ZERO; time * batch * d_input]);
     let mut others: [Option<Vec<T>>; INPUTS - 1] = std::array::from_fn(|i| {
         let [rows, columns] = shapes[i];
         want_others[i].then(|| vec![T::ZERO; rows * columns])
     });
-    let [w_ih, b_ih, w_hh, b_hh, h0, c0] = others.each_mut().map(Option::as_deref_mut);
+    let [w_ih, b_ih, w_hh, b_hh, h0, c0, _w_hr, norm_ih, norm_hh, p_i, p_f, p_o, gamma_c, beta_c] =
+        others.each_mut().map(Option::as_deref_mut);
+    let options = kernels::OptionGradients { p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c };
     let input = d_x.as_deref_mut().map(|d_x| (d_x, order.strides([time, batch, d_input])));
-    let wanted = kernels::Gradients { input, w_ih, w_hh, b_ih, b_hh, h0, c0 };
+    let wanted = kernels::Gradients { input, w_ih, w_hh, b_ih, b_hh, h0, c0, options };
     let d_output = kernels::OutputGradients {
         sequence: d_sequence.as_ref().map(T::strided),
         h: d_h.as_ref().map(T::slice),
@@ -213,7 +287,8 @@ fn backward<B: Cpu, T: Value<B>>(
     };
     view::<B, T, _>(call, |weights, sequence| kernels::backward(weights, sequence, saved, d_output, wanted));
     let d_x = d_x.map(|values| order.tensor::<B, T>(values, [time, batch, d_input]));
-    let mut results = [d_x, None, None, None, None, None, None];
+    let mut results = [const { None }; INPUTS];
+    results[0] = d_x;
     for ((result, values), shape) in results[1..].iter_mut().zip(others).zip(shapes) {
         *result = values.map(|values| T::tensor(values, shape));
     }

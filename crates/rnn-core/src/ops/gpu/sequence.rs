@@ -1,7 +1,7 @@
 //! A layer over a sequence on the GPU kernels.
 
 use crate::MaskedOutput;
-use crate::cell::Kernel;
+use crate::cell::{Activation, Kernel, KernelOptions};
 use crate::ops::call::{Forwarded, INPUTS};
 use crate::ops::{Counted, SequenceBackend, SequenceCall, SequenceInput, SequenceOptions, SequenceOutput, Zoneout};
 use burn::backend::TensorMetadata;
@@ -14,11 +14,11 @@ use rnn_gpu::{self as gpu, Buffer, Strided, Wanted};
 /// The cell of a supported call.
 fn cell(options: &SequenceOptions) -> gpu::Cell {
     match options.kernel {
-        Some(Kernel::RnnTanh) => gpu::Cell::RnnTanh,
-        Some(Kernel::RnnRelu) => gpu::Cell::RnnRelu,
-        Some(Kernel::Lstm) => gpu::Cell::Lstm,
-        Some(Kernel::Gru { reset_after: true }) => gpu::Cell::GruAfter,
-        Some(Kernel::Gru { reset_after: false }) => gpu::Cell::GruBefore,
+        Some(Kernel::Rnn(KernelOptions { candidate: Activation::Relu, .. })) => gpu::Cell::RnnRelu,
+        Some(Kernel::Rnn(_)) => gpu::Cell::RnnTanh,
+        Some(Kernel::Lstm(_)) => gpu::Cell::Lstm,
+        Some(Kernel::Gru { reset_after: true, .. }) => gpu::Cell::GruAfter,
+        Some(Kernel::Gru { reset_after: false, .. }) => gpu::Cell::GruBefore,
         None | Some(Kernel::MinGru { .. } | Kernel::MinLstm { .. }) => unreachable!("`supports` refuses such a call"),
     }
 }
@@ -67,7 +67,7 @@ impl SequenceBackend for CubeBackend {
         let made = |buffer: Option<Buffer>, wanted: bool, shape: [usize; 2]| {
             buffer.filter(|_| wanted).map(|buffer| tensor(&call.w_ih, buffer, shape))
         };
-        [
+        let mut made = [
             gradients.input.map(|buffer| tensor(&call.w_ih, buffer, [time, batch, d_input])),
             made(gradients.w_ih, wanted[1], [d_input, width]),
             made(gradients.b_ih, wanted[2], [1, width]),
@@ -76,6 +76,9 @@ impl SequenceBackend for CubeBackend {
             made(Some(gradients.h0), wanted[5], [batch, d_hidden]),
             made(gradients.c0, wanted[6], [batch, d_hidden]),
         ]
+        .into_iter();
+        // What only options learn has no gradient here.
+        std::array::from_fn(|_| made.next().flatten())
     }
 }
 
@@ -93,6 +96,7 @@ fn in_order(call: SequenceCall<CubeTensor>) -> SequenceCall<CubeTensor> {
         b_ih: call.b_ih.map(into_contiguous),
         w_hh: call.w_hh.map(into_contiguous),
         b_hh: call.b_hh.map(into_contiguous),
+        learned: call.learned,
         states: all(call.states),
         input_masks: all(call.input_masks),
         recurrent_masks: all(call.recurrent_masks),

@@ -1,0 +1,116 @@
+//! Layer normalisation forward. A row's sums must be there before they can be normalised, so a step is its products,
+//! then the rows, then the cell, in place of tile by tile.
+
+use super::Forward;
+use crate::cell::{Kernel, show};
+use crate::float::Float;
+use crate::pool::Buffer;
+use crate::sequence::norm::{Norm, STATS, Stat};
+use crate::sequence::plan::Plan;
+use crate::sequence::step::Step;
+use crate::simd::Simd;
+use crate::tile::{Cut, Tile, max_rows, multiply};
+
+/// `b + γ_ih∘norm(x·W_ih)` from `x·W_ih`, for `rows` rows of panels; x̂ goes to `hats`, which are laid out as these are.
+///
+/// # Safety
+/// The rows must be there, and the bias of a row of all panels.
+#[inline(always)]
+pub(crate) unsafe fn normalize_inputs<S: Simd>(
+    norm: &Norm<S::T>,
+    plan: &Plan,
+    bias: *const S::T,
+    [panels, hats, stats]: [*mut S::T; 3],
+    rows: usize,
+) {
+    let (row, panel) = (plan.row(), rows * plan.row());
+    for q in 0..rows {
+        // SAFETY: as for the caller.
+        unsafe {
+            let (sums, hat) = (panels.add(q * row), hats.add(q * row));
+            for (p, at) in (0..plan.panels).flat_map(|p| (0..row).step_by(S::LANES).map(move |at| (p, at))) {
+                S::store(hat.add(p * panel + at), S::load(sums.add(p * panel + at)));
+                S::store(sums.add(p * panel + at), S::load(bias.add(p * row + at)));
+            }
+            *stats.add(q * STATS + Stat::X as usize) = norm.x.normalize::<S>(hat, panel);
+            norm.x.add::<S>(hat, sums, panel);
+        }
+    }
+}
+
+/// As [`advance`](super::advance), with normalised products; they start from `zeros`.
+///
+/// # Safety
+/// As for it.
+#[inline(always)]
+pub(crate) unsafe fn advance_normalized<S: Simd, K: Kernel>(
+    plan: &Plan,
+    norm: &Norm<S::T>,
+    w_hh: &[Buffer<S::T>],
+    batch: usize,
+    step: &Step<S::T>,
+    left: &[*const S::T; 4],
+    zeros: *const S::T,
+) {
+    let (products, blocks, row) = (&plan.products.h, plan.products.blocks, plan.row());
+    for (reset, group) in [false, true].into_iter().zip(&norm.h) {
+        if reset && group.is_none() {
+            break;
+        }
+        for (i, product) in products.iter().enumerate().filter(|(_, product)| product.reset == reset) {
+            let width = product.width(blocks);
+            let cut = Cut::new(batch, max_rows(S::REGISTERS, width));
+            for (p, tile) in (0..plan.panels).flat_map(|p| (0..cut.tiles).map(move |tile| (p, tile))) {
+                let (from, to) = (cut.start(tile), cut.start(tile + 1));
+                // SAFETY: rows of the state; the packed weights and panels as the plan has them.
+                unsafe {
+                    multiply::<S>(&Tile {
+                        rows: to - from,
+                        width,
+                        a: left[i].add(from * step.width),
+                        a_row: step.width,
+                        a_rows: std::ptr::null(),
+                        a_step: 1,
+                        blocks: 1,
+                        len: step.d_hidden,
+                        a_block: 0,
+                        b: w_hh[i].as_ptr().add(p * step.d_hidden * width * S::LANES),
+                        b_step: width * S::LANES,
+                        c0: zeros,
+                        c0_step: 0,
+                        c: step.hats.add(p * step.panel + from * row + product.offset * S::LANES),
+                        c_step: row,
+                    });
+                }
+            }
+        }
+        let stat = if reset { Stat::Reset } else { Stat::H };
+        for (m, group) in group.iter().flat_map(|group| (0..batch).map(move |m| (m, group))) {
+            // SAFETY: a row of the panels and of what is laid out as they are.
+            unsafe {
+                let hat = step.hats.add(m * row);
+                *step.stats.add(m * STATS + stat as usize) = group.normalize::<S>(hat, step.panel);
+                group.add::<S>(hat, step.panels.add(m * row), step.panel);
+            }
+        }
+        let more = !reset && norm.h[1].is_some();
+        for p in 0..plan.panels {
+            // SAFETY: as for the caller.
+            unsafe { if more { K::reset::<S>(step, p, 0, batch) } else { K::finish::<S>(step, p, 0, batch) } }
+        }
+    }
+    if step.extras.cell.has_cell_state() {
+        for m in 0..batch {
+            // SAFETY: as for the caller.
+            unsafe { show::<S>(step, m) };
+        }
+    }
+}
+
+impl<T: Float, K: Kernel> Forward<'_, T, K> {
+    /// The normalisation, if this kernel has one.
+    #[inline(always)]
+    pub(super) fn norm(&self) -> Option<&Norm<T>> {
+        if K::OPTIONS { self.extras.norm.as_ref() } else { None }
+    }
+}
