@@ -38,8 +38,9 @@ fn options() {
         let shape = [random.usize(1..12), random.usize(1..7), random.usize(1..70), random.usize(1..20)];
         let mut case = Case::random(&mut random, cell, shape);
         let [batch, time, ..] = shape;
-        // They have no kernel here.
+        // They have no kernel here; and every step has its own gradient, whatever its id.
         case.resets.clear();
+        case.ids.clear();
         // Rows that stop, and rows with holes, in either direction.
         case.reverse = round % 2 == 1;
         case.counted = match round {
