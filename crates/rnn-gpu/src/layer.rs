@@ -31,7 +31,7 @@ pub fn fits(client: &Client, cell: Cell, d_hidden: usize, recurrent_masks: usize
     let hardware = &client.properties().hardware;
     let shape = Shape { masks: recurrent_masks, rows: 1, ..Shape::new(client, cell, d_hidden) };
     let refused = [
-        (hardware.max_bindings < 18, "the adapter binds too few buffers at once"),
+        (hardware.max_bindings < 14, "the adapter binds too few buffers at once"),
         (shape.shared() > hardware.max_shared_memory_size, "the adapter has too little shared memory for the units"),
         (tile(client).shared() > hardware.max_shared_memory_size, "the adapter has too little shared memory"),
         (tile(client).units() > hardware.max_units_per_cube as usize, "the adapter's cubes have too few units"),

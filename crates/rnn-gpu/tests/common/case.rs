@@ -17,7 +17,7 @@ pub fn cell(cell: Cell) -> gpu::Cell {
         Cell::Lstm => gpu::Cell::Lstm,
         Cell::Gru { reset_after: true } => gpu::Cell::GruAfter,
         Cell::Gru { reset_after: false } => gpu::Cell::GruBefore,
-        Cell::MinGru(_) | Cell::MinLstm(_) => unreachable!("it has no kernel here"),
+        Cell::LstmCoupled | Cell::MinGru(_) | Cell::MinLstm(_) => unreachable!("it has no kernel here"),
     }
 }
 
