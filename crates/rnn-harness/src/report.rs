@@ -354,7 +354,7 @@ mod tests {
         let shown: Vec<_> =
             tables.iter().map(|t| (t.name.as_str(), t.header.join("|"), t.rows.concat().join("|"))).collect();
         let expected =
-            [("baselines", "|mae", "drift|1e-5|seasonal naive|2.0000"), ("classes", "class|f1", "a|0.5000|b|–")];
+            [("baselines", "|mae", "drift|1.00e-5|seasonal naive|2.0000"), ("classes", "class|f1", "a|0.5000|b|–")];
         assert_eq!(shown, expected.map(|(name, header, rows)| (name, header.to_string(), rows.to_string())));
     }
 

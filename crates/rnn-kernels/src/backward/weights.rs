@@ -162,7 +162,7 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
     ) -> Left<T> {
         let (schedule, row) = (self.schedule, n.next_multiple_of(S::LANES));
         let mask = product.mask.map_or(std::ptr::null(), |mask| masks.rows[mask][schedule.base() * n..].as_ptr());
-        let row_of = |i: usize| schedule.from_base(first + distinct.map_or(i, |distinct| distinct[i]));
+        let row_of = |i: usize| schedule.row_of(first + distinct.map_or(i, |distinct| distinct[i]));
         let to = scratch.copies.as_mut_ptr();
         let len = rows.len();
         // SAFETY: rows and masks of n elements; the buffers have room for all.

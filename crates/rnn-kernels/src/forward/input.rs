@@ -57,7 +57,7 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
                     self.sequence.input_masks[mask][schedule.base() * d_input..].as_ptr()
                 });
                 find_rows(x_rows);
-                let row_of = |i: usize| schedule.from_base(first_row + distinct.map_or(i, |distinct| distinct[i]));
+                let row_of = |i: usize| schedule.row_of(first_row + distinct.map_or(i, |distinct| distinct[i]));
                 // SAFETY: rows and masks of d_input elements; the buffer has room for all.
                 unsafe { copy_rows::<S>(x_rows, mask, d_input, masked_x, row_of) };
             }

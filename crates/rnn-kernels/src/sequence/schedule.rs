@@ -153,7 +153,7 @@ impl Schedule {
         self.chunks.partition_point(|steps| self.start(steps.end) <= q)
     }
 
-    /// The row of the batch that [`at`](Self::at) and [`from_base`](Self::from_base) count from.
+    /// The row of the batch that [`at`](Self::at) and [`row_of`](Self::row_of) count from.
     #[inline(always)]
     pub(crate) fn base(&self) -> usize {
         if self.is_regular() { self.rows[0] } else { 0 }
@@ -167,7 +167,7 @@ impl Schedule {
 
     /// The row of packed row `q`, counted from the base.
     #[inline(always)]
-    pub(crate) fn from_base(&self, q: usize) -> usize {
+    pub(crate) fn row_of(&self, q: usize) -> usize {
         if self.is_regular() { q % self.rows.len() } else { self.packed[q] as usize }
     }
 

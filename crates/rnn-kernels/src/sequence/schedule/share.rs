@@ -56,7 +56,7 @@ pub(super) fn parts<T>(sequence: &Sequence<T>, threads: usize) -> Vec<Vec<usize>
 
 /// Cuts `rows` into parts that cost at most `bound`, or have one row.
 fn cut(rows: &[Row], bound: usize) -> Vec<Range<usize>> {
-    let mut parts: Vec<Range<usize>> = vec![0..0];
+    let mut parts = Vec::from([Range { start: 0, end: 0 }]);
     let (mut held, mut steps) = (0, 0..0);
     for (i, Row { span, counted, .. }) in rows.iter().enumerate() {
         let both = if steps.is_empty() { span.clone() } else { steps.start..steps.end.max(span.end) };
