@@ -112,7 +112,7 @@ fn wrong_input_is_told() {
     let adder = adder();
     adder.run(&["ask", "1", "2"]).told("no trained model under runs/adder");
     adder.run(&["ask", "1", "2", "--run", "nowhere"]).told("--run nowhere holds no model.bpk");
-    adder.run(&["--device", "tpu"]).told("the names are flex, ndarray, wgpu[:N] and cuda[:N]");
+    adder.run(&["--device", "tpu"]).told("the names are flex, ndarray, wgpu[:N], vulkan[:N], cuda[:N] and auto");
     adder.run(&["--bits", "99"]).told("error: --bits 99: too large; give a whole number from 2 to 65 (--help");
     adder.run(&["--hidden", "x"]).told("--hidden x: not a whole number; give a whole number from 1 to 4096 (--help");
     adder

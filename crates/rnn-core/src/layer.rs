@@ -306,7 +306,7 @@ impl<C: Cell> Recurrent<C> {
         if states.len() != self.layers.len() {
             return Err(RnnError::StateCount { expected: self.layers.len(), found: states.len() });
         }
-        let check = |(index, (state, (weight, [d_output, d_hidden]))): (usize, (C::State, (Tensor<2>, [usize; 2])))| {
+        let check = |index: usize, state: C::State, weight: Tensor<2>, [d_output, d_hidden]: [usize; 2]| {
             let mut result = Ok(());
             // h comes first.
             let (mut width, mut name) = (d_output, "h");
@@ -324,7 +324,8 @@ impl<C: Cell> Recurrent<C> {
             }
             result.map(|()| state)
         };
-        states.into_iter().zip(weights()).enumerate().map(check).collect()
+        let layers = states.into_iter().zip(weights()).enumerate();
+        layers.map(|(index, (state, (weight, widths)))| check(index, state, weight, widths)).collect()
     }
 }
 

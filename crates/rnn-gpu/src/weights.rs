@@ -185,7 +185,7 @@ pub(crate) fn symbol_lists(
 /// The transpose of a matrix.
 #[cube(launch_unchecked)]
 pub(crate) fn transpose(matrix: &[f32], out: &mut [f32], rows: u32, columns: u32) {
-    let at = ABSOLUTE_POS as usize;
+    let at = ABSOLUTE_POS;
     let (rows, columns) = (rows as usize, columns as usize);
     if at < rows * columns {
         out[at] = matrix[(at % rows) * columns + at / rows];
@@ -202,7 +202,7 @@ pub(crate) fn side_by_side(
     out: &mut [f32],
     len: u32,
 ) {
-    let at = ABSOLUTE_POS as usize;
+    let at = ABSOLUTE_POS;
     let len = len as usize;
     if at < len {
         out[at] = first[at];

@@ -80,7 +80,7 @@ fn layers_agree() {
     check("an LSTM", LstmConfig::new(9, 12), ForwardArgs::default, false);
     check(
         "a bidirectional LSTM with lengths and NaN behind them",
-        { LstmConfig::new(9, 12).with_direction(Direction::Bidirectional) },
+        LstmConfig::new(9, 12).with_direction(Direction::Bidirectional),
         lengths,
         true,
     );

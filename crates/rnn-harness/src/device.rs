@@ -221,14 +221,14 @@ struct Choice {
 }
 
 fn is_compiled_in(kind: &str) -> bool {
-    match kind {
-        "cuda" => cfg!(feature = "cuda"),
-        "vulkan" => cfg!(feature = "vulkan"),
-        "wgpu" => cfg!(feature = "wgpu"),
-        "flex" => cfg!(feature = "flex"),
-        "ndarray" => cfg!(feature = "ndarray"),
-        _ => false,
-    }
+    let compiled_in = [
+        ("cuda", cfg!(feature = "cuda")),
+        ("vulkan", cfg!(feature = "vulkan")),
+        ("wgpu", cfg!(feature = "wgpu")),
+        ("flex", cfg!(feature = "flex")),
+        ("ndarray", cfg!(feature = "ndarray")),
+    ];
+    compiled_in.contains(&(kind, true))
 }
 
 fn by_name(wanted: &str) -> Result<Choice, Failure> {

@@ -113,10 +113,10 @@ fn train(config: &RunConfig, data: Data, session: &Session, reading: Waiting) ->
     });
     let ngrams_seconds = ngrams.as_ref().map(|_| started.elapsed().as_secs_f64());
     let (words, table) = (vocabulary.to_text(), ngrams.as_ref().map(Ngrams::to_bytes));
-    let files = [(WORDS, Some(words.as_bytes())), (NGRAMS, table.as_deref())];
+    let files = [(WORDS, Some(words.as_bytes())), (NGRAMS, table)];
     let files: Vec<(&str, &[u8])> = files.into_iter().filter_map(|(name, bytes)| Some((name, bytes?))).collect();
     let run = session.run(config, &files)?;
-    drop((words, table));
+    drop(words);
     let of = if has_own_test { format!(" of {test_source}") } else { String::new() };
     let to_validate = if held_out > 0 { format!(", {held_out} to validate") } else { String::new() };
     print_line!(

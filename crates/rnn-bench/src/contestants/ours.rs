@@ -63,15 +63,13 @@ pub fn with_option(optional: Optional, device: &Device) -> Forward {
     }
 }
 
-/// A new layer that is told the rows' lengths, or is not, and gives their last h.
-pub fn ragged(
-    cell: Cell,
-    d_input: usize,
-    d_hidden: usize,
-    device: &Device,
-) -> Box<dyn Fn(Tensor<3>, Option<&[usize]>) -> Tensor<2>> {
+/// From x and the rows' lengths, if they are given, to the rows' last h.
+pub type Ragged = Box<dyn Fn(Tensor<3>, Option<&[usize]>) -> Tensor<2>>;
+
+/// A new layer, with or without lengths.
+pub fn ragged(cell: Cell, d_input: usize, d_hidden: usize, device: &Device) -> Ragged {
     let (lstm, gru) = (LstmConfig::new(d_input, d_hidden), GruConfig::new(d_input, d_hidden));
-    macro_rules! told {
+    macro_rules! layer {
         ($config:expr) => {{
             let layer = $config.init(Key::new(0), device);
             Box::new(move |x, lengths| {
@@ -80,8 +78,8 @@ pub fn ragged(
         }};
     }
     match cell {
-        Cell::Lstm => told!(lstm),
-        Cell::Gru => told!(gru),
+        Cell::Lstm => layer!(lstm),
+        Cell::Gru => layer!(gru),
         other => unreachable!("{} is not measured with lengths", other.name()),
     }
 }
