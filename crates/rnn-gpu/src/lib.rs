@@ -1,7 +1,7 @@
 //! Kernels for GPUs, written in CubeCL: one source for wgpu (WGSL), Vulkan (SPIR-V) and CUDA.
 //!
 //! They take buffers of a device and plain options, as `rnn-kernels` takes slices; which tensors the buffers belong to
-//! is the caller's business. A launch is asynchronous, and nothing here waits for one but [`Buffer::read_f32`].
+//! is the caller's business. A launch is asynchronous, and nothing here waits for one but `Buffer::read_f32`.
 //!
 //! Without one of the features `wgpu`, `vulkan` and `cuda` the crate is empty.
 #![cfg(any(feature = "wgpu", feature = "cuda"))]
