@@ -257,12 +257,18 @@ impl Recurrence {
     ///
     /// # Panics
     /// If the cell said that it has no `W_hh` ([`Cell::has_w_hh`]).
+    ///
+    /// # Panics
+    /// If the cell's [`Cell::has_w_hh`] is false: it has no such weights.
     pub fn product(&self, hidden: Tensor<2>) -> Tensor<2> {
         let product = masked_product(&self.masks, self.w_hh(), |mask| masked(&hidden, mask));
         finish(product, self.gain.clone(), self.bias.clone())
     }
 
     /// The same for the gates `gates` alone, `[batch, gates.len()·d_hidden]`; layer normalisation is over these gates.
+    ///
+    /// # Panics
+    /// As [`product`](Self::product).
     ///
     /// # Panics
     /// As [`product`](Self::product).

@@ -123,7 +123,7 @@ pub enum RnnError {
         found: usize,
     },
     /// There are not as many symbols, or ids, as rows and steps.
-    #[error("{found} symbols or ids were given, expected one a row and step: {batch}·{time}")]
+    #[error("{found} symbols or ids were given, expected one for each row and step: {batch}·{time}")]
     SymbolCount {
         /// Rows.
         batch: usize,
@@ -175,7 +175,7 @@ pub enum RnnError {
         time: usize,
     },
     /// The mask has not one value a row and step.
-    #[error("the mask has {found} values, expected one a row and step: {batch}·{time}")]
+    #[error("the mask has {found} values, expected one for each row and step: {batch}·{time}")]
     MaskSize {
         /// Rows of the batch.
         batch: usize,
@@ -185,7 +185,7 @@ pub enum RnnError {
         found: usize,
     },
     /// The resets have not one value a row and step.
-    #[error("the resets have {found} values, expected one a row and step: {batch}·{time}")]
+    #[error("the resets have {found} values, expected one for each row and step: {batch}·{time}")]
     ResetCount {
         /// Rows of the batch.
         batch: usize,

@@ -166,11 +166,11 @@ fn inputs_are_checked() {
         layer().try_forward(input, ForwardArgs::default()).expect_err("wrong on purpose").to_string()
     };
     assert_eq!(told(&[0, 1, 0, 2], [2, 2]), "symbol 2 of row 1 at step 1 is not below d_input = 2");
-    assert_eq!(told(&[0, 1, 0], [2, 2]), "3 symbols or ids were given, expected one a row and step: 2·2");
+    assert_eq!(told(&[0, 1, 0], [2, 2]), "3 symbols or ids were given, expected one for each row and step: 2·2");
     assert_eq!(told(&[], [0, 2]), "input is [batch 0, time 2]; both must be at least 1");
     assert_eq!(
         told(&[], [usize::MAX, 2]),
-        format!("0 symbols or ids were given, expected one a row and step: {}·2", usize::MAX)
+        format!("0 symbols or ids were given, expected one for each row and step: {}·2", usize::MAX)
     );
     let told = |rows, width, ids: &[u32], shape| {
         let table = Tensor::zeros([rows, width], &Device::default());
@@ -182,7 +182,7 @@ fn inputs_are_checked() {
         "id 7 of row 1 at step 1 is not below the number of the table's rows, 7"
     );
     assert_eq!(told(7, 3, &[0], [1, 1]), "the table's rows have 3 numbers, but the layer was made for d_input = 2");
-    assert_eq!(told(7, 2, &[0, 1, 0], [2, 2]), "3 symbols or ids were given, expected one a row and step: 2·2");
+    assert_eq!(told(7, 2, &[0, 1, 0], [2, 2]), "3 symbols or ids were given, expected one for each row and step: 2·2");
     assert_eq!(told(7, 2, &[], [2, 0]), "input is [batch 2, time 0]; both must be at least 1");
     let table = Tensor::zeros([7, 2], (&Device::default(), DType::F64));
     let error = layer().try_forward(Input::ids(table, &[0], [1, 1]), ForwardArgs::default()).unwrap_err();
@@ -190,11 +190,11 @@ fn inputs_are_checked() {
     let mask = [true; 7];
     assert_eq!(
         message([2, 4, 2], ForwardArgs::default().with_mask(&mask)),
-        "the mask has 7 values, expected one a row and step: 2·4"
+        "the mask has 7 values, expected one for each row and step: 2·4"
     );
     assert_eq!(
         message([2, 4, 2], ForwardArgs::default().with_resets(&[true; 4])),
-        "the resets have 4 values, expected one a row and step: 2·4"
+        "the resets have 4 values, expected one for each row and step: 2·4"
     );
     let both = ForwardArgs::default().with_mask(&[true; 8]).with_lengths(&[4, 4]);
     assert_eq!(message([2, 4, 2], both), "both lengths and a mask were given; give one of them");

@@ -93,7 +93,7 @@ fn training_with_gradient_checkpointing_agrees() {
     }
 }
 
-/// What an option of the three cells does is fused; a probe needs the steps, and who asks is told.
+/// Options of the three cells are fused; a probe runs step by step, and the warning says so if it was asked for.
 #[test]
 fn who_asks_is_told_what_runs_step_by_step() {
     use std::sync::Mutex;

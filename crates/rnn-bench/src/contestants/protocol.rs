@@ -111,7 +111,7 @@ pub struct Ragged {
     pub hidden: usize,
     /// The lengths of the rows of each batch, which is as long as the longest of them.
     pub batches: Vec<Vec<usize>>,
-    /// Whether the layer is told them; else it goes over the padding.
+    /// Whether the layer gets the lengths; otherwise it computes the padding too.
     pub told: bool,
 }
 

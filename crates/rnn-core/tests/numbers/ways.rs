@@ -225,7 +225,7 @@ fn resets_are_sequences_apart() {
                 for part in borders.windows(2) {
                     let cut = |t: Tensor<3>| t.slice_dim(0, row..row + 1).slice_dim(1, part[0]..part[1]);
                     let piece = cut(x.clone()).require_grad();
-                    // The first sequence goes on from the given state, unless it begins anew; backward the last one does.
+                    // The first sequence starts from the given state unless it is reset; backward, the last one does.
                     let given = [part[0] == 0 && !resets[row * TIME], part[1] == lengths[row]];
                     let states = start.clone().into_vec().into_iter().enumerate().map(|(i, state)| {
                         let of_row = |t: Tensor<2>| t.slice_dim(0, row..row + 1);

@@ -1,5 +1,5 @@
 //! What happens between two steps, from the later to the earlier one: the gradients of rows that begin, end, rest and
-//! begin anew.
+//! restart.
 
 use super::{Backward, Scratch};
 use crate::args::MaskedOutput;

@@ -1,4 +1,4 @@
-//! What happens between two steps: rows begin, end, rest and begin anew.
+//! What happens between two steps: rows begin, end, rest and restart.
 
 use super::Forward;
 use crate::args::MaskedOutput;
@@ -37,7 +37,7 @@ impl<T: Float, K: Kernel> Forward<'_, T, K> {
     }
 
     /// From step `from`, or from none, to the next: rows whose steps are over for now leave `states`, those before the
-    /// next step, with their outputs for the steps in which they rest; others join, and rows begin anew.
+    /// next step, with their outputs for the steps in which they rest; others join, and rows restart.
     #[inline(always)]
     pub(super) unsafe fn turn(&self, from: Option<usize>, states: &States<T>) {
         let (schedule, width) = (self.schedule, self.plan.width);
