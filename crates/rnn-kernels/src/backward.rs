@@ -16,7 +16,6 @@ mod weights;
 use crate::args::{
     Gradients, Input, LayerWeights, OptionGradients, OutputGradients, Sequence, Strides, check_backward, check_forward,
 };
-use crate::cell::{Kernel, with_kernel};
 use crate::float::Float;
 use crate::pool::{Buffer, take};
 use crate::sequence::extras::{Extras, Vector};
@@ -30,7 +29,6 @@ use crate::simd::{Op, Simd, run};
 use crate::threads::{Shared, each};
 use crate::tile::{MAX_ROWS, WIDTH};
 use packed::{copy_elements, packs};
-use std::marker::PhantomData;
 use sums::{Sums, add_vectors, unpack};
 
 /// The gradients of a layer over a sequence; `layer` and `sequence` are those that `saved` was made from.
@@ -50,17 +48,7 @@ pub(crate) fn backward<T: Float>(
     // The division among threads depends on the size of the input too.
     let same = (saved.plan.threads, saved.plan.in_order) == (plan.threads, plan.in_order);
     assert!(same, "saved for an input of another size than {}", layer.d_input);
-    with_kernel!(layer.cell, layer.has_options(), start(&plan, layer, sequence, saved, d_output, wanted));
-}
-
-fn start<T: Float, K: Kernel>(
-    plan: &Plan,
-    layer: &LayerWeights<T>,
-    sequence: &Sequence<T>,
-    saved: &Saved<T>,
-    d_output: OutputGradients<T>,
-    wanted: Gradients<T>,
-) {
+    let plan = &plan;
     let &LayerWeights { d_input, d_hidden, .. } = layer;
     let scale = plan.scale(sequence);
     let pack = |weight, product, scale| pack::transposed(plan, layer, weight, product, scale);
@@ -95,7 +83,7 @@ fn start<T: Float, K: Kernel>(
     let resting = [Shared(h_resting.as_mut_ptr()), Shared(c_resting.as_mut_ptr())];
     let works = saved.parts.iter().zip(&mut sums).collect();
     each(works, |(saved, sums): (&SavedPart<T>, &mut Sums<T>)| {
-        let work = Backward::<T, K> {
+        let work = Backward::<T> {
             plan,
             layer,
             extras: &extras,
@@ -112,7 +100,6 @@ fn start<T: Float, K: Kernel>(
             d_h0: d_h0.get(),
             d_c0: d_c0.get(),
             sums,
-            kernel: PhantomData,
         };
         run(plan.exec.isa, work);
     });
@@ -153,7 +140,7 @@ fn start<T: Float, K: Kernel>(
 }
 
 /// The rows of one thread.
-struct Backward<'a, T, K> {
+struct Backward<'a, T> {
     plan: &'a Plan,
     layer: &'a LayerWeights<'a, T>,
     extras: &'a Extras<T>,
@@ -172,7 +159,6 @@ struct Backward<'a, T, K> {
     d_h0: *mut T,
     d_c0: *mut T,
     sums: &'a mut Sums<T>,
-    kernel: PhantomData<K>,
 }
 
 /// Memory for one thread.
@@ -210,7 +196,7 @@ struct Scratch<T> {
     chains: Buffer<T>,
 }
 
-impl<T: Float, K: Kernel> Op<T> for Backward<'_, T, K> {
+impl<T: Float> Op<T> for Backward<'_, T> {
     type Output = ();
 
     #[inline(always)]

@@ -43,9 +43,6 @@ use crate::simd::Simd;
 /// # Safety
 /// The machine must have the instruction set; the step's pointers must be valid for all rows and panels.
 pub(crate) trait Kernel: Copy + Send + Sync + 'static {
-    /// Whether the driver is to look for options of its own, such as normalised sums.
-    const OPTIONS: bool = false;
-
     /// From sums to gates and the new state, for rows `from..to` of panel `p`.
     unsafe fn finish<S: Simd>(step: &Step<S::T>, p: usize, from: usize, to: usize);
 
@@ -92,22 +89,23 @@ unsafe fn clear<S: Simd>(row: *mut S::T, shape: Shape) {
     }
 }
 
-/// Calls `$f::<K>($args)` with the kernel K of a cell, which is [`Any`] if it has options.
+/// Calls `$f::<S, K>($args)` with the kernel K of the cell that has these [`Extras`](crate::sequence::extras::Extras):
+/// [`Any`] if it has options.
 macro_rules! with_kernel {
-    ($cell:expr, $options:expr, $f:ident($($arg:expr),* $(,)?)) => {
-        match $cell {
-            _ if $options => $f::<_, $crate::cell::Any>($($arg),*),
-            $crate::args::Cell::Rnn($crate::args::Nonlinearity::Tanh) => $f::<_, $crate::cell::RnnTanh>($($arg),*),
-            $crate::args::Cell::Rnn($crate::args::Nonlinearity::Relu) => $f::<_, $crate::cell::RnnRelu>($($arg),*),
-            $crate::args::Cell::Lstm => $f::<_, $crate::cell::Lstm<$crate::cell::Plain>>($($arg),*),
-            $crate::args::Cell::LstmCoupled => $f::<_, $crate::cell::Any>($($arg),*),
+    ($extras:expr, $f:ident::<$S:ident>($($arg:expr),* $(,)?)) => {
+        match $extras.cell {
+            _ if $extras.has_options => $f::<$S, $crate::cell::Any>($($arg),*),
+            $crate::args::Cell::Rnn($crate::args::Nonlinearity::Tanh) => $f::<$S, $crate::cell::RnnTanh>($($arg),*),
+            $crate::args::Cell::Rnn($crate::args::Nonlinearity::Relu) => $f::<$S, $crate::cell::RnnRelu>($($arg),*),
+            $crate::args::Cell::Lstm => $f::<$S, $crate::cell::Lstm<$crate::cell::Plain>>($($arg),*),
+            $crate::args::Cell::LstmCoupled => $f::<$S, $crate::cell::Any>($($arg),*),
             $crate::args::Cell::Gru { reset_after: true } => {
-                $f::<_, $crate::cell::GruAfter<$crate::cell::Plain>>($($arg),*)
+                $f::<$S, $crate::cell::GruAfter<$crate::cell::Plain>>($($arg),*)
             }
             $crate::args::Cell::Gru { reset_after: false } => {
-                $f::<_, $crate::cell::GruBefore<$crate::cell::Plain>>($($arg),*)
+                $f::<$S, $crate::cell::GruBefore<$crate::cell::Plain>>($($arg),*)
             }
-            $crate::args::Cell::MinGru(_) | $crate::args::Cell::MinLstm(_) => $f::<_, $crate::cell::Scan>($($arg),*),
+            $crate::args::Cell::MinGru(_) | $crate::args::Cell::MinLstm(_) => $f::<$S, $crate::cell::Scan>($($arg),*),
         }
     };
 }

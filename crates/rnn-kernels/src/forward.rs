@@ -10,10 +10,9 @@ mod turn;
 use ahead::Ahead;
 use dropout::KeptFeatures;
 pub(crate) use normalized::{advance_normalized, normalize_inputs};
-pub(crate) use recurrence::advance;
+pub(crate) use recurrence::{Advance, advance};
 
 use crate::args::{Input, LayerWeights, Output, Sequence, check_forward, check_output};
-use crate::cell::{Kernel, with_kernel};
 use crate::exec::Exec;
 use crate::float::Float;
 use crate::pool::{Buffer, take};
@@ -28,7 +27,6 @@ use crate::sequence::step::{Keep, MaskedCopy, Shape, Step};
 use crate::sequence::{Saved, SavedPart};
 use crate::simd::{Op, Simd, run};
 use crate::threads::{Shared, each};
-use std::marker::PhantomData;
 use turn::States;
 
 /// Runs `layer` over `sequence`. What it gives is complete only if it is to `save`.
@@ -41,16 +39,6 @@ pub(crate) fn forward<T: Float>(
 ) -> Saved<T> {
     check_forward(layer, sequence);
     check_output(layer, sequence, &output);
-    with_kernel!(layer.cell, layer.has_options(), start(exec, layer, sequence, output, save))
-}
-
-fn start<T: Float, K: Kernel>(
-    exec: Exec,
-    layer: &LayerWeights<T>,
-    sequence: &Sequence<T>,
-    output: Output<T>,
-    save: bool,
-) -> Saved<T> {
     let plan = Plan::new(exec, layer, sequence);
     // Either dropped features are skipped or repeated tokens are deduplicated, not both.
     let scale = plan.scale(sequence);
@@ -91,7 +79,7 @@ fn start<T: Float, K: Kernel>(
     let (mut h_resting, mut c_resting) = (take(state), take(if layer.cell.has_cell_state() { state } else { 0 }));
     let resting = [Shared(h_resting.as_mut_ptr()), Shared(c_resting.as_mut_ptr())];
     each(saved.iter_mut().collect(), |saved: &mut SavedPart<T>| {
-        let work = Forward::<T, K> {
+        let work = Forward::<T> {
             plan: &plan,
             layer,
             extras: &extras,
@@ -113,7 +101,6 @@ fn start<T: Float, K: Kernel>(
             output_strides: (strides.batch, strides.time),
             h_out: h_out.get(),
             c_out: c_out.get(),
-            kernel: PhantomData,
         };
         run(plan.exec.isa, work);
     });
@@ -122,7 +109,7 @@ fn start<T: Float, K: Kernel>(
 }
 
 /// The rows of one thread.
-struct Forward<'a, T, K> {
+struct Forward<'a, T> {
     plan: &'a Plan,
     layer: &'a LayerWeights<'a, T>,
     extras: &'a Extras<T>,
@@ -147,7 +134,6 @@ struct Forward<'a, T, K> {
     output_strides: (usize, usize),
     h_out: *mut T,
     c_out: *mut T,
-    kernel: PhantomData<K>,
 }
 
 /// What a thread needs to deduplicate tokens: the rows of a chunk, and the sums of tokens that are repeated in later
@@ -157,7 +143,7 @@ struct Repeating<T> {
     chains: Buffer<T>,
 }
 
-impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
+impl<T: Float> Op<T> for Forward<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -272,12 +258,13 @@ impl<T: Float, K: Kernel> Op<T> for Forward<'_, T, K> {
                     }
                     if batch > 0 {
                         if let Some(norm) = self.norm() {
-                            advance_normalized::<S, K>(plan, norm, self.w_hh, batch, &step, &left, zeros.as_ptr());
+                            advance_normalized::<S>(plan, norm, self.w_hh, batch, &step, &left, zeros.as_ptr());
                             self.turn(Some(s), &next);
                             continue;
                         }
                         let ahead = ahead.as_ref().and_then(|ahead| ahead.beside(s - steps.start));
-                        advance::<S, K>(plan, self.w_hh, batch, s, &step, &left, ahead.as_ref());
+                        let ahead = ahead.as_ref();
+                        advance::<S>(Advance { plan, w_hh: self.w_hh, batch, s, step: &step, left: &left, ahead });
                     }
                     self.turn(Some(s), &next);
                 }

@@ -2,10 +2,9 @@
 //! nothing.
 
 use crate::args::{Cell, Input, LayerWeights, Sequence, check_forward};
-use crate::cell::{Kernel, with_kernel};
 use crate::exec::Exec;
 use crate::float::Float;
-use crate::forward::{advance, advance_normalized, normalize_inputs};
+use crate::forward::{Advance, advance, advance_normalized, normalize_inputs};
 use crate::linear::Right;
 use crate::pool::{Buffer, take};
 use crate::sequence::extras::Extras;
@@ -15,7 +14,6 @@ use crate::sequence::plan::Plan;
 use crate::sequence::step::{Keep, MaskedCopy, Shape, Step};
 use crate::simd::{Isa, Op, Simd, run};
 use crate::tile::{Tile, WIDTH, multiply};
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 /// A layer that is stepped through one sequence, on the calling thread. It copies the weights and carries the state. A
@@ -34,7 +32,6 @@ use std::sync::Arc;
 pub struct Stepper<T> {
     plan: Plan,
     cell: Cell,
-    has_options: bool,
     d_input: usize,
     d_hidden: usize,
     weights: Arc<Packed<T>>,
@@ -101,7 +98,6 @@ impl<T: Float> Stepper<T> {
         };
         Stepper {
             cell,
-            has_options: layer.has_options(),
             d_input,
             d_hidden,
             weights: Arc::new(Packed {
@@ -147,7 +143,7 @@ impl<T: Float> Stepper<T> {
     }
 
     fn advance(&mut self, input: StepInput<T>) {
-        with_kernel!(self.cell, self.has_options, step(self, input));
+        run(self.plan.exec.isa, StepOp { stepper: self, input });
     }
 
     /// The output of the last step.
@@ -203,17 +199,12 @@ enum StepInput<'a, T> {
     Symbol(usize),
 }
 
-fn step<T: Float, K: Kernel>(stepper: &mut Stepper<T>, input: StepInput<T>) {
-    run(stepper.plan.exec.isa, StepOp { stepper, input, kernel: PhantomData::<K> });
-}
-
-struct StepOp<'a, T, K> {
+struct StepOp<'a, T> {
     stepper: &'a mut Stepper<T>,
     input: StepInput<'a, T>,
-    kernel: PhantomData<K>,
 }
 
-impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
+impl<T: Float> Op<T> for StepOp<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -225,7 +216,7 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
         let keep = |share: T| if share == T::ZERO { Keep::Nothing } else { Keep::Mean(share) };
         let (now, next) = (stepper.steps % 2, (stepper.steps + 1) % 2);
         let panels = stepper.panels.as_mut_ptr();
-        let norm = if K::OPTIONS { extras.norm.as_ref() } else { None };
+        let norm = extras.norm.as_ref();
         let start = if norm.is_some() { zeros } else { bias };
         // SAFETY: the machine has the instruction set; the buffers are sized by the plan for one row.
         unsafe {
@@ -300,9 +291,12 @@ impl<T: Float, K: Kernel> Op<T> for StepOp<'_, T, K> {
             }
             match norm {
                 Some(norm) => {
-                    advance_normalized::<S, K>(plan, norm, w_hh, 1, &step, &left, zeros.as_ptr());
+                    advance_normalized::<S>(plan, norm, w_hh, 1, &step, &left, zeros.as_ptr());
                 }
-                None => advance::<S, K>(plan, w_hh, 1, stepper.steps, &step, &left, None),
+                None => {
+                    let (s, step, left) = (stepper.steps, &step, &left);
+                    advance::<S>(Advance { plan, w_hh, batch: 1, s, step, left, ahead: None });
+                }
             }
         }
         stepper.steps += 1;

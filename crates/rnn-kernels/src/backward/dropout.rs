@@ -2,13 +2,12 @@
 //! which all rows drop the same features.
 
 use super::{Backward, Scratch};
-use crate::cell::Kernel;
 use crate::float::Float;
 use crate::simd::Simd;
 use crate::tile::{Cut, Factors, Tile, WIDTH, max_masked_rows, multiply_masked};
 use std::ops::Range;
 
-impl<T: Float, K: Kernel> Backward<'_, T, K> {
+impl<T: Float> Backward<'_, T> {
     /// The input's gradient for a chunk of steps.
     #[inline(always)]
     pub(super) unsafe fn kept_gradient<S: Simd<T = T>>(&self, scratch: &mut Scratch<T>, steps: Range<usize>) {

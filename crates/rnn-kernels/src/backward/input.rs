@@ -1,13 +1,12 @@
 //! The gradient of the input.
 
 use super::{Backward, Scratch};
-use crate::cell::Kernel;
 use crate::float::Float;
 use crate::simd::Simd;
 use crate::tile::{Cut, Tile, WIDTH, max_rows, multiply_as};
 use std::ops::Range;
 
-impl<T: Float, K: Kernel> Backward<'_, T, K> {
+impl<T: Float> Backward<'_, T> {
     /// The input's gradient for a chunk of steps.
     #[inline(always)]
     pub(super) unsafe fn input_gradient<S: Simd<T = T>>(&self, scratch: &mut Scratch<T>, steps: Range<usize>) {

@@ -1,17 +1,16 @@
 //! Layer normalisation backward: from the gradients of the sums to those of the products, which differ between x and h.
 
 use super::{Backward, Scratch};
-use crate::cell::Kernel;
 use crate::float::Float;
 use crate::sequence::norm::{Norm, STATS, Stat};
 use crate::sequence::step::BackStep;
 use crate::simd::Simd;
 
-impl<T: Float, K: Kernel> Backward<'_, T, K> {
-    /// The normalisation, if this kernel has one.
+impl<T: Float> Backward<'_, T> {
+    /// The normalisation, if the layer has one.
     #[inline(always)]
     pub(super) fn norm(&self) -> Option<&Norm<T>> {
-        if K::OPTIONS { self.extras.norm.as_ref() } else { None }
+        self.extras.norm.as_ref()
     }
 
     /// From the gradients of the sums of a step's `batch` rows to those of `h·W_hh`, or of `(r∘h)·W_hh`.

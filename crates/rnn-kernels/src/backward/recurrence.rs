@@ -1,16 +1,17 @@
 //! One step back: the cell's derivatives, then the products with the transposed recurrent weights.
 
 use super::{Backward, Scratch};
-use crate::cell::{Kernel, unshow};
+use crate::cell::{Kernel, unshow, with_kernel};
 use crate::float::Float;
 use crate::sequence::norm::STATS;
 use crate::sequence::products::GateProduct;
 use crate::sequence::step::{BackStep, Keep, Shape};
-use crate::simd::Simd;
+use crate::simd::{Op, Simd};
 use crate::tile::{Cut, Tile, WIDTH, max_rows, multiply_as};
+use std::marker::PhantomData;
 use std::ops::Range;
 
-impl<T: Float, K: Kernel> Backward<'_, T, K> {
+impl<T: Float> Backward<'_, T> {
     /// From the gradients of the state after step `s` to those of its sums and of the state before it.
     #[inline(always)]
     pub(super) unsafe fn step<S: Simd<T = T>>(&self, scratch: &mut Scratch<T>, s: usize, steps: Range<usize>) {
@@ -65,21 +66,18 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                 unsafe { unshow::<S>(&step, row) };
             }
         }
-        for p in 0..plan.panels {
-            // SAFETY: as for `run`.
-            unsafe { K::backward::<S>(&step, p, 0, batch) };
-        }
         // SAFETY: as for `run`.
-        unsafe { self.clear_rest::<S>(&step, batch) };
+        unsafe {
+            cell_backward::<S>(&step, plan.panels, batch, false);
+            self.clear_rest::<S>(&step, batch);
+        }
         for (i, product) in plan.products.h.iter().enumerate().filter(|(_, product)| product.reset) {
             // SAFETY: as for `run`.
             unsafe {
                 self.normalized_h::<S>(scratch, &step, batch, true);
                 let (packed, none) = (&self.w_hh[i], std::ptr::null());
                 self.recurrent_gradient::<S>(scratch, &step, batch, product, packed, none, step.d_reset);
-                for p in 0..plan.panels {
-                    K::backward_reset::<S>(&step, p, 0, batch);
-                }
+                cell_backward::<S>(&step, plan.panels, batch, true);
                 self.clear_rest::<S>(&step, batch);
             }
         }
@@ -191,6 +189,45 @@ impl<T: Float, K: Kernel> Backward<'_, T, K> {
                             }
                         }
                     }
+                }
+            }
+        }
+    }
+}
+
+/// The cell's derivatives at a step, for all `panels`; with `reset` those that follow the gradient of r∘h.
+#[inline(always)]
+unsafe fn cell_backward<S: Simd>(step: &BackStep<S::T>, panels: usize, batch: usize, reset: bool) {
+    #[inline(always)]
+    unsafe fn call<S: Simd, K: Kernel>(step: &BackStep<S::T>, panels: usize, batch: usize, reset: bool) {
+        // SAFETY: as for the caller.
+        unsafe { S::call(CellBackward { step, panels, batch, reset, kernel: PhantomData::<K> }) }
+    }
+    // SAFETY: as for `run`.
+    unsafe { with_kernel!(step.extras, call::<S>(step, panels, batch, reset)) }
+}
+
+/// One cell's derivatives, in a function of their own: the driver around them stands once for all cells.
+struct CellBackward<'a, T, K> {
+    step: &'a BackStep<'a, T>,
+    panels: usize,
+    batch: usize,
+    reset: bool,
+    kernel: PhantomData<K>,
+}
+
+impl<T: Float, K: Kernel> Op<T> for CellBackward<'_, T, K> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd<T = T>>(self) {
+        let CellBackward { step, panels, batch, reset, .. } = self;
+        for p in 0..panels {
+            // SAFETY: as for the caller.
+            unsafe {
+                match reset {
+                    true => K::backward_reset::<S>(step, p, 0, batch),
+                    false => K::backward::<S>(step, p, 0, batch),
                 }
             }
         }

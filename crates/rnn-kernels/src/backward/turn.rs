@@ -3,10 +3,9 @@
 
 use super::{Backward, Scratch};
 use crate::args::MaskedOutput;
-use crate::cell::Kernel;
 use crate::float::Float;
 
-impl<T: Float, K: Kernel> Backward<'_, T, K> {
+impl<T: Float> Backward<'_, T> {
     /// All rows of this thread rest with the gradients of their last states, filled up with zeros; the input's gradient
     /// is zero at steps that do not count.
     #[inline(always)]

@@ -4,7 +4,7 @@ use super::packed::{multiply_packed, pack_rows, packed_stride, packs};
 use super::sums::add_rows;
 use super::{Backward, Scratch};
 use crate::args::Input;
-use crate::cell::{Kernel, value};
+use crate::cell::value;
 use crate::float::Float;
 use crate::pool::{Buffer, take};
 use crate::sequence::plan::Plan;
@@ -14,7 +14,7 @@ use crate::simd::Simd;
 use crate::tile::{Cut, Tile, WIDTH, max_rows, multiply};
 use std::ops::Range;
 
-impl<T: Float, K: Kernel> Backward<'_, T, K> {
+impl<T: Float> Backward<'_, T> {
     /// Adds a chunk's products to the sums of the gradients of biases and `W_hh`; `first` starts them. Parts that have
     /// the same mask, or none, and do not reset share their left factor.
     #[inline(always)]

@@ -14,8 +14,6 @@ use crate::simd::{Op, Simd};
 pub(crate) struct Any;
 
 impl Kernel for Any {
-    const OPTIONS: bool = true;
-
     #[inline(always)]
     unsafe fn finish<S: Simd>(step: &Step<S::T>, p: usize, from: usize, to: usize) {
         // SAFETY: as for the trait.

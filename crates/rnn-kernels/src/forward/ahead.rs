@@ -6,7 +6,6 @@
 
 use super::Forward;
 use crate::args::Input;
-use crate::cell::Kernel;
 use crate::float::Float;
 use crate::simd::Simd;
 use crate::tile::{BESIDE, Beside};
@@ -69,7 +68,7 @@ impl<T: Float> Ahead<T> {
     }
 }
 
-impl<T: Float, K: Kernel> Forward<'_, T, K> {
+impl<T: Float> Forward<'_, T> {
     /// What can be done ahead in a chunk: nothing unless there is one row at all of its steps, whose two products are one
     /// each and unmasked.
     #[inline(always)]

@@ -3,7 +3,6 @@
 
 use super::Forward;
 use crate::args::Input;
-use crate::cell::Kernel;
 use crate::float::Float;
 use crate::simd::Simd;
 use crate::tile::{Cut, Tile, max_sparse_rows, multiply_kept};
@@ -45,7 +44,7 @@ impl KeptFeatures {
     }
 }
 
-impl<T: Float, K: Kernel> Forward<'_, T, K> {
+impl<T: Float> Forward<'_, T> {
     /// `x·W_ih + b` for all rows of a chunk's steps, into the panels.
     #[inline(always)]
     pub(super) unsafe fn kept_sums<S: Simd<T = T>>(

@@ -2,14 +2,13 @@
 
 use super::{Forward, Repeating};
 use crate::args::Input;
-use crate::cell::Kernel;
 use crate::float::Float;
 use crate::sequence::rows::{copy_rows, input_rows, keep_rows};
 use crate::simd::Simd;
 use crate::tile::{Cut, Tile, max_rows, multiply_as};
 use std::ops::Range;
 
-impl<T: Float, K: Kernel> Forward<'_, T, K> {
+impl<T: Float> Forward<'_, T> {
     /// `x·W_ih + b` for all rows of the first `count` of a chunk's steps, into the panels; `repeating` if tokens are.
     #[inline(always)]
     #[expect(clippy::too_many_arguments, reason = "a chunk, what is known of its rows, and what its sums start from")]

@@ -2,7 +2,7 @@
 //! then the rows, then the cell, in place of tile by tile.
 
 use super::Forward;
-use crate::cell::{Kernel, show};
+use crate::cell::{Any, Kernel, show};
 use crate::float::Float;
 use crate::pool::Buffer;
 use crate::sequence::norm::{Norm, STATS, Stat};
@@ -43,7 +43,7 @@ pub(crate) unsafe fn normalize_inputs<S: Simd>(
 /// # Safety
 /// As for it.
 #[inline(always)]
-pub(crate) unsafe fn advance_normalized<S: Simd, K: Kernel>(
+pub(crate) unsafe fn advance_normalized<S: Simd>(
     plan: &Plan,
     norm: &Norm<S::T>,
     w_hh: &[Buffer<S::T>],
@@ -96,7 +96,7 @@ pub(crate) unsafe fn advance_normalized<S: Simd, K: Kernel>(
         let more = !reset && norm.h[1].is_some();
         for p in 0..plan.panels {
             // SAFETY: as for the caller.
-            unsafe { if more { K::reset::<S>(step, p, 0, batch) } else { K::finish::<S>(step, p, 0, batch) } }
+            unsafe { if more { Any::reset::<S>(step, p, 0, batch) } else { Any::finish::<S>(step, p, 0, batch) } }
         }
     }
     if step.extras.cell.has_cell_state() {
@@ -107,10 +107,10 @@ pub(crate) unsafe fn advance_normalized<S: Simd, K: Kernel>(
     }
 }
 
-impl<T: Float, K: Kernel> Forward<'_, T, K> {
-    /// The normalisation, if this kernel has one.
+impl<T: Float> Forward<'_, T> {
+    /// The normalisation, if the layer has one.
     #[inline(always)]
     pub(super) fn norm(&self) -> Option<&Norm<T>> {
-        if K::OPTIONS { self.extras.norm.as_ref() } else { None }
+        self.extras.norm.as_ref()
     }
 }

@@ -2,7 +2,6 @@
 
 use super::Forward;
 use crate::args::MaskedOutput;
-use crate::cell::Kernel;
 use crate::float::Float;
 use crate::sequence::step::MaskedCopy;
 
@@ -14,7 +13,7 @@ pub(super) struct States<T> {
     pub(super) masks: usize,
 }
 
-impl<T: Float, K: Kernel> Forward<'_, T, K> {
+impl<T: Float> Forward<'_, T> {
     /// All rows of this thread rest in their initial state, filled up with zeros.
     #[inline(always)]
     pub(super) unsafe fn initial(&self) {

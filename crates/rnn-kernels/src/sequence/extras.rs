@@ -23,6 +23,8 @@ impl Vector {
 
 pub(crate) struct Extras<T> {
     pub(crate) cell: Cell,
+    /// Whether any of what follows differs from the plain cell.
+    pub(crate) has_options: bool,
     pub(crate) gate: Activation,
     pub(crate) candidate: Activation,
     pub(crate) hidden: Activation,
@@ -53,6 +55,7 @@ impl<T: Float> Extras<T> {
         };
         Extras {
             cell: layer.cell,
+            has_options: layer.has_options(),
             gate: options.gate.unwrap_or(Activation::Sigmoid),
             candidate: options.candidate.unwrap_or(own),
             hidden: options.hidden.unwrap_or(Activation::Tanh),
