@@ -92,7 +92,7 @@ impl Dropout {
             return Vec::new();
         }
         let width = |which| if which == ZONEOUT { d_output } else { d_hidden };
-        let draw = |(which, &p): (u64, &f64)| match self.key {
+        let draw = |(which, &p): (u64, &f64)| match self.key.filter(|_| p > 0.0) {
             None => Zoneout::Mean(p),
             Some(key) => Zoneout::Drawn(self.draw(key.child(which), [time, batch, width(which)], p, [1.0, 0.0])),
         };

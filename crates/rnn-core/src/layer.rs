@@ -1,11 +1,11 @@
 //! The one driver: a cell over a batch of sequences, layer upon layer, in one direction or both.
 
 use crate::args::{ForwardArgs, Input, Output};
-use crate::cell::{Cell, Recurrence, finish, masked_product};
+use crate::cell::{Cell, Recurrence};
 use crate::checks::{check_counted, check_place, check_resets, check_state};
 use crate::config::RecurrentConfig;
 use crate::dropout::Dropout;
-use crate::ops::{self, Counted, LayerInput, Pass, reference};
+use crate::ops::{self, InputWeights, LayerInput, Pass, reference};
 use crate::probe;
 use crate::state::{CellState, States};
 use crate::table;
@@ -176,6 +176,7 @@ impl<C: Cell> Recurrent<C> {
         self.check_weights()?;
         let counted = check_counted([batch, time], &args)?;
         let resets = check_resets([batch, time], &args)?;
+        let from_zero = args.state.is_none();
         let states = self.initial_states(args.state, batch)?;
         let exec = args.exec.unwrap_or_default();
         let draws = (args.dropout_key, exec);
@@ -197,6 +198,7 @@ impl<C: Cell> Recurrent<C> {
                     resets: resets.and_then(|resets| counted.resets(resets, batch, reverse)),
                     masked_output: args.masked_output,
                     zoneout: dropout.zoneout(self.config.cell.state_tensors(), [time, batch], [d_output, d_hidden]),
+                    from_zero,
                     exec,
                 };
                 let input_masks = dropout.input(batch, self.config.layer_input(number));
@@ -214,7 +216,8 @@ impl<C: Cell> Recurrent<C> {
                     d_hidden,
                 };
                 probe::begin(number, reverse);
-                let (output, state) = self.sequence(&input, weights, &recurrence, &input_masks, state, &pass);
+                let weights = InputWeights::new(weights, input_masks);
+                let (output, state) = self.sequence(&input, &weights, &recurrence, state, &pass);
                 probe::end();
                 outputs.push(output);
                 last.push(state);
@@ -236,23 +239,16 @@ impl<C: Cell> Recurrent<C> {
     fn sequence(
         &self,
         input: &LayerInput,
-        weights: &Layer,
+        weights: &InputWeights,
         recurrence: &Recurrence,
-        input_masks: &[Tensor<2>],
         state: C::State,
         pass: &Pass,
     ) -> (Tensor<3>, C::State) {
         let cell = &self.config.cell;
-        if let Some(output) = ops::sequence(cell, input, weights, recurrence, input_masks, &state, pass) {
+        if let Some(output) = ops::sequence(cell, input, weights, recurrence, &state, pass) {
             return output;
         }
-        let inputs = match input {
-            // Zero before the product: in its gradient NaN·0 would be NaN.
-            LayerInput::Dense(rows) | LayerInput::Rows { rows, .. } => {
-                input_products(weights, pass.counted.zeroed(rows.clone()), input_masks)
-            }
-            LayerInput::Symbols { symbols, batch } => symbol_products(weights, symbols, *batch, &pass.counted),
-        };
+        let inputs = weights.products(input, &pass.counted);
         reference::sequence(cell, inputs, recurrence, state, pass)
     }
 
@@ -327,36 +323,4 @@ impl<C: Cell> Recurrent<C> {
         let layers = states.into_iter().zip(weights()).enumerate();
         layers.map(|(index, (state, (weight, widths)))| check(index, state, weight, widths)).collect()
     }
-}
-
-/// `(x ∘ mask)·W_ih + b_ih`, normalised where the layer asks for it, for all steps at once: `input` is
-/// `[time, batch, d_input]`.
-fn input_products(weights: &Layer, input: Tensor<3>, masks: &[Tensor<2>]) -> Tensor<3> {
-    let [time, batch, d_input] = input.dims();
-    let products = masked_product(masks, weights.weight_ih.val(), |mask| {
-        let input = match mask {
-            Some(mask) => input.clone() * mask.clone().unsqueeze_dim(0),
-            None => input.clone(),
-        };
-        input.reshape([time * batch, d_input])
-    });
-    let vector = |param: &Option<Param<Tensor<1>>>| param.as_ref().map(Param::val);
-    let products = finish(products, vector(&weights.norm_ih), vector(&weights.bias_ih));
-    let [_, width] = products.dims();
-    products.reshape([time, batch, width])
-}
-
-/// The rows of `W_ih` of these symbols, zero at steps that do not count, and `b_ih`; normalised where the layer asks
-/// for it.
-fn symbol_products(weights: &Layer, symbols: &[u32], batch: usize, counted: &Counted) -> Tensor<3> {
-    let weight = weights.weight_ih.val();
-    let time = symbols.len() / batch;
-    let by_time = (0..time).flat_map(|t| (0..batch).map(move |row| i64::from(symbols[row * time + t])));
-    let indices = TensorData::new(by_time.collect::<Vec<i64>>(), [symbols.len()]);
-    let products = weight.clone().select(0, Tensor::<1, Int>::from_data(indices, &weight.device().inner()));
-    let [_, width] = products.dims();
-    let products = counted.zeroed(products.reshape([time, batch, width])).reshape([symbols.len(), width]);
-    let vector = |param: &Option<Param<Tensor<1>>>| param.as_ref().map(Param::val);
-    let products = finish(products, vector(&weights.norm_ih), vector(&weights.bias_ih));
-    products.reshape([time, batch, width])
 }

@@ -34,6 +34,12 @@ pub(crate) mod gpu;
     allow(dead_code, reason = "no device of this build has kernels")
 )]
 mod graph;
+mod input;
+#[cfg_attr(
+    not(any(feature = "kernels", feature = "gpu")),
+    allow(dead_code, reason = "no device of this build has kernels")
+)]
+mod projection;
 pub(crate) mod reference;
 #[cfg_attr(
     not(any(feature = "kernels", feature = "gpu")),
@@ -47,6 +53,7 @@ use burn::tensor::{Bool, Tensor, TensorData};
 pub(crate) use call::{
     Counted, LEARNED, SequenceBackend, SequenceCall, SequenceInput, SequenceOptions, SequenceOutput, Zoneout,
 };
+pub(crate) use input::InputWeights;
 pub(crate) use sequence::sequence;
 use std::sync::Arc;
 
@@ -79,6 +86,8 @@ pub(crate) struct Pass {
     pub masked_output: MaskedOutput,
     /// For each tensor of the state, h first. Empty without zoneout.
     pub zoneout: Vec<Zoneout<Tensor<3>>>,
+    /// Whether the state before the first step is zero.
+    pub from_zero: bool,
     /// How the CPU kernels are executed.
     pub exec: Exec,
 }

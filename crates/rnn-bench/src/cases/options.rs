@@ -1,5 +1,5 @@
-//! The options of the cells, forward and backward, beside the plain cell and beside the same layer step by step, which a
-//! probe asks for: what an option costs, and what the kernels save.
+//! The options of the cells, forward and backward, beside the plain cell, beside the same layer step by step, which a
+//! probe asks for, and beside PyTorch where it has the option: what an option costs, and what the kernels save.
 
 use super::Case;
 use crate::bench::Bench;
@@ -29,6 +29,12 @@ pub fn run(bench: &mut Bench) -> Result<(), String> {
         for (column, spec) in [(PLAIN, Spec::Layer(layer)), (STEPS, spec(true))] {
             let others = bench.contestants(Engine::RnnCore, threads, |_| spec.clone())?;
             contestants.extend(others.into_iter().map(|other| Contestant { name: column.into(), column, ..other }));
+        }
+        if option == CellOption::Projection {
+            for engine in bench.engines(&[Engine::PyTorch]) {
+                let spec = |onednn| Spec::Optional(Optional { layer: Layer { onednn, ..layer }, option, steps: false });
+                contestants.extend(bench.contestants(engine, threads, spec)?);
+            }
         }
         bench.measure(Row::new(Case::Options, name, threads, Unit::Seconds), contestants, bench.effort())?;
     }

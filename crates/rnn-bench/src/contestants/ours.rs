@@ -56,6 +56,7 @@ pub fn with_option(optional: Optional, device: &Device) -> Forward {
         (Cell::Lstm, CellOption::Coupled) => layer!(lstm.with_coupled_gates(true)),
         (Cell::Lstm, CellOption::Clip) => layer!(lstm.with_clip(Some(1.0))),
         (Cell::Lstm, CellOption::HardSigmoid) => layer!(lstm.with_gate_activation(hard)),
+        (Cell::Lstm, CellOption::Projection) => layer!(lstm.with_proj_size(Some(hidden / 2))),
         (Cell::Gru, CellOption::LayerNorm) => layer!(gru.with_layer_norm(true)),
         (Cell::Gru, CellOption::Clip) => layer!(gru.with_clip(Some(1.0))),
         (Cell::Gru, CellOption::HardSigmoid) => layer!(gru.with_gate_activation(hard)),

@@ -76,11 +76,19 @@ pub enum CellOption {
     Coupled,
     Clip,
     HardSigmoid,
+    /// To half of the units.
+    Projection,
 }
 
 impl CellOption {
-    pub const ALL: [CellOption; 5] =
-        [CellOption::LayerNorm, CellOption::Peepholes, CellOption::Coupled, CellOption::Clip, CellOption::HardSigmoid];
+    pub const ALL: [CellOption; 6] = [
+        CellOption::LayerNorm,
+        CellOption::Peepholes,
+        CellOption::Coupled,
+        CellOption::Clip,
+        CellOption::HardSigmoid,
+        CellOption::Projection,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -89,6 +97,7 @@ impl CellOption {
             CellOption::Coupled => "coupled gates",
             CellOption::Clip => "clip",
             CellOption::HardSigmoid => "hard sigmoid",
+            CellOption::Projection => "projection to half",
         }
     }
 }

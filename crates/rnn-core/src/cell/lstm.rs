@@ -177,9 +177,7 @@ impl RecurrentConfig<LstmCell> {
         self
     }
 
-    /// Projects h to `proj_size` units.
-    ///
-    /// Such a layer runs step by step, without the fused kernels: many times slower on a CPU.
+    /// Projects h to `proj_size` units (Sak, Senior and Beaufays, 2014).
     pub fn with_proj_size(mut self, proj_size: Option<usize>) -> Self {
         self.cell.proj_size = proj_size;
         self

@@ -8,10 +8,9 @@ use burn::tensor::DType;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-/// What only some options learn, in the order in which calls have it: the projection `[d_hidden, d_output]`, the gains
-/// of the normalised sums `[1, gates·d_hidden]`, and the cell's own vectors `[1, d_hidden]`, by the names that it has
+/// What only some options learn, in the order in which calls have it: the gains of the normalised sums `[1, gates·d_hidden]`, and the cell's own vectors `[1, d_hidden]`, by the names that it has
 /// for them.
-pub(crate) const LEARNED: [&str; 8] = ["weight_hr", "norm_ih", "norm_hh", "p_i", "p_f", "p_o", "gamma_c", "beta_c"];
+pub(crate) const LEARNED: [&str; 7] = ["norm_ih", "norm_hh", "p_i", "p_f", "p_o", "gamma_c", "beta_c"];
 
 /// The inputs of a call that may ask for a gradient, in this order: x, `W_ih`, `b_ih`, `W_hh`, `b_hh`, h and c before
 /// the first step, and [`LEARNED`].
@@ -92,7 +91,7 @@ pub(crate) struct SequenceOptions {
     /// Whether the sums are normalised.
     #[allow(dead_code, reason = "the CPU kernels support every value")]
     pub layer_norm: bool,
-    /// Whether h is projected.
+    /// Whether h is projected in a way that is no layer without a projection.
     pub projection: bool,
     /// Whether the cell has learned vectors of its own, such as peepholes.
     #[allow(dead_code, reason = "the CPU kernels support every value")]
@@ -121,8 +120,6 @@ pub(crate) struct SequenceOptions {
     pub d_input: usize,
     /// Units.
     pub d_hidden: usize,
-    /// The width of h: that of the projection where there is one, else the units.
-    pub d_output: usize,
     /// From the last step to the first.
     pub reverse: bool,
     /// Which steps count.
@@ -144,7 +141,7 @@ impl SequenceOptions {
     pub fn refused(&self) -> Result<(), &'static str> {
         let refused = [
             (self.kernel.is_none(), "the kernels do not know the cell"),
-            (self.projection, "projections have no kernel"),
+            (self.projection, "there is dropout or zoneout between a projected h and the next step"),
             (self.probed, "a probe sees every step"),
             (self.checkpointing, "gradient checkpointing recomputes tensor operations"),
         ];
@@ -167,17 +164,17 @@ pub(crate) struct SequenceCall<P> {
     pub w_ih: P,
     /// `[1, gates·d_hidden]`.
     pub b_ih: Option<P>,
-    /// `[d_output, gates·d_hidden]`; none for a cell that does not multiply h.
+    /// `[d_hidden, gates·d_hidden]`; none for a cell that does not multiply h.
     pub w_hh: Option<P>,
     /// `[1, gates·d_hidden]`.
     pub b_hh: Option<P>,
     /// As [`LEARNED`] names it.
     pub learned: [Option<P>; LEARNED.len()],
-    /// h, `[batch, d_output]`, and c for an LSTM, `[batch, d_hidden]`, before the first step.
+    /// h, and c for an LSTM, `[batch, d_hidden]` each, before the first step.
     pub states: Vec<P>,
     /// `[batch, d_input]` each.
     pub input_masks: Vec<P>,
-    /// `[batch, d_output]` each.
+    /// `[batch, d_hidden]` each.
     pub recurrent_masks: Vec<P>,
     /// For h, and for c; empty without zoneout.
     pub zoneout: Vec<Zoneout<P>>,
@@ -186,9 +183,9 @@ pub(crate) struct SequenceCall<P> {
 /// What a call gives, or the gradients of that.
 #[derive(Debug, Clone)]
 pub(crate) struct SequenceOutput<P, S> {
-    /// h of all steps, `[time, batch, d_output]`.
+    /// h of all steps, `[time, batch, d_hidden]`.
     pub sequence: P,
-    /// h, `[batch, d_output]`, and c for an LSTM, `[batch, d_hidden]`, after each row's last step.
+    /// h, and c for an LSTM, `[batch, d_hidden]` each, after each row's last step.
     pub states: S,
 }
 

@@ -115,6 +115,7 @@ fn rows() -> Vec<(&'static str, Vec<SequenceOptions>)> {
         ("f16 or bf16", of_dtype(DType::F16)),
         ("layer normalisation", norms()),
         ("a projection", plain(lstm().with_proj_size(Some(2)))),
+        ("a projection and recurrent dropout", drawn(lstm().with_proj_size(Some(2)).with_recurrent_dropout(0.2))),
         ("peepholes", plain(lstm().with_peepholes(true))),
         ("coupled gates", plain(lstm().with_coupled_gates(true))),
         ("a clip", plain(gru().with_clip(Some(1.0)))),

@@ -2,9 +2,10 @@
 
 use super::call::{INPUTS, LEARNED, SequenceBackend, SequenceCall, SequenceInput, SequenceOptions, SequenceOutput};
 use super::graph::{self, Dispatched, Operand, Operation, OutputGrads, Outputs};
+use super::input::InputWeights;
+use super::projection::{folds, projected};
 use super::{LayerInput, Pass};
 use crate::cell::{Cell, Recurrence};
-use crate::layer::Layer;
 use crate::probe;
 use crate::state::CellState;
 use burn::backend::TensorMetadata;
@@ -16,33 +17,33 @@ use burn::tensor::Tensor;
 pub(crate) fn sequence<C: Cell>(
     cell: &C,
     input: &LayerInput,
-    weights: &Layer,
+    weights: &InputWeights,
     recurrence: &Recurrence,
-    input_masks: &[Tensor<2>],
     state: &C::State,
     pass: &Pass,
 ) -> Option<(Tensor<3>, C::State)> {
+    if recurrence.projection.is_some() && folds(input, weights, recurrence, pass) {
+        return projected(cell, input, weights, recurrence, state, pass);
+    }
     let mut states = Vec::new();
     let _ = state.clone().map(|tensor| {
         states.push(tensor.clone());
         tensor
     });
-    let w_ih = weights.weight_ih.val();
     let request = Request {
-        options: options(cell, input, weights, recurrence, input_masks.len(), pass),
+        options: options(cell, input, weights, recurrence, pass),
         input,
-        w_ih,
-        b_ih: weights.bias_ih.as_ref().map(|bias| bias.val().unsqueeze()),
+        w_ih: weights.weight.clone(),
+        b_ih: weights.bias.clone().map(|bias| bias.unsqueeze()),
         w_hh: recurrence.weight.clone(),
         b_hh: recurrence.bias.clone().map(|bias| bias.unsqueeze()),
         learned: LEARNED.map(|name| match name {
-            "weight_hr" => recurrence.projection.clone(),
-            "norm_ih" => weights.norm_ih.as_ref().map(|gain| gain.val().unsqueeze()),
+            "norm_ih" => weights.gain.clone().map(|gain| gain.unsqueeze()),
             "norm_hh" => recurrence.gain.clone().map(|gain| gain.unsqueeze()),
             own => recurrence.vector(own),
         }),
         states,
-        input_masks,
+        input_masks: &weights.masks,
         recurrent_masks: &recurrence.masks,
         pass,
     };
@@ -68,13 +69,12 @@ pub(crate) fn sequence<C: Cell>(
 fn options<C: Cell>(
     cell: &C,
     input: &LayerInput,
-    weights: &Layer,
+    weights: &InputWeights,
     recurrence: &Recurrence,
-    input_masks: usize,
     pass: &Pass,
 ) -> SequenceOptions {
     let Recurrence { weight, projection, vectors, masks, d_hidden, .. } = recurrence;
-    let w_ih = &weights.weight_ih.val();
+    let w_ih = &weights.weight;
     let (symbols, [time, batch]) = match input {
         LayerInput::Dense(rows) | LayerInput::Rows { rows, .. } => (false, [rows.dims()[0], rows.dims()[1]]),
         LayerInput::Symbols { symbols, batch } => (true, [symbols.len() / batch, *batch]),
@@ -83,20 +83,19 @@ fn options<C: Cell>(
     SequenceOptions {
         kernel: cell.kernel(),
         dtype: w_ih.dtype(),
-        layer_norm: weights.norm_ih.is_some(),
+        layer_norm: weights.gain.is_some(),
         projection: projection.is_some(),
         vectors: !vectors.is_empty(),
         probed: probe::is_recording(),
         checkpointing: strategy.flatten().any(|strategy| strategy != Default::default()),
         symbols,
-        input_masks,
+        input_masks: weights.masks.len(),
         recurrent_masks: masks.len(),
         zoneout: !pass.zoneout.is_empty(),
         time,
         batch,
         d_input: w_ih.dims()[0],
         d_hidden: *d_hidden,
-        d_output: weight.as_ref().map_or(*d_hidden, |weight| weight.dims()[0]),
         reverse: pass.reverse,
         counted: pass.counted.clone(),
         resets: pass.resets.clone(),

@@ -19,7 +19,7 @@ impl<T: Real> Stepper<T> {
     /// Another number of numbers.
     pub fn set_state(&mut self, state: &[T]) -> Result<(), RnnError> {
         let has_c = self.has_c;
-        let expected = self.layers().map(|layer| layer.h().len() * (1 + usize::from(has_c))).sum();
+        let expected = self.layers().map(|layer| layer.h().len() + if has_c { layer.c().len() } else { 0 }).sum();
         if state.len() != expected {
             return Err(RnnError::StateSize { expected, found: state.len() });
         }
@@ -30,8 +30,7 @@ impl<T: Real> Stepper<T> {
             part
         };
         for layer in std::iter::once(&mut self.first).chain(&mut self.others) {
-            let n = layer.h().len();
-            let (h, c) = (take(n), has_c.then(|| take(n)));
+            let (h, c) = (take(layer.h().len()), has_c.then(|| take(layer.c().len())));
             layer.set_state(h, c);
         }
         Ok(())
@@ -52,10 +51,10 @@ impl<T: Real> Stepper<T> {
             let (mut tensors, mut problem) = (0, None);
             let _ = state.clone().map(|tensor| {
                 let [rows, width] = tensor.dims();
-                let name = if tensors == 0 { "h" } else { "c" };
+                let (name, own) = if tensors == 0 { ("h", layer.h().len()) } else { ("c", layer.c().len()) };
                 tensors += 1;
-                if row >= rows || width != layer.h().len() {
-                    let expected = [rows.max(row.saturating_add(1)), layer.h().len()];
+                if row >= rows || width != own {
+                    let expected = [rows.max(row.saturating_add(1)), own];
                     let found = [rows, width];
                     problem.get_or_insert(RnnError::StateShape { state: index, tensor: name, expected, found });
                 } else {
@@ -85,20 +84,23 @@ impl<T: Real> Stepper<T> {
             return Err(RnnError::StateCount { expected: found, found: expected });
         }
         let weights = layer.layers.iter().map(|weights| weights.weight_ih.val());
-        let each = self.layers().zip(weights).zip(&config.d_hidden).enumerate();
-        let each = each.map(|(index, ((stepper, weight), &d_hidden))| {
+        let each = self.layers().zip(weights).enumerate();
+        let each = each.map(|(index, (stepper, weight))| {
+            let (d_hidden, d_output) = (config.d_hidden[index], config.width(index));
             if (config.cell.state_tensors() > 1) != self.has_c {
                 return Err(RnnError::StateKind);
             }
-            if d_hidden != stepper.h().len() {
-                let (expected, found) = ([1, d_hidden], [1, stepper.h().len()]);
-                return Err(RnnError::StateShape { state: index, tensor: "h", expected, found });
+            let widths = [("h", d_output, stepper.h()), ("c", d_hidden, stepper.c())];
+            let tensors = 1 + usize::from(self.has_c);
+            if let Some((tensor, width, own)) = widths[..tensors].iter().find(|(_, width, own)| *width != own.len()) {
+                let (expected, found) = ([1, *width], [1, own.len()]);
+                return Err(RnnError::StateShape { state: index, tensor, expected, found });
             }
             let device = weight.device().inner();
             let mut own = [stepper.h(), stepper.c()].into_iter();
-            Ok(config.cell.zero_state(1, d_hidden, d_hidden, &device).map(|zeros| match own.next() {
+            Ok(config.cell.zero_state(1, d_hidden, d_output, &device).map(|zeros| match own.next() {
                 Some(own) => {
-                    let data = TensorData::new(own.to_vec(), [1, d_hidden]);
+                    let data = TensorData::new(own.to_vec(), [1, own.len()]);
                     Tensor::from_data(data.convert_dtype(weight.dtype()), (&device, weight.dtype()))
                 }
                 None => zeros,
@@ -151,6 +153,7 @@ mod tests {
         let device = Device::default();
         check_states(&MinGruConfig::new(5, 7).with_d_hidden([7, 3]).init(Key::new(0), &device));
         check_states(&LstmConfig::new(5, 7).with_d_hidden([7, 20]).with_zoneout(0.1, 0.2).init(Key::new(0), &device));
+        check_states(&LstmConfig::new(5, 7).with_proj_size(Some(3)).with_num_layers(2).init(Key::new(0), &device));
         check_states(&AnyConfig::of_kind(CellKind::Gru, 5, 9).init(Key::new(0), &device));
         let lstm = LstmConfig::new(5, 7).init(Key::new(0), &device);
         let gru = GruConfig::new(5, 7).init(Key::new(0), &device);

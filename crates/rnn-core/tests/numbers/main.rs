@@ -4,6 +4,7 @@
 
 mod gradients;
 mod naive;
+mod pairs;
 mod ways;
 
 use burn::module::{Module, Param};
@@ -116,6 +117,11 @@ fn gru(reset_after: bool) -> impl Fn(Bias) -> RecurrentConfig<GruCell> {
 /// What single cells offer besides, and all of it together in a stack of both directions with everything else.
 fn own_lstms() -> Vec<RecurrentConfig<LstmCell>> {
     let plain = || lstm(Bias::One);
+    // Nothing is between the projected h and the next step, so that it runs on the kernels.
+    let all_projected = || {
+        let config = plain().with_proj_size(Some(3)).with_peepholes(true).with_clip(Some(0.8)).with_zoneout(0.0, 0.3);
+        config.with_dropout(0.2).with_dropout_masks(DropoutMasks::PerGate).with_coupled_gates(true)
+    };
     let all = plain().with_direction(Direction::Bidirectional).with_d_hidden([3, 4]).with_bias(Bias::Two);
     let all = all.with_recurrent_dropout(0.2).with_dropout_masks(DropoutMasks::PerGate).with_dropout(0.2);
     let all = all.with_zoneout(0.2, 0.3).with_weight_dropout(0.2).with_layer_dropout(0.2);
@@ -126,6 +132,7 @@ fn own_lstms() -> Vec<RecurrentConfig<LstmCell>> {
         plain().with_coupled_gates(true).with_peepholes(true).with_recurrent_dropout(0.3),
         plain().with_proj_size(Some(3)).with_zoneout(0.3, 0.2),
         plain().with_proj_size(Some(1)).with_direction(Direction::Bidirectional).with_num_layers(2),
+        all_projected().with_weight_dropout(0.2).with_direction(Direction::Backward),
         plain().with_clip(Some(0.3)),
         plain().with_gate_activation(Activation::HardSigmoid { slope: 0.2 }),
         plain().with_cell_activation(Activation::Softsign).with_hidden_activation(Activation::Linear),

@@ -33,7 +33,8 @@ def timed(spec, work, gradients):
 
 def layer(spec):
     torch.manual_seed(0)
-    module = LAYERS[spec["cell"]](spec["input"], spec["hidden"], batch_first=True)
+    options = {"proj_size": spec["hidden"] // 2} if spec.get("option") == "projection" else {}
+    module = LAYERS[spec["cell"]](spec["input"], spec["hidden"], batch_first=True, **options)
     x = torch.randn(spec["batch"], spec["time"], spec["input"], requires_grad=spec["backward"])
 
     def forward():
@@ -179,7 +180,7 @@ def generation(spec):
 
 def prepare(spec):
     tasks = (layer, ragged, step, sentiment, evaluation, chargen, generation)
-    return {task.__name__: task for task in tasks}[spec["task"]](spec)
+    return ({task.__name__: task for task in tasks} | {"optional": layer})[spec["task"]](spec)
 
 
 def startup(what, path):

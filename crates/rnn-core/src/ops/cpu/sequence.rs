@@ -62,7 +62,7 @@ pub(crate) fn cell_options<'a, T>(
         kernels::Cell::Rnn(kernels::Nonlinearity::Relu) => Activation::Relu,
         _ => Activation::Tanh,
     };
-    let [_w_hr, norm_ih, norm_hh, p_i, p_f, p_o, gamma_c, beta_c] = learned;
+    let [norm_ih, norm_hh, p_i, p_f, p_o, gamma_c, beta_c] = learned;
     kernels::Options {
         gate: other(options.gate, Activation::Sigmoid),
         candidate: other(options.candidate, own),
@@ -185,7 +185,7 @@ fn view<B: Cpu, T: Value<B>, R>(
     let input_masks: Vec<&[T]> = call.input_masks.iter().map(T::slice).collect();
     let recurrent_masks: Vec<&[T]> = call.recurrent_masks.iter().map(T::slice).collect();
     let zoneout = |tensor: usize| match call.zoneout.get(tensor) {
-        None => kernels::Zoneout::Off,
+        None | Some(Zoneout::Mean(0.0)) => kernels::Zoneout::Off,
         Some(Zoneout::Mean(p)) => kernels::Zoneout::Mean(*p),
         Some(Zoneout::Drawn(keep)) => kernels::Zoneout::Drawn(T::slice(keep)),
     };
@@ -247,7 +247,7 @@ fn backward<B: Cpu, T: Value<B>>(
     grads: SequenceOutput<FloatTensor<B>, [Option<FloatTensor<B>>; 2]>,
     wanted: [bool; INPUTS],
 ) -> [Option<FloatTensor<B>>; INPUTS] {
-    let SequenceOptions { time, batch, d_input, d_hidden, d_output, .. } = call.options;
+    let SequenceOptions { time, batch, d_input, d_hidden, .. } = call.options;
     let d_sequence = (!T::is_nothing(&grads.sequence)).then(|| B::rows(grads.sequence));
     let [d_h, d_c] = grads.states.map(|grad| grad.map(B::contiguous));
     let width = call.options.kernel.map_or(0, |kernel| kernels::Cell::from(kernel).gates()) * d_hidden;
@@ -256,11 +256,10 @@ fn backward<B: Cpu, T: Value<B>>(
     let shapes: [[usize; 2]; INPUTS - 1] = [
         [d_input, width],
         gates,
-        [d_output, width],
+        [d_hidden, width],
         gates,
-        [batch, d_output],
         [batch, d_hidden],
-        [d_hidden, d_output],
+        [batch, d_hidden],
         gates,
         gates,
         units,
@@ -275,7 +274,7 @@ fn backward<B: Cpu, T: Value<B>>(
         let [rows, columns] = shapes[i];
         want_others[i].then(|| vec![T::ZERO; rows * columns])
     });
-    let [w_ih, b_ih, w_hh, b_hh, h0, c0, _w_hr, norm_ih, norm_hh, p_i, p_f, p_o, gamma_c, beta_c] =
+    let [w_ih, b_ih, w_hh, b_hh, h0, c0, norm_ih, norm_hh, p_i, p_f, p_o, gamma_c, beta_c] =
         others.each_mut().map(Option::as_deref_mut);
     let options = kernels::OptionGradients { p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c };
     let input = d_x.as_deref_mut().map(|d_x| (d_x, order.strides([time, batch, d_input])));
