@@ -1,14 +1,12 @@
-//! Layers of `rnn-core` on the GPU's kernels give what they give on the CPU's, and cost less than tensor operations.
+//! Layers of `rnn-core` on the GPU's kernels give what they give on the CPU's.
 //!
 //! Their backend is compiled in by the program that is built beside: `cargo test -p sentiment -p rnn-gpu --features
 //! sentiment/ndarray,sentiment/wgpu,rnn-gpu/wgpu`; all tests with wgpu then share one build of Burn.
 #![cfg(feature = "wgpu")]
 
 use burn::tensor::{Device, DeviceKind, Tensor, TensorData};
-use rnn_core::cell::{Cell, Recurrence};
+use rnn_core::cell::Cell;
 use rnn_core::*;
-use serde::{Deserialize, Serialize};
-use std::time::{Duration, Instant};
 
 fn close(what: &str, found: TensorData, expected: TensorData) {
     let (found, expected): (Vec<f32>, Vec<f32>) =
@@ -84,62 +82,7 @@ fn layers_agree() {
         lengths,
         true,
     );
+    check("an LSTM with a projection and lengths", LstmConfig::new(9, 12).with_proj_size(Some(5)), lengths, true);
     let dropout = LstmConfig::new(9, 12).with_dropout(0.2).with_recurrent_dropout(0.2).with_zoneout(0.1, 0.2);
     check("an LSTM with dropout and zoneout", dropout, keyed, false);
-}
-
-/// An LSTM that no kernel knows: a layer of it runs step by step, in the tensor operations that every cell can have.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-struct Plain(LstmCell);
-
-impl Cell for Plain {
-    type State = LstmState;
-
-    fn gates(&self) -> usize {
-        self.0.gates()
-    }
-
-    fn step(&self, input: Tensor<2>, state: LstmState, recurrence: &Recurrence) -> LstmState {
-        self.0.step(input, state, recurrence)
-    }
-}
-
-/// Forward and backward, once to warm up and once in earnest.
-fn time<C: Cell>(config: RecurrentConfig<C>, [batch, time]: [usize; 2], lengths: Option<&[usize]>) -> Duration {
-    let device = Device::wgpu(DeviceKind::Cpu).autodiff();
-    let layer = config.init(Key::new(3), &device);
-    let values: Vec<f32> = Key::new(4).normals(batch * time * config.d_input).map(|x| x as f32).collect();
-    let input = Tensor::<3>::from_data(TensorData::new(values, [batch, time, config.d_input]), &device).require_grad();
-    let run = || {
-        let start = Instant::now();
-        let args = match lengths {
-            Some(lengths) => ForwardArgs::default().with_lengths(lengths),
-            None => ForwardArgs::default(),
-        };
-        let output = layer.forward_with(input.clone(), args);
-        let grads = output.sequence.square().sum().backward();
-        // Waits for all that was asked of the device.
-        let made = layer.layers[0].weight_ih.val().grad(&grads).expect("it trains").sum().into_scalar::<f32>();
-        assert!(made.is_finite());
-        start.elapsed()
-    };
-    run();
-    run().min(run())
-}
-
-#[test]
-fn kernels_cost_less() {
-    // The layer of the lesson's sample.
-    let size = [10, 80];
-    let ours = time(LstmConfig::new(32, 32), size, None);
-    let plain = time(RecurrentConfig::<Plain>::new(32, 32), size, None);
-    eprintln!("LSTM 10,80,32,32 forward and backward: {ours:?}; with tensor operations {plain:?}");
-    assert!(ours < plain / 2, "{ours:?}; with tensor operations {plain:?}");
-    // Lengths from 2 to 80.
-    let size = [32, 80];
-    let lengths: Vec<usize> = (0..32).map(|row| 2 + (row * 19 % 32) * 78 / 31).collect();
-    let full = time(LstmConfig::new(64, 64), size, None);
-    let ragged = time(LstmConfig::new(64, 64), size, Some(&lengths));
-    eprintln!("LSTM 32,80,64,64: {full:?}; of half as many steps {ragged:?}");
-    assert!(ragged.as_secs_f64() < 0.65 * full.as_secs_f64(), "{ragged:?} of {full:?}");
 }
