@@ -8,7 +8,7 @@ use rnn_core::{CellKind, Direction};
 use rnn_harness::Failure;
 use rnn_harness::options::{LayerArgs, Session, SessionArgs, TrainConfig, TrainingArgs, defaults_to, size};
 use rnn_harness::run_dir::Config;
-use rnn_harness::{check_range, whole};
+use rnn_harness::{check_range, say, whole};
 use rnn_train::optim::{OptimizerConfig, OptimizerName};
 use rnn_train::{Plan, Schedule, Shape};
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ pub enum Preset {
     Lesson,
     /// The strongest model within ten minutes on two cores: both directions, whole reviews, pooling, n-grams to 3
     Best,
-    /// For the few reviews of the built-in sample: small batches, more epochs (the default there)
+    /// For few reviews: small batches, more epochs, a small model (the default for less than 2,000)
     Sample,
 }
 
@@ -119,6 +119,10 @@ impl TrainArgs {
         let preset = match self.preset {
             Some(preset) => preset,
             None if loaded.source.is_sample() => Preset::Sample,
+            None if loaded.is_own_table() && loaded.train.len() < FEW => {
+                say!("{} reviews are few: the defaults are those of --preset sample", loaded.train.len());
+                Preset::Sample
+            }
             None => Preset::Lesson,
         };
         let pick = |given: Option<u64>, [lesson, sample, best]: [usize; 3]| match (given, preset) {
@@ -163,6 +167,8 @@ impl TrainArgs {
 const VALIDATION: f64 = 0.1;
 /// A tenth of fewer reviews says nothing.
 const LEAST: usize = 200;
+/// Of fewer reviews one epoch of large mini-batches is too few updates to learn anything.
+const FEW: usize = 2000;
 
 /// Chosen on the validation reviews of seed 0.
 const BEST_DROPOUT: f64 = 0.4;

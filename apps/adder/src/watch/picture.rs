@@ -115,7 +115,7 @@ pub fn svg(watched: &Watched) -> String {
         12.0,
         y + 38.0,
         "small",
-        "A unit with r near 1 or −1 has the colours of the row “carry out”: it remembers the carry.",
+        "A unit with r near 1 or −1 changes where the row “carry out” changes: it remembers the carry.",
     );
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" viewBox=\"0 0 {width:.0} \

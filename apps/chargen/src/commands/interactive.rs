@@ -94,9 +94,21 @@ impl<'a> Conversation<'a> {
             }
             return self.take(&[], "").map(|()| Next::Line);
         }
-        let (text, ids) = prime::read("the line", text, self.trained.config.data.prepare, &self.trained.vocabulary)?;
+        let vocabulary = &self.trained.vocabulary;
+        let (mut text, mut ids) = prime::read("the line", text, self.trained.config.data.prepare, vocabulary)?;
         print(&text)?;
+        if let Some(between) = self.between() {
+            text.insert(0, between);
+            ids.splice(0..0, vocabulary.encode(&between.to_string()).unwrap_or_default());
+        }
         self.take(&ids, &text).map(|()| Next::Line)
+    }
+
+    /// What stands between the text so far and a line: a new line, or a space where the model knows no other; nothing
+    /// at the beginning and after white space.
+    fn between(&self) -> Option<char> {
+        let ends = self.text.chars().last().is_none_or(char::is_whitespace);
+        ['\n', ' '].into_iter().find(|&c| !ends && self.trained.vocabulary.contains(c))
     }
 
     /// Reads `ids`, whose text is `text`, and goes on.

@@ -100,13 +100,14 @@ pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
     let header = |first: &[&str]| first.iter().map(|name| name.to_string()).collect::<Vec<_>>();
     print_line!("{}", table(&header(&CLASS_COLUMNS), &measures.class_rows()));
     let confusion: Vec<String> =
-        std::iter::once("is, and was given".to_string()).chain(classes.iter().cloned()).collect();
+        std::iter::once("is".to_string()).chain(classes.iter().map(|class| format!("given {class}"))).collect();
     print_line!("{}", table(&confusion, &measures.confusion_rows()));
     print_line!("expected calibration error {:.4}", measures.expected_calibration_error);
     let mistakes = mistakes(&tested, &reviews.test, args.mistakes);
     for Mistake { review, given, probability } in &mistakes {
-        let mut text: String = review.text.chars().take(SHOWN).collect();
-        if text.len() < review.text.len() {
+        let whole = without_tags(&review.text);
+        let mut text: String = whole.chars().take(SHOWN).collect();
+        if text.len() < whole.len() {
             text.push('…');
         }
         let (given, is) = (&classes[*given], &classes[review.class]);
@@ -133,12 +134,16 @@ pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
             .picture(&measures.reliability());
         if let Some(baseline) = &baseline {
             page = page.heading("Baseline: logistic regression on NB-weighted n-grams to 3");
+            let (loss, accuracy) = (baseline.loss, baseline.accuracy);
+            page = page.text(&format!("test loss {loss:.4}, accuracy {accuracy:.4}"));
             page = page.table(&CLASS_COLUMNS, &baseline.class_rows());
         }
-        page = page.heading("The most confident mistakes");
+        if !mistakes.is_empty() {
+            page = page.heading("The most confident mistakes");
+        }
         for Mistake { review, given, probability } in &mistakes {
             let (given, is) = (&classes[*given], &classes[review.class]);
-            page = page.text(&format!("given {given} with {probability:.4}, is {is}:")).text(&review.text);
+            page = page.text(&format!("given {given} with {probability:.4}, is {is}:")).text(&without_tags(&review.text));
         }
         write_page(path, &page.finish())?;
     }
@@ -161,6 +166,11 @@ pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
         })?;
     }
     Ok(())
+}
+
+/// A review without the line breaks of a web page, which IMDb's have.
+fn without_tags(text: &str) -> String {
+    text.replace("<br /><br />", " ").replace("<br />", " ")
 }
 
 /// The reviews that were judged wrong with the highest probability, at most `most`.

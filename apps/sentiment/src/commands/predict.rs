@@ -74,7 +74,7 @@ struct Prediction {
     number: u64,
     /// `None` for a blank review.
     label: Option<String>,
-    /// Of two classes the probability of the second one, such as positive; of more that of the label.
+    /// That of the label.
     probability: Option<f64>,
     /// The likeliest classes, with --top.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -213,8 +213,7 @@ impl Shown<'_> {
         };
         let p = probabilities(&logits);
         let label = judged(&p);
-        // Of two classes the probability of the second one, whichever is given.
-        let probability = Some(if p.len() == 2 { p[1] } else { p[label] });
+        let probability = Some(p[label]);
         let classes = self.top.map(|top| {
             let mut all: Vec<(usize, f64)> = p.iter().copied().enumerate().collect();
             all.sort_by(|a, b| b.1.total_cmp(&a.1)); // stable
