@@ -135,6 +135,8 @@ pub struct Batch {
     pub median: usize,
     /// How many features are targets.
     pub targets: usize,
+    /// How many values of a window are known, the mean over all mini-batches.
+    pub known: f64,
     /// The key of this step's dropout masks.
     pub dropout: Key,
 }
@@ -166,17 +168,26 @@ fn pinball(forecast: Tensor<3>, batch: &Batch) -> Tensor<1> {
     (loss * batch.counts.clone().unsqueeze_dim::<3>(2)).sum() / (known * quantiles as f64)
 }
 
-/// What a step measured.
+/// The natural logarithm of [`LARGEST`](crate::data::LARGEST).
+const LARGEST_LN: f64 = 69.0;
+
+/// What a step measured. The figures of an epoch are means over windows; here a window counts by its known values.
 fn output(loss: Tensor<1>, forecast: Tensor<3>, batch: &Batch) -> StepOutput {
     let [rows, outputs, _] = forecast.dims();
     let unscaled = |z: Tensor<2>| {
         let value = z * batch.deviation.clone() + batch.mean.clone();
-        if batch.log { value.clamp(-20.0, 20.0).exp() - 1.0 } else { value }
+        value.clamp(-LARGEST_LN, LARGEST_LN).exp() - 1.0
     };
     let median = forecast.slice([0..rows, 0..outputs, batch.median..batch.median + 1]).reshape([rows, outputs]);
-    let error = (unscaled(median) - unscaled(batch.truth.clone())).abs() * batch.counts.clone();
-    let known = batch.counts.clone().sum().clamp_min(1.0);
-    StepOutput::new(rows, loss, [error.sum() / known * rows as f64])
+    // At a high level single precision has no digits left for the difference of two values.
+    let error = match batch.log {
+        true => (unscaled(median) - unscaled(batch.truth.clone())).abs(),
+        false => (median - batch.truth.clone()).abs() * batch.deviation.clone(),
+    };
+    let known = batch.counts.clone().sum();
+    let weight = known.clone() / (rows as f64 * batch.known).max(1.0);
+    let error = (error * batch.counts.clone()).sum() / known.clamp_min(1.0) * weight.clone();
+    StepOutput::new(rows, loss * weight, [error * rows as f64])
 }
 
 impl TrainStep for Model {

@@ -85,6 +85,16 @@ impl Session {
                 "after step {step} of {total_steps}, of which there is a checkpoint; resume it with --resume {path}"
             )));
         }
+        if let (Ended::EarlyStopped, Some(patience)) = (outcome.ended, plan.patience) {
+            let (step, epoch) = (outcome.state.step(), outcome.state.history().len());
+            println!(
+                "{}",
+                match plan.validate_every {
+                    Some(_) => format!("stopped after step {step}: no lower validation loss in {patience} validations"),
+                    None => format!("stopped after epoch {epoch}: no lower validation loss in {patience}"),
+                }
+            );
+        }
         let table = epoch_figures::<M>(outcome.state.history()).table(outcome.state.best().map(|best| best.epoch));
         if !table.is_empty() {
             println!("{table}");

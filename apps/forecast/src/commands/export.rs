@@ -92,7 +92,7 @@ fn measure(trained: &Trained, device: &Device) -> Result<Option<Rounded>, Failur
     let waiting = waiting("reading the series");
     let config = &trained.config;
     let Some(series) = or_not_measured(config.data.load_again())? else { return Ok(None) };
-    let view = View::new(&series, &config.view, &config.model);
+    let view = View::new(&series, &config.view, &config.model)?;
     let parts = config.parts(series.len());
     let (part, of) = match view.origins(parts.validation..parts.all) {
         test if test.is_empty() => (view.origins(parts.train..parts.validation), "validation windows"),
@@ -168,6 +168,7 @@ mod tests {
                 levels: Tensor::ones([1, 1, 3], &Device::default()),
                 median: 1,
                 targets: 2,
+                known: 4.0,
                 dropout: Key::new(0),
             };
             let expected: Vec<f32> = model.quantiles(&batch, None).into_data().iter().collect();
