@@ -288,7 +288,7 @@ impl Config for RunConfig {
         self.view.check(columns)?;
         let features = columns + 2 * self.view.calendar.len();
         if (self.model.targets, self.model.features) != (self.data.targets.len(), features) {
-            return Err(Failure::input("config.json: the model's sizes are not those of its columns"));
+            return Err(Failure::input("the model's sizes are not those of its columns"));
         }
         Ok(())
     }

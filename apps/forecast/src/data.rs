@@ -82,6 +82,8 @@ pub struct Series {
 
 /// The largest value that the model can read: single precision goes to 3e38, and sums over a mini-batch must fit too.
 pub const LARGEST: f64 = 1e30;
+/// The smallest standard deviation of a column in single precision.
+pub const SMALLEST: f64 = 1e-30;
 /// Gaps that a message names.
 const NAMED: usize = 3;
 

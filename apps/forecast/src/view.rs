@@ -1,6 +1,6 @@
 //! How the model sees a series: scaled values, the calendar, windows, and the parts to train, validate and test on.
 
-use crate::data::{LARGEST, Series};
+use crate::data::{LARGEST, SMALLEST, Series};
 use crate::model::{Batch, ModelConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use rnn_core::Key;
@@ -111,12 +111,11 @@ impl ViewConfig {
             let deviation = (part.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / part.len() as f64).sqrt();
             // A column without change carries nothing, though its mean may be rounded.
             let changes = part.iter().any(|x| *x != part[0]);
-            if changes && deviation < 1.0 / LARGEST {
+            if changes && deviation < SMALLEST {
                 return Err(Failure::input(format!(
-                    "the values of {} differ too little: by {deviation:e}, where {:e} is possible; give the column in a \
+                    "the values of {} lie too near to each other, less than {SMALLEST:e} apart; give the column in a \
                      smaller unit",
-                    series.names[number],
-                    1.0 / LARGEST
+                    series.names[number]
                 )));
             }
             let deviation = if changes { deviation } else { 1.0 };
@@ -129,15 +128,15 @@ impl ViewConfig {
 
     /// Checks what a run folder may say.
     pub fn check(&self, columns: usize) -> Result<(), Failure> {
-        let wrong = |what: &str| Err(Failure::input(format!("config.json: {what}")));
+        let wrong = |what: &str| Err(Failure::input(what));
         if self.scaling.len() != columns {
             return wrong("the scaling has not one entry for each column");
         }
-        let is_usable = |s: &Scaling| s.mean.abs() <= LARGEST && (1.0 / LARGEST..=LARGEST).contains(&s.deviation);
+        let is_usable = |s: &Scaling| s.mean.abs() <= LARGEST && (SMALLEST..=LARGEST).contains(&s.deviation);
         if let Some(Scaling { mean, deviation }) = self.scaling.iter().find(|scaling| !is_usable(scaling)) {
             return wrong(&format!(
-                "a scaling is not finite and positive: a mean of {mean} and a deviation of {deviation}, where both may \
-                 be up to {LARGEST:e}"
+                "a scaling is not finite and positive: a mean of {mean:e} and a deviation of {deviation:e}, which may be \
+                 up to {LARGEST:e}"
             ));
         }
         if self.seasons.is_empty() {
@@ -164,6 +163,9 @@ impl ViewConfig {
 fn digits<const N: usize>(x: f64) -> f64 {
     format!("{x:.N$e}").parse().unwrap_or(x)
 }
+
+/// Deviations from the mean beyond which single precision does not hold one of them.
+const FARTHEST: f32 = 16_777_216.0;
 
 /// A series as the model sees it.
 pub struct View {
@@ -206,13 +208,13 @@ impl View {
             angles.flat_map(|angle| [angle.sin() as f32, angle.cos() as f32]).collect()
         };
         let z: Vec<Vec<f32>> = series.values.iter().enumerate().map(scaled).collect();
-        let far = |z: &f32| f64::from(z.abs()) > LARGEST || z.is_nan();
+        let far = |z: &f32| z.abs() > FARTHEST || z.is_nan();
         for (column, name) in series.names.iter().enumerate() {
             if let Some(at) = z[column].iter().position(far) {
                 let (value, time, s) = (series.values[column][at], series.grid.label(at), config.scaling[column]);
                 return Err(Failure::input(format!(
-                    "{}: {name} is {value} at {time}, which is too far from the values that the model was trained on, {} \
-                     ± {}",
+                    "{}: {name} is {value} at {time}, which is too far from the values that the model was trained on, {:e} \
+                     ± {:e}",
                     series.source, s.mean, s.deviation
                 )));
             }

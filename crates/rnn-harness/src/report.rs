@@ -3,6 +3,7 @@
 use crate::Failure;
 use crate::html::{Page, Section};
 use crate::run_dir::{CONFIG, RunDir};
+use crate::shown::figure;
 use rnn_plot::{Axis, Line, LineChart, Panel, Stroke};
 use serde_json::{Map, Value, json};
 
@@ -84,7 +85,7 @@ impl Epochs {
                 continue;
             }
             let value = |name: &str| epoch.get(name).and_then(Value::as_f64);
-            let shown = |name: &String| value(name).map_or("–".into(), |x| format!("{x:.4}"));
+            let shown = |name: &String| value(name).map_or("–".into(), figure);
             let mut row = vec![number.to_string()];
             row.extend(names.iter().map(shown));
             row.push(value("learning_rate").map_or("–".into(), |x| format!("{x:.2e}")));

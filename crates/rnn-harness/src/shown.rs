@@ -56,6 +56,11 @@ pub fn say_line(line: fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stderr(), "{}", one_line(&line.to_string()));
 }
 
+/// A figure with four decimals, or with an exponent where they would all be zeros.
+pub(crate) fn figure(x: f64) -> String {
+    if x != 0.0 && x.abs() < 5e-5 { format!("{x:.2e}") } else { format!("{x:.4}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

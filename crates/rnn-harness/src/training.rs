@@ -87,11 +87,13 @@ impl Session {
         }
         if let (Ended::EarlyStopped, Some(patience)) = (outcome.ended, plan.patience) {
             let (step, epoch) = (outcome.state.step(), outcome.state.history().len());
+            let s = if patience == 1 { "" } else { "s" };
             println!(
                 "{}",
                 match plan.validate_every {
-                    Some(_) => format!("stopped after step {step}: no lower validation loss in {patience} validations"),
-                    None => format!("stopped after epoch {epoch}: no lower validation loss in {patience}"),
+                    Some(_) =>
+                        format!("stopped after step {step}: no lower validation loss in {patience} validation{s}"),
+                    None => format!("stopped after epoch {epoch}: no lower validation loss in {patience} epoch{s}"),
                 }
             );
         }
