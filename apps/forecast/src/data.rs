@@ -186,8 +186,8 @@ impl DataConfig {
             if let Some(row) = numbers.iter().position(|value| value.abs() > LARGEST) {
                 let (line, cell) = (table.line(row), &table.cells(column)[row]);
                 return Err(Failure::input(table.wrong(format!(
-                    "line {line}: {cell} in column {name:?} is too large; values up to {LARGEST:e} are possible, so give \
-                     the column in a larger unit"
+                    "line {line}: {cell} in column {name:?} is too large; values up to {LARGEST:e} are possible, so \
+                     give the column in a larger unit"
                 ))));
             }
             let spread: Vec<f64> = grid.rows.iter().map(|row| row.map_or(f64::NAN, |row| numbers[row])).collect();
@@ -240,7 +240,8 @@ impl DataConfig {
         Ok(Series { source: table.source.clone(), grid, names, values, present })
     }
 
-    /// With the length, the step and the fingerprint of `series` and an absolute path, because a run may be resumed in another working folder.
+    /// With the length, the step and the fingerprint of `series` and an absolute path, because a run may be resumed in
+    /// another working folder.
     pub fn of(mut self, series: &Series) -> Self {
         self.fingerprint = fingerprint(series, series.len());
         (self.rows, self.step) = (Some(series.len()), Some(series.grid.step));

@@ -60,7 +60,8 @@ pub fn tell_unread(table: &Table, used: &[usize]) {
             )
         }
         Some(cell) => format!(
-            "{cell:?} is not written as 2020-01-31, 31.01.2020, 2020-01, 2020Q1, 2020-01-31 12:30 or 2020-01-31 12:30:15"
+            "{cell:?} is not written as 2020-01-31, 31.01.2020, 2020-01, 2020Q1, 2020-01-31 12:30 or 2020-01-31 \
+             12:30:15"
         ),
         None => "it has no values".into(),
     };

@@ -135,8 +135,8 @@ impl ViewConfig {
         let is_usable = |s: &Scaling| s.mean.abs() <= LARGEST && (SMALLEST..=LARGEST).contains(&s.deviation);
         if let Some(Scaling { mean, deviation }) = self.scaling.iter().find(|scaling| !is_usable(scaling)) {
             return wrong(&format!(
-                "a scaling is not finite and positive: a mean of {mean:e} and a deviation of {deviation:e}, which may be \
-                 up to {LARGEST:e}"
+                "a scaling is not finite and positive: a mean of {mean:e} and a deviation of {deviation:e}, which may \
+                 be up to {LARGEST:e}"
             ));
         }
         if self.seasons.is_empty() {
@@ -213,8 +213,8 @@ impl View {
             if let Some(at) = z[column].iter().position(far) {
                 let (value, time, s) = (series.values[column][at], series.grid.label(at), config.scaling[column]);
                 return Err(Failure::input(format!(
-                    "{}: {name} is {value} at {time}, which is too far from the values that the model was trained on, {:e} \
-                     ± {:e}",
+                    "{}: {name} is {value} at {time}, which is too far from the values that the model was trained on, \
+                     {:e} ± {:e}",
                     series.source, s.mean, s.deviation
                 )));
             }

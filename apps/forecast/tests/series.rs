@@ -244,7 +244,7 @@ fn what_a_run_folder_says_is_checked() {
         ("\"mean\": ", "\"mean\": 9999999999999999999999999999999", "a scaling is not finite"),
         ("\"mean\": ", "\"mean\": 9999999999", "is too far from the values that the model was trained on"),
         ("\"seconds\": 86400", "\"seconds\": 3600", "but the model was trained at a step of 1 hour"),
-        ("\"seasons\": [\n      7", "\"seasons\": [\n      100000", "a forecast needs 100000 rows before it"),
+        ("\"seasons\": [\n      7", "\"seasons\": [\n      100000", "a forecast needs 100014 rows before it"),
         ("\"time\": [\n      \"date\"\n    ]", "\"time\": []", "but the model was trained at a step of 1 day"),
         ("\"test\": 0.2", "\"test\": 2.5", "--test 2.5 is not possible"),
     ] {

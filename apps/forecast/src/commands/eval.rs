@@ -104,8 +104,8 @@ pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
         } else {
             let (rows, before) = (part.len(), view.first_origin().max(season - 1) + 1);
             format!(
-                "{rows} rows to test on, of {} in all, are too few: a forecast needs {before} rows before it, and --horizon \
-                 {horizon} after it",
+                "{rows} rows to test on, of {} in all, are too few: a forecast needs {before} rows before it, and \
+                 --horizon {horizon} after it",
                 series.len()
             )
         }));
