@@ -65,7 +65,17 @@ pub fn tell_unread(table: &Table, used: &[usize]) {
         ),
         None => "it has no values".into(),
     };
-    say!("the column {name:?} is not read as the time: {why}; so each row is a step (--time COLUMN, or --time none)");
+    say!(
+        "the column {name:?} is not read as the time: {why}; so each row is a step ({}, or --time none)",
+        option(table)
+    );
+}
+
+/// The option that reads the columns of year, month, day and so on together, if there are some.
+fn option(table: &Table) -> String {
+    let named = |part: &str| table.names.iter().find(|name| name.eq_ignore_ascii_case(part)).map(String::as_str);
+    let parts: Vec<&str> = ["year", "month", "day", "hour", "minute"].into_iter().map_while(named).collect();
+    format!("--time {}", if parts.len() > 1 { parts.join(",") } else { "COLUMN".into() })
 }
 
 fn words(name: &str) -> impl Iterator<Item = String> {

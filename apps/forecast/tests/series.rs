@@ -172,6 +172,9 @@ fn a_time_that_is_not_read_is_named_and_a_table_without_a_target_is_shown() {
     assert!(seen.stderr.contains("\"day\" is not read as the time: \"24-Jan-01-01\" is not written as"), "{seen:?}");
     let quiet = program.run(&["inspect", "--data", "x.csv", "--target", "visits", "--time", "none"]).ok();
     assert!(!quiet.stderr.contains("not read"), "{quiet:?}");
+    program.write("x.csv", "Year,month,x\n2020,1,3\n2020,2,4\n2020,3,5\n");
+    let parts = program.run(&["inspect", "--data", "x.csv", "--target", "x"]).ok();
+    assert!(parts.stderr.contains("so each row is a step (--time Year,month, or --time none)"), "{parts:?}");
     program.write("x.csv", days(120));
     let open = program.run(&["inspect", "--data", "x.csv"]).ok();
     assert!(open.stdout.contains("120 times from 2024-01-01 to 2024-04-29 in a step of 1 day; 0 gaps"), "{open:?}");

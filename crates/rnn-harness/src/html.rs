@@ -155,4 +155,19 @@ mod tests {
         assert_eq!(shade(-5.0), shade(-1.0));
         assert_ne!(shade(-1.0), shade(1.0));
     }
+
+    #[test]
+    fn a_section_is_a_heading_a_table_and_its_note() {
+        let row = vec!["naive".to_string(), "1.5".to_string()];
+        let section = Section {
+            heading: "Test".into(),
+            header: vec![String::new(), "MAE".into()],
+            rows: vec![row],
+            note: Some("No scale".into()),
+        };
+        let html = Page::new("x").section(&section).finish();
+        let places =
+            ["<h2>Test</h2>", "<th>MAE</th>", "<td class=\"n\">1.5</td>", "<p>No scale</p>"].map(|s| html.find(s));
+        assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{html}");
+    }
 }

@@ -83,4 +83,9 @@ mod tests {
             assert!(line.contains(" […] ") && !line.contains(char::is_control));
         }
     }
+
+    #[test]
+    fn figures_that_would_be_zeros_have_an_exponent() {
+        assert_eq!([0.0, 0.00005, 2.563e-6, -12.5].map(figure), ["0.0000", "0.0001", "2.56e-6", "-12.5000"]);
+    }
 }

@@ -5,6 +5,7 @@ use crate::options::Session;
 use crate::progress::{Pass, Progress, Renderer, clear};
 use crate::report::{Epochs, Validations};
 use crate::run_dir::{Config, RunDir};
+use crate::shown::figure;
 use crate::{Failure, printable_text, say};
 use burn::train::renderer::MetricsRenderer;
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
@@ -155,7 +156,7 @@ impl<M: Task> Hooks<M> for Saving<M> {
             self.run.save_model(&state.model()).map_err(TrainError::hook)?;
         }
         let figures = names::<M>().zip(values(&validation.figures));
-        let figures: Vec<String> = figures.map(|(name, value)| format!("{name} {value:.4}")).collect();
+        let figures: Vec<String> = figures.map(|(name, value)| format!("{name} {}", figure(value))).collect();
         let best = if is_best { ", the best so far" } else { "" };
         self.lines.borrow_mut().push(format!("step {}: validation {}{best}", validation.step, figures.join(", ")));
         Ok(())
