@@ -3,10 +3,12 @@
 use crate::config::RunConfig;
 use crate::ets;
 use crate::model::Model;
-use crate::view::View;
+use crate::table::{lines, number};
+use crate::view::{Parts, View};
 use burn::tensor::Device;
 use rnn_core::Key;
 use rnn_harness::Failure;
+use rnn_harness::html::Section;
 use rnn_harness::interrupt::{listen, stopped};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -84,13 +86,16 @@ pub struct Score {
     /// The root of the mean squared error.
     pub rmse: f64,
     /// The mean absolute error divided by that of the seasonal naive method, one season ahead, on the training part
-    /// (Hyndman and Koehler, 2006).
+    /// (Hyndman and Koehler, 2006); NaN, in JSON null, where that part does not change over a season.
     pub mase: f64,
     /// The mean of `200 |y − f| / (|y| + |f|)`, in percent.
     pub smape: f64,
     /// The share of values within the band; null without one.
     pub coverage: Option<f64>,
 }
+
+/// The names in JSON of what [`Backtest::sections`] shows.
+pub const SCORES: [&str; 7] = ["mae", "rmse", "mase", "smape", "coverage", "baselines", "targets"];
 
 /// The scores of all methods on one target.
 #[derive(Debug, Clone, Serialize)]
@@ -149,12 +154,12 @@ fn score(
     Score { mae, rmse: (squared / count).sqrt(), mase: mae / scale, smape: relative / count, coverage }
 }
 
-/// The mean absolute difference from a season before, on the training part.
+/// The mean absolute difference from a season before, on the training part; NaN if nothing there differs from it.
 fn season_scale(view: &View, target: usize, season: usize, train: usize) -> f64 {
     let values = view.values(target);
     let known = (season..train).filter(|&t| view.is_present(target, t) && view.is_present(target, t - season));
     let (sum, count) = known.fold((0.0, 0.0), |(sum, n), t| (sum + (values[t] - values[t - season]).abs(), n + 1.0));
-    sum / count
+    if sum > 0.0 { sum / count } else { f64::NAN }
 }
 
 fn mean<'a>(scores: impl Iterator<Item = &'a Score> + Clone) -> Score {
@@ -170,24 +175,29 @@ fn mean<'a>(scores: impl Iterator<Item = &'a Score> + Clone) -> Score {
 
 impl Backtest {
     /// Scores `forecasts` from `origins`, and beside them the simple methods; ETS too where a Python with statsmodels
-    /// is named.
+    /// is named. `parts` are those of the series: its training part scales MASE, and ETS is fitted on what comes before
+    /// its test part.
     ///
     /// # Errors
-    /// A Python that does not give ETS.
+    /// A target without any value to compare with; a Python that does not give ETS.
     pub fn new(
         view: &View,
         config: &RunConfig,
-        length: usize,
+        parts: Parts,
         origins: &[usize],
         forecasts: &Forecasts,
         python: Option<&Path>,
     ) -> Result<Self, Failure> {
         let (horizon, seasons) = (config.model.horizon, &config.view.seasons);
-        let train = config.parts(length).validation; // what a simple method needs no validation of
+        let train = parts.validation; // what a simple method needs no validation of
         let mut targets = Vec::new();
         for (target, name) in config.data.targets.iter().enumerate() {
             let values = view.values(target);
-            let scale = season_scale(view, target, seasons[0], config.parts(length).train);
+            let mut came = origins.iter().flat_map(|origin| (1..=horizon).map(move |ahead| origin + ahead));
+            if !came.any(|time| view.is_present(target, time)) {
+                return Err(Failure::input(format!("the test part has no value of {name}")));
+            }
+            let scale = season_scale(view, target, seasons[0], parts.train);
             let scored = |says: &dyn Fn(usize, usize) -> Said| score(view, target, origins, horizon, scale, says);
             let simple =
                 |says: &dyn Fn(usize, usize) -> f64| scored(&|number, ahead| (says(origins[number], ahead), None));
@@ -208,7 +218,7 @@ impl Backtest {
             };
             baselines.insert("drift".into(), simple(&drift));
             if let Some(python) = python {
-                let asked = ets::Asked { values: &values[..length], train, origins, horizon, season: seasons[0] };
+                let asked = ets::Asked { values: &values[..parts.all], train, origins, horizon, season: seasons[0] };
                 let said = ets::forecasts(python, &asked)?;
                 baselines.insert("ets".into(), scored(&|number, ahead| (said[number][ahead - 1], None)));
             }
@@ -220,20 +230,54 @@ impl Backtest {
         Ok(Self { origins: origins.len(), horizon, model: mean(targets.iter().map(|t| &t.model)), baselines, targets })
     }
 
-    /// The table for the terminal: a part for each target, a line for each method, the best MAE first.
-    pub fn table(&self, cell: &str) -> String {
-        let mut text = String::new();
-        for target in &self.targets {
-            let mut rows: Vec<(String, Score)> = vec![(cell.to_string(), target.model)];
-            rows.extend(target.baselines.iter().map(|(name, score)| (name.replace('_', " "), *score)));
-            rows.sort_by(|a, b| a.1.mae.total_cmp(&b.1.mae));
-            let name = &target.name;
-            text += &format!("{name:<20} {:>9} {:>9} {:>7} {:>8} {:>8}\n", "MAE", "RMSE", "MASE", "sMAPE", "in band");
-            for (name, Score { mae, rmse, mase, smape, coverage }) in rows {
+    /// The table of each target, a row for each method, the best MAE first, below the name of the target and what the
+    /// columns are.
+    fn rows(&self, cell: &str) -> Vec<Vec<Vec<String>>> {
+        let of = |target: &TargetScores| {
+            let mut scores: Vec<(String, Score)> = vec![(cell.to_string(), target.model)];
+            scores.extend(target.baselines.iter().map(|(name, score)| (name.replace('_', " "), *score)));
+            scores.sort_by(|a, b| a.1.mae.total_cmp(&b.1.mae));
+            let columns = ["MAE", "RMSE", "MASE", "sMAPE", "in band"].map(String::from);
+            let mut rows = vec![[vec![target.name.clone()], columns.to_vec()].concat()];
+            rows.extend(scores.into_iter().map(|(name, Score { mae, rmse, mase, smape, coverage })| {
                 let coverage = coverage.map_or(String::new(), |share| format!("{:.1} %", 100.0 * share));
-                text += &format!("  {name:<18} {mae:>9.4} {rmse:>9.4} {mase:>7.4} {smape:>6.2} % {coverage:>8}\n");
-            }
+                vec![name, number(mae), number(rmse), number(mase), format!("{smape:.2} %"), coverage]
+            }));
+            rows
+        };
+        self.targets.iter().map(of).collect()
+    }
+
+    /// What is to be known about the figures of MASE, if there are none.
+    fn note(&self) -> Option<String> {
+        let without: Vec<&str> = self
+            .targets
+            .iter()
+            .filter(|target| target.model.mase.is_nan())
+            .map(|target| target.name.as_str())
+            .collect();
+        let of = if self.targets.len() > 1 { format!(" of {}", without.join(", ")) } else { String::new() };
+        (!without.is_empty()).then(|| format!("MASE has no scale: the training part{of} does not change over a season"))
+    }
+
+    /// The tables for the terminal, a part for each target.
+    pub fn table(&self, cell: &str) -> String {
+        let mut text = Vec::new();
+        for mut rows in self.rows(cell) {
+            rows[1..].iter_mut().for_each(|row| row[0].insert_str(0, "  "));
+            text.extend(lines(&rows, &[20, 9, 9, 7, 8, 8], 1));
         }
-        text.trim_end().to_string()
+        text.extend(self.note());
+        text.join("\n")
+    }
+
+    /// The tables for a page: each target's, below its name.
+    pub fn sections(&self, cell: &str) -> Vec<Section> {
+        let section = |mut rows: Vec<Vec<String>>| {
+            let mut header = rows.remove(0);
+            let heading = format!("Test of {}", std::mem::take(&mut header[0]));
+            Section { heading, header, rows, note: self.note() }
+        };
+        self.rows(cell).into_iter().map(section).collect()
     }
 }

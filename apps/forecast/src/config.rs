@@ -1,8 +1,9 @@
 //! The arguments of the command line, and the checked configuration made from them.
 
-use crate::data::{DataArgs, DataConfig, Series};
+use crate::data::{DataArgs, DataConfig, Series, numeric};
 use crate::model::ModelConfig;
 use crate::preset::{Defaults, Preset};
+use crate::times;
 use crate::view::{Anchor, Parts, ViewConfig, cycles};
 use rnn_data::series::{Table, time::Step};
 use rnn_harness::Failure;
@@ -28,7 +29,7 @@ pub struct SeriesArgs {
     /// Share of the series, its end, to test on
     #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
     test: f64,
-    /// Share of the rest, its end, to validate on after each epoch [default: 0.1; passengers: 0.2]
+    /// Share of the rest, its end, to validate on after each epoch; 0 for none [default: 0.1; passengers: 0.2]
     #[arg(long, value_name = "SHARE")]
     validation: Option<f64>,
     /// Steps after which the series may repeat, several with commas; the first scales MASE [default: by the step]
@@ -97,6 +98,20 @@ impl SeriesArgs {
         (window, horizon.unwrap_or(if season > 1 { season } else { 10 }))
     }
 
+    /// The columns of the time and the names of those that could be forecast, where only the person can say which is.
+    ///
+    /// # Errors
+    /// A column of the time that is not there.
+    pub fn undecided(&self, table: &Table) -> Result<Option<(Vec<usize>, Vec<String>)>, Failure> {
+        let defaults = self.preset.unwrap_or(Preset::of(&table.source.corpus)).defaults();
+        if !self.data.target.is_empty() || defaults.target.is_some() {
+            return Ok(None);
+        }
+        let time = times::columns(self.data.time.as_deref().or(defaults.time), table)?;
+        let names: Vec<String> = numeric(table, &time).into_iter().map(|column| table.names[column].clone()).collect();
+        Ok((names.len() > 1).then_some((time, names)))
+    }
+
     /// What the options make of `table` before a training: the model's sizes as far as they matter to windows, the
     /// scaling of the whole series, and the series.
     ///
@@ -145,13 +160,13 @@ impl TrainArgs {
         let of = &self.series;
         let table = of.data.table()?;
         let defaults = of.preset.unwrap_or(Preset::of(&table.source.corpus)).defaults();
-        let share = Some(of.validation.unwrap_or(defaults.validation));
+        let share = Some(of.validation.unwrap_or(defaults.validation)).filter(|share| *share != 0.0);
         self.training.check(share, OptimizerName::Adam)?;
         let data = DataConfig::new(&of.data, &table, defaults.target, defaults.inputs, defaults.time)?;
         let series = data.series(&table)?;
         let epochs = self.epochs.map_or(defaults.epochs, |n| n as usize);
         let mut plan = self.training.plan(epochs, OptimizerName::Adam);
-        plan.patience = plan.patience.or(Some(defaults.patience));
+        plan.patience = plan.patience.or(share.map(|_| defaults.patience));
         let batch = self.batch.map_or(defaults.batch, |n| n as usize);
         let training = TrainConfig::new(session, batch, share, plan);
         training.check()?;
@@ -170,6 +185,7 @@ impl TrainArgs {
         }
         let parts = Parts::new(series.len(), &training, of.test);
         enough(&series, &model, &view, parts)?;
+        known(&series, &model, &view, parts)?;
         view.calendar = if of.calendar { cycles(&series, parts.train) } else { Vec::new() };
         let view = view.fit(&series, data.targets.len(), parts.train)?;
         let model = ModelConfig { features: series.names.len() + 2 * view.calendar.len(), ..model };
@@ -209,7 +225,7 @@ fn seasons(asked: &[u64], series: &Series) -> Vec<usize> {
 
 /// Refuses a series that is too short for its windows.
 fn enough(series: &Series, model: &ModelConfig, view: &ViewConfig, parts: Parts) -> Result<(), Failure> {
-    let before = if view.anchor == Anchor::Season { view.seasons[0] } else { 0 };
+    let before = view.before();
     let (window, horizon) = (model.window, model.horizon);
     let least = before.saturating_add(window).saturating_add(horizon);
     let too_few = |part: &str, rows: usize, least: usize| {
@@ -222,14 +238,40 @@ fn enough(series: &Series, model: &ModelConfig, view: &ViewConfig, parts: Parts)
     if parts.train < least {
         return too_few("to train", parts.train, least);
     }
-    if parts.validation - parts.train < horizon {
+    if (1..horizon).contains(&(parts.validation - parts.train)) {
         return too_few("to validate", parts.validation - parts.train, horizon);
     }
     if (1..horizon).contains(&(parts.all - parts.validation)) {
         return too_few("to test", parts.all - parts.validation, horizon);
     }
-    if view.seasons.iter().any(|season| *season > parts.train) {
-        return Err(Failure::input(format!("--season must be at most the {} rows of the training part", parts.train)));
+    if let Some(season) = view.seasons.iter().find(|season| **season >= parts.train) {
+        let rows = parts.train;
+        return Err(Failure::input(format!(
+            "--season {season} is too long: a season must be shorter than the training part, which has {rows} rows"
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses a series of which a part has no value to compare a forecast with.
+fn known(series: &Series, model: &ModelConfig, view: &ViewConfig, parts: Parts) -> Result<(), Failure> {
+    let first = model.window + view.before();
+    let each = [
+        ("training", first..parts.train),
+        ("validation", parts.train..parts.validation),
+        ("test", parts.validation..parts.all),
+    ];
+    for (part, times) in each.into_iter().filter(|(_, times)| !times.is_empty()) {
+        for (name, present) in series.names.iter().zip(&series.present).take(model.targets) {
+            if !present[times.clone()].contains(&true) {
+                return Err(Failure::input(format!(
+                    "the {part} part has no value of {name}, from {} to {}; give another share (--validation, --test) \
+                     or a table that has some there",
+                    series.grid.label(times.start),
+                    series.grid.label(times.end - 1)
+                )));
+            }
+        }
     }
     Ok(())
 }
@@ -246,7 +288,7 @@ impl Config for RunConfig {
         self.view.check(columns)?;
         let features = columns + 2 * self.view.calendar.len();
         if (self.model.targets, self.model.features) != (self.data.targets.len(), features) {
-            return Err(Failure::input("config.json: the model's sizes are not those of its columns"));
+            return Err(Failure::input("the model's sizes are not those of its columns"));
         }
         Ok(())
     }
@@ -257,6 +299,16 @@ impl Config for RunConfig {
 }
 
 impl RunConfig {
+    /// Checks that windows and parts fit a series, for a run folder that may say anything.
+    ///
+    /// # Errors
+    /// As a new training.
+    pub fn check_series(&self, series: &Series) -> Result<(), Failure> {
+        let parts = self.parts(series.len());
+        enough(series, &self.model, &self.view, parts)?;
+        known(series, &self.model, &self.view, parts)
+    }
+
     /// The parts of a series of `length` times.
     pub fn parts(&self, length: usize) -> Parts {
         Parts::new(length, &self.training, self.view.test)

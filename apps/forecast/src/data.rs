@@ -1,5 +1,7 @@
 //! A table as a series: which columns are targets, inputs and time, its step, and what is missing.
 
+use crate::times;
+use rnn_data::series::time::Step;
 use rnn_data::series::{self, Grid, Table};
 use rnn_data::{Places, SAMPLE, Source};
 use rnn_harness::{Failure, say};
@@ -47,7 +49,9 @@ pub struct DataConfig {
     /// The name of the corpus in results.
     pub corpus: String,
     data: Option<PathBuf>,
-    name: String,
+    /// The corpus asked for; not on one's own table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     /// The columns to forecast.
     pub targets: Vec<String>,
     /// The columns read beside them.
@@ -57,6 +61,11 @@ pub struct DataConfig {
     missing: Missing,
     /// SHA-256 of the values.
     fingerprint: String,
+    /// The number of times. Runs of earlier versions have neither this nor the step.
+    #[serde(default)]
+    rows: Option<usize>,
+    #[serde(default)]
+    step: Option<Step>,
 }
 
 /// A series at regular times.
@@ -71,6 +80,10 @@ pub struct Series {
     pub present: Vec<Vec<bool>>,
 }
 
+/// The largest value that the model can read: single precision goes to 3e38, and sums over a mini-batch must fit too.
+pub const LARGEST: f64 = 1e30;
+/// The smallest standard deviation of a column in single precision.
+pub const SMALLEST: f64 = 1e-30;
 /// Gaps that a message names.
 const NAMED: usize = 3;
 
@@ -107,21 +120,9 @@ impl DataConfig {
         time: Option<&str>,
     ) -> Result<Self, Failure> {
         let column = |which: &str| table.column(which).map_err(Failure::input);
-        let time: Vec<usize> = match args.time.as_deref().or(time) {
-            Some("none") => Vec::new(),
-            Some(columns) => columns.split(',').map(column).collect::<Result<_, _>>()?,
-            None => match (0..table.names.len()).filter(|&i| table.looks_like_time(i)).collect::<Vec<_>>()[..] {
-                [] => Vec::new(),
-                [one] => vec![one],
-                [one, two, ..] => {
-                    let (one, two) = (&table.names[one], &table.names[two]);
-                    let problem = format!("{one:?} and {two:?} are columns of dates; choose one: --time {one}");
-                    return Err(Failure::input(table.wrong(problem)));
-                }
-            },
-        };
-        let numeric: Vec<usize> =
-            (0..table.names.len()).filter(|i| !time.contains(i) && table.looks_numeric(*i)).collect();
+        let asked = args.time.as_deref().or(time);
+        let time = times::columns(asked, table)?;
+        let numeric = numeric(table, &time);
         let name = |i: &usize| table.names[*i].clone();
         let targets: Vec<usize> = match (&args.target[..], target) {
             ([], Some(preset)) => vec![column(preset)?],
@@ -152,15 +153,20 @@ impl DataConfig {
         }
         let mut others: Vec<usize> = inputs.into_iter().filter(|i| !targets.contains(i)).collect();
         others.dedup();
+        if time.is_empty() && asked.is_none() {
+            times::tell_unread(table, &[&targets[..], &others].concat());
+        }
         Ok(Self {
             corpus: table.source.corpus.clone(),
             data: args.data.clone(),
-            name: args.corpus.clone(),
+            name: args.data.is_none().then(|| args.corpus.clone()),
             targets: targets.iter().map(name).collect(),
             inputs: others.iter().map(name).collect(),
             time: time.iter().map(name).collect(),
             missing: args.missing,
             fingerprint: String::new(),
+            rows: None,
+            step: None,
         })
     }
 
@@ -175,7 +181,15 @@ impl DataConfig {
         let names: Vec<String> = self.targets.iter().chain(&self.inputs).cloned().collect();
         let mut values = Vec::new();
         for name in &names {
-            let numbers = table.numbers(column(name)?).map_err(Failure::input)?;
+            let column = column(name)?;
+            let numbers = table.numbers(column).map_err(Failure::input)?;
+            if let Some(row) = numbers.iter().position(|value| value.abs() > LARGEST) {
+                let (line, cell) = (table.line(row), &table.cells(column)[row]);
+                return Err(Failure::input(table.wrong(format!(
+                    "line {line}: {cell} in column {name:?} is too large; values up to {LARGEST:e} are possible, so \
+                     give the column in a larger unit"
+                ))));
+            }
             let spread: Vec<f64> = grid.rows.iter().map(|row| row.map_or(f64::NAN, |row| numbers[row])).collect();
             if spread.iter().all(|value| value.is_nan()) {
                 return Err(Failure::input(table.wrong(format!("the column {name:?} has no values"))));
@@ -226,9 +240,11 @@ impl DataConfig {
         Ok(Series { source: table.source.clone(), grid, names, values, present })
     }
 
-    /// With the fingerprint of `series` and an absolute path, because a run may be resumed in another working folder.
+    /// With the length, the step and the fingerprint of `series` and an absolute path, because a run may be resumed in
+    /// another working folder.
     pub fn of(mut self, series: &Series) -> Self {
-        self.fingerprint = fingerprint(series);
+        self.fingerprint = fingerprint(series, series.len());
+        (self.rows, self.step) = (Some(series.len()), Some(series.grid.step));
         self.data = self.data.map(rnn_data::absolute);
         self
     }
@@ -243,12 +259,46 @@ impl DataConfig {
 
     fn asked(&self, other: Option<PathBuf>) -> Result<Table, Failure> {
         let is_own = other.is_some() || self.data.is_some();
-        read(other.or_else(|| self.data.clone()), if is_own { "temperatures" } else { &self.name })
+        read(
+            other.or_else(|| self.data.clone()),
+            match &self.name {
+                Some(name) if !is_own => name,
+                _ => "temperatures",
+            },
+        )
     }
 
     /// Whether `series` is what the model was trained on.
     pub fn is(&self, series: &Series) -> bool {
-        fingerprint(series) == self.fingerprint
+        fingerprint(series, series.len()) == self.fingerprint
+    }
+
+    /// How many times of the training `series` begins with: all of them, if it is longer than the one of the training
+    /// and the same up to there.
+    pub fn begins(&self, series: &Series) -> Option<usize> {
+        self.rows.filter(|&rows| rows <= series.len() && fingerprint(series, rows) == self.fingerprint)
+    }
+
+    /// Refuses a series in another step than that of the training: a window of it is as many steps, but another time.
+    ///
+    /// # Errors
+    /// Such a series, with both steps.
+    pub fn check_step(&self, series: &Series) -> Result<(), Failure> {
+        let found = series.grid.step;
+        let is_same = |step: Step| match (step, found) {
+            (Step::Number(a), Step::Number(b)) => (a - b).abs() <= 1e-6 * a.abs(),
+            (a, b) => a == b,
+        };
+        match self.step {
+            Some(step) if !is_same(step) => Err(Failure::input(format!(
+                "{} has a step of {}, but the model was trained at a step of {}; bring the rows to that step, or train \
+                 a model on them",
+                series.source,
+                found.times(1),
+                step.times(1)
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Loads the series again for a run that is resumed.
@@ -257,6 +307,7 @@ impl DataConfig {
     /// As [`series`](Self::series); a series that has changed.
     pub fn load_again(&self) -> Result<Series, Failure> {
         let series = self.series(&self.table(None)?)?;
+        self.check_step(&series)?;
         if !self.is(&series) {
             return Err(Failure::input(format!(
                 "the series {} has changed since the training began; restore it, or start a new run",
@@ -267,10 +318,16 @@ impl DataConfig {
     }
 }
 
-fn fingerprint(series: &Series) -> String {
+/// The columns that hold numbers, without those of the time.
+pub fn numeric(table: &Table, time: &[usize]) -> Vec<usize> {
+    (0..table.names.len()).filter(|i| !time.contains(i) && table.looks_numeric(*i)).collect()
+}
+
+/// SHA-256 of the first `rows` values of each column.
+fn fingerprint(series: &Series, rows: usize) -> String {
     let bytes = |(values, present): (&Vec<f64>, &Vec<bool>)| {
         let of = |(value, present): (&f64, &bool)| if *present { value.to_le_bytes() } else { [0xff; 8] };
-        values.iter().zip(present).flat_map(of).collect::<Vec<u8>>()
+        values.iter().zip(present).take(rows).flat_map(of).collect::<Vec<u8>>()
     };
     let columns: Vec<Vec<u8>> = series.values.iter().zip(&series.present).map(bytes).collect();
     rnn_data::fingerprint(columns.iter().map(Vec::as_slice))

@@ -9,6 +9,8 @@ mod model;
 mod picture;
 mod preset;
 mod run;
+mod table;
+mod times;
 mod view;
 
 use clap::{Parser, Subcommand};

@@ -135,6 +135,8 @@ pub struct Batch {
     pub median: usize,
     /// How many features are targets.
     pub targets: usize,
+    /// How many values of a window are known, the mean over all mini-batches.
+    pub known: f64,
     /// The key of this step's dropout masks.
     pub dropout: Key,
 }
@@ -166,17 +168,26 @@ fn pinball(forecast: Tensor<3>, batch: &Batch) -> Tensor<1> {
     (loss * batch.counts.clone().unsqueeze_dim::<3>(2)).sum() / (known * quantiles as f64)
 }
 
-/// What a step measured.
+/// The natural logarithm of [`LARGEST`](crate::data::LARGEST).
+const LARGEST_LN: f64 = 69.0;
+
+/// What a step measured. The figures of an epoch are means over windows; here a window counts by its known values.
 fn output(loss: Tensor<1>, forecast: Tensor<3>, batch: &Batch) -> StepOutput {
     let [rows, outputs, _] = forecast.dims();
     let unscaled = |z: Tensor<2>| {
         let value = z * batch.deviation.clone() + batch.mean.clone();
-        if batch.log { value.clamp(-20.0, 20.0).exp() - 1.0 } else { value }
+        value.clamp(-LARGEST_LN, LARGEST_LN).exp() - 1.0
     };
     let median = forecast.slice([0..rows, 0..outputs, batch.median..batch.median + 1]).reshape([rows, outputs]);
-    let error = (unscaled(median) - unscaled(batch.truth.clone())).abs() * batch.counts.clone();
-    let known = batch.counts.clone().sum().clamp_min(1.0);
-    StepOutput::new(rows, loss, [error.sum() / known * rows as f64])
+    // At a high level single precision has no digits left for the difference of two values.
+    let error = match batch.log {
+        true => (unscaled(median) - unscaled(batch.truth.clone())).abs(),
+        false => (median - batch.truth.clone()).abs() * batch.deviation.clone(),
+    };
+    let known = batch.counts.clone().sum();
+    let weight = known.clone() / (rows as f64 * batch.known).max(1e-9); // 0 of 0 are none
+    let error = (error * batch.counts.clone()).sum() / known.clamp_min(1.0) * weight.clone();
+    StepOutput::new(rows, loss * weight, [error * rows as f64])
 }
 
 impl TrainStep for Model {
@@ -197,5 +208,65 @@ impl InferenceStep for Model {
     fn step(&self, batch: Batch) -> StepOutput {
         let forecast = self.quantiles(&batch, None);
         output(pinball(forecast.clone(), &batch), forecast, &batch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::SeriesArgs;
+    use crate::view::View;
+    use clap::Parser;
+    use rnn_train::evaluate;
+
+    #[derive(Parser)]
+    struct Args {
+        #[command(flatten)]
+        series: SeriesArgs,
+    }
+
+    /// However windows lie in mini-batches, some of which have no known value, and however high the level is.
+    #[test]
+    fn the_figures_of_a_part_are_means_over_its_known_values() {
+        let args = Args::parse_from(["x", "--data", "sample", "--target", "sales", "--calendar", "false"]);
+        let table = args.series.data.table().expect("the sample");
+        let (sizes, mut config, mut series) = args.series.seen(&table).expect("a series");
+        let device = Device::default();
+        let model = sizes.init(Key::new(1), &device).expect("a model");
+        let (part, known) = (60..160, |t: usize| t % 29 == 0 || (100..110).contains(&t));
+        for (t, present) in series.present[0].iter_mut().enumerate() {
+            *present = known(t);
+        }
+        let figures = |series: &_, config: &_, batch| {
+            let view = View::new(series, config, &sizes).expect("a view");
+            let batches = view.batches(part.clone(), batch, None, Key::new(0), &device);
+            let figures = evaluate(&model, &batches, |_| true).expect("not stopped");
+            [figures.loss, figures.others[0]]
+        };
+        let whole = figures(&series, &config, part.len());
+        assert!(whole.iter().all(|figure| *figure > 0.01), "{whole:?}");
+        // By hand: the mean over the values that are known.
+        let view = View::new(&series, &config, &sizes).expect("a view");
+        let origins: Vec<usize> = part.clone().collect();
+        let scaled: Vec<f32> =
+            model.quantiles(&view.batch(&origins, Key::new(0), &device), None).into_data().iter().collect();
+        let (mut sum, mut count) = (0.0, 0.0);
+        for (row, origin) in origins.iter().enumerate() {
+            for ahead in (1..=sizes.horizon).filter(|ahead| known(origin + ahead)) {
+                let z = scaled[(row * sizes.horizon + ahead - 1) * sizes.quantiles.len() + sizes.median()];
+                sum += (view.unscaled(0, f64::from(z)) - series.values[0][origin + ahead]).abs();
+                count += 1.0;
+            }
+        }
+        assert!((whole[1] - sum / count).abs() < 1e-4 * whole[1], "{} {}", whole[1], sum / count);
+        const LEVEL: f64 = 33_554_432.0;
+        for batch in [1, 7] {
+            let apart = figures(&series, &config, batch);
+            assert!(apart.iter().zip(&whole).all(|(a, b)| (a - b).abs() < 1e-4 * b), "{batch}: {apart:?} {whole:?}");
+        }
+        series.values[0].iter_mut().for_each(|value| *value += LEVEL);
+        config.scaling[0].mean += LEVEL;
+        let high = figures(&series, &config, 7);
+        assert!(high.iter().zip(&whole).all(|(a, b)| (a - b).abs() < 1e-3 * b), "{high:?} {whole:?}");
     }
 }

@@ -5,6 +5,32 @@ use crate::data::Series;
 use crate::view::View;
 use rnn_plot::{Axis, Band, Line, LineChart, PALETTE, Panel, Stroke, stack};
 
+/// The most forecasts that the past is as long as: before a longer one the forecast could hardly be seen.
+const MOST_PAST: usize = 5;
+/// Values of the past that short forecasts have before them.
+const LEAST_PAST: usize = 20;
+/// The width of the plot in letters of its ticks.
+const LETTERS: usize = 75;
+
+/// How many of `asked` values of the past are drawn before a forecast of `steps`.
+pub fn past(asked: usize, steps: usize) -> usize {
+    asked.min(steps.saturating_mul(MOST_PAST).max(LEAST_PAST))
+}
+
+/// Times as ticks between `first` and `last`, `origin` one of them: as many as have room; none where no calendar says
+/// when a step is.
+fn dates(series: &Series, first: usize, origin: usize, last: usize) -> Vec<(f64, String)> {
+    if series.grid.seconds(origin).is_none() {
+        return Vec::new();
+    }
+    let room = LETTERS / (series.grid.label(origin).len() + 2);
+    let every = (last - first).div_ceil(room.max(1)).max(1);
+    // A label in the middle of the right edge would be cut off.
+    let margin = (last - first) * (series.grid.label(origin).len() / 2).saturating_sub(3) / LETTERS;
+    let times = (first..=last - margin).filter(|time| time.abs_diff(origin).is_multiple_of(every));
+    times.map(|time| (time as f64 - origin as f64, series.grid.label(time))).collect()
+}
+
 /// The forecast `number` of `forecasts`, made at `origin`, after `past` values.
 pub fn picture(
     series: &Series,
@@ -29,11 +55,11 @@ pub fn picture(
             colour: Some("#222222"),
             ..Line::new("the past", (first..=origin).map(|t| (place(t), known(t))))
         }];
+        lines.push(Line { colour: Some(PALETTE[0]), ..Line::new("forecast (median)", forecast) });
         if last > origin {
             let came = (origin..=last).map(|t| (place(t), known(t)));
             lines.push(Line { colour: Some("#222222"), stroke: Stroke::Dotted, ..Line::new("what came", came) });
         }
-        lines.push(Line { colour: Some(PALETTE[0]), ..Line::new("forecast (median)", forecast) });
         let bands = match (quantiles.first(), quantiles.last()) {
             (Some(low), Some(high)) if low < high => {
                 let edges = |ahead: usize| {
@@ -48,9 +74,11 @@ pub fn picture(
         };
         let unit = series.grid.step.times(1);
         let unit = unit.strip_prefix("1 ").map_or(format!("steps of {unit}"), |unit| format!("{unit}s"));
+        let after = format!("{unit} after {}", series.grid.label(origin));
+        let ticks = dates(series, first, origin, origin + horizon);
         LineChart {
             title: format!("{}, {horizon} steps from {}", series.names[target], series.grid.label(origin)),
-            x: Axis { label: format!("{unit} after {}", series.grid.label(origin)), ..Axis::default() },
+            x: Axis { label: if ticks.is_empty() { after } else { "time".into() }, ticks, ..Axis::default() },
             y: Axis { label: series.names[target].clone(), ..Axis::default() },
             panels: vec![Panel { title: String::new(), lines }],
         }

@@ -1,12 +1,12 @@
 //! How the model sees a series: scaled values, the calendar, windows, and the parts to train, validate and test on.
 
-use crate::data::Series;
+use crate::data::{LARGEST, SMALLEST, Series};
 use crate::model::{Batch, ModelConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use rnn_core::Key;
 use rnn_data::series::time::{Step, phase};
-use rnn_harness::Failure;
-use rnn_harness::options::TrainConfig;
+use rnn_harness::options::{SIZES, TrainConfig};
+use rnn_harness::{Failure, check_range};
 use rnn_train::Batches;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::TAU;
@@ -70,7 +70,7 @@ impl Parts {
     /// Of `all` times: the end is tested on, the end of the rest validated on.
     pub fn new(all: usize, training: &TrainConfig, test: f64) -> Self {
         let validation = all - (all as f64 * test).round() as usize;
-        Self { train: validation - training.validation_items(validation), validation, all }
+        Self { train: validation.saturating_sub(training.validation_items(validation)), validation, all }
     }
 }
 
@@ -94,7 +94,7 @@ impl ViewConfig {
     /// The scaling of the training part.
     ///
     /// # Errors
-    /// `--log` of a value that has no logarithm.
+    /// `--log` of a value that has no logarithm; values that are too near to each other.
     pub fn fit(mut self, series: &Series, targets: usize, train: usize) -> Result<Self, Failure> {
         for (number, values) in series.values.iter().enumerate() {
             let log = self.log && number < targets;
@@ -109,25 +109,40 @@ impl ViewConfig {
             let part: Vec<f64> = values[..train].iter().map(|x| if log { x.ln_1p() } else { *x }).collect();
             let mean = part.iter().sum::<f64>() / part.len() as f64;
             let deviation = (part.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / part.len() as f64).sqrt();
-            // A column without change carries nothing.
-            let deviation = if deviation > 0.0 { deviation } else { 1.0 };
-            self.scaling.push(Scaling { mean: nine_digits(mean), deviation: nine_digits(deviation) });
+            // A column without change carries nothing, though its mean may be rounded.
+            let changes = part.iter().any(|x| *x != part[0]);
+            if changes && deviation < SMALLEST {
+                return Err(Failure::input(format!(
+                    "the values of {} lie too near to each other, less than {SMALLEST:e} apart; give the column in a \
+                     smaller unit",
+                    series.names[number]
+                )));
+            }
+            let deviation = if changes { deviation } else { 1.0 };
+            // At a high level nine digits would leave out the changes.
+            let mean = if mean.abs() < 1e6 * deviation { digits::<8>(mean) } else { digits::<14>(mean) };
+            self.scaling.push(Scaling { mean, deviation: digits::<8>(deviation) });
         }
         Ok(self)
     }
 
     /// Checks what a run folder may say.
     pub fn check(&self, columns: usize) -> Result<(), Failure> {
-        let wrong = |what: &str| Err(Failure::input(format!("config.json: {what}")));
+        let wrong = |what: &str| Err(Failure::input(what));
         if self.scaling.len() != columns {
             return wrong("the scaling has not one entry for each column");
         }
-        if !self.scaling.iter().all(|s| s.mean.is_finite() && s.deviation.is_finite() && s.deviation > 0.0) {
-            return wrong("a scaling is not finite");
+        let is_usable = |s: &Scaling| s.mean.abs() <= LARGEST && (SMALLEST..=LARGEST).contains(&s.deviation);
+        if let Some(Scaling { mean, deviation }) = self.scaling.iter().find(|scaling| !is_usable(scaling)) {
+            return wrong(&format!(
+                "a scaling is not finite and positive: a mean of {mean:e} and a deviation of {deviation:e}, which may \
+                 be up to {LARGEST:e}"
+            ));
         }
-        if self.seasons.is_empty() || self.seasons.contains(&0) {
-            return Err(Failure::input("--season 0 is not possible; give 1 or more"));
+        if self.seasons.is_empty() {
+            return wrong("there is no season; give one, such as 1");
         }
+        self.seasons.iter().try_for_each(|season| check_range("--season", *season, &SIZES))?;
         if !(0.0..1.0).contains(&self.test) {
             let test = self.test;
             return Err(Failure::input(format!(
@@ -138,16 +153,19 @@ impl ViewConfig {
     }
 
     /// Values read before the window.
-    fn before(&self) -> usize {
+    pub fn before(&self) -> usize {
         if self.anchor == Anchor::Season { self.seasons[0] } else { 0 }
     }
 }
 
-/// `x` with nine digits, which config.json gives back to the same bits: a resumed training must end as one that was
-/// never stopped.
-fn nine_digits(x: f64) -> f64 {
-    format!("{x:.8e}").parse().unwrap_or(x)
+/// `x` with so many digits behind the first, at most 14, which config.json gives back to the same bits: a resumed
+/// training must end as one that was never stopped.
+fn digits<const N: usize>(x: f64) -> f64 {
+    format!("{x:.N$e}").parse().unwrap_or(x)
 }
+
+/// Deviations from the mean beyond which single precision does not hold one of them.
+const FARTHEST: f32 = 16_777_216.0;
 
 /// A series as the model sees it.
 pub struct View {
@@ -163,7 +181,16 @@ pub struct View {
 
 impl View {
     /// `series` with the scaling of `config`.
-    pub fn new(series: &Series, config: &ViewConfig, sizes: &ModelConfig) -> Arc<Self> {
+    ///
+    /// # Errors
+    /// A value that is too far from those of the training; a series without dates for a model that reads the calendar.
+    pub fn new(series: &Series, config: &ViewConfig, sizes: &ModelConfig) -> Result<Arc<Self>, Failure> {
+        if !config.calendar.is_empty() && series.grid.seconds(0).is_none() {
+            return Err(Failure::input(format!(
+                "{} has no dates, but the model reads the calendar {:?}; give a table with a column of dates (--time)",
+                series.source, config.calendar
+            )));
+        }
         let scaled = |(number, values): (usize, &Vec<f64>)| {
             let Scaling { mean, deviation } = config.scaling[number];
             let log = config.log && number < sizes.targets;
@@ -180,14 +207,26 @@ impl View {
             let angles = config.calendar.iter().map(|cycle| TAU * share(cycle));
             angles.flat_map(|angle| [angle.sin() as f32, angle.cos() as f32]).collect()
         };
-        Arc::new(Self {
+        let z: Vec<Vec<f32>> = series.values.iter().enumerate().map(scaled).collect();
+        let far = |z: &f32| z.abs() > FARTHEST || z.is_nan();
+        for (column, name) in series.names.iter().enumerate() {
+            if let Some(at) = z[column].iter().position(far) {
+                let (value, time, s) = (series.values[column][at], series.grid.label(at), config.scaling[column]);
+                return Err(Failure::input(format!(
+                    "{}: {name} is {value} at {time}, which is too far from the values that the model was trained on, \
+                     {:e} ± {:e}",
+                    series.source, s.mean, s.deviation
+                )));
+            }
+        }
+        Ok(Arc::new(Self {
             config: config.clone(),
             sizes: sizes.clone(),
-            z: series.values.iter().enumerate().map(scaled).collect(),
+            z,
             calendar: (0..series.len()).map(at).collect(),
             values: series.values.clone(),
             present: series.present.clone(),
-        })
+        }))
     }
 
     /// The first time after which there is a whole window.
@@ -258,6 +297,7 @@ impl View {
             levels: Tensor::from_data(TensorData::new(levels, [1, 1, quantiles]), device),
             median: self.sizes.median(),
             targets: self.sizes.targets,
+            known: outputs as f64,
             dropout,
         }
     }
@@ -272,10 +312,18 @@ impl View {
         device: &Device,
     ) -> Batches<Batch> {
         let view = self.clone();
+        let known = self.known(origins.clone());
         Batches::new(origins.len(), batch, order, device, move |items, step, device| {
             let origins: Vec<usize> = items.iter().map(|item| origins.start + item).collect();
-            view.batch(&origins, dropout.child(step), device)
+            Batch { known, ..view.batch(&origins, dropout.child(step), device) }
         })
+    }
+
+    /// How many of the values that come after an origin are known, the mean over `origins`.
+    fn known(&self, origins: Range<usize>) -> f64 {
+        let outputs = origins.clone().flat_map(|origin| self.outputs().map(move |(ahead, t)| (t, origin + ahead)));
+        let known = outputs.filter(|&(target, time)| self.present[target].get(time) == Some(&true)).count();
+        known as f64 / origins.len().max(1) as f64
     }
 
     /// A scaled value of a target in its own unit.

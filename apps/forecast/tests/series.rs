@@ -130,7 +130,9 @@ fn wrong_input_is_told() {
     run(&["--target", "visits", "--horizon", "60"]).told("too few for --window 24 and --horizon 60");
     run(&["--target", "visits", "--quantiles", "0.1,0.9"]).told("--quantiles 0.1,0.9 is not possible");
     run(&["--target", "visits", "--test", "1"]).told("--test 1 is not possible");
-    run(&["--target", "visits", "--season", "190"]).told("--season must be at most the");
+    run(&["--target", "visits", "--test", "0.999"]).told("of which 0 are to train");
+    // A season as long as the training part has no value a season before.
+    run(&["--target", "visits", "--season", "144"]).told("--season 144 is too long");
     program.write("x.csv", days(200).replace(&format!("{},", date(30)), &format!("{},much", date(30))));
     run(&["--target", "visits"]).told("line 32: \"much");
     program.write("x.csv", days(200).replace(&date(30), "2024-01-30 07:00"));
@@ -141,7 +143,85 @@ fn wrong_input_is_told() {
     run(&["--time", "day"]).told("can be read with the day or with the month first");
     program.write("x.csv", days(200).replace(",1", ",-1"));
     run(&["--target", "visits", "--log", "true"]).told("--log takes ln(1 + x), which");
+    let mut rows: Vec<String> = days(200).lines().map(str::to_string).collect();
+    rows[31] = format!("{},1e300,3", date(30));
+    program.write("x.csv", rows.join("\n"));
+    run(&["--target", "visits"]).told("line 32: 1e300");
+    let without = |from: usize| {
+        let row = |(number, row): (usize, &str)| match row.split_once(',') {
+            Some((day, _)) if number > from => format!("{day},,3\n"),
+            _ => format!("{row}\n"),
+        };
+        days(200).lines().enumerate().map(row).collect::<String>()
+    };
+    program.write("x.csv", without(160));
+    run(&["--target", "visits"]).told("the test part has no value of visits, from 2024-06-09 to");
+    program.write("x.csv", without(144));
+    run(&["--target", "visits"]).told("the validation part has no value of visits");
+    program.write("x.csv", days(1));
+    run(&["--target", "visits"]).told("one time has no step");
+    program.run(&["--data", "."]).told("this is a folder; give a table in CSV");
     assert!(!program.folder().join("runs").exists());
+}
+
+#[test]
+fn a_time_that_is_not_read_is_named_and_a_table_without_a_target_is_shown() {
+    let program = forecast();
+    program.write("x.csv", days(120).replace("2024-", "24-Jan-"));
+    let seen = program.run(&["inspect", "--data", "x.csv", "--target", "visits"]).ok();
+    assert!(seen.stderr.contains("\"day\" is not read as the time: \"24-Jan-01-01\" is not written as"), "{seen:?}");
+    let quiet = program.run(&["inspect", "--data", "x.csv", "--target", "visits", "--time", "none"]).ok();
+    assert!(!quiet.stderr.contains("not read"), "{quiet:?}");
+    program.write("x.csv", "Year,month,x\n2020,1,3\n2020,2,4\n2020,3,5\n");
+    let parts = program.run(&["inspect", "--data", "x.csv", "--target", "x"]).ok();
+    assert!(parts.stderr.contains("so each row is a step (--time Year,month, or --time none)"), "{parts:?}");
+    program.write("x.csv", days(120));
+    let open = program.run(&["inspect", "--data", "x.csv"]).ok();
+    assert!(open.stdout.contains("120 times from 2024-01-01 to 2024-04-29 in a step of 1 day; 0 gaps"), "{open:?}");
+    assert!(open.stdout.contains("the column to forecast: visits, weather"), "{open:?}");
+}
+
+#[test]
+fn a_longer_table_is_tested_behind_what_the_model_has_learnt_and_another_step_is_refused() {
+    let program = forecast();
+    program.write("x.csv", days(200));
+    let args = ["--data", "x.csv", "--target", "visits", "--device", "flex", "--hidden", "4", "--name", "a"];
+    let often = ["--epochs", "60", "--patience", "1", "--learning-rate", "0.1"];
+    let trained = program.run(&[&args[..], &often].concat()).ok();
+    assert!(trained.stdout.contains("no lower validation loss in 1 epoch\n"), "{trained:?}");
+    let read = |name: &str| std::fs::read_to_string(program.folder().join(name)).expect("written");
+    let report = read("runs/forecast/a/report.html");
+    assert!(report.contains("<th>in band</th>") && !report.contains("baselines"), "{report}");
+    program.write("x.csv", days(230));
+    let tested = program.run(&["eval", "--html", "x.html", "--json"]).ok();
+    assert!(tested.stderr.contains("the series goes on for 30 days after the training's"), "{tested:?}");
+    assert_eq!(tested.json()["origins"], 64, "70 days of which the last 7 are no origins"); // and the day before
+    let page = read("x.html");
+    assert!(
+        page.contains("<h2>Test of visits</h2>") && page.contains(">2024-08-10<") && page.contains("<svg"),
+        "{page}"
+    );
+    program.write("y.csv", days(230));
+    let known = program.run(&["eval", "--data", "y.csv"]).ok();
+    assert!(known.stderr.contains("trained on the first 200 rows of this table"), "{known:?}");
+    let hours = |day: usize| format!("2024-02-{:02} {:02}:00,{},1\n", 1 + day / 24, day % 24, day % 9);
+    program.write("hours.csv", format!("day,visits,weather\n{}", (0..200).map(hours).collect::<String>()));
+    for command in ["eval", "predict"] {
+        program
+            .run(&[command, "--data", "hours.csv"])
+            .told("has a step of 1 hour, but the model was trained at a step of 1 day");
+    }
+}
+
+#[test]
+fn a_series_that_does_not_change_has_no_mase_and_nothing_need_be_validated_on() {
+    let program = forecast();
+    let rows: String = (0..200).map(|day| format!("{},0.1\n", date(day))).collect();
+    program.write("x.csv", format!("day,x\n{rows}"));
+    let ran = program.run(&[&["--data", "x.csv", "--validation", "0", "--json"], &SMALL[..]].concat()).ok();
+    assert!(ran.stdout.contains("MASE has no scale: the training part does not change over a season\n"), "{ran:?}");
+    let json = ran.json();
+    assert!(json["mase"].is_null() && json["validation_loss"].is_null() && json["mae"].is_number(), "{json}");
 }
 
 /// With checkpoints and validations within the epochs, dropout, the average of the weights and two devices.
@@ -164,6 +244,11 @@ fn what_a_run_folder_says_is_checked() {
         ("\"window\": 14", "\"window\": 0", "--window 0: too small"),
         ("\"features\": ", "\"features\": 1", "the model's sizes are not those of its columns"),
         ("\"deviation\": ", "\"deviation\": -", "a scaling is not finite"),
+        ("\"mean\": ", "\"mean\": 9999999999999999999999999999999", "a scaling is not finite"),
+        ("\"mean\": ", "\"mean\": 9999999999", "is too far from the values that the model was trained on"),
+        ("\"seconds\": 86400", "\"seconds\": 3600", "but the model was trained at a step of 1 hour"),
+        ("\"seasons\": [\n      7", "\"seasons\": [\n      100000", "a forecast needs 100014 rows before it"),
+        ("\"time\": [\n      \"date\"\n    ]", "\"time\": []", "but the model was trained at a step of 1 day"),
         ("\"test\": 0.2", "\"test\": 2.5", "--test 2.5 is not possible"),
     ] {
         assert!(config.contains(from), "{config}");

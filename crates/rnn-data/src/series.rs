@@ -41,7 +41,7 @@ pub fn load(name: &str, places: &Places) -> Result<Table, DataError> {
     let source = find(registry::corpus(name)?, places)?;
     match source.path.clone() {
         None => Table::read(SAMPLE_SERIES, source, Path::new("sample")),
-        Some(path) => Table::read(&text::read(&path)?, source, &path),
+        Some(path) => Table::read(&text::read_as(&path, "a table in CSV, which is UTF-8 text")?, source, &path),
     }
 }
 
@@ -96,6 +96,11 @@ impl Table {
     /// The number of rows.
     pub fn rows(&self) -> usize {
         self.lines.len()
+    }
+
+    /// The line of the file that a row begins in.
+    pub fn line(&self, row: usize) -> u64 {
+        self.lines[row]
     }
 
     /// The cells of a column.

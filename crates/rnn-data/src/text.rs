@@ -44,8 +44,13 @@ pub fn load(name: &str, places: &Places) -> Result<TextCorpus, DataError> {
 /// # Errors
 /// A file that cannot be read, is empty, has more than 512 MiB, is not UTF-8 or has NUL bytes.
 pub fn read(path: &Path) -> Result<String, DataError> {
+    read_as(path, "a UTF-8 text file")
+}
+
+/// [`read`], whose messages say that `what` is to be given.
+pub(crate) fn read_as(path: &Path, what: &str) -> Result<String, DataError> {
     if path.is_dir() {
-        return Err(DataError::content(path, "this is a folder; give a UTF-8 text file"));
+        return Err(DataError::content(path, format!("this is a folder; give {what}")));
     }
     let io = |e| DataError::io(path, e);
     let file = File::open(path).map_err(io)?;
@@ -65,7 +70,7 @@ pub fn read(path: &Path) -> Result<String, DataError> {
     }
     let text = utf8(path, bytes)?;
     if text.is_empty() {
-        return Err(DataError::content(path, "the file is empty; give a UTF-8 text file"));
+        return Err(DataError::content(path, format!("the file is empty; give {what}")));
     }
     Ok(line_feeds(text))
 }

@@ -4,6 +4,7 @@
 
 use crate::device::DeviceArgs;
 use crate::options::RunArgs;
+use crate::shown::figure;
 use crate::training::evaluate;
 use crate::{Failure, json_line, print_line, say};
 use rnn_export::{ExportError, Network, onnx, pytorch};
@@ -93,7 +94,7 @@ pub fn or_not_measured<T>(data: Result<T, Failure>) -> Result<Option<T>, Failure
     match data {
         Ok(data) => Ok(Some(data)),
         Err(Failure::Input(why)) => {
-            say!("what int8 costs is not measured, because the run's data are not there: {why}");
+            say!("what int8 costs is not measured, because the run's data cannot be used: {why}");
             Ok(None)
         }
         Err(other) => Err(other),
@@ -162,8 +163,10 @@ impl ExportArgs {
             print_line!("recurrent weights: {before} bytes as float32, {after} as int8 with their scales");
         }
         if let Some(rounded) = &rounded {
-            let figures: Vec<String> =
-                rounded.pairs().map(|(name, before, after)| format!("{name} {before:.4} → {after:.4}")).collect();
+            let figures: Vec<String> = rounded
+                .pairs()
+                .map(|(name, before, after)| format!("{name} {} → {}", figure(before), figure(after)))
+                .collect();
             print_line!("on {} {}: {}", rounded.items, rounded.of, figures.join(", "));
         }
         if self.json {

@@ -25,6 +25,19 @@ pub struct Shaded {
     pub title: String,
 }
 
+/// A table with a heading, and a note below it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Section {
+    /// What the table is of.
+    pub heading: String,
+    /// The names of the columns.
+    pub header: Vec<String>,
+    /// Rows as wide as the header.
+    pub rows: Vec<Vec<String>>,
+    /// What is to be known about the figures.
+    pub note: Option<String>,
+}
+
 /// A page in the making.
 #[derive(Debug, Clone)]
 pub struct Page {
@@ -63,6 +76,12 @@ impl Page {
         let rows: String =
             rows.iter().map(|row| format!("<tr>{}</tr>\n", row.iter().map(cell).collect::<String>())).collect();
         self.push(format_args!("<table><tr>{head}</tr>\n{rows}</table>"))
+    }
+
+    /// A heading, its table, and the note.
+    pub fn section(self, section: &Section) -> Self {
+        let page = self.heading(&section.heading).table(&section.header, &section.rows);
+        section.note.iter().fold(page, |page, note| page.text(note))
     }
 
     /// Names and their values, a line each.
@@ -135,5 +154,20 @@ mod tests {
         assert_eq!([shade(0.0), shade(f64::NAN)], ["#ffffff", "#ccc"]);
         assert_eq!(shade(-5.0), shade(-1.0));
         assert_ne!(shade(-1.0), shade(1.0));
+    }
+
+    #[test]
+    fn a_section_is_a_heading_a_table_and_its_note() {
+        let row = vec!["naive".to_string(), "1.5".to_string()];
+        let section = Section {
+            heading: "Test".into(),
+            header: vec![String::new(), "MAE".into()],
+            rows: vec![row],
+            note: Some("No scale".into()),
+        };
+        let html = Page::new("x").section(&section).finish();
+        let places =
+            ["<h2>Test</h2>", "<th>MAE</th>", "<td class=\"n\">1.5</td>", "<p>No scale</p>"].map(|s| html.find(s));
+        assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{html}");
     }
 }

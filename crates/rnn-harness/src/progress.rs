@@ -5,6 +5,7 @@ mod pace;
 mod renderer;
 mod waiting;
 
+use crate::shown::figure;
 use line::Part;
 use pace::Pace;
 pub(crate) use renderer::Renderer;
@@ -151,7 +152,7 @@ impl Progress {
         let (step, steps) = (self.done.div_ceil(self.batch), self.items.div_ceil(self.batch));
         parts.push(Part::new(0, format!("step {step}/{steps}")));
         for (number, (name, value)) in figures.iter().enumerate() {
-            parts.push(Part::new(if number == 0 { 1 } else { 6 }, format!("{name} {value:.4}")));
+            parts.push(Part::new(if number == 0 { 1 } else { 6 }, format!("{name} {}", figure(*value))));
         }
         if let Some(rate) = self.pace.rate() {
             parts.push(Part::new(7, format!("{rate:.0} {}/s", self.unit)));

@@ -1,8 +1,9 @@
 //! The report of a run: its table of epochs, its curves, and a page with its settings and pictures.
 
 use crate::Failure;
-use crate::html::Page;
+use crate::html::{Page, Section};
 use crate::run_dir::{CONFIG, RunDir};
+use crate::shown::figure;
 use rnn_plot::{Axis, Line, LineChart, Panel, Stroke};
 use serde_json::{Map, Value, json};
 
@@ -84,7 +85,7 @@ impl Epochs {
                 continue;
             }
             let value = |name: &str| epoch.get(name).and_then(Value::as_f64);
-            let shown = |name: &String| value(name).map_or("–".into(), |x| format!("{x:.4}"));
+            let shown = |name: &String| value(name).map_or("–".into(), figure);
             let mut row = vec![number.to_string()];
             row.extend(names.iter().map(shown));
             row.push(value("learning_rate").map_or("–".into(), |x| format!("{x:.2e}")));
@@ -228,10 +229,11 @@ impl Records {
 }
 
 /// A summary as tables, one for each list of objects and each object of objects, and its other figures by name. The
-/// epochs are left out.
-fn records(summary: &Value) -> (Vec<Records>, Vec<(String, String)>) {
+/// epochs are left out, and what is named in `without`.
+fn records(summary: &Value, without: &[&str]) -> (Vec<Records>, Vec<(String, String)>) {
     let (mut tables, mut figures) = (Vec::new(), Vec::new());
-    for (name, value) in summary.as_object().into_iter().flatten().filter(|(name, _)| *name != "epochs") {
+    let is_shown = |name: &str| name != "epochs" && !without.contains(&name);
+    for (name, value) in summary.as_object().into_iter().flatten().filter(|(name, _)| is_shown(name)) {
         match value {
             Value::Array(list) if !list.is_empty() && list.iter().all(Value::is_object) => {
                 tables.push(Records::new(name, list.iter().map(|value| (None, value.clone())).collect()));
@@ -266,20 +268,21 @@ impl RunDir {
         Epochs(read(EPOCHS), Validations(read(VALIDATIONS)))
     }
 
-    /// Writes the page: figures, pictures (every SVG of the folder), epochs and settings.
-    pub(crate) fn write_report(&self, summary: &Value) -> Result<(), Failure> {
+    /// Writes the page: figures, pictures (every SVG of the folder), epochs and settings. `sections` stand in place of
+    /// the figures `without`.
+    pub(crate) fn write_report(&self, summary: &Value, sections: &[Section], without: &[&str]) -> Result<(), Failure> {
         let config: Value = self.read_json(CONFIG)?;
         let name = self.path().file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let program = std::env::args_os().next().map(std::path::PathBuf::from);
         let program =
             program.as_deref().and_then(|path| path.file_stem()).map_or("run".into(), |stem| stem.to_string_lossy());
-        let (records, mut figures) = records(summary);
+        let (records, mut figures) = records(summary, without);
         figures.iter_mut().for_each(|(_, value)| *value = rounded(value));
         let mut page = Page::new(&format!("{program}: {name}")).heading("Figures").pairs(&figures);
         for Records { name, header, rows } in records {
             page = page.heading(&capitalised(&name)).table(&header, &rows);
         }
-        page = page.heading("Pictures");
+        page = sections.iter().fold(page, Page::section).heading("Pictures");
         for picture in self.pictures() {
             page = page.picture(&self.read_text(&picture)?);
         }
@@ -349,13 +352,15 @@ mod tests {
     fn lists_of_objects_become_tables() {
         let summary = json!({"mae": 0.123456, "epochs": [{"loss": 1}], "classes": [{"f1": 0.5, "class": "a"}, {"class": "b"}],
             "baselines": {"seasonal_naive": {"mae": 2.0}, "drift": {"mae": 1e-5}}});
-        let (tables, figures) = records(&summary);
+        let (tables, figures) = records(&summary, &[]);
         assert_eq!(figures, [("mae".to_string(), "0.123456".to_string())]);
         let shown: Vec<_> =
             tables.iter().map(|t| (t.name.as_str(), t.header.join("|"), t.rows.concat().join("|"))).collect();
         let expected =
             [("baselines", "|mae", "drift|1.00e-5|seasonal naive|2.0000"), ("classes", "class|f1", "a|0.5000|b|–")];
         assert_eq!(shown, expected.map(|(name, header, rows)| (name, header.to_string(), rows.to_string())));
+        let (tables, figures) = records(&summary, &["baselines", "mae"]);
+        assert_eq!((tables.len(), figures.len()), (1, 0));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod name;
 mod power_cuts;
 
 use crate::Failure;
+use crate::html::Section;
 pub use config::Config;
 use folder::{Folder, Folders, Place};
 use lock::Lock;
@@ -177,9 +178,22 @@ impl RunDir {
     /// # Errors
     /// As [`write_bytes`](Self::write_bytes).
     pub fn write_summary(&self, summary: &impl Serialize) -> Result<(), Failure> {
+        self.write_summary_with(summary, &[], &[])
+    }
+
+    /// The same, where the report has `sections` in place of the figures `without`.
+    ///
+    /// # Errors
+    /// As [`write_bytes`](Self::write_bytes).
+    pub fn write_summary_with(
+        &self,
+        summary: &impl Serialize,
+        sections: &[Section],
+        without: &[&str],
+    ) -> Result<(), Failure> {
         let value =
             serde_json::to_value(summary).map_err(|e| Failure::failed(format!("cannot write {SUMMARY}: {e}")))?;
-        self.write_report(&value)?;
+        self.write_report(&value, sections, without)?;
         self.write_json(SUMMARY, summary)
     }
 

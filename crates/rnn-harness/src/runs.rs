@@ -7,6 +7,7 @@ mod sweep;
 use crate::Failure;
 use crate::report::settings;
 use crate::run_dir::{CONFIG, RunDir, runs};
+use crate::shown::figure;
 use serde_json::{Map, Value};
 use std::path::Path;
 use std::time::SystemTime;
@@ -100,7 +101,7 @@ fn shown(value: Option<f64>) -> String {
     match value {
         None => "–".into(),
         Some(x) if x.fract() == 0.0 && x.abs() < 1e9 => format!("{x}"),
-        Some(x) => format!("{x:.4}"),
+        Some(x) => figure(x),
     }
 }
 

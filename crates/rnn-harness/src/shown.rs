@@ -56,6 +56,11 @@ pub fn say_line(line: fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stderr(), "{}", one_line(&line.to_string()));
 }
 
+/// A figure with four decimals, or with an exponent where they would all be zeros.
+pub(crate) fn figure(x: f64) -> String {
+    if x != 0.0 && x.abs() < 5e-5 { format!("{x:.2e}") } else { format!("{x:.4}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,5 +82,10 @@ mod tests {
             assert!(line.starts_with("error at line 7: ") && line.ends_with("; write it so"), "{line}");
             assert!(line.contains(" […] ") && !line.contains(char::is_control));
         }
+    }
+
+    #[test]
+    fn figures_that_would_be_zeros_have_an_exponent() {
+        assert_eq!([0.0, 0.00005, 2.563e-6, -12.5].map(figure), ["0.0000", "0.0001", "2.56e-6", "-12.5000"]);
     }
 }

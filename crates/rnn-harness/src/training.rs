@@ -5,6 +5,7 @@ use crate::options::Session;
 use crate::progress::{Pass, Progress, Renderer, clear};
 use crate::report::{Epochs, Validations};
 use crate::run_dir::{Config, RunDir};
+use crate::shown::figure;
 use crate::{Failure, printable_text, say};
 use burn::train::renderer::MetricsRenderer;
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
@@ -85,6 +86,18 @@ impl Session {
                 "after step {step} of {total_steps}, of which there is a checkpoint; resume it with --resume {path}"
             )));
         }
+        if let (Ended::EarlyStopped, Some(patience)) = (outcome.ended, plan.patience) {
+            let (step, epoch) = (outcome.state.step(), outcome.state.history().len());
+            let s = if patience == 1 { "" } else { "s" };
+            println!(
+                "{}",
+                match plan.validate_every {
+                    Some(_) =>
+                        format!("stopped after step {step}: no lower validation loss in {patience} validation{s}"),
+                    None => format!("stopped after epoch {epoch}: no lower validation loss in {patience} epoch{s}"),
+                }
+            );
+        }
         let table = epoch_figures::<M>(outcome.state.history()).table(outcome.state.best().map(|best| best.epoch));
         if !table.is_empty() {
             println!("{table}");
@@ -143,7 +156,7 @@ impl<M: Task> Hooks<M> for Saving<M> {
             self.run.save_model(&state.model()).map_err(TrainError::hook)?;
         }
         let figures = names::<M>().zip(values(&validation.figures));
-        let figures: Vec<String> = figures.map(|(name, value)| format!("{name} {value:.4}")).collect();
+        let figures: Vec<String> = figures.map(|(name, value)| format!("{name} {}", figure(value))).collect();
         let best = if is_best { ", the best so far" } else { "" };
         self.lines.borrow_mut().push(format!("step {}: validation {}{best}", validation.step, figures.join(", ")));
         Ok(())

@@ -1,7 +1,7 @@
 //! Curves over a common x: panels side by side with one y axis, and under each its legend.
 
 use crate::PALETTE;
-use crate::scale::{Range, Scale};
+use crate::scale::{Range, Scale, Tick};
 use crate::svg::{Anchor, Stroke, Svg, width_of};
 
 /// One curve.
@@ -55,6 +55,18 @@ pub struct Axis {
     pub scale: Scale,
     /// Ticks at whole numbers only, as for epochs.
     pub whole: bool,
+    /// The places of ticks and what stands there, such as dates; if empty, ticks are at round numbers.
+    pub ticks: Vec<(f64, String)>,
+}
+
+impl Axis {
+    /// The ticks over `range`, about `most` if they are at round numbers.
+    fn ticks_over(&self, range: &Range, most: usize) -> Vec<Tick> {
+        if self.ticks.is_empty() {
+            return range.ticks(most);
+        }
+        self.ticks.iter().map(|(value, label)| Tick { value: *value, label: label.clone() }).collect()
+    }
 }
 
 /// A chart of curves; [`svg`](Self::svg) draws it.
@@ -103,7 +115,7 @@ impl LineChart {
         let both = || points.iter().filter(|(x, y)| self.x.scale.has(*x) && self.y.scale.has(*y));
         let x_range = Range::over(self.x.scale, self.x.whole, both().map(|point| point.0));
         let y_range = Range::over(self.y.scale, self.y.whole, both().map(|point| point.1)).rounded(Y_TICKS);
-        let y_ticks = y_range.ticks(Y_TICKS);
+        let y_ticks = self.y.ticks_over(&y_range, Y_TICKS);
 
         let width = if self.panels.len() > 1 { 300.0 } else { 560.0 };
         let widest = y_ticks.iter().map(|tick| width_of(&tick.label)).fold(0.0, f64::max);
@@ -129,7 +141,7 @@ impl LineChart {
                     svg.text([left - 6.0, y + 4.0], Anchor::End, "tick", &tick.label);
                 }
             }
-            for tick in x_range.ticks(X_TICKS) {
+            for tick in self.x.ticks_over(&x_range, X_TICKS) {
                 let x = left + width * x_range.place(tick.value);
                 svg.segment([x, bottom], [x, bottom + 4.0], "#222", 1.0);
                 svg.text([x, bottom + 18.0], Anchor::Middle, "tick", &tick.label);
@@ -180,7 +192,7 @@ mod tests {
 
     fn chart(points: &[(f64, f64)], scale: Scale) -> String {
         let lines = vec![Line::new("loss", points.iter().copied())];
-        let y = Axis { label: "nats".into(), scale, whole: false };
+        let y = Axis { label: "nats".into(), scale, ..Axis::default() };
         let x = Axis { label: "epoch".into(), whole: true, ..Axis::default() };
         LineChart { title: "Training".into(), x, y, panels: vec![Panel { title: String::new(), lines }] }.svg()
     }
@@ -206,6 +218,14 @@ mod tests {
         let both = crate::stack(&[svg.clone(), svg]);
         assert_eq!(both.matches("<svg").count(), 3);
         assert!(both.contains("<svg y=\"") && both.ends_with("</svg>\n"), "{both}");
+    }
+
+    #[test]
+    fn ticks_that_are_given_stand_in_place_of_round_numbers() {
+        let lines = vec![Line::new("y", [(0.0, 1.0), (10.0, 2.0)])];
+        let x = Axis { ticks: vec![(0.0, "May".into()), (10.0, "June".into())], ..Axis::default() };
+        let svg = LineChart { x, panels: vec![Panel { title: String::new(), lines }], ..LineChart::default() }.svg();
+        assert!(svg.contains(">May<") && svg.contains(">June<") && !svg.contains(">4<"), "{svg}");
     }
 
     #[test]

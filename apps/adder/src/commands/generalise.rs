@@ -114,7 +114,7 @@ fn chart(rows: &[Row], trials: usize) -> LineChart {
     });
     LineChart {
         title: "Additions of longer numbers than those of the training".into(),
-        x: Axis { label: "bits of the operands".into(), scale: Scale::Log, whole: true },
+        x: Axis { label: "bits of the operands".into(), scale: Scale::Log, whole: true, ..Axis::default() },
         y: Axis { label: "right sums, %".into(), ..Axis::default() },
         panels: vec![Panel { title: String::new(), lines: lines.collect() }],
     }

@@ -7,9 +7,9 @@ use crate::view::{Anchor, View};
 use burn::tensor::Device;
 use rnn_core::Key;
 use rnn_export::{Beside, Dense, ExportError, Input, Matrix, Network, Read, int8};
-use rnn_harness::Failure;
 use rnn_harness::export::{ExportArgs, Rounded, or_not_measured};
 use rnn_harness::progress::waiting;
+use rnn_harness::{Failure, say};
 use serde_json::json;
 
 /// The file that says how values become features, and answers forecasts.
@@ -91,13 +91,22 @@ fn reading(config: &RunConfig) -> serde_json::Value {
 fn measure(trained: &Trained, device: &Device) -> Result<Option<Rounded>, Failure> {
     let waiting = waiting("reading the series");
     let config = &trained.config;
-    let Some(series) = or_not_measured(config.data.load_again())? else { return Ok(None) };
-    let view = View::new(&series, &config.view, &config.model);
+    let load = || {
+        let series = config.data.load_again()?;
+        config.check_series(&series)?;
+        let view = View::new(&series, &config.view, &config.model)?;
+        Ok((series, view))
+    };
+    let Some((series, view)) = or_not_measured(load())? else { return Ok(None) };
     let parts = config.parts(series.len());
     let (part, of) = match view.origins(parts.validation..parts.all) {
         test if test.is_empty() => (view.origins(parts.train..parts.validation), "validation windows"),
         test => (test, "test windows"),
     };
+    if part.is_empty() {
+        say!("what int8 costs is not measured, because the run has neither a test part nor a validation part");
+        return Ok(None);
+    }
     let batches = view.batches(part, config.training.batch, None, Key::new(0), device);
     drop(waiting);
     Rounded::measure(&trained.model, &trained.model.rounded(), &batches, of).map(Some)
@@ -168,6 +177,7 @@ mod tests {
                 levels: Tensor::ones([1, 1, 3], &Device::default()),
                 median: 1,
                 targets: 2,
+                known: 4.0,
                 dropout: Key::new(0),
             };
             let expected: Vec<f32> = model.quantiles(&batch, None).into_data().iter().collect();

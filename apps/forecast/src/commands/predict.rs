@@ -2,8 +2,9 @@
 
 use crate::backtest::Forecasts;
 use crate::data::Series;
-use crate::picture::picture;
+use crate::picture::{past, picture};
 use crate::run::Trained;
+use crate::table::{lines, number};
 use crate::view::View;
 use rnn_harness::device::DeviceArgs;
 use rnn_harness::options::{RunArgs, size};
@@ -74,7 +75,8 @@ pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
         )));
     }
     let series = config.data.series(&config.data.table(args.data.clone())?)?;
-    let view = View::new(&series, &config.view, &config.model);
+    config.data.check_step(&series)?;
+    let view = View::new(&series, &config.view, &config.model)?;
     if series.len() <= view.first_origin() {
         return Err(Failure::input(format!(
             "{} rows are too few: the model reads {}",
@@ -85,7 +87,7 @@ pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
     let origin = series.len() - 1;
     let forecasts = Forecasts::new(&trained.model, &view, config, &[origin], &selected.device)?;
     if let Some(file) = &args.svg {
-        let shape = [3 * config.model.window.max(steps), steps];
+        let shape = [past(3 * config.model.window.max(steps), steps), steps];
         let svg = picture(&series, &view, &forecasts, 0, origin, shape, &config.model.quantiles);
         write_file(file, svg)?;
         say!("picture: {}", file.display());
@@ -106,13 +108,15 @@ pub fn predict(args: &PredictArgs) -> Result<(), Failure> {
             }
         }
         Format::Text => {
-            let names: Vec<String> =
-                config.model.quantiles.iter().map(|q| format!("{:>12}", format!("q {q}"))).collect();
-            print_line!("{:<18} {:<16} {}", "time", "target", names.concat());
+            let names = config.model.quantiles.iter().map(|q| format!("q {q}"));
+            let header: Vec<String> = ["time".into(), "target".into()].into_iter().chain(names).collect();
+            let mut rows = vec![header];
             for Next { time, target, quantiles, .. } in next {
-                let quantiles: Vec<String> = quantiles.iter().map(|value| format!("{value:>12.4}")).collect();
-                print_line!("{time:<18} {target:<16} {}", quantiles.concat());
+                rows.push([time, target].into_iter().chain(quantiles.iter().map(|value| number(*value))).collect());
             }
+            let mut least = vec![18, 16, 12];
+            least.resize(rows[0].len(), 11);
+            print_line!("{}", lines(&rows, &least, 2).join("\n"));
         }
     }
     Ok(())

@@ -1,11 +1,12 @@
 //! `forecast train`: a model on a series, tested on its end.
 
-use crate::backtest::{Backtest, Forecasts};
+use crate::backtest::{Backtest, Forecasts, SCORES, Score};
 use crate::config::{RunConfig, TrainArgs};
 use crate::data::Series;
 use crate::model::{Batch, Model};
-use crate::picture::picture;
+use crate::picture::{past, picture};
 use crate::run::PROGRAM;
+use crate::table::number;
 use crate::view::View;
 use burn::tensor::Device;
 use rnn_core::CellKind;
@@ -38,6 +39,7 @@ pub fn command(args: &TrainArgs) -> Result<(), Failure> {
     let (config, series) = match saved {
         Some(config) => {
             let series = config.data.load_again()?;
+            config.check_series(&series)?;
             (config, series)
         }
         None => {
@@ -53,7 +55,7 @@ pub fn command(args: &TrainArgs) -> Result<(), Failure> {
 fn fresh(config: &RunConfig, series: &Series, device: &Device) -> Result<(Model, Batches<Batch>), Failure> {
     let RunConfig { model: sizes, training, .. } = config;
     let keys = Keys::new(training.seed);
-    let view = View::new(series, &config.view, sizes);
+    let view = View::new(series, &config.view, sizes)?;
     let learnt = view.origins(0..config.parts(series.len()).train);
     sizes.check(training.batch.min(learnt.len()))?;
     let model = sizes.init(keys.weights, &device.clone().autodiff()).map_err(Failure::input)?;
@@ -64,9 +66,10 @@ fn train(config: &RunConfig, series: &Series, session: &Session, reading: Waitin
     let RunConfig { model: sizes, training, .. } = config;
     let keys = Keys::new(training.seed);
     let device = &session.device.device;
-    let view = View::new(series, &config.view, sizes);
+    let view = View::new(series, &config.view, sizes)?;
     let parts = config.parts(series.len());
-    let (learnt, validated) = (view.origins(0..parts.train), view.origins(parts.train..parts.validation));
+    let learnt = view.origins(0..parts.train);
+    let validated = training.validation.map(|_| view.origins(parts.train..parts.validation));
     sizes.check(training.batch.min(learnt.len()))?;
     let model = sizes.init(keys.weights, &device.clone().autodiff()).map_err(Failure::input)?;
     print_line!(
@@ -80,23 +83,24 @@ fn train(config: &RunConfig, series: &Series, session: &Session, reading: Waitin
         series.grid.step.times(1),
         learnt.len(),
         sizes.window,
-        validated.len(),
+        validated.as_ref().map_or(0, ExactSizeIterator::len),
         series.grid.step.times(sizes.horizon)
     );
     let examples = Examples {
         train: view.batches(learnt, training.batch, Some(keys.order), keys.dropout, device),
-        validation: Some(view.batches(validated, training.batch, None, keys.dropout, device)),
+        validation: validated.map(|part| view.batches(part, training.batch, None, keys.dropout, device)),
         unit: "windows",
     };
     drop(reading);
     let run = session.run(config, &[])?;
     let after_epoch = |_: &Model, record: &EpochRecord| {
         let EpochRecord { epoch, train, validation, seconds, .. } = record;
-        let validated = validation
-            .as_ref()
-            .map_or(String::new(), |figures| format!(", validation loss {:.4}, MAE {:.4}", figures.loss, mae(figures)));
-        let (loss, mae) = (train.loss, mae(train));
-        let line = format!("epoch {epoch}: training loss {loss:.4}, MAE {mae:.4}{validated}, {seconds:.1} s");
+        let said = |part: &str, figures: &Figures| {
+            format!("{part} loss {}, MAE {}", number(figures.loss), number(mae(figures)))
+        };
+        let validated =
+            validation.as_ref().map_or(String::new(), |figures| ", ".to_string() + &said("validation", figures));
+        let line = format!("epoch {epoch}: {}{validated}, {seconds:.1} s", said("training", train));
         Ok((line, Flow::Continue))
     };
     let mut outcome = session.fit(&run, config, model, examples, Box::new(after_epoch))?;
@@ -106,17 +110,18 @@ fn train(config: &RunConfig, series: &Series, session: &Session, reading: Waitin
     let mut test = None;
     if parts.validation < parts.all {
         let forecasts = Forecasts::new(&model, &view, config, &origins, device)?;
-        let backtest = Backtest::new(&view, config, series.len(), &origins, &forecasts, None)?;
+        let backtest = Backtest::new(&view, config, parts, &origins, &forecasts, None)?;
         print_line!("{}", backtest.table(sizes.cell.name()));
         let last = origins.len() - 1;
-        let shape = [2 * sizes.window, sizes.horizon];
+        let shape = [past(2 * sizes.window, sizes.horizon), sizes.horizon];
         let svg = picture(series, &view, &forecasts, last, origins[last], shape, &sizes.quantiles);
         run.write_bytes("forecast.svg", svg.as_bytes())?;
         test = Some(backtest);
     }
     let said = match &test {
         Some(test) => {
-            format!("test MAE {:.4}, MASE {:.4} from {} origins", test.model.mae, test.model.mase, test.origins)
+            let Score { mae, mase, .. } = test.model;
+            format!("test MAE {}, MASE {} from {} origins", number(mae), number(mase), test.origins)
         }
         None => "no test part (--test 0)".into(),
     };
@@ -130,7 +135,8 @@ fn train(config: &RunConfig, series: &Series, session: &Session, reading: Waitin
         test,
         run: run.path().display().to_string(),
     };
-    run.write_summary(&metrics)?;
+    let sections = metrics.test.as_ref().map_or(Vec::new(), |test| test.sections(sizes.cell.name()));
+    run.write_summary_with(&metrics, &sections, &SCORES)?;
     print_line!("{said} on {}; model: {}", series.source, run.path().display());
     if session.json {
         json_line(&metrics)?;

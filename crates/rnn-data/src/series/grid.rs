@@ -43,6 +43,9 @@ impl Grid {
     /// A cell that is no time, times that do not rise, an irregular step: each with its line.
     pub fn of(table: &Table, time: &[usize]) -> Result<Self, DataError> {
         let rows = table.rows();
+        if rows == 1 && !time.is_empty() {
+            return Err(table.wrong("the table has one row, and one time has no step; give two rows or more"));
+        }
         match *time {
             [] => Ok(Self {
                 step: Step::Rows,
