@@ -60,6 +60,10 @@ struct State {
     /// Whether a hook ended the training.
     #[serde(default)]
     stopped: bool,
+    /// The mean loss at the beginning, against which the growth of the loss is measured after resuming too; older
+    /// checkpoints lack it.
+    #[serde(default, with = "crate::exact::option")]
+    first_loss: Option<f64>,
     /// The number of updates of the table of embeddings.
     table_updates: Option<usize>,
     /// The shapes of what the model carries from step to step.
@@ -133,6 +137,7 @@ pub(crate) fn save<M: Task>(folder: &Path, state: &mut TrainState<M>) -> Result<
             others: others.clone(),
         }),
         stopped: state.stopped,
+        first_loss: state.first_loss,
         table_updates,
         carried: shapes,
     };
@@ -289,6 +294,7 @@ pub(crate) fn load<M: Task>(folder: &Path, model: M, optimizer: &OptimizerConfig
     state.history = saved.history;
     state.validations = saved.validations;
     state.stopped = saved.stopped;
+    state.first_loss = saved.first_loss;
     Ok(state)
 }
 

@@ -354,7 +354,6 @@ impl<M: Task> Training<M> {
             stopped: self.stopped,
             scheduler,
             hooks: Box::new(hooks),
-            first_loss: None,
         };
         let slot = Rc::new(RefCell::new(None));
         let strategy = Strategy::new(inner, state, slot.clone());
