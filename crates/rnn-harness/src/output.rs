@@ -6,8 +6,8 @@ use rnn_train::durable::{System, replace};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-/// Writes `bytes` as the file `path`, whole or not at all; a file of that name is replaced, and a link stays one. What is
-/// there and is no file, such as `/dev/stdout` or a pipe, is written to.
+/// Writes `bytes` as the file `path`, whole or not at all; a file of that name is replaced, and a link stays one. What
+/// is there and is no file, such as `/dev/stdout` or a pipe, is written to.
 ///
 /// # Errors
 /// A path without a file name, or one that cannot be written; a file that another option names too.

@@ -351,7 +351,8 @@ mod tests {
 
     #[test]
     fn lists_of_objects_become_tables() {
-        let summary = json!({"mae": 0.123456, "validation_loss": null, "epochs": [{"loss": 1}], "classes": [{"f1": 0.5, "class": "a"}, {"class": "b"}],
+        let summary = json!({"mae": 0.123456, "validation_loss": null, "epochs": [{"loss": 1}],
+            "classes": [{"f1": 0.5, "class": "a"}, {"class": "b"}],
             "baselines": {"seasonal_naive": {"mae": 2.0}, "drift": {"mae": 1e-5}}});
         let (tables, figures) = records(&summary);
         assert_eq!(figures, [("mae".to_string(), "0.123456".to_string())]);

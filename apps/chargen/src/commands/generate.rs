@@ -40,8 +40,8 @@ pub struct GenerateArgs {
     /// Sample among the most probable characters only whose probabilities together reach this [default: 1]
     #[arg(long, value_name = "P")]
     top_p: Option<f64>,
-    /// Make the characters among the last 32 less likely, or below 1 likelier; 1 changes nothing, 1.2 is much for single
-    /// characters
+    /// Make the characters among the last 32 less likely, or below 1 likelier; 1 changes nothing, 1.2 is much for
+    /// single characters
     #[arg(long, value_name = "R", default_value_t = 1.0)]
     repetition_penalty: f64,
     /// End a text when it has generated this; the text has it as its end

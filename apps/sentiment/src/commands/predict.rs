@@ -302,8 +302,8 @@ fn lines(reader: impl Read + 'static, name: String) -> impl Iterator<Item = Resu
 }
 
 /// The next line without its line end, `None` after the last one. A line that ends with CR is returned at once; a
-/// following LF is skipped when the next line is read. Of a line without end, as `/dev/zero` has, no more is read than tells
-/// that it is too long.
+/// following LF is skipped when the next line is read. Of a line without end, as `/dev/zero` has, no more is read than
+/// tells that it is too long.
 fn next_line(reader: &mut impl BufRead, after_cr: &mut bool) -> std::io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     loop {

@@ -84,8 +84,8 @@ pub(super) fn announce_if_fifo(path: &Path) {
     }
 }
 
-/// The settings among `matches` of `command` as TOML, which `--config` reads. Files are written with their whole path, so
-/// that the settings mean the same in another folder.
+/// The settings among `matches` of `command` as TOML, which `--config` reads. Files are written with their whole path,
+/// so that the settings mean the same in another folder.
 pub(super) fn settings(command: &Command, matches: &ArgMatches) -> String {
     if let Some((name, matches)) = matches.subcommand() {
         return command.find_subcommand(name).map_or_else(String::new, |command| settings(command, matches));

@@ -236,8 +236,8 @@ fn train(options: &[String], end: Option<Instant>) -> Result<bool, Failure> {
     }
 }
 
-/// Passes the signal on that asks this process to end: one sent to it alone has not reached the training, which writes a
-/// checkpoint before it ends.
+/// Passes the signal on that asks this process to end: one sent to it alone has not reached the training, which writes
+/// a checkpoint before it ends.
 fn end_softly(child: &mut Child) -> Result<(), Failure> {
     // The standard library can only kill; the shell has `kill` itself.
     let kill = format!("kill -TERM {}", child.id());
