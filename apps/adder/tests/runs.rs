@@ -42,7 +42,7 @@ fn a_sweep_trains_every_combination_once_and_compares_them() {
     let adder = adder();
     let sweep = ["sweep", "cell=rnn,gru", "hidden=8,16", "--name", "s", "--", "--steps", "250"];
     let first = adder.run(&sweep).ok().stdout;
-    assert!(first.contains("4 of 4 combinations, the lowest loss first:"), "{first}");
+    assert!(first.contains("4 of 4 combinations, the lowest validation loss first:"), "{first}");
     for part in ["s-cell-gru-hidden-16", "s-cell-rnn-hidden-8", "validation loss"] {
         assert!(first.contains(part), "{part}\n{first}");
     }
@@ -105,8 +105,8 @@ fn a_loss_that_grows_ends_the_training_and_names_what_stays() {
 #[test]
 fn a_sweep_that_is_asked_to_end_ends_with_its_training() {
     let adder = adder();
-    let sweep = ["sweep", "cell=rnn,gru", "--name", "s", "--", "--steps", "1000000"];
-    let ran = adder.run_signalled(&sweep, "epoch 2", "TERM");
+    let sweep = ["sweep", "cell=rnn,gru", "--name", "s", "--", "--hidden", "1", "--steps", "1000000"];
+    let ran = adder.run_signalled(&sweep, "epoch 1/", "TERM");
     assert_eq!(ran.code, Some(130), "{}", ran.stderr);
     assert!(ran.stderr.contains("interrupted: the same command continues the sweep"), "{}", ran.stderr);
     assert!(ran.stderr.contains("of which there is a checkpoint"), "{}", ran.stderr);
@@ -117,8 +117,8 @@ fn a_sweep_that_is_asked_to_end_ends_with_its_training() {
 #[test]
 fn a_run_folder_that_is_deleted_ends_its_training() {
     let adder = adder();
-    let mut running = adder.start(&["--steps", "1000000", "--name", "gone"]);
-    running.until("epoch 2");
+    let mut running = adder.start(&["--hidden", "1", "--steps", "1000000", "--name", "gone"]);
+    running.until("epoch 1/");
     let folder = adder.folder().join("runs/adder/gone");
     while folder.exists() && std::fs::remove_dir_all(&folder).is_err() {}
     let ran = running.end();
