@@ -29,7 +29,8 @@ pub fn write_file(path: &Path, bytes: impl AsRef<[u8]>) -> Result<(), Failure> {
         };
     }
     if let Some(options) = also_named(path) {
-        return Err(cannot(format!("{options} name that file too; give another name")));
+        let named = if options.len() > 1 { "name the same file" } else { "names it too" };
+        return Err(cannot(format!("{} {named}; give another name", options.join(" and "))));
     }
     // Through a link, which itself stays.
     let target = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());

@@ -161,13 +161,13 @@ pub(crate) fn program() -> Option<&'static str> {
 }
 
 /// The options that name the file `path`, which is there, if another one than the one that it was taken from does.
-pub(crate) fn also_named(path: &Path) -> Option<String> {
+pub(crate) fn also_named(path: &Path) -> Option<Vec<&'static str>> {
     let place = path.canonicalize().ok()?;
     let files = GIVEN.get().map_or(&[][..], |given| &given.files);
     let is_option = files.iter().any(|(_, file)| file == path);
     let same = |(_, file): &&(String, PathBuf)| file.canonicalize().is_ok_and(|file| file == place);
     let options: Vec<&str> = files.iter().filter(same).map(|(option, _)| option.as_str()).collect();
-    (options.len() > usize::from(is_option)).then(|| options.join(" and "))
+    (options.len() > usize::from(is_option)).then_some(options)
 }
 
 /// Whether two options cannot be given together.

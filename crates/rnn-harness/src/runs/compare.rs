@@ -6,6 +6,7 @@ use crate::html::Page;
 use crate::report::{EPOCHS, chart, columns};
 use crate::run_dir::{CONFIG, found, runs};
 use crate::{Failure, print_line, say, write_file};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Compares runs of this program.
@@ -25,7 +26,8 @@ pub struct CompareArgs {
 /// Settings that differ in every pair of runs without saying anything.
 const NO_SETTINGS: [&str; 4] = ["format", "program", "prime", "data.fingerprint"];
 /// Ends of settings' paths whose option has another name.
-const NAMES: [(&str, &str); 4] = [
+const NAMES: [(&str, &str); 5] = [
+    ("ngrams.order", "ngrams"),
     ("dropout.input", "dropout"),
     ("dropout.recurrent", "recurrent-dropout"),
     ("dropout.masks", "dropout-masks"),
@@ -70,28 +72,39 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Settings of a run by the names of options.
-type Named = Vec<(String, String)>;
+/// An option, and its value in each run.
+type Column = (String, Vec<String>);
 
-/// The settings, by path, under the names of the options that they come from. What comes from none of `options` was
-/// computed from the data; without any, the last part of a path says the most.
-fn named(settings: &[(String, String)], options: &[&str]) -> Named {
-    let mut all: Named = Vec::new();
-    for (path, value) in settings.iter().filter(|(path, _)| !NO_SETTINGS.contains(&path.as_str())) {
+fn value(settings: &[(String, String)], name: &str) -> String {
+    settings.iter().find(|(setting, _)| setting == name).map_or("–".to_string(), |(_, value)| value.clone())
+}
+
+fn differ(values: &[String]) -> bool {
+    values.iter().any(|value| *value != values[0])
+}
+
+/// The settings of `configs`, by path, under the names of the options that they come from. What comes from none of
+/// `options` was computed from the data; without any, the last part of a path says the most.
+fn columns_of(configs: &[&[(String, String)]], options: &[&str]) -> Vec<Column> {
+    let mut all: Vec<(Column, [bool; 2])> = Vec::new();
+    let paths: BTreeSet<&String> = configs.iter().flat_map(|config| config.iter()).map(|(path, _)| path).collect();
+    for path in paths.into_iter().filter(|path| !NO_SETTINGS.contains(&path.as_str())) {
         let parts: Vec<String> = path.rsplit('.').map(|part| part.replace('_', "-")).collect();
         let other = NAMES.iter().find(|(end, _)| path.ends_with(end)).map(|(_, option)| (*option).to_string());
         let is_option = |part: &&str| options.is_empty() || options.contains(part);
         let singular =
             |part: &String| [part.as_str(), part.trim_end_matches('s')].into_iter().find(is_option).map(String::from);
-        let Some(name) = other.or_else(|| parts.iter().find_map(singular)) else { continue };
-        match all.iter_mut().find(|(known, _)| *known == name) {
-            None => all.push((name, value.clone())),
-            // Of several settings of one option, that of its own name.
-            Some((known, before)) if *known == parts[0] => before.clone_from(value),
+        let Some(name) = other.clone().or_else(|| parts.iter().find_map(singular)) else { continue };
+        let values: Vec<String> = configs.iter().map(|config| value(config, path)).collect();
+        // Of several settings of one option, one that differs, and rather that of its own name.
+        let says = [differ(&values), other.is_some() || name == parts[0]];
+        match all.iter_mut().find(|((known, _), _)| *known == name) {
+            None => all.push(((name, values), says)),
+            Some((column, before)) if says > *before => (*column, *before) = ((name, values), says),
             Some(_) => {}
         }
     }
-    all
+    all.into_iter().map(|(column, _)| column).collect()
 }
 
 /// Runs side by side.
@@ -104,31 +117,24 @@ pub(super) struct Comparison {
 
 impl Comparison {
     pub fn of(all: &[Run]) -> Self {
-        let options = options_of_train();
-        let mut settings: Vec<Named> = all.iter().map(|run| named(&run.settings, &options)).collect();
+        let configs: Vec<&[(String, String)]> = all.iter().map(|run| &run.settings[..]).collect();
+        let mut columns = columns_of(&configs, &options_of_train());
         // What no configuration has, such as a preset, is known where it was asked for.
-        let known: Vec<String> = settings.iter().flatten().map(|(name, _)| name.clone()).collect();
-        for (settings, run) in settings.iter_mut().zip(all) {
-            settings.extend(run.asked.iter().filter(|(name, _)| !known.contains(name)).cloned());
-        }
-        let mut names: Vec<String> = Vec::new();
-        for (name, _) in settings.iter().flatten() {
-            if !names.contains(name) {
-                names.push(name.clone());
+        let known: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
+        for (name, _) in all.iter().flat_map(|run| &run.asked).filter(|(name, _)| !known.contains(name)) {
+            let values = all.iter().map(|run| value(&run.asked, name)).collect();
+            if !columns.iter().any(|(other, _)| other == name) {
+                columns.push((name.clone(), values));
             }
         }
-        let value = |settings: &Named, name: &String| {
-            let found = settings.iter().find(|(setting, _)| setting == name);
-            found.map_or("–".to_string(), |(_, value)| value.clone())
-        };
-        names.retain(|name| settings.iter().any(|one| value(one, name) != value(&settings[0], name)));
+        columns.retain(|(_, values)| differ(values));
         let figures = figure_names(all);
         let mut rows = vec![vec!["run".to_string()]];
-        rows[0].extend(names.iter().cloned());
+        rows[0].extend(columns.iter().map(|(name, _)| name.clone()));
         rows[0].extend(figures.iter().map(|name| name.replace('_', " ")));
-        for (run, settings) in all.iter().zip(&settings) {
+        for (number, run) in all.iter().enumerate() {
             let mut row = vec![run.name.clone()];
-            row.extend(names.iter().map(|name| value(settings, name)));
+            row.extend(columns.iter().map(|(_, values)| values[number].clone()));
             row.extend(figures.iter().map(|name| shown(name, run.figure(name))));
             rows.push(row);
         }
@@ -163,7 +169,10 @@ mod tests {
 
     #[test]
     fn columns_have_the_names_of_options() {
-        let settings = [
+        let config = |of: &[(&str, &str)]| -> Vec<(String, String)> {
+            of.iter().map(|(name, value)| ((*name).to_string(), (*value).to_string())).collect()
+        };
+        let one = config(&[
             ("format", "2"),
             ("model.cell", "gru"),
             ("model.features", "3"),
@@ -173,17 +182,26 @@ mod tests {
             ("data.data", "a.csv"),
             ("data.targets", "[\"y\"]"),
             ("view.scaling.0.mean", "1.5"),
-            ("ngrams.order", "3"),
+            ("ngrams", "–"),
             ("training.plan.optimizer.name", "adam"),
             ("training.plan.optimizer.learning_rate", "0.1"),
-            ("training.plan.schedule.shape", "cosine"),
+        ]);
+        let other = config(&[("ngrams.c", "64.0"), ("ngrams.order", "2"), ("model.cell", "rnn")]);
+        let options = ["cell", "data", "dropout", "input", "target", "ngrams", "optimizer", "learning-rate"];
+        let columns = columns_of(&[&one, &other], &options);
+        let mut shown: Vec<String> =
+            columns.iter().map(|(name, values)| format!("{name}={}", values.join("|"))).collect();
+        shown.sort();
+        let expected = [
+            "cell=gru|rnn",
+            "data=a.csv|–",
+            "dropout=0.1|–",
+            "learning-rate=0.1|–",
+            "ngrams=–|2",
+            "optimizer=adam|–",
+            "recurrent-dropout=0.2|–",
+            "target=[\"y\"]|–",
         ];
-        let settings: Named = settings.map(|(name, value)| (name.into(), value.into())).to_vec();
-        let options =
-            ["cell", "data", "dropout", "input", "target", "ngrams", "optimizer", "learning-rate", "schedule"];
-        let named: Vec<String> = named(&settings, &options).into_iter().map(|(n, v)| format!("{n}={v}")).collect();
-        let expected = "cell=gru dropout=0.1 recurrent-dropout=0.2 data=a.csv target=[\"y\"] ngrams=3 optimizer=adam \
-            learning-rate=0.1 schedule=cosine";
-        assert_eq!(named.join(" "), expected);
+        assert_eq!(shown, expected);
     }
 }
