@@ -143,8 +143,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("a.csv").display().to_string();
         let values = ["a\"b", "0x10", "1e3", "1_0", "1.50", "-0", "007", "16", "0.25", "true", "inf", "ё"];
-        let mut args = vec!["p", "train", "--learning-rate", "1e-3", "--on", "--data", &path];
-        args.extend(values.iter().flat_map(|value| ["--cell", value]));
+        std::fs::write(&path, "").expect("written");
+        let args = ["p", "train", "--learning-rate", "1e-3", "--on", "--data", &path].map(String::from);
+        let args = args.into_iter().chain(values.iter().map(|value| format!("--cell={value}")));
         let written = settings(&command(), &command().get_matches_from(args));
         let cells: String = values.iter().map(|value| format!("--cell={value} ")).collect();
         let expected = format!("{cells}--data={path} --learning-rate=1e-3 --on");
