@@ -60,6 +60,10 @@ struct State {
     /// Whether a hook ended the training.
     #[serde(default)]
     stopped: bool,
+    /// The mean loss at the beginning, against which the growth of the loss is measured after resuming too; older
+    /// checkpoints lack it.
+    #[serde(default, with = "crate::exact::option")]
+    first_loss: Option<f64>,
     /// The number of updates of the table of embeddings.
     table_updates: Option<usize>,
     /// The shapes of what the model carries from step to step.
@@ -133,6 +137,7 @@ pub(crate) fn save<M: Task>(folder: &Path, state: &mut TrainState<M>) -> Result<
             others: others.clone(),
         }),
         stopped: state.stopped,
+        first_loss: state.first_loss,
         table_updates,
         carried: shapes,
     };
@@ -143,7 +148,11 @@ pub(crate) fn save<M: Task>(folder: &Path, state: &mut TrainState<M>) -> Result<
     let checksums = Checksums { format: FORMAT, sha256 };
     let checksums = serde_json::to_vec_pretty(&checksums).map_err(|e| cannot(CHECKSUMS, &e))?;
     contents.push((CHECKSUMS, &checksums));
-    std::fs::create_dir_all(folder).map_err(|e| TrainError::io(folder, e))?;
+    // Only this folder: one above it that is gone was deleted with all that a training needs.
+    match std::fs::create_dir(folder) {
+        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(TrainError::io(folder, e)),
+        _ => {}
+    }
     durable::write_folder(&path, &contents).map_err(|e| TrainError::io(&path, e))?;
     for left in std::fs::read_dir(folder).map_err(|e| TrainError::io(folder, e))?.flatten() {
         if left.file_name().to_str().is_some_and(durable::is_temporary) {
@@ -289,6 +298,7 @@ pub(crate) fn load<M: Task>(folder: &Path, model: M, optimizer: &OptimizerConfig
     state.history = saved.history;
     state.validations = saved.validations;
     state.stopped = saved.stopped;
+    state.first_loss = saved.first_loss;
     Ok(state)
 }
 

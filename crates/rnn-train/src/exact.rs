@@ -24,3 +24,15 @@ pub mod list {
         texts.iter().map(number).collect()
     }
 }
+
+pub mod option {
+    use super::*;
+
+    pub fn serialize<S: Serializer>(x: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+        super::list::serialize(x.as_slice(), serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+        Ok(super::list::deserialize(deserializer)?.first().copied())
+    }
+}

@@ -17,6 +17,7 @@ mod evaluate;
 mod events;
 mod exact;
 mod figures;
+mod group;
 mod keys;
 mod metric;
 pub mod optim;

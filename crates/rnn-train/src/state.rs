@@ -69,6 +69,8 @@ pub struct TrainState<M: Task> {
     pub(crate) validations: Vec<Validation>,
     /// Whether a hook ended the training.
     pub(crate) stopped: bool,
+    /// The mean loss at the beginning of the training, once it is known.
+    pub(crate) first_loss: Option<f64>,
 }
 
 impl<M: Task> std::fmt::Debug for TrainState<M> {
@@ -94,6 +96,7 @@ impl<M: Task> TrainState<M> {
             history,
             validations: Vec::new(),
             stopped: false,
+            first_loss: None,
         }
     }
 

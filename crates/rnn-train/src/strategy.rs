@@ -11,15 +11,14 @@ use crate::devices::Devices;
 use crate::evaluate::evaluate;
 use crate::events::{Events, Part};
 use crate::figures::{Figures, TotalsRead};
-use crate::parameters::scaled;
+use crate::group::Group;
 use crate::state::{EpochRecord, TrainState, Validation};
 use crate::task::{Batch, Task};
 use crate::training::{Flow, Hooks, Plan};
 use burn::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
-use burn::module::Module;
-use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::train::{
-    Learner, SupervisedLearningStrategy, SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, ValidLoader,
+    InferenceStep, Learner, SupervisedLearningStrategy, SupervisedTrainingEventProcessor, TrainLoader,
+    TrainingComponents, ValidLoader,
 };
 use rnn_core::optim::clip_grad_norm;
 use std::cell::RefCell;
@@ -60,12 +59,10 @@ pub(crate) struct Loop<M: Task> {
     pub stopped: Box<dyn Fn() -> bool>,
     pub scheduler: ModuleLrScheduler,
     pub hooks: Box<dyn Hooks<M>>,
-    /// The mean loss at the beginning of the training, once it is known.
-    pub first_loss: Option<f64>,
 }
 
 /// The course of an epoch.
-struct Epoch {
+struct Epoch<'a, M: Task> {
     /// Counted from 1.
     number: usize,
     /// The number of its steps, and of their items.
@@ -79,6 +76,8 @@ struct Epoch {
     /// The seconds of training until `start`.
     before: f64,
     start: Instant,
+    /// Its first mini-batch, on which new weights are tried before they are saved.
+    trial: &'a dyn Fn() -> Batch<M>,
 }
 
 type Slot<M> = Rc<RefCell<Option<(TrainState<M>, Result<Ended, TrainError>)>>>;
@@ -161,6 +160,9 @@ impl<M: Task> Loop<M> {
         let first = number as u64 * self.train.steps() as u64;
         let from = (state.step - first) as usize;
         let steps = (self.total_steps - first).min(self.train.steps() as u64) as usize;
+        let train = self.train.clone();
+        let order = train.order(number);
+        let trial = || order.batch(0, train.device());
         let mut epoch = Epoch {
             number: number + 1,
             steps,
@@ -170,6 +172,7 @@ impl<M: Task> Loop<M> {
             updated_at: state.step,
             before: state.seconds,
             start: Instant::now(),
+            trial: &trial,
         };
         events.start(Part::Train, epoch.number, epoch.items);
         // An interruption may have come in the way of a validation.
@@ -180,8 +183,6 @@ impl<M: Task> Loop<M> {
             }
         }
         let mut group = Group::new(self.plan.accumulate);
-        let train = self.train.clone();
-        let order = train.order(number);
         for step in from + 1..=steps {
             let (output, rows) = match &mut self.devices {
                 None => state.forward(order.batch(step - 1, train.device())),
@@ -215,7 +216,7 @@ impl<M: Task> Loop<M> {
     fn after_update(
         &mut self,
         state: &mut TrainState<M>,
-        epoch: &mut Epoch,
+        epoch: &mut Epoch<M>,
         events: &mut Events<M>,
         step: usize,
         rate: ModuleLearningRate,
@@ -231,20 +232,23 @@ impl<M: Task> Loop<M> {
                 return Err(TrainError::Grew { from, loss, epoch: epoch.number, step, rate: rate.base() });
             }
             let now = state.totals.read_all();
-            events.report(Part::Train, &mut epoch.reported, now, epoch.items, Some((step, rate)));
+            events.report(Part::Train, &mut epoch.reported, now, epoch.items, Some((step, rate.clone())));
         }
         if self.hooks.after_step(state)? == Flow::Stop {
             return Ok(Some(Ended::Stopped));
+        }
+        // With accumulation an update need not be at a multiple of `every`.
+        let every = self.checkpoint_every.map_or(u64::MAX, |every| every.max(1));
+        let due = state.step / every > epoch.updated_at / every;
+        epoch.updated_at = state.step;
+        let stopped = events.stopped(&*self.stopped);
+        if is_last || due || stopped || self.validation_is_due(state) {
+            self.try_weights(state, epoch, step, rate)?;
         }
         // After the last step of an epoch its end validates and writes the checkpoint.
         if !is_last && let Some(ended) = self.validate_if_due(state, epoch, events)? {
             return Ok(Some(ended));
         }
-        let stopped = events.stopped(&*self.stopped);
-        // With accumulation an update need not be at a multiple of `every`.
-        let every = self.checkpoint_every.map_or(u64::MAX, |every| every.max(1));
-        let due = state.step / every > epoch.updated_at / every;
-        epoch.updated_at = state.step;
         if stopped || due && !is_last {
             self.save(state)?;
         }
@@ -256,14 +260,12 @@ impl<M: Task> Loop<M> {
     fn validate_if_due(
         &mut self,
         state: &mut TrainState<M>,
-        epoch: &mut Epoch,
+        epoch: &mut Epoch<M>,
         events: &mut Events<M>,
     ) -> Result<Option<Ended>, TrainError> {
-        let (Some(every), Some(batches)) = (self.plan.validate_every, &self.validation) else { return Ok(None) };
-        let last = state.validations.last().map_or(0, |validation| validation.step);
-        if state.step / every <= last / every {
+        let Some(batches) = self.validation.as_ref().filter(|_| self.validation_is_due(state)) else {
             return Ok(None);
-        }
+        };
         let begun = Instant::now();
         let figures = evaluate(&state.model(), batches, |_| !events.stopped(&*self.stopped));
         epoch.start += begun.elapsed(); // not a part of the seconds of training
@@ -281,6 +283,12 @@ impl<M: Task> Loop<M> {
         Ok(self.is_out_of_patience(state).then_some(Ended::EarlyStopped))
     }
 
+    fn validation_is_due(&self, state: &TrainState<M>) -> bool {
+        let last = state.validations.last().map_or(0, |validation| validation.step);
+        let due = |every| state.step / every > last / every;
+        self.validation.is_some() && self.plan.validate_every.is_some_and(due)
+    }
+
     /// Whether as many validations as the patience allows came after the best one. Without validations within epochs
     /// burn-train's early stopping decides.
     fn is_out_of_patience(&self, state: &TrainState<M>) -> bool {
@@ -290,14 +298,36 @@ impl<M: Task> Loop<M> {
     }
 
     /// The loss at the beginning and the mean loss since the last report, if it has grown too much. The beginning is the
-    /// first report; after resuming it is the first epoch.
-    fn grew(&mut self, state: &TrainState<M>, reported: &TotalsRead) -> Option<(f64, f64)> {
+    /// first report; after resuming from a checkpoint that lacks it, the first epoch.
+    fn grew(&self, state: &mut TrainState<M>, reported: &TotalsRead) -> Option<(f64, f64)> {
         let now = state.totals.read();
         let sum = |totals: &TotalsRead| totals.sums.first().copied().unwrap_or(0.0);
         let loss = (sum(now) - sum(reported)) / (now.items - reported.items) as f64;
         let first = state.history.first().map_or(loss, |record| record.train.loss);
-        let from = *self.first_loss.get_or_insert(first);
+        let from = *state.first_loss.get_or_insert(first);
         (from > 0.0 && loss > GREW * from).then_some((from, loss))
+    }
+
+    /// Tries the weights before they are saved: a step's loss is measured before its update, so that no loss yet tells
+    /// what the last update did. Without it a checkpoint could hold the weights of a training that has diverged.
+    fn try_weights(
+        &self,
+        state: &mut TrainState<M>,
+        epoch: &Epoch<M>,
+        step: usize,
+        rate: ModuleLearningRate,
+    ) -> Result<(), TrainError> {
+        state.merge();
+        let model = state.model.valid();
+        let output = rnn_core::evaluation(1, || InferenceStep::step(&model, (epoch.trial)()));
+        let items = output.items as f64;
+        let loss = output.into_sums().first().map_or(f64::NAN, |sum| sum / items);
+        let (epoch, rate) = (epoch.number, rate.base());
+        match state.first_loss {
+            _ if !loss.is_finite() => Err(TrainError::Diverged { loss, epoch, step, rate }),
+            Some(from) if from > 0.0 && loss > GREW * from => Err(TrainError::Grew { from, loss, epoch, step, rate }),
+            _ => Ok(()),
+        }
     }
 
     /// Validates, records the epoch, calls the hook, saves a checkpoint; returns why the training ended, if it did.
@@ -359,40 +389,5 @@ impl<M: Task> Loop<M> {
             return Err(TrainError::Weights { step: state.step });
         }
         checkpoint::save(folder, state)
-    }
-}
-
-/// Accumulates the gradients of several mini-batches for one update: their mean over all items.
-struct Group<M> {
-    of: usize,
-    gradients: GradientsAccumulator<M>,
-    batches: usize,
-    items: usize,
-}
-
-impl<M: Module> Group<M> {
-    fn new(of: usize) -> Self {
-        Self { of, gradients: GradientsAccumulator::new(), batches: 0, items: 0 }
-    }
-
-    /// The number of mini-batches until the update.
-    fn missing(&self) -> usize {
-        self.of.max(1) - self.batches
-    }
-
-    /// Adds a mini-batch; returns the gradients of the update after enough mini-batches or after the last one.
-    fn add(&mut self, model: &M, grads: GradientsParams, items: usize, is_last: bool) -> Option<GradientsParams> {
-        if self.of <= 1 {
-            return Some(grads);
-        }
-        self.gradients.accumulate(model, scaled(model, grads, items as f64));
-        self.batches += 1;
-        self.items += items;
-        if self.batches < self.of && !is_last {
-            return None;
-        }
-        let grads = scaled(model, self.gradients.grads(), 1.0 / self.items as f64);
-        (self.batches, self.items) = (0, 0);
-        Some(grads)
     }
 }

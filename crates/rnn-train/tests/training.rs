@@ -251,6 +251,41 @@ fn a_loss_that_grows_a_hundredfold_ends_the_training() {
     assert!(matches!(error, TrainError::Grew { from, loss, .. } if loss > 100.0 * from), "{error}");
 }
 
+/// A step's loss is from before its update: the weights after it are tried before they are saved.
+#[test]
+fn weights_that_have_diverged_are_in_no_checkpoint() {
+    for (learning_rate, every, batch) in [(1e30, Some(1), 8), (1e30, None, 50), (1e38, None, 50)] {
+        let folder = tempfile::tempdir().expect("folder");
+        let mut bad = plan(1);
+        bad.optimizer.learning_rate = learning_rate;
+        let training = Training::new(bad, batches(50, batch, 1)).with_checkpoints(folder.path().into(), every);
+        let state = training.state(model(3), false).expect("a state");
+        let error = training.run(state, Box::new(Notes::default()), no_hooks()).map(|_| ()).expect_err("diverged");
+        assert!(error.is_divergence(), "{error}");
+        assert!(!rnn_train::has_checkpoint(folder.path()).expect("a folder"), "{learning_rate} {every:?}");
+    }
+}
+
+#[test]
+fn after_resuming_the_loss_is_measured_against_that_at_the_beginning() {
+    let mut bad = plan(400);
+    bad.optimizer = OptimizerConfig { learning_rate: 3e4, ..OptimizerConfig::new(OptimizerName::Sgd) };
+    let from = |training: Training<Model>, resume| {
+        let state = training.state(model(3), resume).expect("a state");
+        match training.run(state, Box::new(Notes::default()), no_hooks()).map(|_| ()).expect_err("diverged") {
+            TrainError::Grew { from, .. } => from,
+            other => panic!("{other}"),
+        }
+    };
+    let folder = tempfile::tempdir().expect("folder");
+    let slow = Plan { optimizer: OptimizerConfig { learning_rate: 1e-9, ..bad.optimizer }, ..bad };
+    let begun = |plan| training(plan).with_checkpoints(folder.path().into(), None);
+    let steps = Cell::new(0);
+    let third = move || steps.replace(steps.get() + 1) == 2;
+    assert_eq!(run(begun(slow).with_interrupter(Interrupter::new(), third), false).ended, Ended::Interrupted);
+    assert_eq!(from(begun(bad), true).to_bits(), from(training(bad), false).to_bits());
+}
+
 #[test]
 fn checkpoints_that_cannot_be_used_are_named() {
     let folder = tempfile::tempdir().expect("folder");
