@@ -132,6 +132,14 @@ impl TrainArgs {
             None => (8, None),
             Some(Preset::Long) => (65, Some(Lengths { from: 4, to: 32 })),
         };
+        if let (None, Some(Lengths { from, to }), Some(bits)) = (self.lengths, usual_lengths, self.bits)
+            && bits < to
+        {
+            return Err(Failure::input(format!(
+                "--bits {bits} is too short for --preset long, which learns from --lengths {from}..{to}; give --bits {to} \
+                 or more, or other --lengths"
+            )));
+        }
         let epochs = self.steps.div_ceil(EPOCH as u64) as usize;
         let plan = Plan { max_steps: Some(self.steps), ..self.training.plan(epochs, OptimizerName::Adam) };
         let (cell, bits) = (cell.unwrap_or(CellKind::Rnn), self.bits.unwrap_or(usual_bits));

@@ -123,7 +123,9 @@ impl Watched {
         let verdict = if self.right { String::new() } else { format!("   (wrong, it is {})", sum((self.a, self.b))) };
         let _ = writeln!(text, "\n= {}   {}{verdict}\n\n{}", written(self.answer, bits), self.answer, self.legend());
         if self.steps.iter().all(|step| step.carry_out == 0) {
-            text.push_str("\nNothing is carried in this addition; 57 + 71 carries a one through every bit.\n");
+            // The lesson's numbers where they are of the model's length, else the largest one and 1.
+            let (a, b) = if bits == 8 { (57, 71) } else { (1, (1u128 << (bits - 1)) - 1) };
+            let _ = writeln!(text, "\nNothing is carried in this addition; {a} + {b} carries a one through every bit.");
         } else {
             text.push('\n');
         }

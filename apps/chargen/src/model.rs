@@ -5,8 +5,9 @@ use burn::module::{Module, Param};
 use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
+use rnn_core::cell::Cell;
 use rnn_core::stepper::{Dense, Stepper};
-use rnn_core::{AnyConfig, AnyRecurrent, CellKind, ForwardArgs, Input, Key, Preset, RnnError};
+use rnn_core::{AnyCell, AnyConfig, AnyRecurrent, CellKind, ForwardArgs, Input, Key, Preset, RnnError};
 use rnn_harness::options::{DropoutConfig, LAYERS, SIZES, check_size};
 use rnn_harness::{Failure, check_range};
 use rnn_train::{Figure, StepOutput, Task, trained};
@@ -77,6 +78,13 @@ impl ModelConfig {
             if !(0.0..1.0).contains(&rate) {
                 return Err(Failure::input(format!("{option} is {rate}; it must be at least 0 and less than 1")));
             }
+        }
+        if self.weight_dropout > 0.0 && !AnyCell::from(self.cell).has_w_hh() {
+            return Err(Failure::input(format!(
+                "--weight-dropout {} would change nothing: a {} does not multiply its state; use --dropout or \
+                 --layer-dropout",
+                self.weight_dropout, self.cell
+            )));
         }
         if let Some(embedding) = self.embedding {
             check_range("--embedding", embedding, &SIZES)?;

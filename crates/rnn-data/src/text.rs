@@ -93,7 +93,9 @@ pub fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String, DataError> {
     })?;
     // U+0001 to U+0008 are rare in a text, and the upper bytes of UTF-16 in many scripts.
     if let Some(at) = text.bytes().position(|byte| byte <= 8) {
-        match encoding(text.as_bytes()) {
+        // About half of the bytes of UTF-16 that happens to be UTF-8 are such; a few among many others are slips.
+        let is_wide = text.len() < 64 || 4 * text.bytes().filter(|byte| *byte <= 8).count() >= text.len();
+        match encoding(text.as_bytes()).filter(|_| is_wide) {
             Some(from) => {
                 let problem = format!(
                     "byte {at} is {}; the text seems to be {from}: convert it to UTF-8, as iconv -f {from} -t UTF-8 \
@@ -242,6 +244,8 @@ mod tests {
         let japanese = utf16("\u{6620}\u{753b}\n\u{826f}\u{3044}\u{6620}\u{753b}\n\u{65e5}", u16::to_be_bytes);
         assert!(said(japanese).contains("seems to be UTF-16BE"));
         assert_eq!(said(b"one\0slip in a text".to_vec()), "x: byte 3 is NUL, which no text has; give a text in UTF-8");
+        let slips = b"some words\0\n".repeat(50);
+        assert_eq!(said(slips), "x: byte 10 is NUL, which no text has; give a text in UTF-8");
         assert!(
             said(b"caf\xe9 \0\0\0".to_vec())
                 .ends_with("byte 3 is not UTF-8; convert it to UTF-8, as iconv -f ENCODING -t UTF-8 does")

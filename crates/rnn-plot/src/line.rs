@@ -101,8 +101,13 @@ impl LineChart {
         let edges = bands.iter().flat_map(|band| &band.points).flat_map(|&(x, low, high)| [(x, low), (x, high)]);
         let points: Vec<(f64, f64)> = lines.chain(edges).collect();
         let both = || points.iter().filter(|(x, y)| self.x.scale.has(*x) && self.y.scale.has(*y));
-        let x_range = Range::over(self.x.scale, self.x.whole, both().map(|point| point.0));
-        let y_range = Range::over(self.y.scale, self.y.whole, both().map(|point| point.1)).rounded(Y_TICKS);
+        // A dot on the frame is easily missed; of a line some of it is always elsewhere.
+        let has_place = |(x, y): &(f64, f64)| self.x.scale.has(*x) && self.y.scale.has(*y);
+        let all = || self.panels.iter().flat_map(|panel| &panel.lines);
+        let has_dots = all().any(|line| line.points.split(|point| !has_place(point)).any(|run| run.len() == 1));
+        let room = |range: Range| if has_dots { range.with_room() } else { range };
+        let x_range = room(Range::over(self.x.scale, self.x.whole, both().map(|point| point.0)));
+        let y_range = room(Range::over(self.y.scale, self.y.whole, both().map(|point| point.1))).rounded(Y_TICKS);
         let y_ticks = y_range.ticks(Y_TICKS);
 
         let width = if self.panels.len() > 1 { 300.0 } else { 560.0 };
@@ -155,7 +160,6 @@ impl LineChart {
             }
             for (row, line) in panel.lines.iter().enumerate() {
                 let colour = line.colour.unwrap_or(PALETTE[row % PALETTE.len()]);
-                let has_place = |(x, y): &(f64, f64)| self.x.scale.has(*x) && self.y.scale.has(*y);
                 for run in line.points.split(|point| !has_place(point)) {
                     let run: Vec<[f64; 2]> = run.iter().map(|&(x, y)| place(x, y)).collect();
                     match run[..] {
@@ -215,6 +219,22 @@ mod tests {
         assert_eq!(svg.matches("<polyline").count(), 3, "two pieces and the legend");
         assert_eq!(svg.matches("<circle").count(), 1, "a point by itself");
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
+    }
+
+    #[test]
+    fn a_dot_lies_within_the_frame() {
+        let lines = vec![Line::new("a", [(1.0, 0.5)]), Line::new("b", [(1.0, 0.25), (3.0, 0.5)])];
+        let x = Axis { label: "epoch".into(), whole: true, ..Axis::default() };
+        let chart = LineChart { x, panels: vec![Panel { title: String::new(), lines }], ..LineChart::default() };
+        let svg = chart.svg();
+        let number = |tag: &str, name: &str| -> f64 {
+            let tag = svg.lines().find(|line| line.contains(tag)).expect(tag);
+            let value = tag.split(&format!(" {name}=\"")).nth(1).and_then(|rest| rest.split('"').next());
+            value.and_then(|value| value.parse().ok()).expect(name)
+        };
+        let (dot, frame) = (|name| number("<circle", name), |name| number("fill=\"none\" stroke=\"#222\"", name));
+        assert!(dot("cx") > frame("x") + 5.0, "{svg}");
+        assert!(dot("cy") > frame("y") + 5.0, "{svg}");
     }
 
     #[test]

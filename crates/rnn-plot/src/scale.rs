@@ -53,7 +53,12 @@ impl Range {
         let (low, high) = match (low <= high, scale) {
             (false, Scale::Linear) => (0.0, 1.0),
             (false, Scale::Log) => (1.0, 10.0),
-            (true, Scale::Linear) if low == high => (low - 1.0, high + 1.0),
+            // A whole number alone, such as the only epoch, has no neighbours that the axis could name.
+            (true, Scale::Linear) if low == high && whole => (low - 0.5, high + 0.5),
+            (true, Scale::Linear) if low == high => {
+                let around = if low == 0.0 { 1.0 } else { 0.1 * low.abs() };
+                (low - around, high + around)
+            }
             (true, Scale::Log) if low == high => (low / 2.0, high * 2.0),
             (true, _) => (low, high),
         };
@@ -63,6 +68,16 @@ impl Range {
     /// From `low` to `high`.
     pub fn of(scale: Scale, low: f64, high: f64) -> Self {
         Self { scale, low, high, whole: false }
+    }
+
+    /// With room at both ends, so that a point there does not lie on the frame.
+    pub fn with_room(self) -> Self {
+        let (low, high) = (self.scale.even(self.low), self.scale.even(self.high));
+        let room = 0.04 * (high - low);
+        match self.scale {
+            Scale::Linear => Self { low: low - room, high: high + room, ..self },
+            Scale::Log => Self { low: 10f64.powf(low - room), high: 10f64.powf(high + room), ..self },
+        }
     }
 
     /// Widened so that it begins and ends at a tick, with at most about `most` of them.
@@ -184,6 +199,14 @@ mod tests {
     fn places_are_even_on_the_scale() {
         assert_eq!(Range::of(Scale::Linear, 10.0, 30.0).place(15.0), 0.25);
         assert!((Range::of(Scale::Log, 1.0, 100.0).place(10.0) - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_range_of_one_value_lies_around_it() {
+        assert_eq!(labels(Range::over(Scale::Linear, true, [1.0].into_iter()), 6), ["1"]);
+        let loss = Range::over(Scale::Linear, false, [0.5382].into_iter()).rounded(9);
+        assert!(loss.low > 0.4 && loss.high < 0.7, "{loss:?}");
+        assert!((0.2..0.8).contains(&loss.place(0.5382)), "{loss:?}");
     }
 
     #[test]

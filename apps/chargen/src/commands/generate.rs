@@ -40,7 +40,8 @@ pub struct GenerateArgs {
     /// Sample among the most probable characters only whose probabilities together reach this [default: 1]
     #[arg(long, value_name = "P")]
     top_p: Option<f64>,
-    /// Make the characters among the last 32 less likely; 1 changes nothing, 1.2 is much for single characters
+    /// Make the characters among the last 32 less likely, or below 1 likelier; 1 changes nothing, 1.2 is much for
+    /// single characters
     #[arg(long, value_name = "R", default_value_t = 1.0)]
     repetition_penalty: f64,
     /// End a text when it has generated this; the text has it as its end
@@ -99,7 +100,8 @@ impl Choice {
         let Self { temperature, top_k, top_p } = self;
         if !(temperature >= 0.0 && temperature.is_finite()) {
             return Err(Failure::input(format!(
-                "{} {temperature} is not possible; give 0 for the most probable character, or a number above",
+                "{} {temperature} is not possible; give 0 for the most probable character, or a finite number above, such \
+                 as 0.8",
                 name("temperature")
             )));
         }
@@ -119,9 +121,10 @@ impl Choice {
 pub fn check_penalty(name: &str, penalty: f64) -> Result<(), Failure> {
     match penalty > 0.0 && penalty.is_finite() {
         true => Ok(()),
-        false => {
-            Err(Failure::input(format!("{name} {penalty} is not possible; give 1, or a number above such as 1.1")))
-        }
+        false => Err(Failure::input(format!(
+            "{name} {penalty} is not possible; give 1 for none, a finite number above for less repetition, such as \
+                 1.1, or one between 0 and 1 for more"
+        ))),
     }
 }
 
