@@ -42,7 +42,7 @@ fn a_sweep_trains_every_combination_once_and_compares_them() {
     let adder = adder();
     let sweep = ["sweep", "cell=rnn,gru", "hidden=8,16", "--name", "s", "--", "--steps", "250"];
     let first = adder.run(&sweep).ok().stdout;
-    assert!(first.contains("4 of 4 combinations, the lowest loss first:"), "{first}");
+    assert!(first.contains("4 of 4 combinations, the lowest validation loss first:"), "{first}");
     for part in ["s-cell-gru-hidden-16", "s-cell-rnn-hidden-8", "validation loss"] {
         assert!(first.contains(part), "{part}\n{first}");
     }
@@ -57,6 +57,26 @@ fn a_sweep_trains_every_combination_once_and_compares_them() {
     assert!(header.contains("cell") && !header.contains("hidden") && header.contains("validation loss"), "{compared}");
     assert!(read(&adder, "c.svg").contains(names[0]));
     adder.run(&["compare", names[0], "none"]).told("there is no run none here or under runs/adder");
+    // Other settings are not answered with these runs' figures, and no training begins before all values are checked.
+    let other = ["sweep", "cell=rnn,gru", "hidden=8,16", "--name", "s", "--", "--steps", "300"];
+    adder.run(&other).told("was made with --steps 250, not 300; choose another --name");
+    let checked = adder.run(&["sweep", "cell=gru,tree", "--name", "t"]);
+    assert!(!adder.folder().join("runs/adder/t-cell-gru").exists());
+    checked.told("--cell tree: there is no such value");
+    adder.run(&["sweep", "cell=gru,gru", "--name", "t"]).told("gru is there twice");
+    // A run's name does for --run, a finished run says so, and one without checkpoints is not begun again.
+    adder.run(&["ask", "1", "2", "--run", names[0]]).ok();
+    let finished = adder.run(&["--resume", names[1]]).ok().stderr;
+    assert!(finished.contains("was finished already"), "{finished}");
+    std::fs::remove_dir_all(adder.folder().join(names[1]).join("checkpoints")).expect("deleted");
+    adder.run(&["--resume", names[1]]).told("this training is finished and its checkpoints are gone");
+    // Runs of another program, and curves that are gone.
+    std::fs::remove_file(adder.folder().join(names[1]).join("metrics.jsonl")).expect("deleted");
+    let lacks = adder.run(&["compare", names[0], names[1]]).ok().stderr;
+    assert!(lacks.contains("s-cell-rnn-hidden-8 has no curve: cannot read"), "{lacks}");
+    let config = read(&adder, "runs/adder/s-cell-rnn-hidden-8/config.json").replace("\"adder\"", "\"chargen\"");
+    adder.forge(names[1], "config.json", config);
+    adder.run(&["compare", names[0], names[1]]).told("is a run of chargen, whose figures mean something else");
     adder.run(&["sweep", "cell"]).told("cell: write an option of train and its values, such as cell=lstm,gru");
     let refused = adder.run(&["sweep", "cell=tree,oak", "--name", "t"]);
     assert_eq!(refused.code, Some(2));
@@ -78,4 +98,30 @@ fn a_loss_that_grows_ends_the_training_and_names_what_stays() {
         ran.stderr
     );
     assert!(!adder.folder().join("runs/adder/bad").exists(), "it came to nothing");
+}
+
+/// A signal to the sweep alone reaches the training, which writes its checkpoint; nothing of the sweep goes on.
+#[cfg(unix)]
+#[test]
+fn a_sweep_that_is_asked_to_end_ends_with_its_training() {
+    let adder = adder();
+    let sweep = ["sweep", "cell=rnn,gru", "--name", "s", "--", "--hidden", "1", "--steps", "1000000"];
+    let ran = adder.run_signalled(&sweep, "epoch 1/", "TERM");
+    assert_eq!(ran.code, Some(130), "{}", ran.stderr);
+    assert!(ran.stderr.contains("interrupted: the same command continues the sweep"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("of which there is a checkpoint"), "{}", ran.stderr);
+    assert!(!adder.folder().join("runs/adder/s-cell-gru").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_folder_that_is_deleted_ends_its_training() {
+    let adder = adder();
+    let mut running = adder.start(&["--hidden", "1", "--steps", "1000000", "--name", "gone"]);
+    running.until("epoch 1/");
+    let folder = adder.folder().join("runs/adder/gone");
+    while folder.exists() && std::fs::remove_dir_all(&folder).is_err() {}
+    let ran = running.end();
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stderr.contains("is gone") || ran.stderr.contains("No such file"), "{}", ran.stderr);
 }

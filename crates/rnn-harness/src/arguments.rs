@@ -1,6 +1,7 @@
 //! The command line, and what is said of one that is wrong: which argument, why, and what would be right.
 
-pub(crate) mod config_file;
+mod config_file;
+pub(crate) mod given;
 
 use crate::options::BESIDE_RESUME;
 use crate::{Failure, say};
@@ -22,8 +23,9 @@ pub fn parse<C: clap::Parser>() -> C {
         std::process::exit(2)
     });
     let matches = command.clone().try_get_matches_from(args);
-    if let Ok(matches) = &matches {
-        config_file::remember(&command, matches);
+    if let Some(failure) = matches.as_ref().ok().and_then(|matches| given::remember(&command, matches).err()) {
+        say!("error: {failure}");
+        std::process::exit(2)
     }
     if let Some(option) = matches.as_ref().ok().and_then(|matches| beside_resume(&command, matches)) {
         say!("error: --resume takes all settings from the run; leave out {option} (--help shows what there is)");

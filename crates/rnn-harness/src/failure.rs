@@ -107,8 +107,7 @@ pub(crate) fn caught<R>(body: impl FnOnce() -> Result<R, Failure>) -> Result<R, 
         Err(panic) => panic,
     };
     let message = message(&*panic);
-    // println! panics where writeln! gives an error.
-    if message.contains("Broken pipe") {
+    if is_closed_pipe(&message) {
         return Err(Failure::ClosedPipe);
     }
     if message.contains("Killing training from user input") {
@@ -141,10 +140,16 @@ fn watch_devices() {
         if let Some(failure) = of_device(&message(panic.payload())) {
             DEVICE.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
         }
-        if with_backtrace {
+        // That whoever read stdout went away is no defect, so that it has no place.
+        if with_backtrace && !is_closed_pipe(&message(panic.payload())) {
             shown(panic);
         }
     }));
+}
+
+/// Whether nobody reads stdout any more: `println!` panics where `writeln!` gives an error.
+fn is_closed_pipe(message: &str) -> bool {
+    message.contains("Broken pipe")
 }
 
 /// What a panic says.

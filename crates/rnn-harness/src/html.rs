@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}\
 h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2rem}table{border-collapse:collapse;font-variant-numeric:tabular-nums}\
-th,td{padding:.2rem .7rem;border-bottom:1px solid #ddd;text-align:left}td{overflow-wrap:anywhere}td.n{text-align:right}\
+th,td{padding:.2rem .7rem;border-bottom:1px solid #ddd;text-align:left;vertical-align:top}.t{overflow-x:auto}\
+td.n,td.w{white-space:nowrap}td.n{text-align:right}td.l{overflow-wrap:anywhere}\
 .text{white-space:pre-wrap;font-family:ui-monospace,monospace;line-height:1.7}figure{margin:1rem 0;overflow-x:auto}\
 svg{max-width:100%;height:auto}";
 
@@ -12,6 +13,22 @@ svg{max-width:100%;height:auto}";
 pub fn escape(text: &str) -> String {
     let text = crate::printable_text(text);
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// The longest word that a cell keeps in one line.
+const WORD: usize = 48;
+
+/// A cell of a table. A number or a word is not broken: a table that is too wide scrolls. Only what is longer than any
+/// word, such as a path or a checksum, may be broken anywhere.
+fn cell(text: &str, class: Option<&str>) -> String {
+    let is_long = text.split(char::is_whitespace).any(|word| word.chars().count() > WORD);
+    let own = match text.contains(char::is_whitespace) {
+        _ if is_long => Some("l"),
+        true => None,
+        false => Some("w"),
+    };
+    let class = class.or(own).map_or_else(String::new, |class| format!(" class=\"{class}\""));
+    format!("<td{class}>{}</td>", escape(text))
 }
 
 /// A part of a text with a background.
@@ -57,20 +74,18 @@ impl Page {
     pub fn table<H: AsRef<str>>(self, header: &[H], rows: &[Vec<String>]) -> Self {
         let head: String = header.iter().map(|name| format!("<th>{}</th>", escape(name.as_ref()))).collect();
         let cell = |text: &String| {
-            let class = if text.trim_end_matches('%').trim().parse::<f64>().is_ok() { " class=\"n\"" } else { "" };
-            format!("<td{class}>{}</td>", escape(text))
+            let is_number = text.trim_end_matches('%').trim().parse::<f64>().is_ok();
+            cell(text, if is_number { Some("n") } else { None })
         };
         let rows: String =
             rows.iter().map(|row| format!("<tr>{}</tr>\n", row.iter().map(cell).collect::<String>())).collect();
-        self.push(format_args!("<table><tr>{head}</tr>\n{rows}</table>"))
+        self.push(format_args!("<div class=\"t\"><table><tr>{head}</tr>\n{rows}</table></div>"))
     }
 
     /// Names and their values, a line each.
     pub fn pairs(self, pairs: &[(String, String)]) -> Self {
-        let row = |(name, value): &(String, String)| {
-            format!("<tr><td>{}</td><td>{}</td></tr>\n", escape(name), escape(value))
-        };
-        self.push(format_args!("<table>{}</table>", pairs.iter().map(row).collect::<String>()))
+        let row = |(name, value): &(String, String)| format!("<tr>{}{}</tr>\n", cell(name, None), cell(value, None));
+        self.push(format_args!("<div class=\"t\"><table>{}</table></div>", pairs.iter().map(row).collect::<String>()))
     }
 
     /// A picture: an SVG document of this project, which is put into the page as it is.
@@ -126,6 +141,12 @@ mod tests {
         let html = page.shaded(&[Shaded { text: "<s>".into(), value: -1.0, title: "\"<b>".into() }]).finish();
         for tag in ["<a>", "<b>", "<i>", "<s>", "\u{1b}"] {
             assert!(!html.contains(tag), "{tag}\n{html}");
+        }
+        let long = "x".repeat(60);
+        let table =
+            Page::new("").table(&["a", "b"], &[vec!["s-cell-gru".into(), "two words".into()], vec![long]]).finish();
+        for part in ["<td class=\"w\">s-cell-gru<", "<td>two words<", "<td class=\"l\">xxx"] {
+            assert!(table.contains(part), "{part}\n{table}");
         }
         assert!(html.contains("<td class=\"n\">1.5</td>") && html.contains("&lt;s&gt;"));
     }

@@ -9,6 +9,7 @@ pub mod export;
 mod failure;
 mod histogram;
 pub mod html;
+pub mod input;
 pub mod interrupt;
 pub mod options;
 mod output;

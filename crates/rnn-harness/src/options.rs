@@ -110,7 +110,7 @@ pub fn most_rows(layer: &AnyConfig, steps: usize) -> usize {
 /// Which run a command takes.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RunArgs {
-    /// Run folder, such as runs/PROGRAM/NAME [default: the newest]
+    /// Run folder, such as runs/PROGRAM/NAME, or the name of a run [default: the newest]
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
 }

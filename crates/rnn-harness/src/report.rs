@@ -7,7 +7,7 @@ use rnn_plot::{Axis, Line, LineChart, Panel, Stroke};
 use serde_json::{Map, Value, json};
 
 /// The figures of every epoch, a JSON object a line.
-const EPOCHS: &str = "metrics.jsonl";
+pub(crate) const EPOCHS: &str = "metrics.jsonl";
 /// The figures of every validation, if there are some within epochs.
 const VALIDATIONS: &str = "validations.jsonl";
 /// The page.
@@ -240,7 +240,8 @@ fn records(summary: &Value) -> (Vec<Records>, Vec<(String, String)>) {
                 let named = map.iter().map(|(name, value)| (Some(name.replace('_', " ")), value.clone()));
                 tables.push(Records::new(name, named.collect()));
             }
-            value => figures.extend(settings(&json!({ name: value }))),
+            // What a program has no figure for, such as a validation that there was none of.
+            value => figures.extend(settings(&json!({ name: value })).into_iter().filter(|(_, value)| value != "–")),
         }
     }
     (tables, figures)
@@ -279,14 +280,17 @@ impl RunDir {
         for Records { name, header, rows } in records {
             page = page.heading(&capitalised(&name)).table(&header, &rows);
         }
-        page = page.heading("Pictures");
-        for picture in self.pictures() {
+        let pictures = self.pictures();
+        if !pictures.is_empty() {
+            page = page.heading("Pictures");
+        }
+        for picture in pictures {
             page = page.picture(&self.read_text(&picture)?);
         }
         let Epochs(epochs, Validations(validations)) = self.epochs();
         for (title, all) in [("Epochs", epochs), ("Validations", validations)] {
             let all: Vec<_> = all.into_iter().map(Value::Object).map(|one| (None, one)).collect();
-            if all.is_empty() && title != "Epochs" {
+            if all.is_empty() {
                 continue;
             }
             let Records { header, rows, .. } = Records::new(title, all);
@@ -347,7 +351,8 @@ mod tests {
 
     #[test]
     fn lists_of_objects_become_tables() {
-        let summary = json!({"mae": 0.123456, "epochs": [{"loss": 1}], "classes": [{"f1": 0.5, "class": "a"}, {"class": "b"}],
+        let summary = json!({"mae": 0.123456, "validation_loss": null, "epochs": [{"loss": 1}],
+            "classes": [{"f1": 0.5, "class": "a"}, {"class": "b"}],
             "baselines": {"seasonal_naive": {"mae": 2.0}, "drift": {"mae": 1e-5}}});
         let (tables, figures) = records(&summary);
         assert_eq!(figures, [("mae".to_string(), "0.123456".to_string())]);

@@ -13,11 +13,11 @@ mod name;
 #[cfg(test)]
 mod power_cuts;
 
-use crate::Failure;
+use crate::{Failure, say};
 pub use config::Config;
 use folder::{Folder, Folders, Place};
 use lock::Lock;
-use name::named;
+pub(crate) use name::named;
 pub use name::timestamp;
 use serde::Serialize;
 use std::io::ErrorKind;
@@ -33,6 +33,8 @@ pub(crate) const CONFIG: &str = "config.json";
 const CHECKPOINTS: &str = "checkpoints";
 /// The figures of a training that came to its end.
 const SUMMARY: &str = "summary.json";
+/// The settings that the run was asked for, as `--config` reads them.
+pub(crate) const SETTINGS: &str = "settings.toml";
 /// One run's folder. A new one that never got a model is deleted with the last handle to it: a training that came to
 /// nothing leaves nothing behind.
 #[derive(Debug, Clone)]
@@ -73,15 +75,30 @@ impl RunDir {
     /// # Errors
     /// No such run, or another process trains in it.
     pub fn resume(program: &str, path: &Path) -> Result<Self, Failure> {
+        let (given, path) = (path, found(program, path, CONFIG));
         if !path.join(CONFIG).is_file() {
             return Err(Failure::input(format!(
                 "--resume {} holds no {CONFIG}; give the run folder of a training of {program} that was stopped",
-                path.display()
+                given.display()
             )));
         }
-        match folder::take_again(path)? {
-            Some(folder) => Ok(Self(Arc::new(folder))),
-            None => Err(in_use(path)),
+        let finished = path.join(SUMMARY).exists();
+        if finished && !rnn_train::has_checkpoint(&path.join(CHECKPOINTS))? {
+            return Err(Failure::input(format!(
+                "--resume {}: this training is finished and its checkpoints are gone, so that it cannot go on; start a new \
+                 one: --config {}",
+                given.display(),
+                path.join(SETTINGS).display()
+            )));
+        }
+        match folder::take_again(&path)? {
+            Some(folder) => {
+                if finished {
+                    say!("the training in {} was finished already; only its figures are made again", path.display());
+                }
+                Ok(Self(Arc::new(folder)))
+            }
+            None => Err(in_use(&path)),
         }
     }
 
@@ -119,16 +136,17 @@ impl RunDir {
     /// # Errors
     /// No such folder, a folder without a model, or no run yet.
     pub fn open(program: &str, path: Option<&Path>) -> Result<Self, Failure> {
-        let Some(path) = path else {
+        let Some(given) = path else {
             return Self::newest(&runs(program), program);
         };
+        let path = found(program, given, MODEL);
         if !path.join(MODEL).is_file() {
             return Err(Failure::input(format!(
-                "--run {} holds no {MODEL}; give the folder of a finished run of {program}",
-                path.display()
+                "--run {} holds no {MODEL}; give the folder or the name of a finished run of {program}",
+                given.display()
             )));
         }
-        Ok(Self::of(path.to_path_buf()))
+        Ok(Self::of(path))
     }
 
     fn newest(runs: &Path, program: &str) -> Result<Self, Failure> {
@@ -201,6 +219,13 @@ fn in_use(path: &Path) -> Failure {
         "another process is training in {} now; choose another --name, or wait for its end",
         path.display()
     ))
+}
+
+/// The run folder `given`, which has `file`, or else the run of that name.
+pub(crate) fn found(program: &str, given: &Path, file: &str) -> PathBuf {
+    let named = runs(program).join(given);
+    let is_name = !given.join(file).is_file() && named.join(file).is_file();
+    if is_name { named } else { given.to_path_buf() }
 }
 
 /// `runs/<program>`.

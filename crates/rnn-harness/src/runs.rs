@@ -6,7 +6,7 @@ mod sweep;
 
 use crate::Failure;
 use crate::report::settings;
-use crate::run_dir::{CONFIG, RunDir, runs};
+use crate::run_dir::{CONFIG, RunDir, SETTINGS, runs};
 use serde_json::{Map, Value};
 use std::path::Path;
 use std::time::SystemTime;
@@ -43,8 +43,12 @@ struct Run {
     folder: RunDir,
     /// When its configuration was written.
     begun: SystemTime,
+    /// Of which program it is; older runs do not say it.
+    program: Option<String>,
     /// By path, such as `model.hidden`.
     settings: Vec<(String, String)>,
+    /// Those that it was asked for, by the names of options.
+    asked: Vec<(String, String)>,
     /// `None` of a training that did not come to its end.
     summary: Option<Map<String, Value>>,
 }
@@ -56,7 +60,11 @@ impl Run {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         let begun = path.join(CONFIG).metadata().and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
         let summary = folder.summary();
-        Ok(Self { name, folder, begun, settings: settings(&config), summary })
+        let program = config.get("program").and_then(Value::as_str).map(String::from);
+        let asked = folder.read_text(SETTINGS).ok().and_then(|text| text.parse::<toml::Table>().ok());
+        let asked = asked.and_then(|table| serde_json::to_value(table).ok()).map(|table| settings(&table));
+        let asked = asked.unwrap_or_default();
+        Ok(Self { name, folder, begun, program, settings: settings(&config), asked, summary })
     }
 
     /// The figure `name` of a finished run, else of the last epoch.
@@ -64,9 +72,16 @@ impl Run {
         self.summary.as_ref().and_then(|summary| summary.get(name)).and_then(Value::as_f64)
     }
 
-    /// Orders runs: the loss of the validation, else of the training; unfinished runs come last.
-    fn rank(&self) -> f64 {
-        self.figure("validation_loss").or(self.figure("train_loss")).unwrap_or(f64::INFINITY)
+    /// The figure that orders runs: the loss of the validation, that of all parts of the model where there are several,
+    /// else of the training. `None` of an unfinished run.
+    fn rank(&self) -> Option<(&'static str, f64)> {
+        let figures = ["blended_validation_loss", "validation_loss", "train_loss"];
+        figures.into_iter().find_map(|name| Some((name, self.figure(name)?)))
+    }
+
+    /// Unfinished runs come last.
+    fn order(&self) -> f64 {
+        self.rank().map_or(f64::INFINITY, |(_, value)| value)
     }
 
     fn state(&self) -> String {
@@ -77,7 +92,7 @@ impl Run {
 /// The names of the figures that any of `all` has: those of training, validation and test, and the task's own.
 fn figure_names(all: &[Run]) -> Vec<String> {
     let is_figure = |name: &str, value: &Value| {
-        let part = ["train_", "validation_", "test_"].iter().any(|part| name.starts_with(part));
+        let part = ["train_", "validation_", "test_", "blended_"].iter().any(|part| name.starts_with(part));
         let own = ["bits_per_character", "mae", "mase", "wrong", "best_epoch", "best_step"].contains(&name);
         let other = name.ends_with("_share") || name.ends_with("_reviews") || name == "test_seconds";
         (part && !other || own) && value.is_number()
@@ -90,16 +105,21 @@ fn figure_names(all: &[Run]) -> Vec<String> {
             }
         }
     }
-    let part = |name: &String| ["test_", "validation_"].iter().position(|part| name.starts_with(part)).unwrap_or(9);
+    let part = |name: &String| {
+        ["test_", "blended_", "validation_"].iter().position(|part| name.starts_with(part)).unwrap_or(9)
+    };
     names.sort_by_key(|name| (part(name), !name.ends_with("loss")));
     names
 }
 
-/// A figure for a table: whole numbers as they are.
-fn shown(value: Option<f64>) -> String {
+/// Figures that are counts.
+const COUNTS: [&str; 3] = ["best_epoch", "best_step", "wrong"];
+
+/// The figure `name` for a table: counts as they are, others to four digits.
+fn shown(name: &str, value: Option<f64>) -> String {
     match value {
         None => "–".into(),
-        Some(x) if x.fract() == 0.0 && x.abs() < 1e9 => format!("{x}"),
+        Some(x) if COUNTS.contains(&name) && x.fract() == 0.0 => format!("{x}"),
         Some(x) => format!("{x:.4}"),
     }
 }

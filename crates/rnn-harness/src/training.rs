@@ -4,7 +4,7 @@ use crate::interrupt::{listen, stopped};
 use crate::options::Session;
 use crate::progress::{Pass, Progress, Renderer, clear};
 use crate::report::{Epochs, Validations};
-use crate::run_dir::{Config, RunDir};
+use crate::run_dir::{CONFIG, Config, RunDir};
 use crate::{Failure, printable_text, say};
 use burn::train::renderer::MetricsRenderer;
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
@@ -76,6 +76,7 @@ impl Session {
         let hooks = Saving { run: run.clone(), after_epoch, steps, lines: lines.clone(), held_back: self.tui };
         let outcome = training.run(state, renderer, hooks);
         print_all(&lines, run)?;
+        is_there(run)?;
         let mut outcome = outcome.map_err(|error| diverged(error, run))?;
         run.save_model(&outcome.model())?;
         run.write_epochs(&all_figures(&outcome.state, steps))?;
@@ -90,6 +91,19 @@ impl Session {
             println!("{table}");
         }
         Ok(outcome)
+    }
+}
+
+/// Whether the run's folder is there, which somebody may have deleted while the training ran.
+///
+/// # Errors
+/// If it is not: what would be written next would be a run without its configuration.
+fn is_there(run: &RunDir) -> Result<(), Failure> {
+    match run.path().join(CONFIG).exists() {
+        true => Ok(()),
+        false => {
+            Err(Failure::failed(format!("the run folder {} is gone; the training has ended", run.path().display())))
+        }
     }
 }
 
@@ -138,6 +152,7 @@ impl<M: Task> Hooks<M> for Saving<M> {
         validation: &Validation,
         is_best: bool,
     ) -> Result<(), TrainError> {
+        is_there(&self.run).map_err(TrainError::hook)?;
         self.run.write_epochs(&all_figures(state, self.steps)).map_err(TrainError::hook)?;
         if is_best {
             self.run.save_model(&state.model()).map_err(TrainError::hook)?;
@@ -155,6 +170,7 @@ impl<M: Task> Hooks<M> for Saving<M> {
         record: &EpochRecord,
         is_best: bool,
     ) -> Result<Flow, TrainError> {
+        is_there(&self.run).map_err(TrainError::hook)?;
         self.run.write_epochs(&all_figures(state, self.steps)).map_err(TrainError::hook)?;
         let model = state.model();
         let (lines, flow) = (self.after_epoch)(&model, record).map_err(TrainError::hook)?;

@@ -148,7 +148,11 @@ pub(crate) fn save<M: Task>(folder: &Path, state: &mut TrainState<M>) -> Result<
     let checksums = Checksums { format: FORMAT, sha256 };
     let checksums = serde_json::to_vec_pretty(&checksums).map_err(|e| cannot(CHECKSUMS, &e))?;
     contents.push((CHECKSUMS, &checksums));
-    std::fs::create_dir_all(folder).map_err(|e| TrainError::io(folder, e))?;
+    // Only this folder: one above it that is gone was deleted with all that a training needs.
+    match std::fs::create_dir(folder) {
+        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(TrainError::io(folder, e)),
+        _ => {}
+    }
     durable::write_folder(&path, &contents).map_err(|e| TrainError::io(&path, e))?;
     for left in std::fs::read_dir(folder).map_err(|e| TrainError::io(folder, e))?.flatten() {
         if left.file_name().to_str().is_some_and(durable::is_temporary) {

@@ -23,8 +23,8 @@ pub enum TrainError {
     },
     /// A loss that grew a hundredfold.
     #[error(
-        "the loss grew from {from:.4} to {loss:.4} at epoch {epoch}, step {step}, with the learning rate {rate:?}: training \
-         has diverged; try a smaller learning rate or clip the norm of the gradients"
+        "the loss grew from {from:.4} to {} at epoch {epoch}, step {step}, with the learning rate {rate:?}: training \
+         has diverged; try a smaller learning rate or clip the norm of the gradients", short(*loss)
     )]
     Grew {
         /// The mean loss at the beginning of the training.
@@ -77,6 +77,11 @@ pub enum TrainError {
     /// An error of a hook.
     #[error(transparent)]
     Hook(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// A loss in few digits, however large it is.
+fn short(loss: f64) -> String {
+    if loss < 1e6 { format!("{loss:.4}") } else { format!("{loss:.3e}") }
 }
 
 impl TrainError {

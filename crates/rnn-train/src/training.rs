@@ -206,7 +206,8 @@ impl<M: Task> Training<M> {
         self
     }
 
-    /// Writes checkpoints into `folder`: after each epoch, on interruption, and after `every` mini-batches.
+    /// Writes checkpoints into `folder`, which is made where the folder above is there: after each epoch, on
+    /// interruption, and after `every` mini-batches.
     pub fn with_checkpoints(mut self, folder: PathBuf, every: Option<u64>) -> Self {
         self.checkpoints = Some(folder);
         self.checkpoint_every = every;

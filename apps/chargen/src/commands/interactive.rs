@@ -5,9 +5,13 @@ use crate::generate::Writer;
 use crate::prime;
 use crate::run::Trained;
 use rnn_core::Key;
+use rnn_harness::input::read_line;
 use rnn_harness::{Failure, say, write_file};
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{IsTerminal, Write};
 use std::path::Path;
+
+/// Bytes of a line at most.
+const LONGEST_LINE: u64 = 1 << 20;
 
 const HELP: &str = "a line of text: the model goes on after it; an empty line: it goes on
 /temperature T   /top-k K   /top-p P   /penalty R   how characters are chosen
@@ -61,8 +65,7 @@ impl<'a> Conversation<'a> {
             if asks {
                 print("> ")?;
             }
-            bytes.clear();
-            if std::io::stdin().lock().read_until(b'\n', &mut bytes)? == 0 {
+            if !read_line(&mut std::io::stdin().lock(), &mut bytes, LONGEST_LINE)? {
                 break;
             }
             let answer = match std::str::from_utf8(&bytes) {

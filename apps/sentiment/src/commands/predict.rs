@@ -61,6 +61,9 @@ enum Format {
     Jsonl,
 }
 
+/// The most bytes of a review, and of all where they are read at once: what a text may have elsewhere.
+const MOST_BYTES: usize = 1 << 29;
+
 /// A class and its probability.
 #[derive(Debug, Serialize)]
 struct ClassShare {
@@ -131,12 +134,12 @@ fn answer<'a>(args: &'a PredictArgs, mut reviews: Given<'a>, what: &str, is_type
         say!("type reviews, one on each line; Ctrl-D on an empty line ends (on Windows Ctrl-Z and Enter)");
     }
     if args.json {
-        let all: Vec<String> = reviews.collect::<Result<_, _>>()?;
+        let all = all(reviews)?;
         reviews = Box::new(all.into_iter().map(Ok));
     }
     let shown = Shown { format: args.format, top: args.top.map(usize::from), classes: &trained.config.data.classes };
     if args.explain {
-        let all: Vec<String> = reviews.collect::<Result<_, _>>()?;
+        let all = all(reviews)?;
         return explain(&trained, &all, args.html.as_deref());
     }
     let tokens = trained.config.model.tokens;
@@ -196,6 +199,24 @@ fn answer<'a>(args: &'a PredictArgs, mut reviews: Given<'a>, what: &str, is_type
         json_line(&Predictions { corpus: trained.config.data.corpus, device: selected.name, run, predictions })?;
     }
     Ok(())
+}
+
+/// All reviews at once, where the answer needs them.
+fn all(reviews: Given) -> Result<Vec<String>, Failure> {
+    let mut bytes = 0;
+    let counted = |review: Result<String, Failure>| {
+        let review = review?;
+        bytes += review.len();
+        match bytes > MOST_BYTES {
+            true => Err(too_long("the reviews have")),
+            false => Ok(review),
+        }
+    };
+    reviews.map(counted).collect()
+}
+
+fn too_long(what: &str) -> Failure {
+    Failure::input(format!("{what} more than the {MOST_BYTES} bytes that are possible here; give a part of it"))
 }
 
 /// How predictions are shown.
@@ -273,12 +294,16 @@ fn lines(reader: impl Read + 'static, name: String) -> impl Iterator<Item = Resu
         let line = next_line(&mut reader, &mut after_cr).transpose()?;
         let line = line.map_err(|e| Failure::input(format!("{name}: {e}")));
         let name = format!("{name}, line {number}");
-        Some(line.and_then(|line| text::utf8(Path::new(&name), line).map_err(Failure::input)))
+        Some(line.and_then(|line| match line.len() > MOST_BYTES {
+            true => Err(too_long(&format!("{name}: it has"))),
+            false => text::utf8(Path::new(&name), line).map_err(Failure::input),
+        }))
     })
 }
 
 /// The next line without its line end, `None` after the last one. A line that ends with CR is returned at once; a
-/// following LF is skipped when the next line is read.
+/// following LF is skipped when the next line is read. Of a line without end, as `/dev/zero` has, no more is read than
+/// tells that it is too long.
 fn next_line(reader: &mut impl BufRead, after_cr: &mut bool) -> std::io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     loop {
@@ -298,7 +323,7 @@ fn next_line(reader: &mut impl BufRead, after_cr: &mut bool) -> std::io::Result<
         *after_cr = end.is_some_and(|end| buffer[end] == b'\r');
         let read = end.map_or(buffer.len(), |end| end + 1);
         reader.consume(read);
-        if end.is_some() {
+        if end.is_some() || line.len() > MOST_BYTES {
             return Ok(Some(line));
         }
     }

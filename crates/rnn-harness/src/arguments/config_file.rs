@@ -1,18 +1,14 @@
 //! `--config FILE.toml`: options from a file. Its keys are the long names of options.
 
-use crate::Failure;
-use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, Command};
+use super::given::{announce_if_fifo, excludes};
+use crate::{Failure, input};
+use clap::{Arg, ArgAction, Command};
 use std::ffi::OsString;
 use std::path::Path;
-use std::sync::OnceLock;
 use toml::{Table, Value};
 
-/// Options that are not settings of a training.
-const NO_SETTINGS: [&str; 7] = ["resume", "checkpoint_every", "tui", "json", "name", "config", "help"];
-
-/// The settings that this process was started with.
-static GIVEN: OnceLock<String> = OnceLock::new();
+/// The largest file in bytes.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// `args` with the options of the file that their `--config` names, where the command line does not have them itself.
 ///
@@ -29,14 +25,17 @@ pub(super) fn expand(command: &Command, mut args: Vec<OsString>) -> Result<Vec<O
     let sub = texts.get(1).and_then(|name| command.find_subcommand(name));
     let command = sub.unwrap_or(command);
     let has_config = command.get_arguments().any(|arg| arg.get_long() == Some("config"));
-    let Some(file) = named.filter(|_| has_config) else { return Ok(args) };
+    // Without a value, or with an option in its place, clap says what is missing.
+    let is_value = |file: &OsString| !file.is_empty() && !file.to_string_lossy().starts_with("--");
+    let Some(file) = named.filter(|file| has_config && is_value(file)) else { return Ok(args) };
     let is_given = |name: &str| {
         let (whole, begin) = (format!("--{name}"), format!("--{name}="));
         texts.iter().any(|arg| *arg == whole || arg.starts_with(&begin))
     };
     let path = Path::new(&file);
     let wrong = |what: String| Failure::input(format!("--config {}: {what}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|e| wrong(format!("cannot read it: {e}")))?;
+    announce_if_fifo(path);
+    let text = input::read_text(path, MOST_BYTES).map_err(|problem| wrong(format!("cannot read it: {problem}")))?;
     let table: Table = text.parse().map_err(|e: toml::de::Error| {
         let line = e.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
         wrong(format!("line {line} is not TOML ({}); write lines such as learning-rate = 0.001", e.message()))
@@ -47,7 +46,12 @@ pub(super) fn expand(command: &Command, mut args: Vec<OsString>) -> Result<Vec<O
         let Some(option) = command.get_arguments().find(|arg| arg.get_long() == Some(name.as_str())) else {
             return Err(wrong(format!("there is no option {key} (--help shows what there is)")));
         };
-        if is_given(&name) {
+        if name == "config" {
+            return Err(wrong(format!("{key}: a file cannot name another one; write its lines into this one")));
+        }
+        // The command line comes first: what cannot be given beside its options is left out too.
+        let given = |arg: &&Arg| arg.get_long().is_some_and(is_given);
+        if is_given(&name) || command.get_arguments().filter(given).any(|arg| excludes(command, arg, option)) {
             continue;
         }
         let is_switch = matches!(option.get_action(), ArgAction::SetTrue);
@@ -66,55 +70,16 @@ pub(super) fn expand(command: &Command, mut args: Vec<OsString>) -> Result<Vec<O
     Ok(args)
 }
 
-/// Remembers the settings on the command line, for [`given`].
-pub(super) fn remember(command: &Command, matches: &ArgMatches) {
-    if let Some((name, matches)) = matches.subcommand() {
-        return command.find_subcommand(name).map_or((), |command| remember(command, matches));
-    }
-    let mut lines = String::new();
-    for arg in command.get_arguments() {
-        let (id, Some(long)) = (arg.get_id().as_str(), arg.get_long()) else { continue };
-        if NO_SETTINGS.contains(&id) || !matches.try_contains_id(id).unwrap_or(false) {
-            continue;
-        }
-        if matches.value_source(id) != Some(ValueSource::CommandLine) {
-            continue;
-        }
-        if matches!(arg.get_action(), ArgAction::SetTrue) {
-            lines += &format!("{long} = true\n");
-            continue;
-        }
-        let raw = matches.get_raw(id).into_iter().flatten();
-        let values: Vec<String> = raw.map(|value| written(&value.to_string_lossy())).collect();
-        lines += &match &values[..] {
-            [value] => format!("{long} = {value}\n"),
-            values => format!("{long} = [{}]\n", values.join(", ")),
-        };
-    }
-    let _ = GIVEN.set(lines); // the first command line is the process's
-}
-
-/// The settings on this process's command line as TOML, which `--config` reads.
-pub(crate) fn given() -> &'static str {
-    GIVEN.get().map_or("", String::as_str)
-}
-
-/// A value as TOML: a number if it is one.
-fn written(value: &str) -> String {
-    let is_number = format!("x = {value}")
-        .parse::<Table>()
-        .is_ok_and(|table| matches!(table.get("x"), Some(Value::Integer(_) | Value::Float(_))));
-    if is_number { value.into() } else { Value::String(value.into()).to_string() }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::given::settings;
     use super::*;
-    use clap::Arg;
 
     fn command() -> Command {
         let arg = |name: &'static str| Arg::new(name).long(name).action(ArgAction::Append);
         let train = Command::new("train").args([arg("config"), arg("cell"), arg("learning-rate"), arg("input")]);
+        let train = train.arg(arg("data").value_parser(clap::value_parser!(std::path::PathBuf)));
+        let train = train.arg(arg("corpus").conflicts_with("data"));
         let train = train.arg(Arg::new("on").long("on").action(ArgAction::SetTrue));
         Command::new("program").subcommand(train)
     }
@@ -145,6 +110,7 @@ mod tests {
             ("a = 1\na = 2", "line 2 is not TOML"),
             ("on = 1", "on = 1: give true or false"),
             ("[cell]\nx = 1", "give a text, a number"),
+            ("config = \"b.toml\"", "config: a file cannot name another one"),
         ] {
             let error = expanded(file, &[]).expect_err("wrong");
             assert!(error.contains(says) && error.contains("a.toml"), "{error}");
@@ -154,9 +120,36 @@ mod tests {
     }
 
     #[test]
+    fn an_option_stands_before_what_the_file_has_of_its_kind() {
+        assert_eq!(expanded("corpus = \"a\"\ncell = \"gru\"", &["--data=b"]).as_deref(), Ok("--data=b --cell=gru"));
+        assert_eq!(expanded("data = \"b\"", &["--corpus", "a"]).as_deref(), Ok("--corpus a"));
+        for args in [&["p", "train", "--config"][..], &["p", "train", "--config", "--cell", "gru"]] {
+            let args: Vec<OsString> = args.iter().map(OsString::from).collect();
+            assert_eq!(expand(&command(), args.clone()).ok(), Some(args), "clap says what is missing");
+        }
+    }
+
+    #[test]
+    fn a_file_without_end_is_refused() {
+        if Path::new("/dev/zero").exists() {
+            let told = expand(&command(), ["p", "train", "--config=/dev/zero"].map(OsString::from).to_vec());
+            let told = told.expect_err("no end").to_string();
+            assert!(told.contains("--config /dev/zero: cannot read it: it has more than the 1048576 bytes"), "{told}");
+        }
+    }
+
+    #[test]
     fn settings_are_written_as_a_file_reads_them() {
-        let matches = command().get_matches_from(["p", "train", "--cell", "a\"b", "--learning-rate", "1e-3", "--on"]);
-        remember(&command(), &matches);
-        assert_eq!(expanded(given(), &[]).as_deref(), Ok("--cell=a\"b --learning-rate=0.001 --on"));
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("a.csv").display().to_string();
+        let values = ["a\"b", "0x10", "1e3", "1_0", "1.50", "-0", "007", "16", "0.25", "true", "inf", "ё"];
+        std::fs::write(&path, "").expect("written");
+        let args = ["p", "train", "--learning-rate", "1e-3", "--on", "--data", &path].map(String::from);
+        let args = args.into_iter().chain(values.iter().map(|value| format!("--cell={value}")));
+        let written = settings(&command(), &command().get_matches_from(args));
+        let cells: String = values.iter().map(|value| format!("--cell={value} ")).collect();
+        let expected = format!("{cells}--data={path} --learning-rate=1e-3 --on");
+        assert_eq!(expanded(&written, &[]).as_deref(), Ok(expected.as_str()));
+        assert!(written.contains(", 16, 0.25, ") && written.contains("\"1e3\""), "{written}");
     }
 }

@@ -1,7 +1,7 @@
 //! The options about the run of a training: a new one or one that is resumed, its device, what is shown.
 
 use crate::device::{DeviceArgs, Selected, same_bits};
-use crate::run_dir::{Config, RunDir};
+use crate::run_dir::{Config, RunDir, SETTINGS};
 use crate::{Failure, say};
 use std::path::PathBuf;
 
@@ -120,7 +120,7 @@ impl Session {
         for (name, bytes) in files {
             run.write_bytes(name, bytes)?;
         }
-        run.write_bytes("settings.toml", crate::arguments::config_file::given().as_bytes())?;
+        run.write_bytes(SETTINGS, crate::arguments::given::given().as_bytes())?;
         run.write_config(config)?;
         Ok(run)
     }

@@ -3,6 +3,7 @@
 use super::files::parse;
 use super::{CONFIG, MODEL, RunDir};
 use crate::Failure;
+use crate::arguments::given::program;
 use crate::options::TrainConfig;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,7 @@ pub trait Config: Serialize + DeserializeOwned {
 #[derive(Serialize)]
 struct Written<'a, C> {
     format: u32,
+    program: Option<&'a str>,
     #[serde(flatten)]
     config: &'a C,
 }
@@ -43,7 +45,7 @@ impl RunDir {
     /// # Errors
     /// As [`write_bytes`](Self::write_bytes).
     pub fn write_config(&self, config: &impl Config) -> Result<(), Failure> {
-        self.write_json(CONFIG, &Written { format: FORMAT, config })
+        self.write_json(CONFIG, &Written { format: FORMAT, program: program(), config })
     }
 
     /// Reads and checks the configuration of a run whose training is resumed.

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const LONGEST_NAME: usize = 200;
 
 /// The folder of the run `name`.
-pub(super) fn named(runs: &Path, name: &str) -> Result<PathBuf, Failure> {
+pub(crate) fn named(runs: &Path, name: &str) -> Result<PathBuf, Failure> {
     let is_plain = !name.contains(|c: char| c.is_control() || c == '/' || c == '\\');
     if name.is_empty() || name.len() > LONGEST_NAME || name.starts_with(['.', '-']) || !is_plain {
         return Err(Failure::input(format!(

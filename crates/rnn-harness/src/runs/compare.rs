@@ -1,10 +1,12 @@
 //! `compare`: settings that differ, figures, curves.
 
 use super::{Run, figure_names, shown};
+use crate::arguments::given::options_of_train;
 use crate::html::Page;
-use crate::report::{chart, columns};
-use crate::run_dir::{CONFIG, runs};
-use crate::{Failure, print_line, write_file};
+use crate::report::{EPOCHS, chart, columns};
+use crate::run_dir::{CONFIG, found, runs};
+use crate::{Failure, print_line, say, write_file};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Compares runs of this program.
@@ -22,20 +24,34 @@ pub struct CompareArgs {
 }
 
 /// Settings that differ in every pair of runs without saying anything.
-const NO_SETTINGS: [&str; 3] = ["format", "prime", "data.fingerprint"];
+const NO_SETTINGS: [&str; 4] = ["format", "program", "prime", "data.fingerprint"];
+/// Ends of settings' paths whose option has another name.
+const NAMES: [(&str, &str); 5] = [
+    ("ngrams.order", "ngrams"),
+    ("dropout.input", "dropout"),
+    ("dropout.recurrent", "recurrent-dropout"),
+    ("dropout.masks", "dropout-masks"),
+    ("plan.max_steps", "steps"),
+];
 
 pub(super) fn command(program: &str, args: &CompareArgs) -> Result<(), Failure> {
     let find = |given: &PathBuf| {
-        let named = runs(program).join(given);
-        let found = [given, &named].into_iter().find(|path| path.join(CONFIG).is_file());
-        let path = found.ok_or_else(|| {
-            Failure::input(format!(
+        let path = found(program, given, CONFIG);
+        if !path.join(CONFIG).is_file() {
+            return Err(Failure::input(format!(
                 "there is no run {} here or under {}; {program} runs lists them",
                 given.display(),
                 runs(program).display()
-            ))
-        })?;
-        Run::read(path)
+            )));
+        }
+        let run = Run::read(&path)?;
+        match run.program.as_deref().filter(|of| *of != program) {
+            Some(of) => Err(Failure::input(format!(
+                "{} is a run of {of}, whose figures mean something else; {program} compares its own runs",
+                given.display()
+            ))),
+            None => Ok(run),
+        }
     };
     let all = args.runs.iter().map(find).collect::<Result<Vec<_>, _>>()?;
     let comparison = Comparison::of(&all);
@@ -56,6 +72,41 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// An option, and its value in each run.
+type Column = (String, Vec<String>);
+
+fn value(settings: &[(String, String)], name: &str) -> String {
+    settings.iter().find(|(setting, _)| setting == name).map_or("–".to_string(), |(_, value)| value.clone())
+}
+
+fn differ(values: &[String]) -> bool {
+    values.iter().any(|value| *value != values[0])
+}
+
+/// The settings of `configs`, by path, under the names of the options that they come from. What comes from none of
+/// `options` was computed from the data; without any, the last part of a path says the most.
+fn columns_of(configs: &[&[(String, String)]], options: &[&str]) -> Vec<Column> {
+    let mut all: Vec<(Column, [bool; 2])> = Vec::new();
+    let paths: BTreeSet<&String> = configs.iter().flat_map(|config| config.iter()).map(|(path, _)| path).collect();
+    for path in paths.into_iter().filter(|path| !NO_SETTINGS.contains(&path.as_str())) {
+        let parts: Vec<String> = path.rsplit('.').map(|part| part.replace('_', "-")).collect();
+        let other = NAMES.iter().find(|(end, _)| path.ends_with(end)).map(|(_, option)| (*option).to_string());
+        let is_option = |part: &&str| options.is_empty() || options.contains(part);
+        let singular =
+            |part: &String| [part.as_str(), part.trim_end_matches('s')].into_iter().find(is_option).map(String::from);
+        let Some(name) = other.clone().or_else(|| parts.iter().find_map(singular)) else { continue };
+        let values: Vec<String> = configs.iter().map(|config| value(config, path)).collect();
+        // Of several settings of one option, one that differs, and rather that of its own name.
+        let says = [differ(&values), other.is_some() || name == parts[0]];
+        match all.iter_mut().find(|((known, _), _)| *known == name) {
+            None => all.push(((name, values), says)),
+            Some((column, before)) if says > *before => (*column, *before) = ((name, values), says),
+            Some(_) => {}
+        }
+    }
+    all.into_iter().map(|(column, _)| column).collect()
+}
+
 /// Runs side by side.
 pub(super) struct Comparison {
     /// A row a run, below a header.
@@ -66,35 +117,38 @@ pub(super) struct Comparison {
 
 impl Comparison {
     pub fn of(all: &[Run]) -> Self {
-        let mut names: Vec<&str> = Vec::new();
-        for (name, _) in all.iter().flat_map(|run| &run.settings) {
-            if !names.contains(&name.as_str()) && !NO_SETTINGS.contains(&name.as_str()) {
-                names.push(name);
+        let configs: Vec<&[(String, String)]> = all.iter().map(|run| &run.settings[..]).collect();
+        let mut columns = columns_of(&configs, &options_of_train());
+        // What no configuration has, such as a preset, is known where it was asked for.
+        let known: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
+        for (name, _) in all.iter().flat_map(|run| &run.asked).filter(|(name, _)| !known.contains(name)) {
+            let values = all.iter().map(|run| value(&run.asked, name)).collect();
+            if !columns.iter().any(|(other, _)| other == name) {
+                columns.push((name.clone(), values));
             }
         }
-        let value = |run: &Run, name: &str| {
-            let found = run.settings.iter().find(|(setting, _)| setting == name);
-            found.map_or("–".to_string(), |(_, value)| value.clone())
-        };
-        names.retain(|name| all.iter().any(|run| value(run, name) != value(&all[0], name)));
+        columns.retain(|(_, values)| differ(values));
         let figures = figure_names(all);
         let mut rows = vec![vec!["run".to_string()]];
-        // The last part of a path says enough, unless two settings share it.
-        let last = |name: &str| name.rsplit('.').next().unwrap_or(name).to_string();
-        let short = |name: &&str| match names.iter().filter(|other| last(other) == last(name)).count() {
-            1 => last(name),
-            _ => name.to_string(),
-        };
-        rows[0].extend(names.iter().map(|name| short(name).replace('_', " ")));
+        rows[0].extend(columns.iter().map(|(name, _)| name.clone()));
         rows[0].extend(figures.iter().map(|name| name.replace('_', " ")));
-        for run in all {
+        for (number, run) in all.iter().enumerate() {
             let mut row = vec![run.name.clone()];
-            row.extend(names.iter().map(|name| value(run, name)));
-            row.extend(figures.iter().map(|name| shown(run.figure(name))));
+            row.extend(columns.iter().map(|(_, values)| values[number].clone()));
+            row.extend(figures.iter().map(|name| shown(name, run.figure(name))));
             rows.push(row);
         }
         let validated = all.iter().all(|run| run.figure("validation_loss").is_some());
-        let lines = all.iter().map(|run| run.folder.epochs().loss(&run.name)).collect();
+        let curve = |run: &Run| {
+            let line = run.folder.epochs().loss(&run.name);
+            if line.points.is_empty() {
+                let why = run.folder.read_text(EPOCHS).err();
+                let why = why.map_or("it has no epoch yet".into(), |error| error.to_string());
+                say!("{} has no curve: {why}", run.name);
+            }
+            line
+        };
+        let lines = all.iter().map(curve).collect();
         let curves = chart(if validated { "validation_loss" } else { "loss" }, lines);
         Self { rows, curves }
     }
@@ -106,5 +160,48 @@ impl Comparison {
     pub fn page(&self, program: &str) -> String {
         let header: Vec<&str> = self.rows[0].iter().map(String::as_str).collect();
         Page::new(&format!("{program}: runs compared")).table(&header, &self.rows[1..]).picture(&self.curves).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_have_the_names_of_options() {
+        let config = |of: &[(&str, &str)]| -> Vec<(String, String)> {
+            of.iter().map(|(name, value)| ((*name).to_string(), (*value).to_string())).collect()
+        };
+        let one = config(&[
+            ("format", "2"),
+            ("model.cell", "gru"),
+            ("model.features", "3"),
+            ("model.dropout.input", "0.1"),
+            ("model.dropout.recurrent", "0.2"),
+            ("data.name", "alice"),
+            ("data.data", "a.csv"),
+            ("data.targets", "[\"y\"]"),
+            ("view.scaling.0.mean", "1.5"),
+            ("ngrams", "–"),
+            ("training.plan.optimizer.name", "adam"),
+            ("training.plan.optimizer.learning_rate", "0.1"),
+        ]);
+        let other = config(&[("ngrams.c", "64.0"), ("ngrams.order", "2"), ("model.cell", "rnn")]);
+        let options = ["cell", "data", "dropout", "input", "target", "ngrams", "optimizer", "learning-rate"];
+        let columns = columns_of(&[&one, &other], &options);
+        let mut shown: Vec<String> =
+            columns.iter().map(|(name, values)| format!("{name}={}", values.join("|"))).collect();
+        shown.sort();
+        let expected = [
+            "cell=gru|rnn",
+            "data=a.csv|–",
+            "dropout=0.1|–",
+            "learning-rate=0.1|–",
+            "ngrams=–|2",
+            "optimizer=adam|–",
+            "recurrent-dropout=0.2|–",
+            "target=[\"y\"]|–",
+        ];
+        assert_eq!(shown, expected);
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn list(program: &str, args: &ListArgs) -> Result<(), Failure> {
     rows[0].extend(figures.iter().map(|name| name.replace('_', " ")));
     for run in &all {
         let mut row = vec![run.name.clone(), timestamp(run.begun), run.state()];
-        row.extend(figures.iter().map(|name| shown(run.figure(name))));
+        row.extend(figures.iter().map(|name| shown(name, run.figure(name))));
         rows.push(row);
     }
     print_line!("{}", columns(&rows));
