@@ -143,7 +143,8 @@ pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
         }
         for Mistake { review, given, probability } in &mistakes {
             let (given, is) = (&classes[*given], &classes[review.class]);
-            page = page.text(&format!("given {given} with {probability:.4}, is {is}:")).text(&without_tags(&review.text));
+            page =
+                page.text(&format!("given {given} with {probability:.4}, is {is}:")).text(&without_tags(&review.text));
         }
         write_page(path, &page.finish())?;
     }
