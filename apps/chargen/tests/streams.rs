@@ -87,10 +87,10 @@ fn a_conversation_keeps_its_state() {
         assert_eq!(ran.stderr.lines().filter(|line| line.contains(told)).count(), 1, "{told}: {ran:?}");
     }
     assert_eq!(ran.stdout.matches("The ").count(), 1, "{ran:?}");
-    // Turns are lines of their own.
-    talk("/temperature 0\nThe \nShe\n/save turns.txt\n");
+    // Turns are lines of their own: this one ends within a word.
+    talk("/temperature 0\n/length 1\nThe \nShe\n/save turns.txt\n");
     let saved = std::fs::read_to_string(program.folder().join("turns.txt")).expect("saved");
-    assert!(saved.starts_with("The ") && saved.chars().skip(24).collect::<String>().starts_with("\nShe"), "{saved:?}");
+    assert_eq!(saved.chars().take(9).collect::<String>(), "The t\nShe", "{saved:?}");
 }
 
 #[test]
