@@ -89,6 +89,14 @@ pub struct RunConfig {
     pub training: TrainConfig,
 }
 
+/// A table of which only the person can say what is to be forecast.
+pub struct Undecided {
+    /// The columns of the time.
+    pub time: Vec<usize>,
+    /// The names of those that could be forecast.
+    pub names: Vec<String>,
+}
+
 impl SeriesArgs {
     /// The window and the horizon.
     fn lengths(&self, series: &Series, defaults: &Defaults) -> (usize, usize) {
@@ -98,18 +106,18 @@ impl SeriesArgs {
         (window, horizon.unwrap_or(if season > 1 { season } else { 10 }))
     }
 
-    /// The columns of the time and the names of those that could be forecast, where only the person can say which is.
+    /// What could be forecast, where only the person can say which column is.
     ///
     /// # Errors
     /// A column of the time that is not there.
-    pub fn undecided(&self, table: &Table) -> Result<Option<(Vec<usize>, Vec<String>)>, Failure> {
+    pub fn undecided(&self, table: &Table) -> Result<Option<Undecided>, Failure> {
         let defaults = self.preset.unwrap_or(Preset::of(&table.source.corpus)).defaults();
         if !self.data.target.is_empty() || defaults.target.is_some() {
             return Ok(None);
         }
         let time = times::columns(self.data.time.as_deref().or(defaults.time), table)?;
         let names: Vec<String> = numeric(table, &time).into_iter().map(|column| table.names[column].clone()).collect();
-        Ok((names.len() > 1).then_some((time, names)))
+        Ok((names.len() > 1).then_some(Undecided { time, names }))
     }
 
     /// What the options make of `table` before a training: the model's sizes as far as they matter to windows, the

@@ -233,7 +233,7 @@ mod tests {
         let (sizes, mut config, mut series) = args.series.seen(&table).expect("a series");
         let device = Device::default();
         let model = sizes.init(Key::new(1), &device).expect("a model");
-        let (part, known) = (60..160, |t: usize| t % 29 == 0 || (100..110).contains(&t));
+        let (part, known) = (60..160, |t: usize| t.is_multiple_of(29) || (100..110).contains(&t));
         for (t, present) in series.present[0].iter_mut().enumerate() {
             *present = known(t);
         }

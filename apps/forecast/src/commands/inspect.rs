@@ -1,6 +1,6 @@
 //! `forecast inspect`: what the program sees in a table before it trains.
 
-use crate::config::SeriesArgs;
+use crate::config::{SeriesArgs, Undecided};
 use crate::table::number;
 use crate::times::tell_unread;
 use crate::view::View;
@@ -54,7 +54,7 @@ pub fn inspect(args: &InspectArgs) -> Result<(), Failure> {
         };
         print_line!("{:<4} {name:<18} {kind:<8} {missing:>8} {range}", number + 1);
     }
-    if let Some((time, names)) = args.series.undecided(&table)? {
+    if let Some(Undecided { time, names }) = args.series.undecided(&table)? {
         let grid = Grid::of(&table, &time).map_err(Failure::input)?;
         if time.is_empty() {
             tell_unread(&table, &[]);
