@@ -52,7 +52,9 @@ pub(super) fn projected<C: Cell>(
     };
     let [time, batch, _] = m.dims();
     let [_, d_output] = w_hr.dims();
-    let output = m.reshape([time * batch, d_hidden]).matmul(w_hr.clone()).reshape([time, batch, d_output]);
+    // Row by row of the batch, as m lies where the caller's batch comes first.
+    let output = product(pass, m.swap_dims(0, 1).reshape([batch * time, d_hidden]), &w_hr);
+    let output = output.reshape([batch, time, d_output]).swap_dims(0, 1);
     let last = first(last, |m| {
         let h = m.matmul(w_hr.clone());
         match &h0 {
@@ -62,6 +64,19 @@ pub(super) fn projected<C: Cell>(
         }
     });
     Some((output, last))
+}
+
+/// `m·w`, on the CPU's kernels where m lies there.
+fn product(pass: &Pass, m: Tensor<2>, w: &Tensor<2>) -> Tensor<2> {
+    #[cfg(feature = "kernels")]
+    {
+        let none = Tensor::zeros([w.dims()[1]], (&w.device().inner(), w.dtype()));
+        if let Some(product) = super::cpu::linear(pass.exec, &m, w, &none) {
+            return product;
+        }
+    }
+    let _ = pass;
+    m.matmul(w.clone())
 }
 
 /// The state with `f` of h in place of h.
