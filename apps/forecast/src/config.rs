@@ -93,7 +93,7 @@ pub struct RunConfig {
 pub struct Undecided {
     /// The columns of the time.
     pub time: Vec<usize>,
-    /// The names of those that could be forecast.
+    /// The names of the numeric columns, any of which could be the target.
     pub names: Vec<String>,
 }
 

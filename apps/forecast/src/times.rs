@@ -1,4 +1,4 @@
-//! The columns of the time: those asked for or found, and what a column of times that cannot be read is told.
+//! The time columns: those that are asked for or found, and the message about one that cannot be read.
 
 use rnn_data::series::time::{Read, read};
 use rnn_data::series::{Table, is_missing};

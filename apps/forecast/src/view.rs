@@ -158,8 +158,8 @@ impl ViewConfig {
     }
 }
 
-/// `x` with so many digits behind the first, at most 14, which config.json gives back to the same bits: a resumed
-/// training must end as one that was never stopped.
+/// `x` rounded to N + 1 significant digits, N at most 14. Such a number comes back from config.json with the same bits, which
+/// a resumed training needs.
 fn digits<const N: usize>(x: f64) -> f64 {
     format!("{x:.N$e}").parse().unwrap_or(x)
 }

@@ -256,9 +256,6 @@ impl Recurrence {
     /// `γ_hh ∘ norm((h ∘ mask)·W_hh) + b_hh`.
     ///
     /// # Panics
-    /// If the cell said that it has no `W_hh` ([`Cell::has_w_hh`]).
-    ///
-    /// # Panics
     /// If the cell's [`Cell::has_w_hh`] is false: it has no such weights.
     pub fn product(&self, hidden: Tensor<2>) -> Tensor<2> {
         let product = masked_product(&self.masks, self.w_hh(), |mask| masked(&hidden, mask));
@@ -266,9 +263,6 @@ impl Recurrence {
     }
 
     /// The same for the gates `gates` alone, `[batch, gates.len()·d_hidden]`; layer normalisation is over these gates.
-    ///
-    /// # Panics
-    /// As [`product`](Self::product).
     ///
     /// # Panics
     /// As [`product`](Self::product).

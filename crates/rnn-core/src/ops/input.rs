@@ -15,7 +15,8 @@ pub(crate) struct InputWeights {
     pub bias: Option<Tensor<1>>,
     /// The gain of the normalised product, `[gates·d_hidden]`; without it the product is not normalised.
     pub gain: Option<Tensor<1>>,
-    /// The masks of the input, `[batch, d_input]`, 0 or 1/(1−p), the same at every step: none, one, or one a gate.
+    /// The dropout masks of the input, `[batch, d_input]`, of 0 or 1/(1−p) and the same at every step: none, one for all
+    /// gates, or one for each gate.
     pub masks: Vec<Tensor<2>>,
 }
 

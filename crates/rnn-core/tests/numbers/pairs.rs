@@ -4,7 +4,7 @@ use super::gradients::{PARAMETERS, parameter};
 use super::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What a layer is given besides its input.
+/// The arguments of a forward pass that are on.
 #[derive(Debug, Clone, Copy, Default)]
 struct Given {
     lengths: bool,

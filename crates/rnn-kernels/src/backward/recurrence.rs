@@ -195,7 +195,8 @@ impl<T: Float> Backward<'_, T> {
     }
 }
 
-/// The cell's derivatives at a step, for all `panels`; with `reset` those that follow the gradient of r∘h.
+/// The cell's derivatives at a step, for all `panels`. With `reset` the second half of a GRU that resets before its product: from
+/// the gradient of r∘h to those of r and h.
 #[inline(always)]
 unsafe fn cell_backward<S: Simd>(step: &BackStep<S::T>, panels: usize, batch: usize, reset: bool) {
     #[inline(always)]
