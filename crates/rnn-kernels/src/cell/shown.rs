@@ -34,6 +34,21 @@ pub(crate) unsafe fn show<S: Simd>(step: &Step<S::T>, row: usize) {
     }
 }
 
+/// `norm(c')` of some units, from what forward saved.
+///
+/// # Safety
+/// As for [`Kernel`](super::Kernel).
+#[inline(always)]
+unsafe fn hat_of<S: Simd>(step: &BackStep<S::T>, ways: &Ways, gates: *const S::T, row: usize, u: usize) -> S::V {
+    // SAFETY: as for the caller.
+    unsafe {
+        let stat = |stat: Stat| *step.stats.add(row * STATS + stat as usize);
+        let saved = |slot: usize| S::load(gates.wrapping_add(slot * step.shape.slot));
+        let c = ways.c_new::<S>(saved, S::load(step.c.add(row * step.width + u)));
+        normalized::<S>(step.extras.clipped::<S>(c), stat(Stat::MeanC), stat(Stat::C))
+    }
+}
+
 /// From the gradient of one row's h to that of its o, which goes to the slot of o, and to that of c', which the cell
 /// finds in `shown`.
 ///
@@ -46,20 +61,13 @@ pub(crate) unsafe fn unshow<S: Simd>(step: &BackStep<S::T>, row: usize) {
     // SAFETY: as for the caller.
     unsafe {
         let to_c = step.shown.add(row * step.width);
-        let (mean, scale) =
-            (*step.stats.add(row * STATS + Stat::MeanC as usize), *step.stats.add(row * STATS + Stat::C as usize));
-        // c' as forward had it.
-        let hat = |gates: *const S::T, u: usize| {
-            let saved = |slot: usize| S::load(gates.wrapping_add(slot * step.shape.slot));
-            let c = ways.c_new::<S>(saved, S::load(step.c.add(row * step.width + u)));
-            normalized::<S>(extras.clipped::<S>(c), mean, scale)
-        };
+        let scale = *step.stats.add(row * STATS + Stat::C as usize);
         let (mut sum, mut product) = (S::zero(), S::zero());
         for p in panels() {
             for (gates, sums, u) in step.units::<S>(p, row) {
                 let Some(d_h) = step.arriving_h::<S>(row, u) else { continue };
                 S::store(step.d_h.add(row * step.width + u), d_h.old);
-                let hat = hat(gates, u);
+                let hat = hat_of::<S>(step, &ways, gates, row, u);
                 let gain = S::load(extras.vector(Vector::GammaC).add(u));
                 let shown = S::fma(gain, hat, S::load(extras.vector(Vector::BetaC).add(u)));
                 let (y, saved) = apply::<S>(ways.hidden, shown);
@@ -75,12 +83,13 @@ pub(crate) unsafe fn unshow<S: Simd>(step: &BackStep<S::T>, row: usize) {
                 product = S::fma(t, hat, product);
             }
         }
-        let [mean_t, mean_product] = [sum, product].map(|sum| mean_of::<S>(sum, step.d_hidden));
+        let (mean_t, mean_product) = (mean_of::<S>(sum, step.d_hidden), mean_of::<S>(product, step.d_hidden));
         for p in panels() {
             for (gates, _, u) in step.units::<S>(p, row) {
                 if u < step.d_hidden {
+                    let hat = hat_of::<S>(step, &ways, gates, row, u);
                     let t = S::sub(S::load(to_c.add(u)), S::splat(mean_t));
-                    let d = S::mul(S::splat(scale), S::fnma(hat(gates, u), S::splat(mean_product), t));
+                    let d = S::mul(S::splat(scale), S::fnma(hat, S::splat(mean_product), t));
                     S::store(to_c.add(u), d);
                 }
             }

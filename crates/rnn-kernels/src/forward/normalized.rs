@@ -28,12 +28,10 @@ pub(crate) unsafe fn normalize_inputs<S: Simd>(
         // SAFETY: as for the caller.
         unsafe {
             let (sums, hat) = (panels.add(q * row), hats.add(q * row));
-            for (p, at) in (0..plan.panels).flat_map(|p| (0..row).step_by(S::LANES).map(move |at| (p, at))) {
-                S::store(hat.add(p * panel + at), S::load(sums.add(p * panel + at)));
+            *stats.add(q * STATS + Stat::X as usize) = norm.x.normalize::<S>(sums, hat, Some(bias), sums, panel);
+            for &[p, at] in &norm.not_x {
                 S::store(sums.add(p * panel + at), S::load(bias.add(p * row + at)));
             }
-            *stats.add(q * STATS + Stat::X as usize) = norm.x.normalize::<S>(hat, panel);
-            norm.x.add::<S>(hat, sums, panel);
         }
     }
 }
@@ -89,8 +87,8 @@ pub(crate) unsafe fn advance_normalized<S: Simd>(
             // SAFETY: a row of the panels and of what is laid out as they are.
             unsafe {
                 let hat = step.hats.add(m * row);
-                *step.stats.add(m * STATS + stat as usize) = group.normalize::<S>(hat, step.panel);
-                group.add::<S>(hat, step.panels.add(m * row), step.panel);
+                let sums = step.panels.add(m * row);
+                *step.stats.add(m * STATS + stat as usize) = group.normalize::<S>(hat, hat, None, sums, step.panel);
             }
         }
         let more = !reset && norm.h[1].is_some();

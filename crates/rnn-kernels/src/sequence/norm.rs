@@ -33,6 +33,8 @@ pub(crate) const STATS: usize = 5;
 pub(crate) struct Norm<T> {
     /// `x·W_ih`.
     pub(crate) x: Group<T>,
+    /// The vectors of a row that are no sum of `x·W_ih`: the panel, and where in its row.
+    pub(crate) not_x: Vec<[usize; 2]>,
     /// `h·W_hh`: of the products on h, and of that on r∘h, which comes later; where there are such products.
     pub(crate) h: [Option<Group<T>>; 2],
 }
@@ -86,17 +88,29 @@ impl<T: Float> Norm<T> {
             let products: Vec<_> = plan.products.h.iter().filter(|h| h.reset == reset).copied().collect();
             (!products.is_empty()).then(|| group(&products, hh))
         };
-        Some(Norm { x: group(&plan.products.x, ih), h: [false, true].map(of_h) })
+        let x = group(&plan.products.x, ih);
+        let vectors = (0..plan.panels).flat_map(|p| (0..plan.row()).step_by(lanes).map(move |at| [p, at]));
+        let not_x = vectors.filter(|&[p, at]| !x.places.iter().any(|place| [place.panel, place.at] == [p, at]));
+        Some(Norm { not_x: not_x.collect(), h: [false, true].map(of_h), x })
     }
 }
 
-/// The sum of a vector's lanes.
+/// The sum of a vector's lanes, by halves: lane i and lane i + 8, then i + 4, and so on.
 #[inline(always)]
 unsafe fn total<S: Simd>(v: S::V) -> f64 {
     let mut lanes = [S::T::ZERO; 16];
     // SAFETY: the caller has the instruction set; no vector has more lanes.
     unsafe { S::store(lanes.as_mut_ptr(), v) };
-    lanes.iter().map(|lane| lane.to_f64()).sum()
+    let mut sums = [0.0; 8];
+    for i in 0..8 {
+        sums[i] = lanes[i].to_f64() + lanes[i + 8].to_f64();
+    }
+    for half in [4, 2, 1] {
+        for i in 0..half {
+            sums[i] += sums[i + half];
+        }
+    }
+    sums[0]
 }
 
 /// A number in the lanes of `n` elements, zero in the others.
@@ -147,12 +161,21 @@ impl<T: Float> Group<T> {
         self.places.iter().map(move |place| (place.panel * panel + place.at, place.gain, place.n))
     }
 
-    /// Normalises the row at `sums`, whose panels are `panel` apart, in place; gives `1/√(variance + ε)`.
+    /// Normalises the row at `sums` to x̂ at `hat`, perhaps the same place, and puts `γ∘x̂` plus the row at `from`, or plus
+    /// the row at `to` without one, at `to`. The panels of `from` are a row apart, as γ's, all others `panel`. Gives
+    /// `1/√(variance + ε)`.
     ///
     /// # Safety
-    /// The row must be there.
+    /// The rows must be there.
     #[inline(always)]
-    pub(crate) unsafe fn normalize<S: Simd<T = T>>(&self, sums: *mut T, panel: usize) -> T {
+    pub(crate) unsafe fn normalize<S: Simd<T = T>>(
+        &self,
+        sums: *const T,
+        hat: *mut T,
+        from: Option<*const T>,
+        to: *mut T,
+        panel: usize,
+    ) -> T {
         // SAFETY: as for the caller.
         unsafe {
             let mut sum = S::zero();
@@ -164,28 +187,16 @@ impl<T: Float> Group<T> {
             for (at, _, n) in self.places(panel) {
                 let from_mean = S::sub(S::load_up_to(sums.add(at), n), first_lanes::<S>(mean, n));
                 squares = S::fma(from_mean, from_mean, squares);
-                S::store(sums.add(at), from_mean);
+                S::store(hat.add(at), from_mean);
             }
             let scale = T::from_f64(1.0 / (total::<S>(squares) / self.count + EPSILON).sqrt());
-            for (at, _, _) in self.places(panel) {
-                S::store(sums.add(at), S::mul(S::load(sums.add(at)), S::splat(scale)));
+            for (at, gain, _) in self.places(panel) {
+                let normalized = S::mul(S::load(hat.add(at)), S::splat(scale));
+                S::store(hat.add(at), normalized);
+                let from = from.map_or(to.add(at).cast_const(), |from| from.add(gain));
+                S::store(to.add(at), S::fma(S::load(self.gain.as_ptr().add(gain)), normalized, S::load(from)));
             }
             scale
-        }
-    }
-
-    /// Adds `γ∘x̂` of the normalised row at `hat` to the row at `to`.
-    ///
-    /// # Safety
-    /// The rows must be there.
-    #[inline(always)]
-    pub(crate) unsafe fn add<S: Simd<T = T>>(&self, hat: *const T, to: *mut T, panel: usize) {
-        for (at, gain, _) in self.places(panel) {
-            // SAFETY: as for the caller.
-            unsafe {
-                let gain = S::load(self.gain.as_ptr().add(gain));
-                S::store(to.add(at), S::fma(gain, S::load(hat.add(at)), S::load(to.add(at))));
-            }
         }
     }
 
@@ -212,8 +223,9 @@ impl<T: Float> Group<T> {
                 sum = S::add(sum, t);
                 product = S::fma(t, S::load(hat.add(at)), product);
             }
-            let mean = |sum: S::V| T::from_f64(total::<S>(sum) / self.count);
-            let (mean_t, mean_product, scale) = (mean(sum), S::splat(mean(product)), S::splat(scale));
+            let mean_t = T::from_f64(total::<S>(sum) / self.count);
+            let mean_product = S::splat(T::from_f64(total::<S>(product) / self.count));
+            let scale = S::splat(scale);
             for (at, gain, n) in self.places(panel) {
                 let (hat, d) = (S::load(hat.add(at)), S::load(d.add(at)));
                 let to_gain = d_gain.add(gain);
