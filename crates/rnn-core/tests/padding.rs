@@ -6,7 +6,7 @@ use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use rnn_core::cell::Cell;
 use rnn_core::{
     Activation, CellState, Direction, DropoutMasks, ForwardArgs, GruConfig, Input, Key, LstmConfig, MaskedOutput,
-    Output, Recurrent, RecurrentConfig, RnnConfig, States, probe,
+    MinGruConfig, MinLstmConfig, Output, Recurrent, RecurrentConfig, RnnConfig, States, probe,
 };
 
 const BATCH: usize = 3;
@@ -205,6 +205,14 @@ fn padding_of_an_rnn_reaches_nothing() {
     ];
     each([plain(), plain().with_dropout(0.3).with_layer_norm(true), plain().with_clip(Some(0.5))]);
     activations.into_iter().for_each(|activation| check(plain().with_hidden_activation(activation)));
+}
+
+#[test]
+fn padding_of_cells_without_a_recurrent_product_reaches_nothing() {
+    let min_gru = || MinGruConfig::new(INPUT, HIDDEN);
+    each([min_gru(), min_gru().with_dropout(0.3).with_zoneout(0.2, 0.0), min_gru().with_layer_norm(true)]);
+    let min_lstm = || MinLstmConfig::new(INPUT, HIDDEN);
+    each([min_lstm(), min_lstm().with_hidden_activation(Activation::Positive).with_dropout(0.3)]);
 }
 
 /// A loss that divides by the number of words makes NaN at an output of padding, and the others' gradients stay.

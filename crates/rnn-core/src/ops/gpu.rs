@@ -14,7 +14,7 @@ pub(crate) use embedding::embedding;
 #[cfg(feature = "gpu")]
 pub(crate) use loss::{binary_cross_entropy, cross_entropy};
 #[cfg(all(feature = "gpu", feature = "optim"))]
-pub(crate) use tensors::{buffer, own};
+pub(crate) use tensors::{buffer, direct, dispatched, own, reachable};
 
 use super::SequenceOptions;
 use crate::cell::Kernel;

@@ -51,12 +51,12 @@ pub(crate) fn sequence<C: Cell>(
     ASKED.with_borrow_mut(|asked| asked.push(request.options.clone()));
     let outcome: Option<(Tensor<3>, Vec<Tensor<2>>)> = on_any!(request);
     #[cfg(feature = "gpu")]
-    let outcome = outcome.or_else(|| request.on::<burn_cubecl::CubeBackend>());
+    let outcome = outcome.or_else(|| request.on::<burn::backend::Cube>());
     let Some((output, last)) = outcome else {
         if let Some(told) = pass.on_step_by_step {
             let reason: Option<&'static str> = on_any!(Reason(&request));
             #[cfg(feature = "gpu")]
-            let reason = reason.or_else(|| Reason(&request).on::<burn_cubecl::CubeBackend>());
+            let reason = reason.or_else(|| Reason(&request).on::<burn::backend::Cube>());
             told(reason.unwrap_or("its device has no kernels for layers"));
         }
         return None;

@@ -28,17 +28,17 @@ pub(super) fn apply<const D: usize, const S: usize>(
 #[cfg(feature = "gpu")]
 mod gpu {
     use super::*;
-    use crate::ops::gpu::{buffer, own};
+    use crate::ops::gpu::{buffer, direct, dispatched, own, reachable};
     use burn::backend::Cube;
+    use burn::backend::tensor::FloatTensor;
     use burn::tensor::DType;
-    use burn_cubecl::tensor::CubeTensor;
     use rnn_gpu::Buffer;
     use rnn_gpu::optim::Step;
 
     pub(super) struct Parameter<const S: usize> {
-        weights: CubeTensor,
-        grads: CubeTensor,
-        slots: [CubeTensor; S],
+        weights: FloatTensor<Cube>,
+        grads: FloatTensor<Cube>,
+        slots: [FloatTensor<Cube>; S],
     }
 
     impl<const S: usize> Parameter<S> {
@@ -52,17 +52,20 @@ mod gpu {
                 DType::F32 => tensor.clone().try_into_primitive::<Cube>().ok(),
                 _ => None,
             };
-            let slots: Vec<CubeTensor> = slots.iter().map(there).collect::<Option<_>>()?;
+            reachable().ok()?;
+            let slots: Vec<FloatTensor<Cube>> = slots.iter().map(there).collect::<Option<_>>()?;
             Some(Self { weights: there(weights)?, grads: there(grads)?, slots: slots.try_into().ok()? })
         }
 
         /// In one launch, in place where nobody else has the memory.
         pub(super) fn step<const D: usize>(self, step: Step) -> (Tensor<D>, [Tensor<D>; S]) {
-            let (weights, slots) = (own(self.weights), self.slots.map(own));
+            let here = |tensor| own(direct(tensor));
+            let (weights, slots) = (here(self.weights), self.slots.map(here));
             let buffers: Vec<Buffer> = slots.iter().map(buffer).collect();
             let buffers: Vec<&Buffer> = buffers.iter().collect();
-            step.update(&weights.client, &buffer(&weights), &buffer(&self.grads), &buffers);
-            (Tensor::from_primitive::<Cube>(weights), slots.map(Tensor::from_primitive::<Cube>))
+            step.update(&weights.client, &buffer(&weights), &buffer(&direct(self.grads)), &buffers);
+            let tensor = |tensor| Tensor::from_primitive::<Cube>(dispatched(tensor));
+            (tensor(weights), slots.map(tensor))
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Cross-entropy, among classes and of a yes or no: the gradient is made in the forward pass.
 
-use super::tensors::{buffer, tensor};
+use super::tensors::{buffer, direct, direct_int, reachable, tensor};
 use crate::ops::graph::{self, Dispatched, Operand, Operation, OutputGrads, Outputs};
-use burn::backend::Cube;
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
-use burn::tensor::{DType, Int, IntDType, Tensor};
+use burn::backend::{Cube, TensorMetadata};
+use burn::tensor::{DType, Int, IntDType, Shape, Tensor};
 use burn_cubecl::tensor::CubeTensor;
 use rnn_gpu::{Buffer, loss};
 
@@ -27,10 +27,11 @@ pub(crate) fn binary_cross_entropy(logits: &Tensor<1>, targets: &Tensor<1, Int>)
 }
 
 fn run(logits: Operand<Cube>, targets: &Tensor<1, Int>, classes: Option<usize>) -> Option<Tensor<1>> {
+    reachable().ok()?;
     let targets = targets.clone().cast(IntDType::I32);
     let targets = if targets.is_autodiff() { targets.inner() } else { targets };
-    let targets = buffer(&targets.try_into_primitive::<Cube>().ok()?);
-    let operation = CrossEntropy { logits: logits.primitive(), targets, classes };
+    let targets = buffer(&direct_int(targets.try_into_primitive::<Cube>().ok()?));
+    let operation = CrossEntropy { logits: direct(logits.primitive()), targets, classes };
     Some(Cube::tensor(graph::run(operation, [Some(&logits)]).main))
 }
 
@@ -64,7 +65,7 @@ impl Operation<Cube, 1> for CrossEntropy {
         grads: OutputGrads<FloatTensor<Cube>>,
         _: [bool; 1],
     ) -> [Option<FloatTensor<Cube>>; 1] {
-        let ones = burn::tensor::Shape::from(vec![1; gradient.meta.shape().num_dims()]);
+        let ones = Shape::from(vec![1; gradient.shape().num_dims()]);
         [Some(Cube::float_mul(gradient, Cube::float_reshape(grads.main, ones)))]
     }
 }

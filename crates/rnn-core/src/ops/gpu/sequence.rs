@@ -1,14 +1,17 @@
 //! A layer over a sequence on the GPU kernels.
 
+use super::tensors::{buffer, direct, reachable, tensor};
 use crate::MaskedOutput;
 use crate::cell::{Activation, Kernel, KernelOptions};
 use crate::ops::call::{Forwarded, INPUTS};
-use crate::ops::{Counted, SequenceBackend, SequenceCall, SequenceInput, SequenceOptions, SequenceOutput, Zoneout};
-use burn::backend::TensorMetadata;
-use burn::tensor::{DType, Shape};
+use crate::ops::{
+    Counted, LEARNED, SequenceBackend, SequenceCall, SequenceInput, SequenceOptions, SequenceOutput, Zoneout,
+};
+use burn::backend::Cube;
+use burn::backend::tensor::FloatTensor;
+use burn_cubecl::CubeDevice;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
-use burn_cubecl::{CubeBackend, CubeDevice};
 use rnn_gpu::{self as gpu, Buffer, Strided, Wanted};
 
 /// The cell of a supported call.
@@ -29,46 +32,47 @@ fn w_hh(call: &SequenceCall<CubeTensor>) -> &CubeTensor {
     w_hh
 }
 
-impl SequenceBackend for CubeBackend {
+impl SequenceBackend for Cube {
     type Saved = (SequenceCall<CubeTensor>, gpu::Saved);
 
     fn supports(options: &SequenceOptions) -> Result<(), &'static str> {
-        super::supports(options)
+        super::supports(options)?;
+        reachable()
     }
 
     fn fits(options: &SequenceOptions, device: &CubeDevice) -> Result<(), &'static str> {
         gpu::fits(&device.client(), cell(options), options.d_hidden, options.recurrent_masks)
     }
 
-    fn forward(call: SequenceCall<CubeTensor>, save: bool) -> Forwarded<CubeTensor, Self::Saved> {
+    fn forward(call: SequenceCall<FloatTensor<Cube>>, save: bool) -> Forwarded<FloatTensor<Cube>, Self::Saved> {
         let call = in_order(call);
         let SequenceOptions { time, batch, d_hidden, .. } = call.options;
         let client = w_hh(&call).client.clone();
         let (output, saved) = view(&call, |layer, sequence| gpu::forward(&client, layer, sequence, save));
-        let sequence = tensor(&call.w_ih, output.sequence, [time, batch, d_hidden]);
+        let sequence = tensor(&call.w_ih, &output.sequence, [time, batch, d_hidden]);
         let states = [Some(output.h), output.c].into_iter().flatten();
-        let states = states.map(|state| tensor(&call.w_ih, state, [batch, d_hidden])).collect();
+        let states = states.map(|state| tensor(&call.w_ih, &state, [batch, d_hidden])).collect();
         (SequenceOutput { sequence, states }, saved.map(|saved| (call, saved)))
     }
 
     fn backward(
         (call, saved): Self::Saved,
-        grads: SequenceOutput<CubeTensor, [Option<CubeTensor>; 2]>,
+        grads: SequenceOutput<FloatTensor<Cube>, [Option<FloatTensor<Cube>>; 2]>,
         wanted: [bool; INPUTS],
-    ) -> [Option<CubeTensor>; INPUTS] {
+    ) -> [Option<FloatTensor<Cube>>; INPUTS] {
         let SequenceOptions { time, batch, d_input, d_hidden, .. } = call.options;
         let client = w_hh(&call).client.clone();
-        let [h, c] = grads.states.map(|grad| grad.map(|grad| buffer(&into_contiguous(grad))));
-        let given = gpu::OutputGradients { sequence: Some(strided(&grads.sequence)), h, c };
+        let [h, c] = grads.states.map(|grad| grad.map(|grad| buffer(&direct(grad))));
+        let given = gpu::OutputGradients { sequence: Some(strided(&direct(grads.sequence))), h, c };
         let [x, w_ih, b_ih, w_hh, b_hh, ..] = wanted;
         let asked = Wanted { input: x, input_weights: w_ih || b_ih, hidden_weights: w_hh || b_hh };
         let gradients = view(&call, |layer, sequence| gpu::backward(&client, layer, sequence, &saved, &given, asked));
         let width = cell(&call.options).gates() * d_hidden;
         let made = |buffer: Option<Buffer>, wanted: bool, shape: [usize; 2]| {
-            buffer.filter(|_| wanted).map(|buffer| tensor(&call.w_ih, buffer, shape))
+            buffer.filter(|_| wanted).map(|buffer| tensor(&call.w_ih, &buffer, shape))
         };
         let mut made = [
-            gradients.input.map(|buffer| tensor(&call.w_ih, buffer, [time, batch, d_input])),
+            gradients.input.map(|buffer| tensor(&call.w_ih, &buffer, [time, batch, d_input])),
             made(gradients.w_ih, wanted[1], [d_input, width]),
             made(gradients.b_ih, wanted[2], [1, width]),
             made(gradients.w_hh, wanted[3], [d_hidden, width]),
@@ -83,20 +87,26 @@ impl SequenceBackend for CubeBackend {
 }
 
 /// The call with its tensors laid out as the kernels read them: row after row, but for x, which has strides.
-fn in_order(call: SequenceCall<CubeTensor>) -> SequenceCall<CubeTensor> {
-    let all = |tensors: Vec<CubeTensor>| tensors.into_iter().map(into_contiguous).collect();
+fn in_order(call: SequenceCall<FloatTensor<Cube>>) -> SequenceCall<CubeTensor> {
+    let one = |tensor| into_contiguous(direct(tensor));
+    let all = |tensors: Vec<FloatTensor<Cube>>| tensors.into_iter().map(one).collect();
     let zoneout = call.zoneout.into_iter().map(|zoneout| match zoneout {
         Zoneout::Mean(p) => Zoneout::Mean(p),
-        Zoneout::Drawn(keep) => Zoneout::Drawn(into_contiguous(keep)),
+        Zoneout::Drawn(keep) => Zoneout::Drawn(one(keep)),
     });
     SequenceCall {
         options: call.options,
-        input: call.input,
-        w_ih: into_contiguous(call.w_ih),
-        b_ih: call.b_ih.map(into_contiguous),
-        w_hh: call.w_hh.map(into_contiguous),
-        b_hh: call.b_hh.map(into_contiguous),
-        learned: call.learned,
+        input: match call.input {
+            SequenceInput::Dense(x) => SequenceInput::Dense(direct(x)),
+            SequenceInput::Rows(x, ids) => SequenceInput::Rows(direct(x), ids),
+            SequenceInput::Symbols(symbols) => SequenceInput::Symbols(symbols),
+        },
+        w_ih: one(call.w_ih),
+        b_ih: call.b_ih.map(one),
+        w_hh: call.w_hh.map(one),
+        b_hh: call.b_hh.map(one),
+        // Only options have them.
+        learned: [const { None }; LEARNED.len()],
         states: all(call.states),
         input_masks: all(call.input_masks),
         recurrent_masks: all(call.recurrent_masks),
@@ -146,11 +156,6 @@ fn view<R>(call: &SequenceCall<CubeTensor>, f: impl FnOnce(&gpu::Layer, &gpu::Se
     f(&layer, &sequence)
 }
 
-/// The values of a tensor that lies row after row.
-fn buffer(tensor: &CubeTensor) -> Buffer {
-    Buffer::new(tensor.handle.clone(), tensor.shape().num_elements())
-}
-
 /// The values of a tensor `[time, batch, width]` that lies in any way.
 fn strided(tensor: &CubeTensor) -> Strided {
     let strides = tensor.meta.strides();
@@ -158,10 +163,4 @@ fn strided(tensor: &CubeTensor) -> Strided {
         buffer: Buffer::new(tensor.handle.clone(), tensor.handle.size_in_used() as usize / 4),
         strides: [strides[0], strides[1], strides[2]],
     }
-}
-
-/// A tensor of these values where `like` is.
-fn tensor<const D: usize>(like: &CubeTensor, buffer: Buffer, shape: [usize; D]) -> CubeTensor {
-    let (client, device) = (like.client.clone(), like.device.clone());
-    CubeTensor::new_contiguous(client, device, Shape::new(shape), buffer.handle().clone(), DType::F32)
 }
