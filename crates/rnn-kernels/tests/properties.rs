@@ -73,6 +73,30 @@ fn long_sequences_are_done_in_chunks() {
     }
 }
 
+/// On the way back through many steps: not subnormal numbers, which take a processor a hundred times as long.
+#[test]
+fn gradients_that_vanish_are_zero() {
+    let mut random = Rng::with_seed(6);
+    for cell in CELLS {
+        let [batch, time, d_input] = [3, 700, 2];
+        let mut case = Case::plain(&mut random, cell, [batch, time, d_input, 9]);
+        case.w_hh.iter_mut().for_each(|w| *w *= 0.3);
+        // From h after the last step alone.
+        case.d_sequence.fill(0.0);
+        for isa in Isa::available() {
+            let results = kernel::run::<f32>(&case, isa);
+            let (_, d_x) = results.iter().find(|(name, _)| *name == "d_x").expect("of x");
+            for row in d_x.chunks_exact(time * d_input) {
+                let (first, last) = (&row[..10 * d_input], &row[(time - 1) * d_input..]);
+                assert!(first.iter().all(|&d| d == 0.0) && last.iter().all(|&d| d != 0.0), "{cell:?} at {isa:?}");
+                assert!(!row.iter().any(|&d| (d as f32).is_subnormal()), "{cell:?} at {isa:?}");
+                let least = row.iter().filter(|&&d| d != 0.0).fold(1.0, |least: f64, d| least.min(d.abs()));
+                assert!(least < 1e-30, "{cell:?} at {isa:?}: zero below {least:e}");
+            }
+        }
+    }
+}
+
 #[test]
 fn nan_stays_in_its_row() {
     let mut random = Rng::with_seed(3);

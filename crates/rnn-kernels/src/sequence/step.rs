@@ -3,7 +3,7 @@
 //! batch.
 
 use crate::args::Zoneout;
-use crate::float::Float;
+use crate::float::{Float, sealed::Vectors};
 use crate::sequence::extras::{Extras, Vector};
 use crate::sequence::plan::Plan;
 use crate::simd::Simd;
@@ -269,6 +269,13 @@ unsafe fn split<S: Simd>(keep: Keep<S::T>, at: usize, n: usize, d: S::V) -> Arri
     }
 }
 
+/// A gradient, zero where it is too small for ordinary numbers.
+#[inline(always)]
+unsafe fn unless_vanished<S: Simd>(d: S::V) -> S::V {
+    // SAFETY: the caller has the instruction set.
+    unsafe { S::where_positive(S::sub(S::abs(d), S::splat(S::T::VANISHED)), d) }
+}
+
 impl<T: Float> BackStep<'_, T> {
     /// Adds `d` to the gradient of `vector` for the units from `u` on.
     #[inline(always)]
@@ -343,7 +350,7 @@ impl<T: Float> BackStep<'_, T> {
                 // As in `settle`.
                 S::prefetch(d_output.wrapping_add(self.d_output_next));
             }
-            Some(split::<S>(self.keep_h, zone, n, d_h))
+            Some(split::<S>(self.keep_h, zone, n, unless_vanished::<S>(d_h)))
         }
     }
 
@@ -357,7 +364,7 @@ impl<T: Float> BackStep<'_, T> {
         unsafe {
             let zone = self.batch_row(row) * self.d_hidden + u;
             let d_c = S::load(self.d_c.add(row * self.width + u));
-            Some(split::<S>(self.keep_c, zone, self.d_hidden - u, d_c))
+            Some(split::<S>(self.keep_c, zone, self.d_hidden - u, unless_vanished::<S>(d_c)))
         }
     }
 }
