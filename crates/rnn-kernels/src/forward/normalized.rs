@@ -2,6 +2,7 @@
 //! then the rows, then the cell, in place of tile by tile.
 
 use super::Forward;
+use super::recurrence::step_tile;
 use crate::cell::{Any, Kernel, show};
 use crate::float::Float;
 use crate::pool::Buffer;
@@ -9,7 +10,7 @@ use crate::sequence::norm::{Norm, STATS, Stat};
 use crate::sequence::plan::Plan;
 use crate::sequence::step::Step;
 use crate::simd::Simd;
-use crate::tile::{Cut, Tile, max_rows, multiply};
+use crate::tile::{Cut, max_rows, multiply_as};
 
 /// `b + γ_ih∘norm(x·W_ih)` from `x·W_ih`, for `rows` rows of panels; x̂ goes to `hats`, which are laid out as these are.
 ///
@@ -62,23 +63,10 @@ pub(crate) unsafe fn advance_normalized<S: Simd>(
                 let (from, to) = (cut.start(tile), cut.start(tile + 1));
                 // SAFETY: rows of the state; the packed weights and panels as the plan has them.
                 unsafe {
-                    multiply::<S>(&Tile {
-                        rows: to - from,
-                        width,
-                        a: left[i].add(from * step.width),
-                        a_row: step.width,
-                        a_rows: std::ptr::null(),
-                        a_step: 1,
-                        blocks: 1,
-                        len: step.d_hidden,
-                        a_block: 0,
-                        b: w_hh[i].as_ptr().add(p * step.d_hidden * width * S::LANES),
-                        b_step: width * S::LANES,
-                        c0: zeros,
-                        c0_step: 0,
-                        c: step.hats.add(p * step.panel + from * row + product.offset * S::LANES),
-                        c_step: row,
-                    });
+                    let b = w_hh[i].as_ptr().add(p * step.d_hidden * width * S::LANES);
+                    let c = step.hats.add(p * step.panel + from * row + product.offset * S::LANES);
+                    let tile = step_tile::<S>(step, left[i], b, width, from..to, (zeros, 0), (c, row));
+                    multiply_as::<S>(&tile, plan.in_order);
                 }
             }
         }

@@ -9,6 +9,7 @@ use crate::sequence::step::Step;
 use crate::simd::{Op, Simd};
 use crate::tile::{Beside, Cut, RowProduct, Tile, max_rows, multiply_as, multiply_row};
 use std::marker::PhantomData;
+use std::ops::Range;
 
 /// One step of the recurrence.
 #[derive(Clone, Copy)]
@@ -95,23 +96,8 @@ impl<T: Float, K: Kernel> Op<T> for AdvanceWith<'_, T, K> {
                         for (i, product) in now() {
                             let width = product.width(blocks);
                             let c = step.panel_row(p, from).add(product.offset * S::LANES);
-                            let tile = Tile {
-                                rows: to - from,
-                                width,
-                                a: left[i].add(from * step.width),
-                                a_row: step.width,
-                                a_rows: std::ptr::null(),
-                                a_step: 1,
-                                blocks: 1,
-                                len: step.d_hidden,
-                                a_block: 0,
-                                b: w_hh[i].as_ptr().add(p * step.d_hidden * width * S::LANES),
-                                b_step: width * S::LANES,
-                                c0: c,
-                                c0_step: row,
-                                c,
-                                c_step: row,
-                            };
+                            let b = w_hh[i].as_ptr().add(p * step.d_hidden * width * S::LANES);
+                            let tile = step_tile::<S>(step, left[i], b, width, from..to, (c, row), (c, row));
                             multiply_as::<S>(&tile, plan.in_order);
                         }
                         if resets && !reset {
@@ -123,6 +109,37 @@ impl<T: Float, K: Kernel> Op<T> for AdvanceWith<'_, T, K> {
                 }
             }
         }
+    }
+}
+
+/// The product of some rows of h, or of what stands for it in `left`, and of a panel's packed weights `b`, added to `c0`: the
+/// sums go to `c`. Both have the distance from a row to the next beside them.
+#[inline(always)]
+pub(super) fn step_tile<S: Simd>(
+    step: &Step<S::T>,
+    left: *const S::T,
+    b: *const S::T,
+    width: usize,
+    rows: Range<usize>,
+    (c0, c0_step): (*const S::T, usize),
+    (c, c_step): (*mut S::T, usize),
+) -> Tile<S::T> {
+    Tile {
+        rows: rows.len(),
+        width,
+        a: left.wrapping_add(rows.start * step.width),
+        a_row: step.width,
+        a_rows: std::ptr::null(),
+        a_step: 1,
+        blocks: 1,
+        len: step.d_hidden,
+        a_block: 0,
+        b,
+        b_step: width * S::LANES,
+        c0,
+        c0_step,
+        c,
+        c_step,
     }
 }
 
