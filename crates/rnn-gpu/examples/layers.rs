@@ -1,4 +1,5 @@
-//! How long the kernels take on an adapter, forward, backward, and over rows of different lengths.
+//! How long the kernels take on an adapter, forward, backward, and over rows of different lengths, with each way of storage
+//! that it has.
 //!
 //! `layers [cpu|gpu|cuda] [CELL BATCH,TIME,INPUTS,UNITS]…`: `cpu` is the software adapter.
 
@@ -15,7 +16,7 @@ fn main() {
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod timed {
     use rnn_gpu::cubecl::{self, client::Client};
-    use rnn_gpu::{Buffer, Cell, Counted, Input, Layer, OutputGradients, Sequence, Strided, Wanted, Zoneout};
+    use rnn_gpu::{Buffer, Cell, Counted, Input, Layer, OutputGradients, Sequence, Storage, Strided, Wanted, Zoneout};
     use std::time::{Duration, Instant};
 
     pub fn main() {
@@ -35,7 +36,7 @@ mod timed {
         let default = ["lstm", "50,80,128,128", "gru", "50,80,128,128", "rnn", "50,80,128,128", "lstm", "10,80,32,32"];
         let asked = if asked.is_empty() { default.map(String::from).to_vec() } else { asked };
         println!(
-            "| layer | forward, ms | forward and backward | the same, half of the steps | ÷ all |\n|---|---:|---:|---:|---:|"
+            "| layer, stored as | forward, ms | forward and backward | the same, half of the steps | ÷ all |\n|---|---:|---:|---:|---:|"
         );
         for pair in asked.chunks(2) {
             let cell = match &*pair[0] {
@@ -50,18 +51,23 @@ mod timed {
             // Lengths from 1 to all, in no order.
             let lengths: Vec<usize> =
                 (0..batch).map(|row| 1 + (row * 37 % batch) * (time - 1) / batch.max(2)).collect();
-            let forward = case.time(Counted::All, false);
-            let both = case.time(Counted::All, true);
-            let ragged = case.time(Counted::Lengths(&lengths), true);
-            println!(
-                "| {} {} | {:.2} | {:.2} | {:.2} | {:.2} |",
-                pair[0],
-                pair[1],
-                1e3 * forward.as_secs_f64(),
-                1e3 * both.as_secs_f64(),
-                1e3 * ragged.as_secs_f64(),
-                ragged.as_secs_f64() / both.as_secs_f64(),
-            );
+            for (name, storage) in [("f32", Storage::F32), ("f16", Storage::F16)] {
+                if !storage.is_on(&client) {
+                    continue;
+                }
+                let forward = case.time(Counted::All, false, storage);
+                let both = case.time(Counted::All, true, storage);
+                let ragged = case.time(Counted::Lengths(&lengths), true, storage);
+                println!(
+                    "| {} {} {name} | {:.2} | {:.2} | {:.2} | {:.2} |",
+                    pair[0],
+                    pair[1],
+                    1e3 * forward.as_secs_f64(),
+                    1e3 * both.as_secs_f64(),
+                    1e3 * ragged.as_secs_f64(),
+                    ragged.as_secs_f64() / both.as_secs_f64(),
+                );
+            }
         }
     }
 
@@ -106,7 +112,7 @@ mod timed {
         }
 
         /// The least of several.
-        fn time(&self, counted: Counted, backward: bool) -> Duration {
+        fn time(&self, counted: Counted, backward: bool, storage: Storage) -> Duration {
             let [batch, time, d_input, d_hidden] = self.sizes;
             let sequence = Sequence {
                 batch,
@@ -121,6 +127,7 @@ mod timed {
                 recurrent_masks: Vec::new(),
                 zoneout_h: Zoneout::Off,
                 zoneout_c: Zoneout::Off,
+                storage,
             };
             let run = || {
                 let start = Instant::now();

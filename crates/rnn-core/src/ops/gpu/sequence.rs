@@ -3,13 +3,21 @@
 use crate::MaskedOutput;
 use crate::cell::{Activation, Kernel, KernelOptions};
 use crate::ops::call::{Forwarded, INPUTS};
+use crate::ops::graph::Dispatched;
 use crate::ops::{Counted, SequenceBackend, SequenceCall, SequenceInput, SequenceOptions, SequenceOutput, Zoneout};
 use burn::backend::TensorMetadata;
-use burn::tensor::{DType, Shape};
+use burn::tensor::{DType, Device, Shape, Tensor};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 use burn_cubecl::{CubeBackend, CubeDevice};
 use rnn_gpu::{self as gpu, Buffer, Strided, Wanted};
+
+/// Whether `device` is a GPU that can store what [`RecurrentConfig::half_storage`](crate::RecurrentConfig::half_storage)
+/// says in 16 bits.
+pub fn stores_half(device: &Device) -> bool {
+    let there = CubeBackend::constant(&Tensor::<1>::zeros([1], device));
+    there.is_some_and(|tensor| gpu::Storage::F16.is_on(&tensor.client))
+}
 
 /// The cell of a supported call.
 fn cell(options: &SequenceOptions) -> gpu::Cell {
@@ -37,7 +45,16 @@ impl SequenceBackend for CubeBackend {
     }
 
     fn fits(options: &SequenceOptions, device: &CubeDevice) -> Result<(), &'static str> {
-        gpu::fits(&device.client(), cell(options), options.d_hidden, options.recurrent_masks)
+        gpu::fits(&device.client(), cell(options), options.d_hidden, options.recurrent_masks, gpu::Storage::F32)
+    }
+
+    fn stores_half(device: &CubeDevice) -> Result<(), &'static str> {
+        match gpu::Storage::F16.is_on(&device.client()) {
+            true => Ok(()),
+            false => {
+                Err("the adapter has no 16-bit floats, so that the layer stores 32-bit ones in spite of half_storage")
+            }
+        }
     }
 
     fn forward(call: SequenceCall<CubeTensor>, save: bool) -> Forwarded<CubeTensor, Self::Saved> {
@@ -142,6 +159,7 @@ fn view<R>(call: &SequenceCall<CubeTensor>, f: impl FnOnce(&gpu::Layer, &gpu::Se
         recurrent_masks: call.recurrent_masks.iter().map(buffer).collect(),
         zoneout_h: zoneout(0),
         zoneout_c: zoneout(1),
+        storage: if options.half_storage { gpu::Storage::F16 } else { gpu::Storage::F32 },
     };
     f(&layer, &sequence)
 }
