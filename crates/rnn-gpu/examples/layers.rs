@@ -1,5 +1,5 @@
-//! How long the kernels take on an adapter, forward, backward, and over rows of different lengths, with each way of storage
-//! that it has.
+//! How long the kernels take on an adapter, forward, backward, and over rows of different lengths; stored as f32, and
+//! as f16 where the adapter has it.
 //!
 //! `layers [cpu|gpu|cuda] [CELL BATCH,TIME,INPUTS,UNITS]…`: `cpu` is the software adapter.
 

@@ -20,8 +20,8 @@ pub(crate) fn at_place(plan: &ComptimeOption<Box<[u32]>>, order_at: usize, place
     }
 }
 
-/// `x·W_ih` for each place, a row of `width` numbers, stored as `N`. With a mask for each gate the third coordinate of a cube is the
-/// gate; otherwise it is 0 and the group all columns.
+/// `x·W_ih` for each place, a row of `width` numbers, stored as `N`. With a mask for each gate the third coordinate of a
+/// cube is the gate; otherwise it is 0 and the group all columns.
 #[cube(launch_unchecked)]
 pub(crate) fn products<N: Float>(
     x: &[f32],

@@ -97,8 +97,8 @@ fn layers_agree() {
     check("an LSTM with dropout and zoneout", dropout, keyed, false);
 }
 
-/// Whether a GPU stores as f16 what the layer says; where it cannot, it tells and stores f32. How large the error may be
-/// is derived in `half.rs`: 6 steps, each with 3 roundings and those of 6 saved numbers.
+/// A GPU stores as f16 what the layer says; where it cannot, it tells and stores f32. How large the error may be is
+/// derived in `half.rs`: 6 steps, each with 3 roundings and those of 6 saved numbers.
 #[test]
 fn half_storage_is_the_option_of_a_layer() {
     static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());

@@ -12,8 +12,8 @@ use burn_cubecl::tensor::CubeTensor;
 use burn_cubecl::{CubeBackend, CubeDevice};
 use rnn_gpu::{self as gpu, Buffer, Strided, Wanted};
 
-/// Whether `device` is a GPU that can store what [`RecurrentConfig::half_storage`](crate::RecurrentConfig::half_storage)
-/// says in 16 bits.
+/// Whether `device` is a GPU that has 16-bit floats, for
+/// [`RecurrentConfig::half_storage`](crate::RecurrentConfig::half_storage).
 pub fn stores_half(device: &Device) -> bool {
     let there = CubeBackend::constant(&Tensor::<1>::zeros([1], device));
     there.is_some_and(|tensor| gpu::Storage::F16.is_on(&tensor.client))
