@@ -238,8 +238,8 @@ impl<C: Cell> RecurrentConfig<C> {
     /// Has a GPU store as f16 what takes most of its memory: the input products of all steps, what the forward pass
     /// saves for the backward pass, and the copy of `W_hh` that it reads at every step. Sums, states, outputs, weights
     /// and gradients stay f32, so that optimizers and weight files are the same (Keras: `mixed_float16`, whose outputs
-    /// are f16 too). Stored numbers have 11 binary digits, and none is beyond ±65504: what such a number may be, as in
-    /// an RNN with ReLU whose h grows, becomes infinite.
+    /// are f16 too). Stored numbers have 11 binary digits; those beyond ±65504 become infinite, as h of an RNN with
+    /// ReLU may, and sums of features that are thousands of times too large.
     ///
     /// Nothing else stores anything so: on a CPU, and where a layer runs step by step, this has no effect. Nor has it
     /// on a GPU without 16-bit floats, of which [`ForwardArgs::with_step_by_step_warning`] tells.

@@ -115,7 +115,7 @@ fn who_asks_is_told_what_runs_step_by_step() {
 /// none.
 #[test]
 fn half_storage_changes_nothing_on_a_cpu() {
-    let device = Device::flex();
+    let device = Device::default();
     let plain = LstmConfig::new(3, 4);
     let half = plain.clone().with_half_storage(true);
     let output = |config: &LstmConfig| {

@@ -13,7 +13,8 @@ pub enum Storage {
     #[default]
     F32,
     /// Two bytes a number, rounded to 11 binary digits: an error of at most 2⁻¹¹ of the number, and of 2⁻²⁵ below
-    /// 6·10⁻⁵, where the adapter may also store zero. Beyond ±65504 there is infinity: an RNN with ReLU may get there.
+    /// 6·10⁻⁵, where the adapter may also store zero. Beyond ±65504 there is infinity: h of an RNN with ReLU may
+    /// get there, and sums of features that are thousands of times too large.
     F16,
 }
 
