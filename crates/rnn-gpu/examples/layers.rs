@@ -38,6 +38,7 @@ mod timed {
         println!(
             "| layer, stored as | forward, ms | forward and backward | the same, half of the steps | ÷ all |\n|---|---:|---:|---:|---:|"
         );
+        let storages: Vec<Storage> = [Storage::F32, Storage::F16].into_iter().filter(|s| s.is_on(&client)).collect();
         for pair in asked.chunks(2) {
             let cell = match &*pair[0] {
                 "rnn" => Cell::RnnTanh,
@@ -51,21 +52,19 @@ mod timed {
             // Lengths from 1 to all, in no order.
             let lengths: Vec<usize> =
                 (0..batch).map(|row| 1 + (row * 37 % batch) * (time - 1) / batch.max(2)).collect();
-            for (name, storage) in [("f32", Storage::F32), ("f16", Storage::F16)] {
-                if !storage.is_on(&client) {
-                    continue;
-                }
-                let forward = case.time(Counted::All, false, storage);
-                let both = case.time(Counted::All, true, storage);
-                let ragged = case.time(Counted::Lengths(&lengths), true, storage);
+            let forward = case.times(Counted::All, false, &storages);
+            let both = case.times(Counted::All, true, &storages);
+            let ragged = case.times(Counted::Lengths(&lengths), true, &storages);
+            for (which, storage) in storages.iter().enumerate() {
+                let [forward, both, ragged] = [forward[which], both[which], ragged[which]].map(|d| d.as_secs_f64());
                 println!(
-                    "| {} {} {name} | {:.2} | {:.2} | {:.2} | {:.2} |",
+                    "| {} {} {storage:?} | {:.2} | {:.2} | {:.2} | {:.2} |",
                     pair[0],
                     pair[1],
-                    1e3 * forward.as_secs_f64(),
-                    1e3 * both.as_secs_f64(),
-                    1e3 * ragged.as_secs_f64(),
-                    ragged.as_secs_f64() / both.as_secs_f64(),
+                    1e3 * forward,
+                    1e3 * both,
+                    1e3 * ragged,
+                    ragged / both,
                 );
             }
         }
@@ -111,8 +110,21 @@ mod timed {
             }
         }
 
-        /// The least of several.
-        fn time(&self, counted: Counted, backward: bool, storage: Storage) -> Duration {
+        /// The least of several turns, for each way of storage; they take turns.
+        fn times(&self, counted: Counted, backward: bool, storages: &[Storage]) -> Vec<Duration> {
+            let run = |storage: &Storage| self.run(counted, backward, *storage);
+            storages.iter().map(run).for_each(drop);
+            let begin = Instant::now();
+            let mut least: Vec<Duration> = storages.iter().map(run).collect();
+            while begin.elapsed() < Duration::from_secs(4) * storages.len() as u32 {
+                for (least, storage) in least.iter_mut().zip(storages) {
+                    *least = run(storage).min(*least);
+                }
+            }
+            least
+        }
+
+        fn run(&self, counted: Counted, backward: bool, storage: Storage) -> Duration {
             let [batch, time, d_input, d_hidden] = self.sizes;
             let sequence = Sequence {
                 batch,
@@ -129,30 +141,21 @@ mod timed {
                 zoneout_c: Zoneout::Off,
                 storage,
             };
-            let run = || {
-                let start = Instant::now();
-                let (output, saved) = rnn_gpu::forward(self.client, &self.layer, &sequence, backward);
-                if let Some(saved) = saved {
-                    let given = OutputGradients {
-                        sequence: Some(Strided::contiguous(output.sequence, batch, d_hidden)),
-                        ..Default::default()
-                    };
-                    let wanted = Wanted { input: true, input_weights: true, hidden_weights: true };
-                    let grads = rnn_gpu::backward(self.client, &self.layer, &sequence, &saved, &given, wanted);
-                    grads.input.expect("wanted").read_f32(self.client);
-                    grads.b_hh.expect("wanted").read_f32(self.client);
-                } else {
-                    output.h.read_f32(self.client);
-                }
-                start.elapsed()
-            };
-            run();
-            let begin = Instant::now();
-            let mut least = run();
-            while begin.elapsed() < Duration::from_secs(4) {
-                least = least.min(run());
+            let start = Instant::now();
+            let (output, saved) = rnn_gpu::forward(self.client, &self.layer, &sequence, backward);
+            if let Some(saved) = saved {
+                let given = OutputGradients {
+                    sequence: Some(Strided::contiguous(output.sequence, batch, d_hidden)),
+                    ..Default::default()
+                };
+                let wanted = Wanted { input: true, input_weights: true, hidden_weights: true };
+                let grads = rnn_gpu::backward(self.client, &self.layer, &sequence, &saved, &given, wanted);
+                grads.input.expect("wanted").read_f32(self.client);
+                grads.b_hh.expect("wanted").read_f32(self.client);
+            } else {
+                output.h.read_f32(self.client);
             }
-            least
+            start.elapsed()
         }
     }
 }
