@@ -29,7 +29,8 @@ pub struct ForwardArgs<'a, S> {
     /// without it. A GPU, and what runs step by step in tensor operations, ignore it.
     pub exec: Option<Exec>,
     /// Is told why, for each layer and direction that has no kernel and runs step by step in tensor operations, many
-    /// times slower on a CPU; see [`with_step_by_step_warning`](Self::with_step_by_step_warning).
+    /// times slower on a CPU, and where a GPU has no 16-bit floats for a layer with `half_storage`; see
+    /// [`with_step_by_step_warning`](Self::with_step_by_step_warning).
     pub on_step_by_step: Option<fn(&str)>,
 }
 
@@ -129,7 +130,8 @@ impl<'a, S> ForwardArgs<'a, S> {
         self
     }
 
-    /// Asks for a warning where a layer runs step by step: `told` is called with the reason, here to print it.
+    /// Asks for a warning where a layer runs step by step, or a GPU cannot store in 16 bits what
+    /// [`half_storage`](crate::RecurrentConfig::half_storage) says: `told` is called with the reason, here to print it.
     ///
     /// ```
     /// use rnn_core::burn::tensor::{Device, Tensor};

@@ -109,6 +109,10 @@ pub struct RecurrentConfig<C: Cell> {
     /// all gates of a row together, as haste does it (Ba, Kiros and Hinton, 2016, with the biases outside the norms).
     /// An LSTM normalises c on its way to h, too. An error for a layer of one unit, of which nothing would be left.
     pub layer_norm: bool,
+    /// Whether a GPU stores the largest buffers of a pass in 16 bits; see
+    /// [`with_half_storage`](Self::with_half_storage).
+    #[serde(default)]
+    pub half_storage: bool,
     /// How the weights start.
     pub initializers: Initializers,
 }
@@ -138,6 +142,7 @@ impl<C: Cell> RecurrentConfig<C> {
             weight_dropout: 0.0,
             zoneout: ZoneoutConfig::default(),
             layer_norm: false,
+            half_storage: false,
             initializers: Initializers::KERAS,
         }
     }
@@ -227,6 +232,21 @@ impl<C: Cell> RecurrentConfig<C> {
     /// Normalises each step's sums.
     pub fn with_layer_norm(mut self, layer_norm: bool) -> Self {
         self.layer_norm = layer_norm;
+        self
+    }
+
+    /// Has a GPU store as f16 what takes most of its memory: the input products of all steps, what the forward pass
+    /// saves for the backward pass, and the copy of `W_hh` that it reads at every step. Sums, states, outputs, weights
+    /// and gradients stay f32, so that optimizers and weight files are the same (Keras: `mixed_float16`, whose outputs
+    /// are f16 too). Stored numbers have 11 binary digits; those beyond ±65504 become infinite, as h of an RNN with
+    /// ReLU may, and sums of features that are thousands of times too large.
+    ///
+    /// Nothing else stores anything so: on a CPU, and where a layer runs step by step, this has no effect. Nor has it
+    /// on a GPU without 16-bit floats, of which [`ForwardArgs::with_step_by_step_warning`] tells.
+    ///
+    /// [`ForwardArgs::with_step_by_step_warning`]: crate::ForwardArgs::with_step_by_step_warning
+    pub fn with_half_storage(mut self, half_storage: bool) -> Self {
+        self.half_storage = half_storage;
         self
     }
 

@@ -199,6 +199,7 @@ impl<C: Cell> Recurrent<C> {
                     masked_output: args.masked_output,
                     zoneout: dropout.zoneout(self.config.cell.state_tensors(), [time, batch], [d_output, d_hidden]),
                     from_zero,
+                    half_storage: self.config.half_storage,
                     exec,
                 };
                 let input_masks = dropout.input(batch, self.config.layer_input(number));

@@ -76,6 +76,7 @@ pub use exec::Isa;
 /// What there is only with a GPU: the features `wgpu`, `vulkan` and `cuda`.
 #[cfg(feature = "gpu")]
 pub mod gpu {
+    pub use crate::ops::gpu::stores_half;
     pub use rnn_gpu::launches;
 }
 

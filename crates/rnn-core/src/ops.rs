@@ -88,6 +88,8 @@ pub(crate) struct Pass {
     pub zoneout: Vec<Zoneout<Tensor<3>>>,
     /// Whether the state before the first step is zero.
     pub from_zero: bool,
+    /// Whether a GPU stores its largest buffers in 16 bits.
+    pub half_storage: bool,
     /// How the CPU kernels are executed.
     pub exec: Exec,
 }

@@ -111,6 +111,25 @@ fn who_asks_is_told_what_runs_step_by_step() {
     assert_eq!(*TOLD.lock().unwrap(), ["a probe sees every step"; 2]);
 }
 
+/// Half storage is a GPU's: on a CPU it changes no bit and tells nothing. A configuration from before it was there has
+/// none.
+#[test]
+fn half_storage_changes_nothing_on_a_cpu() {
+    let device = Device::default();
+    let plain = LstmConfig::new(3, 4);
+    let half = plain.clone().with_half_storage(true);
+    let output = |config: &LstmConfig| {
+        let args = ForwardArgs::default().with_step_by_step_warning(|why| panic!("{why}"));
+        config.init(Key::new(0), &device).forward_with(Tensor::<3>::ones([2, 5, 3], &device), args).sequence.into_data()
+    };
+    assert_eq!(output(&half), output(&plain));
+    let mut saved = serde_json::to_value(&plain).expect("JSON");
+    saved.as_object_mut().expect("fields").remove("half_storage").expect("a field");
+    assert_eq!(serde_json::from_value::<LstmConfig>(saved).expect("a configuration"), plain);
+    let saved = serde_json::to_value(&half).expect("JSON");
+    assert_eq!(serde_json::from_value::<LstmConfig>(saved).expect("a configuration"), half);
+}
+
 /// The number of threads decides in which order a weight's gradient is summed, the instruction set what is rounded.
 #[test]
 fn a_layer_runs_on_the_threads_it_is_told() {

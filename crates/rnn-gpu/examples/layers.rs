@@ -1,4 +1,5 @@
-//! How long the kernels take on an adapter, forward, backward, and over rows of different lengths.
+//! How long the kernels take on an adapter, forward, backward, and over rows of different lengths; stored as f32, and
+//! as f16 where the adapter has it.
 //!
 //! `layers [cpu|gpu|cuda] [CELL BATCH,TIME,INPUTS,UNITS]…`: `cpu` is the software adapter.
 
@@ -15,7 +16,7 @@ fn main() {
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod timed {
     use rnn_gpu::cubecl::{self, client::Client};
-    use rnn_gpu::{Buffer, Cell, Counted, Input, Layer, OutputGradients, Sequence, Strided, Wanted, Zoneout};
+    use rnn_gpu::{Buffer, Cell, Counted, Input, Layer, OutputGradients, Sequence, Storage, Strided, Wanted, Zoneout};
     use std::time::{Duration, Instant};
 
     pub fn main() {
@@ -35,8 +36,9 @@ mod timed {
         let default = ["lstm", "50,80,128,128", "gru", "50,80,128,128", "rnn", "50,80,128,128", "lstm", "10,80,32,32"];
         let asked = if asked.is_empty() { default.map(String::from).to_vec() } else { asked };
         println!(
-            "| layer | forward, ms | forward and backward | the same, half of the steps | ÷ all |\n|---|---:|---:|---:|---:|"
+            "| layer, stored as | forward, ms | forward and backward | the same, half of the steps | ÷ all |\n|---|---:|---:|---:|---:|"
         );
+        let storages: Vec<Storage> = [Storage::F32, Storage::F16].into_iter().filter(|s| s.is_on(&client)).collect();
         for pair in asked.chunks(2) {
             let cell = match &*pair[0] {
                 "rnn" => Cell::RnnTanh,
@@ -50,18 +52,21 @@ mod timed {
             // Lengths from 1 to all, in no order.
             let lengths: Vec<usize> =
                 (0..batch).map(|row| 1 + (row * 37 % batch) * (time - 1) / batch.max(2)).collect();
-            let forward = case.time(Counted::All, false);
-            let both = case.time(Counted::All, true);
-            let ragged = case.time(Counted::Lengths(&lengths), true);
-            println!(
-                "| {} {} | {:.2} | {:.2} | {:.2} | {:.2} |",
-                pair[0],
-                pair[1],
-                1e3 * forward.as_secs_f64(),
-                1e3 * both.as_secs_f64(),
-                1e3 * ragged.as_secs_f64(),
-                ragged.as_secs_f64() / both.as_secs_f64(),
-            );
+            let forward = case.times(Counted::All, false, &storages);
+            let both = case.times(Counted::All, true, &storages);
+            let ragged = case.times(Counted::Lengths(&lengths), true, &storages);
+            for (which, storage) in storages.iter().enumerate() {
+                let [forward, both, ragged] = [forward[which], both[which], ragged[which]].map(|d| d.as_secs_f64());
+                println!(
+                    "| {} {} {storage:?} | {:.2} | {:.2} | {:.2} | {:.2} |",
+                    pair[0],
+                    pair[1],
+                    1e3 * forward,
+                    1e3 * both,
+                    1e3 * ragged,
+                    ragged / both,
+                );
+            }
         }
     }
 
@@ -105,8 +110,21 @@ mod timed {
             }
         }
 
-        /// The least of several.
-        fn time(&self, counted: Counted, backward: bool) -> Duration {
+        /// The least of several turns, for each way of storage; they take turns.
+        fn times(&self, counted: Counted, backward: bool, storages: &[Storage]) -> Vec<Duration> {
+            let run = |storage: &Storage| self.run(counted, backward, *storage);
+            storages.iter().map(run).for_each(drop);
+            let begin = Instant::now();
+            let mut least: Vec<Duration> = storages.iter().map(run).collect();
+            while begin.elapsed() < Duration::from_secs(4) * storages.len() as u32 {
+                for (least, storage) in least.iter_mut().zip(storages) {
+                    *least = run(storage).min(*least);
+                }
+            }
+            least
+        }
+
+        fn run(&self, counted: Counted, backward: bool, storage: Storage) -> Duration {
             let [batch, time, d_input, d_hidden] = self.sizes;
             let sequence = Sequence {
                 batch,
@@ -121,31 +139,23 @@ mod timed {
                 recurrent_masks: Vec::new(),
                 zoneout_h: Zoneout::Off,
                 zoneout_c: Zoneout::Off,
+                storage,
             };
-            let run = || {
-                let start = Instant::now();
-                let (output, saved) = rnn_gpu::forward(self.client, &self.layer, &sequence, backward);
-                if let Some(saved) = saved {
-                    let given = OutputGradients {
-                        sequence: Some(Strided::contiguous(output.sequence, batch, d_hidden)),
-                        ..Default::default()
-                    };
-                    let wanted = Wanted { input: true, input_weights: true, hidden_weights: true };
-                    let grads = rnn_gpu::backward(self.client, &self.layer, &sequence, &saved, &given, wanted);
-                    grads.input.expect("wanted").read_f32(self.client);
-                    grads.b_hh.expect("wanted").read_f32(self.client);
-                } else {
-                    output.h.read_f32(self.client);
-                }
-                start.elapsed()
-            };
-            run();
-            let begin = Instant::now();
-            let mut least = run();
-            while begin.elapsed() < Duration::from_secs(4) {
-                least = least.min(run());
+            let start = Instant::now();
+            let (output, saved) = rnn_gpu::forward(self.client, &self.layer, &sequence, backward);
+            if let Some(saved) = saved {
+                let given = OutputGradients {
+                    sequence: Some(Strided::contiguous(output.sequence, batch, d_hidden)),
+                    ..Default::default()
+                };
+                let wanted = Wanted { input: true, input_weights: true, hidden_weights: true };
+                let grads = rnn_gpu::backward(self.client, &self.layer, &sequence, &saved, &given, wanted);
+                grads.input.expect("wanted").read_f32(self.client);
+                grads.b_hh.expect("wanted").read_f32(self.client);
+            } else {
+                output.h.read_f32(self.client);
             }
-            least
+            start.elapsed()
         }
     }
 }

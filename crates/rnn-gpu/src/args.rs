@@ -1,6 +1,7 @@
 //! What a layer is, what it runs over, and what it gives.
 
 use crate::Buffer;
+use crate::storage::Storage;
 
 /// The cell: which equations make a step. Its biases and weights are packed `[_, G·d_hidden]`, gate after gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -163,6 +164,8 @@ pub struct Sequence<'a> {
     pub zoneout_h: Zoneout,
     /// Zoneout of c.
     pub zoneout_c: Zoneout,
+    /// How the largest buffers of the call are stored.
+    pub storage: Storage,
 }
 
 /// What forward gives.

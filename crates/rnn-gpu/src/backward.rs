@@ -1,16 +1,19 @@
 //! The recurrence backwards: what [`crate::forward`] does, from the last step to the first.
 
 use crate::args::Cell;
-use crate::forward::{Shape, Zone, keeps, place, read, rows_of, span, unit_of};
+use crate::forward::keeps;
 use crate::plan::NONE;
+use crate::rows::{place, rows_of, span, unit_of};
+use crate::shape::{Shape, Zone};
+use crate::storage::{load, read};
 use cubecl::prelude::*;
 
 /// The deltas' product with `W_hh` transposed, under the masks: the gates from `first` to `end`.
 #[cube]
-fn product(
+fn product<N: Float>(
     sums: &mut Array<f32>,
     shared: &Shared<[f32]>,
-    w_hh_t: &[f32],
+    w_hh_t: &[N],
     factors: &Array<f32>,
     unit: usize,
     #[comptime] first: usize,
@@ -44,7 +47,7 @@ fn product(
             }
             #[unroll]
             for u in 0..chunks {
-                let w = w_hh_t[k * d + unit_of(u, unit, shape)];
+                let w = load(w_hh_t, k * d + unit_of(u, unit, shape));
                 #[unroll]
                 for r in 0..rows {
                     part[u * rows + r] = fma(delta[r], w, part[u * rows + r]);
@@ -69,13 +72,15 @@ fn product(
 /// - `w_hh_t`: `W_hh` transposed, `[G·d_hidden, d_hidden]`
 /// - `deltas`: the gradients of the sums, for each place `[Cell::deltas, d_hidden]`
 /// - `d_first`: of the first h, and of c from `first_c_at` on
+///
+/// `N` is how `W_hh` and what forward saved are stored. The deltas are f32: in f16 small ones would become zero.
 #[cube(launch_unchecked)]
-pub(crate) fn recurrence(
+pub(crate) fn recurrence<N: Float>(
     d_sequence: ComptimeOption<Box<[f32]>>,
     d_h: ComptimeOption<Box<[f32]>>,
     d_c: ComptimeOption<Box<[f32]>>,
-    saved: &[f32],
-    w_hh_t: &[f32],
+    saved: &[N],
+    w_hh_t: &[N],
     masks: ComptimeOption<Box<[f32]>>,
     keep_h: ComptimeOption<Box<[f32]>>,
     keep_c: ComptimeOption<Box<[f32]>>,
@@ -182,11 +187,11 @@ pub(crate) fn recurrence(
                     }
                     let mut delta = Array::<f32>::new(4usize);
                     if lstm {
-                        let input = saved[at];
-                        let forget = saved[at + d];
-                        let g = saved[at + 2 * d];
-                        let o = saved[at + 3 * d];
-                        let c_old = saved[at + 4 * d];
+                        let input = load(saved, at);
+                        let forget = load(saved, at + d);
+                        let g = load(saved, at + 2 * d);
+                        let o = load(saved, at + 3 * d);
+                        let c_old = load(saved, at + 4 * d);
                         let tanh_c = fma(forget, c_old, input * g).tanh();
                         let mut dc_new = dc[i];
                         let mut c_stays = 0.0f32;
@@ -203,21 +208,21 @@ pub(crate) fn recurrence(
                         dc[i] = fma(dc_new, forget, c_stays);
                         dh[i] = stays;
                     } else if comptime!(after || before) {
-                        let reset_gate = saved[at];
-                        let z = saved[at + d];
-                        let n = saved[at + 2 * d];
-                        let old = saved[at + comptime!((slots - 1) * d)];
+                        let reset_gate = load(saved, at);
+                        let z = load(saved, at + d);
+                        let n = load(saved, at + 2 * d);
+                        let old = load(saved, at + comptime!((slots - 1) * d));
                         delta[1] = d_new * (old - n) * z * (1.0 - z);
                         delta[2] = d_new * (1.0 - z) * (1.0 - n * n);
                         if after {
                             delta[3] = delta[2] * reset_gate;
-                            delta[0] = delta[2] * saved[at + 3 * d] * reset_gate * (1.0 - reset_gate);
+                            delta[0] = delta[2] * load(saved, at + 3 * d) * reset_gate * (1.0 - reset_gate);
                         } else {
                             delta[0] = 0.0f32;
                         }
                         dh[i] = fma(d_new, z, stays);
                     } else {
-                        let new = saved[at];
+                        let new = load(saved, at);
                         if comptime!(cell == Cell::RnnTanh) {
                             delta[0] = d_new * (1.0 - new * new);
                         } else {
@@ -260,8 +265,8 @@ pub(crate) fn recurrence(
                     let i = comptime!(u * rows + r);
                     if kept[r] != NONE && u * shape.units + unit < d {
                         let at = kept[r] as usize * comptime!(slots * d) + j;
-                        let reset_gate = saved[at];
-                        let old = saved[at + 3 * d];
+                        let reset_gate = load(saved, at);
+                        let old = load(saved, at + 3 * d);
                         let delta = sums[i] * old * reset_gate * (1.0 - reset_gate);
                         deltas[kept[r] as usize * delta_row + j] = delta;
                         shared[j * rows + r] = delta;

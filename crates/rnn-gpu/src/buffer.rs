@@ -1,5 +1,6 @@
 //! Values in a device's memory.
 
+use crate::storage::Storage;
 use cubecl::client::Client;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
@@ -27,7 +28,12 @@ impl Buffer {
 
     /// `len` numbers, whatever they are; at least one, since devices have no empty buffers.
     pub fn empty(client: &Client, len: usize) -> Self {
-        Buffer { handle: client.empty(4 * len.max(1)), len }
+        Self::stored(client, Storage::F32, len)
+    }
+
+    /// The same, stored in another way: for kernels of this crate alone.
+    pub(crate) fn stored(client: &Client, storage: Storage, len: usize) -> Self {
+        Buffer { handle: client.empty(storage.bytes() * len.max(1)), len }
     }
 
     /// A copy of `values`.

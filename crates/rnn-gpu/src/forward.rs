@@ -4,200 +4,25 @@
 //! registers. What the product needs of all units, h with its dropout, lies in shared memory; the weights come from
 //! global memory at every step, where all cubes find them in the cache.
 
+mod operand;
+
 use crate::args::Cell;
 use crate::plan::NONE;
+use crate::rows::{place, rows_of, span, unit_of};
+use crate::shape::{Shape, Zone};
+use crate::storage::{load, read, store};
 use cubecl::prelude::*;
-
-/// What a kernel is compiled for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Shape {
-    pub cell: Cell,
-    pub d_hidden: usize,
-    /// Rows of the batch in a cube.
-    pub rows: usize,
-    /// Units of the cube.
-    pub units: usize,
-    pub reverse: bool,
-    /// Whether a masked step's output is the one before.
-    pub repeats: bool,
-    /// Masks of recurrent dropout: 0, 1, or one for each gate.
-    pub masks: usize,
-    pub zoneout_h: Zone,
-    pub zoneout_c: Zone,
-    /// Whether forward saves for backward.
-    pub save: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Zone {
-    Off,
-    Mean,
-    Drawn,
-}
-
-impl Shape {
-    /// How many units of the layer belong to one of the cube.
-    pub fn chunks(&self) -> usize {
-        self.d_hidden.div_ceil(self.units)
-    }
-
-    /// How often h stands in shared memory: for each mask, if every gate has its own.
-    pub fn operands(&self) -> usize {
-        self.masks.max(1)
-    }
-
-    /// Shared memory of the two kernels, in bytes.
-    pub fn shared(&self) -> usize {
-        let reset = if self.cell == Cell::GruBefore { 1 } else { 0 };
-        4 * self.rows * self.d_hidden * (self.operands() + reset).max(self.cell.gates())
-    }
-}
+use operand::{product, publish};
 
 #[cube]
 pub(crate) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + (-x).exp())
 }
 
-/// Which unit of the layer a unit of the cube does as its `chunk`-th; the last in place of one beyond the end.
-#[cube]
-pub(crate) fn unit_of(#[comptime] chunk: usize, unit: usize, #[comptime] shape: Shape) -> usize {
-    let j = chunk * shape.units + unit;
-    select(j < shape.d_hidden, j, comptime!(shape.d_hidden - 1))
-}
-
-/// A value, or zero where there are none.
-#[cube]
-pub(crate) fn read(values: &ComptimeOption<Box<[f32]>>, at: usize) -> f32 {
-    #[comptime]
-    match values {
-        ComptimeOption::Some(values) => values[at],
-        ComptimeOption::None => 0.0f32,
-    }
-}
-
-/// The place of a step of a row, or [`NONE`].
-#[cube]
-pub(crate) fn place(plan: &ComptimeOption<Box<[u32]>>, index_at: usize, row: u32, step: usize, batch: usize) -> u32 {
-    let mut place = NONE.runtime();
-    if row != NONE {
-        let at = step * batch + row as usize;
-        #[comptime]
-        match plan {
-            ComptimeOption::Some(plan) => place = plan[index_at + at],
-            ComptimeOption::None => place = at as u32,
-        }
-    }
-    place
-}
-
-/// The first step that a cube does in the order of the layer, and the one after the last.
-#[cube]
-pub(crate) fn span(plan: &ComptimeOption<Box<[u32]>>, cube: usize, time: usize) -> (usize, usize) {
-    #[comptime]
-    match plan {
-        ComptimeOption::Some(plan) => (plan[2 * cube] as usize, plan[2 * cube + 1] as usize),
-        ComptimeOption::None => (0usize.runtime(), time),
-    }
-}
-
-/// The rows of the batch that a cube does.
-#[cube]
-pub(crate) fn rows_of(
-    plan: &ComptimeOption<Box<[u32]>>,
-    cube: usize,
-    cubes: usize,
-    batch: usize,
-    #[comptime] rows: usize,
-) -> Array<u32> {
-    let mut row = Array::<u32>::new(rows);
-    #[unroll]
-    for r in 0..rows {
-        #[comptime]
-        match plan {
-            ComptimeOption::Some(plan) => row[r] = plan[2 * cubes + cube * rows + r],
-            ComptimeOption::None => {
-                let b = cube * rows + r;
-                row[r] = select(b < batch, b as u32, NONE.runtime());
-            }
-        }
-    }
-    row
-}
-
 /// How much of a tensor of the state stays, from 0 to 1.
 #[cube]
 pub(crate) fn keeps(drawn: &ComptimeOption<Box<[f32]>>, mean: f32, at: usize, #[comptime] zone: Zone) -> f32 {
     if comptime!(zone == Zone::Drawn) { read(drawn, at) } else { mean }
-}
-
-/// Adds to `sums` the products of h, or of r∘h, in shared memory with the columns of `count` gates from `first` on.
-#[cube]
-fn product(
-    sums: &mut Array<f32>,
-    operand: &Shared<[f32]>,
-    w_hh: &[f32],
-    j: usize,
-    #[comptime] first: usize,
-    #[comptime] count: usize,
-    #[comptime] per_gate: bool,
-    #[comptime] shape: Shape,
-) {
-    let d = comptime!(shape.d_hidden);
-    let rows = comptime!(shape.rows);
-    let width = comptime!(shape.cell.gates() * shape.d_hidden);
-    for k in 0..d {
-        let mut h = Array::<f32>::new(rows);
-        #[unroll]
-        for r in 0..rows {
-            h[r] = operand[k * rows + r];
-        }
-        #[unroll]
-        for i in 0..count {
-            let gate = comptime!(first + i);
-            let w = w_hh[k * width + gate * d + j];
-            #[unroll]
-            for r in 0..rows {
-                if comptime!(per_gate && gate > 0) {
-                    h[r] = operand[(gate * d + k) * rows + r];
-                }
-                sums[gate * rows + r] = fma(h[r], w, sums[gate * rows + r]);
-            }
-        }
-    }
-}
-
-/// Puts h with its dropout where the product finds it.
-#[cube]
-fn publish(
-    operand: &mut Shared<[f32]>,
-    h: &Array<f32>,
-    row: &Array<u32>,
-    masks: &ComptimeOption<Box<[f32]>>,
-    masks_at: usize,
-    batch: usize,
-    unit: usize,
-    #[comptime] shape: Shape,
-) {
-    let d = comptime!(shape.d_hidden);
-    let rows = comptime!(shape.rows);
-    #[unroll]
-    for u in 0..comptime!(shape.chunks()) {
-        let j = u * shape.units + unit;
-        if j < d {
-            #[unroll]
-            for r in 0..rows {
-                #[unroll]
-                for m in 0..comptime!(shape.operands()) {
-                    let mut value = h[u * rows + r];
-                    if comptime!(shape.masks > 0) {
-                        let b = select(row[r] == NONE, 0u32, row[r]) as usize;
-                        value *= read(masks, masks_at + (m * batch + b) * d + j);
-                    }
-                    operand[(m * d + j) * rows + r] = value;
-                }
-            }
-        }
-    }
 }
 
 /// Writes the outputs of steps that no row of the cube counts.
@@ -233,12 +58,14 @@ fn fill(
 /// - `products`: `x·W_ih`, a row of `G·d_hidden` for each place; with symbols `W_ih` itself
 /// - `last`: h, `[batch, d_hidden]`, and c from `last_c_at` on
 /// - `saved`: for each place `[Cell::saved, d_hidden]`
+///
+/// `N` is how `W_hh` and what is saved are stored, `P` how the products are.
 #[allow(unused_assignments, reason = "one of the branches that follow is compiled, and each assigns")]
 #[cube(launch_unchecked)]
-pub(crate) fn recurrence(
-    products: &[f32],
+pub(crate) fn recurrence<P: Float, N: Float>(
+    products: &[P],
     symbols: ComptimeOption<Box<[u32]>>,
-    w_hh: &[f32],
+    w_hh: &[N],
     b_ih: ComptimeOption<Box<[f32]>>,
     b_hh: ComptimeOption<Box<[f32]>>,
     h0: &[f32],
@@ -249,7 +76,7 @@ pub(crate) fn recurrence(
     plan: ComptimeOption<Box<[u32]>>,
     sequence: &mut [f32],
     last: &mut [f32],
-    saved: &mut [f32],
+    saved: &mut [N],
     time: u32,
     batch: u32,
     index_at: u32,
@@ -333,7 +160,7 @@ pub(crate) fn recurrence(
                 for g in 0..2usize {
                     #[unroll]
                     for r in 0..rows {
-                        let x = products[source[r] as usize * comptime!(gates * d) + g * d + j];
+                        let x = load(products, source[r] as usize * comptime!(gates * d) + g * d + j);
                         sums[g * rows + r] = x + b_x[u * gates + g] + b_h[u * gates + g];
                     }
                 }
@@ -354,8 +181,8 @@ pub(crate) fn recurrence(
                         if comptime!(shape.save) {
                             if kept[r] != NONE {
                                 let at = kept[r] as usize * comptime!(slots * d) + j;
-                                saved[at] = reset_gate;
-                                saved[at + d] = z;
+                                store(saved, at, reset_gate);
+                                store(saved, at + d, z);
                             }
                         }
                     }
@@ -376,7 +203,7 @@ pub(crate) fn recurrence(
                 let g = comptime!(first + i);
                 #[unroll]
                 for r in 0..rows {
-                    let x = products[source[r] as usize * comptime!(gates * d) + g * d + j] + b_x[u * gates + g];
+                    let x = load(products, source[r] as usize * comptime!(gates * d) + g * d + j) + b_x[u * gates + g];
                     if comptime!(after && g == 2) {
                         n_x[r] = x;
                         sums[g * rows + r] = b_h[u * gates + g];
@@ -407,11 +234,11 @@ pub(crate) fn recurrence(
                         let mut c_new = fma(forget, c_old, input * g);
                         new = o * c_new.tanh();
                         if comptime!(shape.save) {
-                            saved[to] = input;
-                            saved[to + d] = forget;
-                            saved[to + 2 * d] = g;
-                            saved[to + 3 * d] = o;
-                            saved[to + 4 * d] = c_old;
+                            store(saved, to, input);
+                            store(saved, to + d, forget);
+                            store(saved, to + 2 * d, g);
+                            store(saved, to + 3 * d, o);
+                            store(saved, to + 4 * d, c_old);
                         }
                         if comptime!(shape.zoneout_c != Zone::Off) {
                             let keep = keeps(&keep_c, mean_c, at, shape.zoneout_c);
@@ -425,16 +252,16 @@ pub(crate) fn recurrence(
                         let n = fma(reset_gate, n_h, n_x[r]).tanh();
                         new = fma(z, old - n, n);
                         if comptime!(shape.save) {
-                            saved[to] = reset_gate;
-                            saved[to + d] = z;
-                            saved[to + 2 * d] = n;
-                            saved[to + 3 * d] = n_h;
+                            store(saved, to, reset_gate);
+                            store(saved, to + d, z);
+                            store(saved, to + 2 * d, n);
+                            store(saved, to + 3 * d, n_h);
                         }
                     } else if comptime!(before) {
                         let n = sums[2 * rows + r].tanh();
                         new = fma(update[i], old - n, n);
                         if comptime!(shape.save) {
-                            saved[to + 2 * d] = n;
+                            store(saved, to + 2 * d, n);
                         }
                     } else {
                         if comptime!(cell == Cell::RnnTanh) {
@@ -443,11 +270,11 @@ pub(crate) fn recurrence(
                             new = f32::max(sums[r], 0.0f32);
                         }
                         if comptime!(shape.save) {
-                            saved[to] = new;
+                            store(saved, to, new);
                         }
                     }
                     if comptime!(shape.save) {
-                        saved[to + comptime!((slots - 1) * d)] = old;
+                        store(saved, to + comptime!((slots - 1) * d), old);
                     }
                     if comptime!(shape.zoneout_h != Zone::Off) {
                         let keep = keeps(&keep_h, mean_h, at, shape.zoneout_h);

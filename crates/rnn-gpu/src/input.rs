@@ -1,7 +1,7 @@
 //! What belongs to the input: its products with `W_ih` before the recurrence, its gradient after it.
 
-use crate::forward::read;
 use crate::matmul::{Tile, along_rows, along_terms, factor, multiply, zeros};
+use crate::storage::{read, store};
 use cubecl::prelude::*;
 
 /// Where the features of `t·batch + b` begin.
@@ -20,15 +20,15 @@ pub(crate) fn at_place(plan: &ComptimeOption<Box<[u32]>>, order_at: usize, place
     }
 }
 
-/// `x·W_ih` for each place, a row of `width` numbers. With a mask for each gate the third coordinate of a cube is the
-/// gate; otherwise it is 0 and the group all columns.
+/// `x·W_ih` for each place, a row of `width` numbers, stored as `N`. With a mask for each gate the third coordinate of a
+/// cube is the gate; otherwise it is 0 and the group all columns.
 #[cube(launch_unchecked)]
-pub(crate) fn products(
+pub(crate) fn products<N: Float>(
     x: &[f32],
     w_ih: &[f32],
     masks: ComptimeOption<Box<[f32]>>,
     plan: ComptimeOption<Box<[u32]>>,
-    out: &mut [f32],
+    out: &mut [N],
     stride_t: u32,
     stride_b: u32,
     stride_i: u32,
@@ -96,7 +96,7 @@ pub(crate) fn products(
             let row = first_row + UNIT_POS_Y as usize + i * tile.side;
             let column = from + UNIT_POS_X as usize + j * tile.side;
             if row < steps && column < end {
-                out[row * width + column] = sums[i * each + j];
+                store(out, row * width + column, sums[i * each + j]);
             }
         }
     }

@@ -20,6 +20,9 @@ pub mod loss;
 mod matmul;
 pub mod optim;
 mod plan;
+mod rows;
+mod shape;
+mod storage;
 mod weights;
 
 pub use args::{Cell, Counted, Gradients, Input, Layer, Output, OutputGradients, Sequence, Strided, Wanted, Zoneout};
@@ -27,3 +30,4 @@ pub use buffer::Buffer;
 pub use count::launches;
 pub use cubecl;
 pub use layer::{Saved, backward, fits, forward};
+pub use storage::Storage;

@@ -1,19 +1,21 @@
 //! The gradients of weights and biases, sums over all steps of all rows, each in a fixed order.
 
 use crate::args::Cell;
-use crate::forward::{Shape, read};
 use crate::input::{at_place, row_at};
 use crate::matmul::{Tile, along_rows, factor, multiply, zeros};
+use crate::shape::Shape;
+use crate::storage::{load, read, store};
 use cubecl::prelude::*;
 
 /// The gradients of `W_ih` and `b_ih` (first part), and of `W_hh` and `b_hh` (second part).
 ///
 /// The third coordinate of a cube is `part·groups + group`, with the gates in groups of `group` columns: each for
-/// itself where x or h has another mask for each, or the reset gate acts on h before the product.
+/// itself where x or h has another mask for each, or the reset gate acts on h before the product. `N` is how what
+/// forward saved is stored.
 #[cube(launch_unchecked)]
-pub(crate) fn gradients(
+pub(crate) fn gradients<N: Float>(
     x: ComptimeOption<Box<[f32]>>,
-    saved: &[f32],
+    saved: &[N],
     deltas: &[f32],
     input_masks: ComptimeOption<Box<[f32]>>,
     masks: ComptimeOption<Box<[f32]>>,
@@ -75,10 +77,10 @@ pub(crate) fn gradients(
                         value *= read(&input_masks, (mask * batch + at % batch) * d_input as usize + row);
                     }
                 } else {
-                    value = saved[place * saved_row + comptime!(saved_row - d) + row];
+                    value = load(saved, place * saved_row + comptime!(saved_row - d) + row);
                     if before {
                         if group == 2 {
-                            value *= saved[place * saved_row + row];
+                            value *= load(saved, place * saved_row + row);
                         }
                     }
                     if comptime!(shape.masks > 0) {
@@ -182,13 +184,22 @@ pub(crate) fn symbol_lists(
     table
 }
 
-/// The transpose of a matrix.
+/// The transpose of a matrix, stored as `N`.
 #[cube(launch_unchecked)]
-pub(crate) fn transpose(matrix: &[f32], out: &mut [f32], rows: u32, columns: u32) {
+pub(crate) fn transpose<N: Float>(matrix: &[f32], out: &mut [N], rows: u32, columns: u32) {
     let at = ABSOLUTE_POS;
     let (rows, columns) = (rows as usize, columns as usize);
     if at < rows * columns {
-        out[at] = matrix[(at % rows) * columns + at / rows];
+        store(out, at, matrix[(at % rows) * columns + at / rows]);
+    }
+}
+
+/// A copy of a matrix, stored as `N`.
+#[cube(launch_unchecked)]
+pub(crate) fn copy<N: Float>(matrix: &[f32], out: &mut [N], len: u32) {
+    let at = ABSOLUTE_POS;
+    if at < len as usize {
+        store(out, at, matrix[at]);
     }
 }
 

@@ -25,10 +25,13 @@ struct Layer {
     backward: bool,
     /// Rows of 1 to all steps, half of them on average.
     ragged: bool,
+    /// Whether ours stores the largest buffers as f16.
+    half: bool,
 }
 
 pub fn run(adapters: &[Adapter], torch: Option<&Torch>, quick: bool, effort: Effort) -> Result<(), String> {
     let mut rows = Vec::new();
+    let half = adapters.iter().all(|adapter| rnn_core::gpu::stores_half(&adapter.device));
     for (number, shape) in SHAPES.into_iter().enumerate() {
         let is_lesson = number < OF_THE_LESSONS;
         let all_in_software = adapters.iter().all(|adapter| adapter.about.contains(IN_SOFTWARE));
@@ -38,12 +41,21 @@ pub fn run(adapters: &[Adapter], torch: Option<&Torch>, quick: bool, effort: Eff
         let cells: &[Cell] =
             if quick || !is_lesson { &[Cell::Lstm, Cell::Gru] } else { &[Cell::Lstm, Cell::Gru, Cell::Rnn] };
         for &cell in cells {
-            rows.push(Layer { cell, shape, backward: true, ragged: false });
+            rows.push(Layer { cell, shape, backward: true, ragged: false, half: false });
         }
-        rows.push(Layer { cell: Cell::Lstm, shape, backward: false, ragged: false });
-        rows.push(Layer { cell: Cell::Lstm, shape, backward: true, ragged: true });
+        let lstm = Layer { cell: Cell::Lstm, shape, backward: true, ragged: false, half: false };
+        rows.push(Layer { backward: false, ..lstm });
+        rows.push(Layer { ragged: true, ..lstm });
+        if half {
+            rows.push(Layer { half, ..lstm });
+            rows.push(Layer { cell: Cell::Gru, half, ..lstm });
+            rows.push(Layer { backward: false, half, ..lstm });
+        }
     }
     println!("## Layers: batch, time, inputs, units\n");
+    if !half {
+        println!("No rows are stored as f16: not every adapter has 16-bit floats.\n");
+    }
     println!("{}", head(adapters, &["ours on flex", "PyTorch, cuda"]));
     for row in rows {
         println!("{}", measured(row, adapters, torch, effort)?);
@@ -54,7 +66,7 @@ pub fn run(adapters: &[Adapter], torch: Option<&Torch>, quick: bool, effort: Eff
 
 /// A row of the table.
 fn measured(row: Layer, adapters: &[Adapter], torch: Option<&Torch>, effort: Effort) -> Result<String, String> {
-    let Layer { cell, shape: [batch, time, input, hidden], backward, ragged } = row;
+    let Layer { cell, shape: [batch, time, input, hidden], backward, ragged, half } = row;
     let mut contestants: Vec<Contestant> = Vec::new();
     let mut launches = Vec::new();
     for adapter in adapters {
@@ -68,7 +80,8 @@ fn measured(row: Layer, adapters: &[Adapter], torch: Option<&Torch>, effort: Eff
     let figures = measure(&mut contestants, effort)?;
     let pass = if backward { "forward+backward" } else { "forward" };
     let lengths = if ragged { ", half of the steps are padding" } else { "" };
-    let mut cells = vec![format!("{} {batch},{time},{input},{hidden} {pass}{lengths}", cell.name())];
+    let stored = if half { ", ours stored as f16" } else { "" };
+    let mut cells = vec![format!("{} {batch},{time},{input},{hidden} {pass}{lengths}{stored}", cell.name())];
     for (pair, count) in figures.chunks_exact(2).zip(launches.chunks_exact(2)) {
         let (ours, plain) = (pair[0], pair[1]);
         cells.extend([duration(ours), count[0].to_string(), duration(plain), count[1].to_string()]);
@@ -98,7 +111,7 @@ fn ours(row: Layer, device: &Device) -> Timed<'static> {
     macro_rules! pass {
         ($config:ident) => {{
             let on = if row.backward { device.clone().autodiff() } else { device.clone() };
-            let layer = $config::new(d_input, d_hidden).init(Key::new(0), &on);
+            let layer = $config::new(d_input, d_hidden).with_half_storage(row.half).init(Key::new(0), &on);
             calls(row, device, move |x| {
                 let args =
                     lengths.as_deref().map_or(ForwardArgs::default(), |l| ForwardArgs::default().with_lengths(l));

@@ -129,6 +129,8 @@ pub(crate) struct SequenceOptions {
     pub resets: Option<Arc<[bool]>>,
     /// The output at steps that do not count.
     pub masked_output: MaskedOutput,
+    /// Whether the largest buffers are stored in 16 bits, where the kernels know how to; the CPU's do not.
+    pub half_storage: bool,
     /// How the CPU kernels are executed; a GPU ignores it.
     pub exec: Exec,
 }
@@ -208,6 +210,14 @@ pub(crate) trait SequenceBackend: Backend {
     /// # Errors
     /// What it has too little of.
     fn fits(_: &SequenceOptions, _: &Device<Self>) -> Result<(), &'static str> {
+        Ok(())
+    }
+
+    /// Whether the device's kernels can store their largest buffers in 16 bits, or do not know how to anyway.
+    ///
+    /// # Errors
+    /// What it lacks.
+    fn stores_half(_: &Device<Self>) -> Result<(), &'static str> {
         Ok(())
     }
 

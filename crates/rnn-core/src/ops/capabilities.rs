@@ -113,6 +113,7 @@ fn rows() -> Vec<(&'static str, Vec<SequenceOptions>)> {
         ("zoneout", drawn(lstm().with_zoneout(0.1, 0.2))),
         ("f64", of_dtype(DType::F64)),
         ("f16 or bf16", of_dtype(DType::F16)),
+        ("half storage, which is a GPU's", plain(lstm().with_half_storage(true))),
         ("layer normalisation", norms()),
         ("a projection", plain(lstm().with_proj_size(Some(2)))),
         ("a projection and recurrent dropout", drawn(lstm().with_proj_size(Some(2)).with_recurrent_dropout(0.2))),

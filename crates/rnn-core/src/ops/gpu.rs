@@ -13,6 +13,8 @@ mod tensors;
 pub(crate) use embedding::embedding;
 #[cfg(feature = "gpu")]
 pub(crate) use loss::{binary_cross_entropy, cross_entropy};
+#[cfg(feature = "gpu")]
+pub use sequence::stores_half;
 #[cfg(all(feature = "gpu", feature = "optim"))]
 pub(crate) use tensors::{buffer, direct, dispatched, own, reachable};
 

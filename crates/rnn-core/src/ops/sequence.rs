@@ -100,6 +100,7 @@ fn options<C: Cell>(
         counted: pass.counted.clone(),
         resets: pass.resets.clone(),
         masked_output: pass.masked_output,
+        half_storage: pass.half_storage,
         exec: pass.exec,
     }
 }
@@ -128,14 +129,22 @@ impl Request<'_> {
             LayerInput::Symbols { .. } => None,
         };
         let (w_ih, w_hh) = (B::operand(&self.w_ih)?, optional::<B>(&self.w_hh)?);
-        B::fits(&self.options, &w_ih.primitive().device()).ok()?;
+        let device = w_ih.primitive().device();
+        B::fits(&self.options, &device).ok()?;
         let (b_ih, b_hh) = (optional::<B>(&self.b_ih)?, optional::<B>(&self.b_hh)?);
         let learned: Vec<Option<Operand<B>>> = self.learned.iter().map(optional::<B>).collect::<Option<_>>()?;
         let states: Vec<Operand<B>> = self.states.iter().map(B::operand).collect::<Option<_>>()?;
         let constants = |masks: &[Tensor<2>]| masks.iter().map(B::constant).collect::<Option<Vec<_>>>();
         let zoneout = self.pass.zoneout.iter().map(|zoneout| zoneout.try_map(B::constant));
+        let mut options = self.options.clone();
+        if options.half_storage
+            && let Err(lack) = B::stores_half(&device)
+        {
+            self.pass.on_step_by_step.iter().for_each(|told| told(lack));
+            options.half_storage = false;
+        }
         let call = SequenceCall {
-            options: self.options.clone(),
+            options,
             input: match (&x, self.input) {
                 (None, LayerInput::Symbols { symbols, .. }) => SequenceInput::Symbols(symbols.clone()),
                 (x, LayerInput::Rows { ids, .. }) => SequenceInput::Rows(x.as_ref()?.primitive(), ids.clone()),
@@ -165,8 +174,8 @@ struct Reason<'a>(&'a Request<'a>);
 
 impl Reason<'_> {
     fn on<B: SequenceBackend + Dispatched>(&self) -> Option<&'static str> {
-        B::constant(&self.0.w_ih)?;
-        B::supports(&self.0.options).err()
+        let w_ih = B::constant(&self.0.w_ih)?;
+        B::supports(&self.0.options).and_then(|()| B::fits(&self.0.options, &w_ih.device())).err()
     }
 }
 

@@ -3,7 +3,7 @@
 use super::cpu::case::{Case, Counted, Results, Zoneout};
 use super::cpu::kernel::swap;
 use cubecl::client::Client;
-use rnn_gpu::{self as gpu, Buffer, Strided, Wanted, cubecl};
+use rnn_gpu::{self as gpu, Buffer, Storage, Strided, Wanted, cubecl};
 use rnn_kernels::{Cell, MaskedOutput, Nonlinearity};
 
 fn narrow(values: &[f64]) -> Vec<f32> {
@@ -23,6 +23,11 @@ pub fn cell(cell: Cell) -> gpu::Cell {
 
 /// What forward and backward give, batch-major, in the order of the expected results.
 pub fn run(client: &Client, case: &Case) -> Results {
+    stored(client, case, Storage::F32).0
+}
+
+/// The same, its largest buffers stored as `storage` says, and the bytes of what forward saved.
+pub fn stored(client: &Client, case: &Case, storage: Storage) -> (Results, u64) {
     let &Case { batch, time, d_input, d_hidden, .. } = case;
     let upload = |values: &[f64]| Buffer::from_f32(client, &narrow(values));
     // Batch-major cases are given as they lie, with strides.
@@ -67,6 +72,7 @@ pub fn run(client: &Client, case: &Case) -> Results {
         recurrent_masks: masks(&case.recurrent_masks),
         zoneout_h: zoneout(&case.zoneout_h),
         zoneout_c: zoneout(&case.zoneout_c),
+        storage,
     };
     let read = |buffer: &Buffer| -> Vec<f64> { buffer.read_f32(client).into_iter().map(f64::from).collect() };
     let back = |buffer: &Buffer, width: usize| swap(&read(buffer), time, batch, width);
@@ -77,7 +83,8 @@ pub fn run(client: &Client, case: &Case) -> Results {
     };
     let (output, saved) = gpu::forward(client, &layer, &sequence, true);
     let wanted = Wanted { input: true, input_weights: true, hidden_weights: true };
-    let gradients = gpu::backward(client, &layer, &sequence, &saved.expect("saved"), &given, wanted);
+    let saved = saved.expect("saved");
+    let gradients = gpu::backward(client, &layer, &sequence, &saved, &given, wanted);
     let optional = |buffer: &Option<Buffer>| buffer.as_ref().map(read).unwrap_or_default();
     let mut results = vec![
         ("sequence", back(&output.sequence, d_hidden)),
@@ -97,5 +104,5 @@ pub fn run(client: &Client, case: &Case) -> Results {
     if case.biases[1] {
         results.push(("d_b_hh", optional(&gradients.b_hh)));
     }
-    results
+    (results, saved.bytes())
 }

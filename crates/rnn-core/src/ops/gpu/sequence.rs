@@ -4,15 +4,24 @@ use super::tensors::{buffer, direct, reachable, tensor};
 use crate::MaskedOutput;
 use crate::cell::{Activation, Kernel, KernelOptions};
 use crate::ops::call::{Forwarded, INPUTS};
+use crate::ops::graph::Dispatched;
 use crate::ops::{
     Counted, LEARNED, SequenceBackend, SequenceCall, SequenceInput, SequenceOptions, SequenceOutput, Zoneout,
 };
 use burn::backend::Cube;
 use burn::backend::tensor::FloatTensor;
+use burn::tensor::{Device, Tensor};
 use burn_cubecl::CubeDevice;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 use rnn_gpu::{self as gpu, Buffer, Strided, Wanted};
+
+/// Whether `device` is a GPU that has 16-bit floats, for
+/// [`RecurrentConfig::half_storage`](crate::RecurrentConfig::half_storage).
+pub fn stores_half(device: &Device) -> bool {
+    let there = Cube::constant(&Tensor::<1>::zeros([1], device)).filter(|_| reachable().is_ok());
+    there.is_some_and(|tensor| gpu::Storage::F16.is_on(&direct(tensor).client))
+}
 
 /// The cell of a supported call.
 fn cell(options: &SequenceOptions) -> gpu::Cell {
@@ -41,7 +50,16 @@ impl SequenceBackend for Cube {
     }
 
     fn fits(options: &SequenceOptions, device: &CubeDevice) -> Result<(), &'static str> {
-        gpu::fits(&device.client(), cell(options), options.d_hidden, options.recurrent_masks)
+        gpu::fits(&device.client(), cell(options), options.d_hidden, options.recurrent_masks, gpu::Storage::F32)
+    }
+
+    fn stores_half(device: &CubeDevice) -> Result<(), &'static str> {
+        match gpu::Storage::F16.is_on(&device.client()) {
+            true => Ok(()),
+            false => {
+                Err("the adapter has no 16-bit floats, so that the layer stores 32-bit ones in spite of half_storage")
+            }
+        }
     }
 
     fn forward(call: SequenceCall<FloatTensor<Cube>>, save: bool) -> Forwarded<FloatTensor<Cube>, Self::Saved> {
@@ -152,6 +170,7 @@ fn view<R>(call: &SequenceCall<CubeTensor>, f: impl FnOnce(&gpu::Layer, &gpu::Se
         recurrent_masks: call.recurrent_masks.iter().map(buffer).collect(),
         zoneout_h: zoneout(0),
         zoneout_c: zoneout(1),
+        storage: if options.half_storage { gpu::Storage::F16 } else { gpu::Storage::F32 },
     };
     f(&layer, &sequence)
 }

@@ -1,0 +1,61 @@
+//! Which rows of the batch, which steps and which units a cube and its units do.
+
+use crate::plan::NONE;
+use crate::shape::Shape;
+use cubecl::prelude::*;
+
+/// Which unit of the layer a unit of the cube does as its `chunk`-th; the last in place of one beyond the end.
+#[cube]
+pub(crate) fn unit_of(#[comptime] chunk: usize, unit: usize, #[comptime] shape: Shape) -> usize {
+    let j = chunk * shape.units + unit;
+    select(j < shape.d_hidden, j, comptime!(shape.d_hidden - 1))
+}
+
+/// The place of a step of a row, or [`NONE`].
+#[cube]
+pub(crate) fn place(plan: &ComptimeOption<Box<[u32]>>, index_at: usize, row: u32, step: usize, batch: usize) -> u32 {
+    let mut place = NONE.runtime();
+    if row != NONE {
+        let at = step * batch + row as usize;
+        #[comptime]
+        match plan {
+            ComptimeOption::Some(plan) => place = plan[index_at + at],
+            ComptimeOption::None => place = at as u32,
+        }
+    }
+    place
+}
+
+/// The first step that a cube does in the order of the layer, and the one after the last.
+#[cube]
+pub(crate) fn span(plan: &ComptimeOption<Box<[u32]>>, cube: usize, time: usize) -> (usize, usize) {
+    #[comptime]
+    match plan {
+        ComptimeOption::Some(plan) => (plan[2 * cube] as usize, plan[2 * cube + 1] as usize),
+        ComptimeOption::None => (0usize.runtime(), time),
+    }
+}
+
+/// The rows of the batch that a cube does.
+#[cube]
+pub(crate) fn rows_of(
+    plan: &ComptimeOption<Box<[u32]>>,
+    cube: usize,
+    cubes: usize,
+    batch: usize,
+    #[comptime] rows: usize,
+) -> Array<u32> {
+    let mut row = Array::<u32>::new(rows);
+    #[unroll]
+    for r in 0..rows {
+        #[comptime]
+        match plan {
+            ComptimeOption::Some(plan) => row[r] = plan[2 * cubes + cube * rows + r],
+            ComptimeOption::None => {
+                let b = cube * rows + r;
+                row[r] = select(b < batch, b as u32, NONE.runtime());
+            }
+        }
+    }
+    row
+}
