@@ -15,6 +15,8 @@ fn colour(column: &str) -> &'static str {
         "Keras" => "#0072b2",
         "NumPy" => "#009e73",
         "PyTorch, one mask" => "#cc79a7",
+        // Beside another of our own.
+        "ours, step by step" | "ours, padded × share" => "#999999",
         _ => "#56b4e9",
     }
 }
