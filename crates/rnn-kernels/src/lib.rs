@@ -22,9 +22,13 @@
 //! products, the recurrence, and in backward the gradients. The rows of the batch are divided among the threads once
 //! for the whole sequence. Each thread goes over its own rows without waiting for another, in chunks of steps whose
 //! sums stay in the L2 cache. The input product of a single row is computed beside its recurrence, which waits for
-//! weights meanwhile. With lengths or a mask only rows that count stand in the panels of a step. One dropout mask serves a whole sequence, so dropped features are skipped where there are 32
-//! registers, and for `f64`. What backward needs is written once, chunk by chunk. Memory comes from a pool and goes
-//! back to it ([`release_memory`]); no step allocates.
+//! weights. With lengths or a mask only rows that count stand in the panels of a step. One dropout mask serves a whole
+//! sequence, so dropped features are skipped where there are 32 registers, and for `f64`. What backward needs is written
+//! once, chunk by chunk. Memory comes from a pool and goes back to it ([`release_memory`]); no step allocates.
+//!
+//! # Gradients that vanish
+//! A gradient of h or c of at most 2⁻¹¹⁰ (`f64`: 2⁻⁹⁶⁰) counts as zero. The products of smaller ones are subnormal
+//! numbers, with which a processor computes a hundred times as slowly.
 //!
 //! # What is not here
 //! Projections.
