@@ -1,4 +1,5 @@
-//! The time columns: those that are asked for or found, and the message about one that cannot be read.
+//! The columns that hold times: `--time` names them, and without it the only column of dates is taken. A message names a
+//! column that seems to hold times but is not read as such.
 
 use rnn_data::series::time::{Read, read};
 use rnn_data::series::{Table, is_missing};

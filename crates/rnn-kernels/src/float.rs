@@ -55,7 +55,7 @@ pub(crate) mod sealed {
         /// `2ʸ` is a normal number from here on.
         const EXP2_MIN: Self;
         /// A gradient of h or c whose size is at most this counts as zero: the products of a smaller one are subnormal
-        /// numbers, for which a processor takes a hundred times as long.
+        /// numbers, with which a processor computes many times more slowly.
         const VANISHED: Self;
         /// The polynomial Q of `2ᶠ − 1 = f·Q(f)` for |f| ≤ ½, lowest power first. It interpolates at the Chebyshev
         /// nodes; its relative error is 2·10⁻⁸ in `f32` and 5·10⁻¹⁷ in `f64`.

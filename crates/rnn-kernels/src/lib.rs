@@ -28,7 +28,7 @@
 //!
 //! # Gradients that vanish
 //! A gradient of h or c of at most 2⁻¹¹⁰ (`f64`: 2⁻⁹⁶⁰) counts as zero. The products of smaller ones are subnormal
-//! numbers, with which a processor computes a hundred times as slowly.
+//! numbers, with which a processor computes many times more slowly.
 //!
 //! # What is not here
 //! Projections.

@@ -73,7 +73,7 @@ fn long_sequences_are_done_in_chunks() {
     }
 }
 
-/// On the way back through many steps: not subnormal numbers, which take a processor a hundred times as long.
+/// A gradient that has vanished over many steps is zero, not a subnormal number, which would slow the processor down.
 #[test]
 fn gradients_that_vanish_are_zero() {
     let mut random = Rng::with_seed(6);
