@@ -44,11 +44,6 @@ impl Cell {
         !matches!(self, Cell::MinGru(_) | Cell::MinLstm(_))
     }
 
-    /// Rows of `W_hh`.
-    pub(crate) fn w_hh_rows(self, d_hidden: usize) -> usize {
-        if self.has_w_hh() { d_hidden } else { 0 }
-    }
-
     /// The number of tensors of the state.
     pub(crate) fn states(self) -> usize {
         if self.has_cell_state() { 2 } else { 1 }
@@ -78,7 +73,7 @@ pub enum Candidate {
     Positive,
 }
 
-/// The weights of one layer in one direction.
+/// The weights of one layer in one direction. `h_features` is the number of features of h, [`LayerWeights::h_features`].
 #[derive(Debug, Clone, Copy)]
 pub struct LayerWeights<'a, T> {
     /// Which equations make a step.
@@ -89,7 +84,7 @@ pub struct LayerWeights<'a, T> {
     pub d_hidden: usize,
     /// `W_ih`, `[d_input, G·d_hidden]`.
     pub w_ih: &'a [T],
-    /// `W_hh`, `[d_hidden, G·d_hidden]`; empty for a cell without it.
+    /// `W_hh`, `[h_features, G·d_hidden]`; empty for a cell without it.
     pub w_hh: &'a [T],
     /// `b_ih`, `[G·d_hidden]`; zero without it.
     pub b_ih: Option<&'a [T]>,
@@ -181,7 +176,7 @@ pub enum Zoneout<'a, T> {
     Off,
     /// `p·old + (1−p)·new`, p from 0 to 1.
     Mean(f64),
-    /// 1 keeps the old value and 0 takes the new one, `[time, batch, d_hidden]`.
+    /// 1 keeps the old value and 0 takes the new one, `[time, batch, features]`, h_features for h and d_hidden for c.
     Drawn(&'a [T]),
 }
 
@@ -199,7 +194,7 @@ pub struct Sequence<'a, T> {
     /// then hold the sum of theirs at one of the steps and zero at the others, which gives the table the same gradient.
     /// This is done where at least one step in eight repeats a token, unless dropped features are skipped.
     pub ids: Option<&'a [u32]>,
-    /// h before the first step, `[batch, d_hidden]`; zero without it.
+    /// h before the first step, `[batch, h_features]`; zero without it.
     pub h0: Option<&'a [T]>,
     /// c before the first step, `[batch, d_hidden]`, for the LSTM; zero without it.
     pub c0: Option<&'a [T]>,
@@ -221,7 +216,7 @@ pub struct Sequence<'a, T> {
     /// factor is 0, the feature may be skipped, and in backward its weight or the whole product: NaN there need not
     /// spread. For dense input only.
     pub input_masks: &'a [&'a [T]],
-    /// Factors of h in the recurrent product at every step, `[batch, d_hidden]`: no mask, one, or one for each gate; no
+    /// Factors of h in the recurrent product at every step, `[batch, h_features]`: no mask, one, or one for each gate; no
     /// mask for a cell without that product.
     pub recurrent_masks: &'a [&'a [T]],
     /// Zoneout of h.
@@ -270,11 +265,11 @@ impl<'a, T> Sequence<'a, T> {
 /// Where forward writes.
 #[derive(Debug)]
 pub struct Output<'a, T> {
-    /// h of all steps, rows of `d_hidden` features.
+    /// h of all steps, rows of `h_features` features.
     pub sequence: &'a mut [T],
     /// Where they lie.
     pub strides: Strides,
-    /// h after each row's last step, `[batch, d_hidden]`.
+    /// h after each row's last step, `[batch, h_features]`.
     pub h: Option<&'a mut [T]>,
     /// c after each row's last step, `[batch, d_hidden]`.
     pub c: Option<&'a mut [T]>,
@@ -285,7 +280,7 @@ pub struct Output<'a, T> {
 pub struct OutputGradients<'a, T> {
     /// Of the output sequence, and where its rows lie; zero without it.
     pub sequence: Option<(&'a [T], Strides)>,
-    /// Of the last h, `[batch, d_hidden]`; zero without it.
+    /// Of the last h, `[batch, h_features]`; zero without it.
     pub h: Option<&'a [T]>,
     /// Of the last c, `[batch, d_hidden]`; zero without it.
     pub c: Option<&'a [T]>,
@@ -304,7 +299,7 @@ pub struct Gradients<'a, T> {
     pub b_ih: Option<&'a mut [T]>,
     /// Of `b_hh`.
     pub b_hh: Option<&'a mut [T]>,
-    /// Of the first h, `[batch, d_hidden]`.
+    /// Of the first h, `[batch, h_features]`.
     pub h0: Option<&'a mut [T]>,
     /// Of the first c, `[batch, d_hidden]`.
     pub c0: Option<&'a mut [T]>,

@@ -8,6 +8,7 @@ mod dropout;
 mod input;
 mod normalized;
 mod packed;
+mod projected;
 mod recurrence;
 mod sums;
 mod turn;
@@ -41,7 +42,7 @@ pub(crate) fn backward<T: Float>(
 ) {
     check_forward(layer, sequence);
     check_backward(layer, sequence, &d_output, &wanted);
-    let found = (layer.cell, [sequence.batch, sequence.time, layer.d_hidden]);
+    let found = (layer.cell, [sequence.batch, sequence.time, layer.d_hidden, layer.h_features()]);
     assert!((saved.cell, saved.shape) == found, "saved for {:?}, not for {found:?}", (saved.cell, saved.shape));
     assert!(saved.options == layer.has_options(), "saved {} options", if saved.options { "with" } else { "without" });
     let plan = Plan::new(saved.plan.exec, layer, sequence);
@@ -57,6 +58,7 @@ pub(crate) fn backward<T: Float>(
     let w_ih: Vec<_> = products.iter().map(|&product| pack(layer.w_ih, product, scale.unwrap_or(T::ONE))).collect();
 
     let elements = |needed: bool, inner: usize| if needed { plan.panel_elements() * inner } else { 0 };
+    let w_hr = pack::projection_transposed(plan, layer);
     let need_w_ih = wanted.w_ih.is_some();
     let need_w_hh = wanted.w_hh.is_some();
     let need_b = wanted.b_ih.is_some() || wanted.b_hh.is_some();
@@ -65,9 +67,10 @@ pub(crate) fn backward<T: Float>(
     let mut sums: Vec<Sums<T>> = (0..saved.parts.len())
         .map(|_| Sums {
             w_ih: take(elements(need_w_ih, d_input)),
-            w_hh: take(elements(need_w_hh, layer.cell.w_hh_rows(d_hidden))),
+            w_hh: take(elements(need_w_hh, layer.w_hh_rows())),
             b: take(elements(need_b || normalized, 1)),
             vectors: take(extras.len()),
+            w_hr: take(if wanted.options.w_hr.is_some() { d_hidden * plan.h_width } else { 0 }),
             gains: [(); 2].map(|()| take(elements(normalized, 1))),
         })
         .collect();
@@ -78,8 +81,8 @@ pub(crate) fn backward<T: Float>(
         Some((slice, strides)) => (Shared(slice.as_mut_ptr()), strides),
         None => (Shared(std::ptr::null_mut()), Strides { batch: 0, time: 0 }),
     };
-    let state = sequence.batch * plan.width;
-    let (mut h_resting, mut c_resting) = (take(state), take(if layer.cell.has_cell_state() { state } else { 0 }));
+    let mut h_resting = take(sequence.batch * plan.h_width);
+    let mut c_resting = take(if layer.cell.has_cell_state() { sequence.batch * plan.width } else { 0 });
     let resting = [Shared(h_resting.as_mut_ptr()), Shared(c_resting.as_mut_ptr())];
     let works = saved.parts.iter().zip(&mut sums).collect();
     each(works, |(saved, sums): (&SavedPart<T>, &mut Sums<T>)| {
@@ -92,6 +95,7 @@ pub(crate) fn backward<T: Float>(
             saved,
             resting: resting.map(Shared::get),
             w_hh: &w_hh,
+            w_hr: &w_hr,
             w_ih: &w_ih,
             scaled: scale.is_some(),
             d_output,
@@ -109,8 +113,7 @@ pub(crate) fn backward<T: Float>(
         unpack(plan, layer, &plan.products.x, d_input, &per_thread(|sums| &sums.w_ih), to);
     }
     if let Some(to) = wanted.w_hh {
-        let rows = layer.cell.w_hh_rows(d_hidden);
-        unpack(plan, layer, &plan.products.h, rows, &per_thread(|sums| &sums.w_hh), to);
+        unpack(plan, layer, &plan.products.h, layer.w_hh_rows(), &per_thread(|sums| &sums.w_hh), to);
     }
     if let Some(to) = wanted.b_ih {
         unpack(plan, layer, &plan.products.x, 1, &per_thread(|sums| &sums.b), to);
@@ -118,12 +121,15 @@ pub(crate) fn backward<T: Float>(
     if let Some(to) = wanted.b_hh {
         unpack(plan, layer, &plan.products.h, 1, &per_thread(|sums| &sums.b), to);
     }
-    let OptionGradients { p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c } = wanted.options;
+    let OptionGradients { p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c, w_hr } = wanted.options;
     if let Some(to) = norm_ih {
         unpack(plan, layer, &plan.products.x, 1, &per_thread(|sums| &sums.gains[0]), to);
     }
     if let Some(to) = norm_hh {
         unpack(plan, layer, &plan.products.h, 1, &per_thread(|sums| &sums.gains[1]), to);
+    }
+    for (unit, to) in w_hr.into_iter().flat_map(|to| to.chunks_exact_mut(plan.h_features)).enumerate() {
+        add_vectors(&per_thread(|sums| &sums.w_hr), unit * plan.h_width, to);
     }
     let vectors = [
         (Vector::PeepholeI, p_i),
@@ -147,9 +153,11 @@ struct Backward<'a, T> {
     sequence: &'a Sequence<'a, T>,
     schedule: &'a Schedule,
     saved: &'a SavedPart<T>,
-    /// The gradients of h and c of all rows of the batch that rest, rows of the plan's width.
+    /// The gradients of h and c of all rows of the batch that rest, rows of the plan's widths.
     resting: [*mut T; 2],
     w_hh: &'a [Buffer<T>],
+    /// The transpose, packed; empty without a projection.
+    w_hr: &'a [T],
     w_ih: &'a [Buffer<T>],
     /// Whether the input's masks only drop features, as their scale is in its weights.
     scaled: bool,
@@ -174,6 +182,10 @@ struct Scratch<T> {
     d_bias: *mut T,
     d_hats: Buffer<T>,
     shown: Buffer<T>,
+    /// Where h is projected: the gradients of m·W_hr and m for a chunk, and the gradients of m for a step.
+    d_projected: Buffer<T>,
+    m: Buffer<T>,
+    d_m: Buffer<T>,
     /// The gradients of a chunk's sums, `[panel][packed row]`.
     d_panels: Buffer<T>,
     /// One tile.
@@ -202,10 +214,10 @@ impl<T: Float> Op<T> for Backward<'_, T> {
     #[inline(always)]
     unsafe fn run<S: Simd<T = T>>(mut self) {
         let (plan, schedule, chunk_rows) = (self.plan, self.schedule, self.schedule.chunk_rows());
-        let state = schedule.most * plan.width;
+        let [h_size, c_size] = [plan.h_width, plan.width].map(|width| schedule.most * width);
         // Of indices there are no rows.
         let dense = matches!(self.sequence.input, Input::Dense { .. });
-        let inner = if dense { self.layer.d_input.max(self.layer.d_hidden) } else { self.layer.d_hidden };
+        let inner = if dense { self.layer.d_input.max(plan.h_features) } else { plan.h_features };
         let masks = !self.sequence.input_masks.is_empty() || !self.sequence.recurrent_masks.is_empty();
         let resets = plan.products.h.iter().any(|product| product.reset);
         let (regular, repeats) = (schedule.is_regular(), !self.saved.repeats.is_empty());
@@ -217,12 +229,12 @@ impl<T: Float> Op<T> for Backward<'_, T> {
         let (x_masks, h_masks) = unsafe {
             (
                 self.packed_masks::<S>(&plan.products.x, x_masks, self.layer.d_input),
-                self.packed_masks::<S>(&plan.products.h, h_masks, self.layer.d_hidden),
+                self.packed_masks::<S>(&plan.products.h, h_masks, plan.h_features),
             )
         };
         let several = !x_masks.is_empty() || !h_masks.is_empty();
         self.sums.vectors.fill(T::ZERO);
-        let normalized = self.norm().is_some();
+        let (normalized, projects) = (self.norm().is_some(), self.extras.projects);
         if normalized {
             self.sums.b.fill(T::ZERO);
             self.sums.gains.iter_mut().for_each(|gain| gain.fill(T::ZERO));
@@ -232,10 +244,13 @@ impl<T: Float> Op<T> for Backward<'_, T> {
             d_gains: self.sums.gains.each_mut().map(|gain| gain.as_mut_ptr()),
             d_bias: self.sums.b.as_mut_ptr(),
             d_hats: take(if normalized { chunk_rows * plan.panel_elements() } else { 0 }),
-            shown: take(if normalized { state } else { 0 }),
-            d_h: take(state),
-            d_c: take(if self.layer.cell.has_cell_state() { state } else { 0 }),
-            d_reset: take(if resets { state } else { 0 }),
+            shown: take(if normalized { c_size } else { 0 }),
+            d_projected: take(if projects { chunk_rows * plan.h_width } else { 0 }),
+            m: take(if projects { chunk_rows * plan.width } else { 0 }),
+            d_m: take(if projects { c_size } else { 0 }),
+            d_h: take(h_size),
+            d_c: take(if self.layer.cell.has_cell_state() { c_size } else { 0 }),
+            d_reset: take(if resets { h_size } else { 0 }),
             d_panels: take(chunk_rows * plan.panel_elements()),
             tile: take(MAX_ROWS * WIDTH * S::LANES),
             zeros: take(row.max(WIDTH * S::LANES)),
@@ -281,6 +296,7 @@ impl<T: Float> Op<T> for Backward<'_, T> {
                 if normalized {
                     std::mem::swap(&mut scratch.d_panels, &mut scratch.d_hats);
                 }
+                self.projection_sums::<S>(&scratch, schedule.count_of(steps), first);
                 if repeats {
                     self.gather_repeats::<S>(&mut scratch, steps.clone());
                 }
@@ -293,12 +309,12 @@ impl<T: Float> Op<T> for Backward<'_, T> {
                 first = false;
             }
             if first {
-                let Sums { w_ih, w_hh, b, .. } = &mut *self.sums;
-                [w_ih, w_hh, b].into_iter().for_each(|sums| sums.fill(T::ZERO));
+                let Sums { w_ih, w_hh, w_hr, b, .. } = &mut *self.sums;
+                [w_ih, w_hh, w_hr, b].into_iter().for_each(|sums| sums.fill(T::ZERO));
             }
             self.turn(&mut scratch, after, None);
-            self.last(self.d_h0, self.resting[0]);
-            self.last(self.d_c0, self.resting[1]);
+            self.last(self.d_h0, self.resting[0], [plan.h_features, plan.h_width]);
+            self.last(self.d_c0, self.resting[1], [self.layer.d_hidden, plan.width]);
         }
     }
 }

@@ -4,12 +4,14 @@ mod ahead;
 mod dropout;
 mod input;
 mod normalized;
+mod projected;
 mod recurrence;
 mod turn;
 
 use ahead::Ahead;
 use dropout::KeptFeatures;
 pub(crate) use normalized::{advance_normalized, normalize_inputs};
+pub(crate) use projected::project;
 pub(crate) use recurrence::{Advance, advance};
 
 use crate::args::{Input, LayerWeights, Output, Sequence, check_forward, check_output};
@@ -51,11 +53,10 @@ pub(crate) fn forward<T: Float>(
                 true => (schedule.total(), schedule.total() + schedule.most),
                 false => (schedule.chunk_rows(), 2 * schedule.most),
             };
-            let state = states * plan.width;
             SavedPart {
                 panels: take(rows * plan.panel_elements()),
-                h: take(state),
-                c: take(if layer.cell.has_cell_state() { state } else { 0 }),
+                h: take(states * plan.h_width),
+                c: take(if layer.cell.has_cell_state() { states * plan.width } else { 0 }),
                 hats: [(); 2].map(|()| take(if normalized { rows * plan.panel_elements() } else { 0 })),
                 stats: take(if normalized { rows * STATS } else { 0 }),
                 repeats: if scale.is_none() { Repeats::new(sequence, &schedule) } else { Repeats::default() },
@@ -72,11 +73,12 @@ pub(crate) fn forward<T: Float>(
     let w_ih: Vec<_> = x_parts.iter().map(|&product| pack(layer.w_ih, product, scale.unwrap_or(T::ONE))).collect();
     let w_hh: Vec<_> = plan.products.h.iter().map(|&product| pack(layer.w_hh, product, T::ONE)).collect();
     let (bias, extras) = (pack::biases(&plan, layer), Extras::new(layer, &plan));
+    let w_hr = pack::projection(&plan, layer);
     let shared = |slice: Option<&mut [T]>| Shared(slice.map_or(std::ptr::null_mut(), |slice| slice.as_mut_ptr()));
     let (sequence_out, strides) = (Shared(output.sequence.as_mut_ptr()), output.strides);
     let (h_out, c_out) = (shared(output.h), shared(output.c));
-    let state = sequence.batch * plan.width;
-    let (mut h_resting, mut c_resting) = (take(state), take(if layer.cell.has_cell_state() { state } else { 0 }));
+    let mut h_resting = take(sequence.batch * plan.h_width);
+    let mut c_resting = take(if layer.cell.has_cell_state() { sequence.batch * plan.width } else { 0 });
     let resting = [Shared(h_resting.as_mut_ptr()), Shared(c_resting.as_mut_ptr())];
     each(saved.iter_mut().collect(), |saved: &mut SavedPart<T>| {
         let work = Forward::<T> {
@@ -88,6 +90,7 @@ pub(crate) fn forward<T: Float>(
             scaled: scale.is_some(),
             w_ih: &w_ih,
             w_hh: &w_hh,
+            w_hr: &w_hr,
             bias: &bias,
             save,
             panels: saved.panels.as_mut_ptr(),
@@ -104,7 +107,7 @@ pub(crate) fn forward<T: Float>(
         };
         run(plan.exec.isa, work);
     });
-    let shape = [sequence.batch, sequence.time, layer.d_hidden];
+    let shape = [sequence.batch, sequence.time, layer.d_hidden, layer.h_features()];
     Saved { plan, cell: layer.cell, options: layer.has_options(), shape, parts: saved }
 }
 
@@ -119,6 +122,8 @@ struct Forward<'a, T> {
     scaled: bool,
     w_ih: &'a [Buffer<T>],
     w_hh: &'a [Buffer<T>],
+    /// Packed; empty without a projection.
+    w_hr: &'a [T],
     bias: &'a [T],
     save: bool,
     panels: *mut T,
@@ -127,7 +132,7 @@ struct Forward<'a, T> {
     /// As saved, with layer normalisation.
     hats: [*mut T; 2],
     stats: *mut T,
-    /// h and c of all rows of the batch that rest, rows of the plan's width.
+    /// h and c of all rows of the batch that rest, rows of the plan's widths.
     resting: [*mut T; 2],
     repeats: &'a Repeats,
     output: *mut T,
@@ -149,7 +154,8 @@ impl<T: Float> Op<T> for Forward<'_, T> {
     #[inline(always)]
     unsafe fn run<S: Simd<T = T>>(self) {
         let (plan, schedule, d_hidden) = (self.plan, self.schedule, self.layer.d_hidden);
-        let state = schedule.most * plan.width;
+        let h_features = plan.h_features;
+        let [h_size, c_size] = [plan.h_width, plan.width].map(|width| schedule.most * width);
         let chunk_rows = schedule.chunk_rows();
         let mut x_rows = Vec::with_capacity(chunk_rows);
         let mut repeating =
@@ -165,25 +171,31 @@ impl<T: Float> Op<T> for Forward<'_, T> {
         let mut masks: Vec<usize> =
             plan.products.h.iter().filter(|product| !product.reset).filter_map(|product| product.mask).collect();
         masks.dedup();
-        let mut masked_h = take::<T>(2 * masks.len() * state);
-        let mut reset = take::<T>(if plan.products.h.iter().any(|product| product.reset) { state } else { 0 });
-        // With layer normalisation products start from zeros, in place of the bias, and c' is kept until its row is.
+        let mut masked_h = take::<T>(2 * masks.len() * h_size);
+        let mut reset = take::<T>(if plan.products.h.iter().any(|product| product.reset) { h_size } else { 0 });
+        // With layer normalisation products start from zeros, in place of the bias.
         let mut zeros = take::<T>(if self.norm().is_some() { plan.panel_elements() } else { 0 });
-        let mut shown = take::<T>(if self.norm().is_some() { state } else { 0 });
+        let by_rows = self.norm().is_some() || self.extras.projects;
+        let mut shown = take::<T>(if by_rows { c_size } else { 0 });
         zeros.fill(T::ZERO);
         let bias = if self.norm().is_some() { &zeros } else { self.bias };
         let (masked_h, reset) = (masked_h.as_mut_ptr(), reset.as_mut_ptr());
         let base = schedule.base();
-        let mask_of = |mask: usize| self.sequence.recurrent_masks[mask][base * d_hidden..].as_ptr();
-        let copy_of = |i: usize, s: usize| masked_h.wrapping_add((2 * i + s % 2) * state);
+        let mask_of = |mask: usize| self.sequence.recurrent_masks[mask][base * h_features..].as_ptr();
+        let copy_of = |i: usize, s: usize| masked_h.wrapping_add((2 * i + s % 2) * h_size);
         // Those before step s.
         let states_at = |s: usize| {
-            let at = if self.save { schedule.start(s) * plan.width } else { s % 2 * state };
+            let at = |width: usize| if self.save { schedule.start(s) * width } else { s % 2 * schedule.most * width };
             let mut copies = [MaskedCopy { mask: std::ptr::null(), h: std::ptr::null_mut() }; 4];
             for (i, (copy, &mask)) in copies.iter_mut().zip(&masks).enumerate() {
                 *copy = MaskedCopy { mask: mask_of(mask), h: copy_of(i, s) };
             }
-            States { h: self.h.wrapping_add(at), c: self.c.wrapping_add(at), copies, masks: masks.len() }
+            States {
+                h: self.h.wrapping_add(at(plan.h_width)),
+                c: self.c.wrapping_add(at(plan.width)),
+                copies,
+                masks: masks.len(),
+            }
         };
 
         // SAFETY: the machine has the instruction set; everything was sized by the plan and checked by the caller.
@@ -224,6 +236,8 @@ impl<T: Float> Op<T> for Forward<'_, T> {
                         shape: Shape::new(plan),
                         d_hidden,
                         width: plan.width,
+                        h_features,
+                        h_width: plan.h_width,
                         panels: panels.add((schedule.start(s) - first) * plan.row()),
                         panel: rows * plan.row(),
                         h: now.h,
@@ -234,7 +248,7 @@ impl<T: Float> Op<T> for Forward<'_, T> {
                         output_row: self.output_strides.0,
                         output_next,
                         rows: schedule.at(s),
-                        keep_h: Keep::at(self.sequence.zoneout_h, t, base, self.sequence.batch, d_hidden),
+                        keep_h: Keep::at(self.sequence.zoneout_h, t, base, self.sequence.batch, h_features),
                         keep_c: Keep::at(self.sequence.zoneout_c, t, base, self.sequence.batch, d_hidden),
                         masked: next.copies,
                         masks: masks.len(),
@@ -259,18 +273,20 @@ impl<T: Float> Op<T> for Forward<'_, T> {
                     if batch > 0 {
                         if let Some(norm) = self.norm() {
                             advance_normalized::<S>(plan, norm, self.w_hh, batch, &step, &left, zeros.as_ptr());
-                            self.turn(Some(s), &next);
-                            continue;
+                        } else {
+                            let ahead = ahead.as_ref().and_then(|ahead| ahead.beside(s - steps.start));
+                            let ahead = ahead.as_ref();
+                            advance::<S>(Advance { plan, w_hh: self.w_hh, batch, s, step: &step, left: &left, ahead });
                         }
-                        let ahead = ahead.as_ref().and_then(|ahead| ahead.beside(s - steps.start));
-                        let ahead = ahead.as_ref();
-                        advance::<S>(Advance { plan, w_hh: self.w_hh, batch, s, step: &step, left: &left, ahead });
+                        if self.extras.projects {
+                            project::<S>(plan, self.w_hr, batch, &step);
+                        }
                     }
                     self.turn(Some(s), &next);
                 }
             }
-            self.last(self.h_out, self.resting[0]);
-            self.last(self.c_out, self.resting[1]);
+            self.last(self.h_out, self.resting[0], [plan.h_features, plan.h_width]);
+            self.last(self.c_out, self.resting[1], [d_hidden, plan.width]);
         }
     }
 }

@@ -24,8 +24,8 @@ pub struct Saved<T> {
     pub(crate) plan: Plan,
     pub(crate) cell: Cell,
     pub(crate) options: bool,
-    /// Batch, time, d_hidden.
-    pub(crate) shape: [usize; 3],
+    /// Batch, time, d_hidden, h_features.
+    pub(crate) shape: [usize; 4],
     pub(crate) parts: Vec<SavedPart<T>>,
 }
 

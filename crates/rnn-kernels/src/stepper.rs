@@ -4,7 +4,7 @@
 use crate::args::{Cell, Input, LayerWeights, Sequence, check_forward};
 use crate::exec::Exec;
 use crate::float::Float;
-use crate::forward::{Advance, advance, advance_normalized, normalize_inputs};
+use crate::forward::{Advance, advance, advance_normalized, normalize_inputs, project};
 use crate::linear::Right;
 use crate::pool::{Buffer, take};
 use crate::sequence::extras::Extras;
@@ -36,9 +36,10 @@ pub struct Stepper<T> {
     d_hidden: usize,
     weights: Arc<Packed<T>>,
     panels: Buffer<T>,
-    /// With layer normalisation: the normalised products on x and on h, their statistics, and c'.
+    /// With layer normalisation: the normalised products on x and on h, and their statistics.
     hats: [Buffer<T>; 2],
     stats: Buffer<T>,
+    /// What becomes h when all of its row is there.
     shown: Buffer<T>,
     /// The share of the old h and c that a step keeps.
     zoneout: [T; 2],
@@ -54,6 +55,7 @@ pub struct Stepper<T> {
 struct Packed<T> {
     w_ih: Buffer<T>,
     w_hh: Vec<Buffer<T>>,
+    w_hr: Buffer<T>,
     bias: Buffer<T>,
     extras: Extras<T>,
     /// What products start from in place of the bias, with layer normalisation.
@@ -91,10 +93,10 @@ impl<T: Float> Stepper<T> {
         let one = Sequence::new(1, 1, input);
         check_forward(layer, &one);
         let plan = Plan::new(Exec { isa, threads: 1 }, layer, &one);
-        let state = || {
-            let mut state = take(plan.width);
-            state.fill(T::ZERO);
-            state
+        let zeros = |width: usize| {
+            let mut zeros = take(width);
+            zeros.fill(T::ZERO);
+            zeros
         };
         Stepper {
             cell,
@@ -108,23 +110,20 @@ impl<T: Float> Stepper<T> {
                     .iter()
                     .map(|&product| pack::columns(&plan, layer, layer.w_hh, product, T::ONE))
                     .collect(),
+                w_hr: pack::projection(&plan, layer),
                 bias: pack::biases(&plan, layer),
                 extras: Extras::new(layer, &plan),
-                zeros: {
-                    let mut zeros = take(plan.panel_elements());
-                    zeros.fill(T::ZERO);
-                    zeros
-                },
+                zeros: zeros(plan.panel_elements()),
             }),
             zoneout: [T::ZERO; 2],
             panels: take(plan.panel_elements()),
             hats: [(); 2].map(|()| take(plan.panel_elements())),
             stats: take(STATS),
-            shown: state(),
-            h: [state(), state()],
-            c: [state(), state()],
-            reset: state(),
-            output: vec![T::ZERO; d_hidden],
+            shown: zeros(plan.width),
+            h: [(); 2].map(|()| zeros(plan.h_width)),
+            c: [(); 2].map(|()| zeros(plan.width)),
+            reset: zeros(plan.h_width),
+            output: vec![T::ZERO; plan.h_features],
             steps: 0,
             plan,
         }
@@ -151,9 +150,9 @@ impl<T: Float> Stepper<T> {
         &self.output
     }
 
-    /// h, `[d_hidden]`.
+    /// h, `[h_features]`.
     pub fn h(&self) -> &[T] {
-        &self.h[self.steps % 2][..self.d_hidden]
+        &self.h[self.steps % 2][..self.plan.h_features]
     }
 
     /// c, `[d_hidden]`; only the LSTM's means something.
@@ -166,13 +165,13 @@ impl<T: Float> Stepper<T> {
         self.zoneout = [h, c].map(T::from_f64);
     }
 
-    /// Goes on from another state, each `[d_hidden]`.
+    /// Goes on from another state: h `[h_features]`, c `[d_hidden]`.
     ///
     /// # Panics
     /// On slices of another size.
     pub fn set_state(&mut self, h: &[T], c: Option<&[T]>) {
         let now = self.steps % 2;
-        self.h[now][..self.d_hidden].copy_from_slice(h);
+        self.h[now][..self.plan.h_features].copy_from_slice(h);
         if let Some(c) = c {
             self.c[now][..self.d_hidden].copy_from_slice(c);
         }
@@ -212,7 +211,7 @@ impl<T: Float> Op<T> for StepOp<'_, T> {
         let stepper = self.stepper;
         let (plan, row) = (&stepper.plan, stepper.plan.row());
         let width = plan.products.x[0].width(plan.products.blocks);
-        let Packed { w_ih, w_hh, bias, extras, zeros } = &*stepper.weights;
+        let Packed { w_ih, w_hh, w_hr, bias, extras, zeros } = &*stepper.weights;
         let keep = |share: T| if share == T::ZERO { Keep::Nothing } else { Keep::Mean(share) };
         let (now, next) = (stepper.steps % 2, (stepper.steps + 1) % 2);
         let panels = stepper.panels.as_mut_ptr();
@@ -263,6 +262,8 @@ impl<T: Float> Op<T> for StepOp<'_, T> {
                 shape: Shape::new(plan),
                 d_hidden: stepper.d_hidden,
                 width: plan.width,
+                h_features: plan.h_features,
+                h_width: plan.h_width,
                 panels,
                 panel: row,
                 h: stepper.h[now].as_ptr(),
@@ -297,6 +298,9 @@ impl<T: Float> Op<T> for StepOp<'_, T> {
                     let (s, step, left) = (stepper.steps, &step, &left);
                     advance::<S>(Advance { plan, w_hh, batch: 1, s, step, left, ahead: None });
                 }
+            }
+            if extras.projects {
+                project::<S>(plan, w_hr, 1, &step);
             }
         }
         stepper.steps += 1;

@@ -103,6 +103,9 @@ fn under_options_too() {
         for round in 0..rounds {
             let mut case = Case::random(&mut random, cell, [4, 5, 3, d_hidden]);
             case.indices.clear();
+            if cell.has_cell_state() && round % 2 == 1 {
+                case.project(&mut random, d_hidden.div_ceil(2));
+            }
             for mask in case.input_masks.iter_mut().flatten() {
                 *mask = if *mask == 0.0 { 1.25 } else { *mask };
             }

@@ -23,11 +23,14 @@ fn gradients_are_those_of_differences() {
     for (cell, round) in CELLS.into_iter().flat_map(|cell| (0..6).map(move |round| (cell, round))) {
         let mut case = Case::random(&mut random, cell, [3, 4, 3, 5]);
         case.threads = 1 + round % 2;
+        if cell.has_cell_state() && round % 2 == 1 {
+            case.project(&mut random, 3);
+        }
         // One x is moved at a time.
         case.ids.clear();
         for isa in Isa::available() {
             let results = kernel::run::<f64>(&case, isa);
-            let fields: [(&str, Field); 7] = [
+            let fields: [(&str, Field); 8] = [
                 ("d_w_ih", |case| &mut case.w_ih),
                 ("d_w_hh", |case| &mut case.w_hh),
                 ("d_h0", |case| &mut case.h0),
@@ -35,6 +38,7 @@ fn gradients_are_those_of_differences() {
                 ("d_x", |case| &mut case.x),
                 ("d_b_ih", |case| &mut case.b_ih),
                 ("d_b_hh", |case| &mut case.b_hh),
+                ("d_w_hr", |case| &mut case.options.w_hr),
             ];
             for (name, field) in fields {
                 let Some((_, gradient)) = results.iter().find(|(found, _)| *found == name) else { continue };
@@ -137,6 +141,9 @@ fn padding_may_hold_anything() {
         let mask = |width: usize| (0..masks).map(|_| vec![1.25; batch * width]).collect();
         clean.input_masks = mask(d_input);
         clean.set_recurrent_masks(mask(d_hidden));
+        if cell.has_cell_state() && masks == 1 {
+            clean.project(&mut random, 4);
+        }
         let mut case = clean.clone();
         for (i, x) in case.x.iter_mut().enumerate() {
             if !clean.counts(i / d_input / time, i / d_input % time) {
@@ -147,7 +154,7 @@ fn padding_may_hold_anything() {
             assert_eq!(kernel::run::<f32>(&case, isa), kernel::run::<f32>(&clean, isa), "{cell:?} at {isa:?}, f32");
             let (clean, found) = (kernel::run::<f64>(&clean, isa), kernel::run::<f64>(&case, isa));
             assert_eq!(found, clean, "{cell:?} at {isa:?}");
-            let (h, row) = (&found[1].1, 3 * d_hidden..4 * d_hidden);
+            let (h, row) = (&found[1].1, 3 * case.h_features()..4 * case.h_features());
             assert_eq!(h[row.clone()], case.h0[row], "{cell:?} at {isa:?}");
         }
     }
@@ -161,15 +168,13 @@ fn row_alone(case: &Case, b: usize) -> Case {
         if values.is_empty() { Vec::new() } else { values[from..from + n].to_vec() }
     }
     let steps = |values: &[f64], width: usize| part(values, b * time * width, length * width);
-    let state = |values: &[f64]| part(values, b * d_hidden, d_hidden);
+    let h_features = case.h_features();
+    let state = |values: &[f64], n: usize| part(values, b * n, n);
     let masks = |masks: &[Vec<f64>], width: usize| masks.iter().map(|mask| part(mask, b * width, width)).collect();
-    let zoneout = |zoneout: &Zoneout| match zoneout {
-        Zoneout::Drawn(keep) => Zoneout::Drawn(
-            keep.chunks_exact(batch * d_hidden)
-                .take(length)
-                .flat_map(|step| part(step, b * d_hidden, d_hidden))
-                .collect(),
-        ),
+    let zoneout = |zoneout: &Zoneout, n: usize| match zoneout {
+        Zoneout::Drawn(keep) => {
+            Zoneout::Drawn(keep.chunks_exact(batch * n).take(length).flat_map(|step| part(step, b * n, n)).collect())
+        }
         other => other.clone(),
     };
     Case {
@@ -178,17 +183,17 @@ fn row_alone(case: &Case, b: usize) -> Case {
         x: steps(&case.x, d_input),
         indices: part(&case.indices, b * time, length),
         ids: part(&case.ids, b * time, length),
-        h0: state(&case.h0),
-        c0: state(&case.c0),
+        h0: state(&case.h0, h_features),
+        c0: state(&case.c0, d_hidden),
         counted: Counted::Mask((0..length).map(|t| case.counts(b, t)).collect()),
         resets: part(&case.resets, b * time, length),
         input_masks: masks(&case.input_masks, d_input),
-        recurrent_masks: masks(&case.recurrent_masks, d_hidden),
-        zoneout_h: zoneout(&case.zoneout_h),
-        zoneout_c: zoneout(&case.zoneout_c),
-        d_sequence: steps(&case.d_sequence, d_hidden),
-        d_h: state(&case.d_h),
-        d_c: state(&case.d_c),
+        recurrent_masks: masks(&case.recurrent_masks, h_features),
+        zoneout_h: zoneout(&case.zoneout_h, h_features),
+        zoneout_c: zoneout(&case.zoneout_c, d_hidden),
+        d_sequence: steps(&case.d_sequence, h_features),
+        d_h: state(&case.d_h, h_features),
+        d_c: state(&case.d_c, d_hidden),
         ..case.clone()
     }
 }
@@ -199,7 +204,7 @@ fn a_row_has_the_same_bits_alone() {
     let mut random = Rng::with_seed(11);
     for (cell, round) in CELLS.into_iter().flat_map(|cell| (0..12).map(move |round| (cell, round))) {
         let shape = [[3, 4, 3, 5], [9, 12, 20, 33], [13, 30, 40, 64]][if cfg!(miri) { 0 } else { round % 3 }];
-        let [batch, time, d_input, d_hidden] = shape;
+        let [batch, time, d_input, _] = shape;
         let mut case = Case::random(&mut random, cell, shape);
         case.threads = 1 + round % 3;
         if round >= 6 && cell.has_w_hh() {
@@ -225,7 +230,7 @@ fn a_row_has_the_same_bits_alone() {
                 let alone = row_alone(&case, b);
                 let results = [kernel::run::<f32>(&alone, isa), kernel::run::<f64>(&alone, isa)];
                 for (name, width) in
-                    [("sequence", d_hidden), ("d_x", d_input), ("h", 0), ("c", 0), ("d_h0", 0), ("d_c0", 0)]
+                    [("sequence", case.h_features()), ("d_x", d_input), ("h", 0), ("c", 0), ("d_h0", 0), ("d_c0", 0)]
                 {
                     for (together, alone_results) in together.iter().zip(&results) {
                         let of = |results: &common::case::Results| {
@@ -277,9 +282,12 @@ fn the_same_bits_every_time() {
 fn steps_are_those_of_the_sequence() {
     let mut random = Rng::with_seed(7);
     for (cell, d_hidden) in CELLS.into_iter().flat_map(|cell| [1, 7, 16, 33, 64].map(|d_hidden| (cell, d_hidden))) {
-        for indices in [false, true] {
+        for (indices, projects) in [(false, false), (true, false), (false, true), (true, true)] {
             let (time, d_input) = (6, 5);
             let mut case = Case::plain(&mut random, cell, [1, time, d_input, d_hidden]);
+            if projects && cell.has_cell_state() {
+                case.project(&mut random, d_hidden.div_ceil(2));
+            }
             if indices {
                 case.indices = (0..time).map(|_| random.u32(0..d_input as u32)).collect();
                 case.zoneout_h = Zoneout::Mean(0.25);
@@ -294,7 +302,10 @@ fn steps_are_those_of_the_sequence() {
                 w_hh: &case.w_hh,
                 b_ih: Some(&case.b_ih),
                 b_hh: cell.has_w_hh().then_some(&case.b_hh[..]),
-                options: Options::default(),
+                options: Options {
+                    w_hr: (!case.options.w_hr.is_empty()).then_some(&case.options.w_hr[..]),
+                    ..Options::default()
+                },
             };
             for isa in Isa::available() {
                 let mut stepper = Stepper::new(isa, &layer).clone();
@@ -308,7 +319,7 @@ fn steps_are_those_of_the_sequence() {
                             true => stepper.step_index(case.indices[t] as usize),
                             false => stepper.step(&case.x[t * d_input..][..d_input]),
                         };
-                        for (a, b) in h.iter().zip(&expected[0].values[t * d_hidden..]) {
+                        for (a, b) in h.iter().zip(&expected[0].values[t * case.h_features()..]) {
                             assert!((a - b).abs() < 1e-13, "{cell:?} {d_hidden} at {isa:?}, round {round}");
                         }
                     }

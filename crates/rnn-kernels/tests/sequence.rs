@@ -219,6 +219,23 @@ fn normalized_layers() {
     }
 }
 
+/// A projection to every width, alone and with all that happens to h between two steps.
+#[test]
+fn projected_layers() {
+    let mut random = Rng::with_seed(15);
+    for cell in [Cell::Lstm, Cell::LstmCoupled] {
+        for h_features in if cfg!(miri) { 4..=4 } else { 1..=70 } {
+            let shape = [random.usize(1..9), random.usize(1..6), random.usize(1..20), [70, 51, 32][random.usize(0..3)]];
+            let mut case = Case::plain(&mut random, cell, shape);
+            case.project(&mut random, h_features.min(shape[3]));
+            check(&case);
+            let mut case = Case::random(&mut random, cell, shape);
+            case.project(&mut random, h_features.min(shape[3]));
+            check(&case);
+        }
+    }
+}
+
 /// On two threads, whose gradients of the cell's own vectors are added, and in several chunks of steps.
 #[test]
 fn options_on_two_threads() {
@@ -236,6 +253,9 @@ fn options_on_two_threads() {
         case.options.candidate = Some(Activation::Softsign);
         case.options.gate = Some(Activation::HardSigmoid { slope: 0.2 });
         case.options.clip = Some(0.5);
+        if cell.has_cell_state() {
+            case.project(&mut random, 24);
+        }
         check(&case);
     }
 }

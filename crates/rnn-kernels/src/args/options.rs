@@ -65,6 +65,9 @@ pub struct Options<'a, T> {
     pub gamma_c: Option<&'a [T]>,
     /// β_c.
     pub beta_c: Option<&'a [T]>,
+    /// The LSTM's projection (Sak, Senior and Beaufays, 2014): `h' = (o∘ψ(c'))·W_hr`, `[d_hidden, h_features]`. Whatever has
+    /// the width of h then has that of h_features.
+    pub w_hr: Option<&'a [T]>,
 }
 
 impl<T> Default for Options<'_, T> {
@@ -81,6 +84,7 @@ impl<T> Default for Options<'_, T> {
             norm_hh: None,
             gamma_c: None,
             beta_c: None,
+            w_hr: None,
         }
     }
 }
@@ -88,9 +92,9 @@ impl<T> Default for Options<'_, T> {
 impl<T> Options<'_, T> {
     /// Whether the cell is the plain one.
     fn is_plain(&self) -> bool {
-        let Options { gate, candidate, hidden, clip, p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c } = self;
+        let Options { gate, candidate, hidden, clip, p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c, w_hr } = self;
         let functions = [gate, candidate, hidden].into_iter().all(Option::is_none);
-        let learned = [p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c];
+        let learned = [p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c, w_hr];
         functions && clip.is_none() && learned.into_iter().all(Option::is_none)
     }
 }
@@ -99,6 +103,16 @@ impl<T> LayerWeights<'_, T> {
     /// Whether the kernel with options is needed.
     pub(crate) fn has_options(&self) -> bool {
         !self.options.is_plain()
+    }
+
+    /// Features of h: d_hidden, or fewer where it is projected.
+    pub fn h_features(&self) -> usize {
+        self.options.w_hr.map_or(self.d_hidden, |w_hr| w_hr.len() / self.d_hidden.max(1))
+    }
+
+    /// Rows of `W_hh`.
+    pub(crate) fn w_hh_rows(&self) -> usize {
+        if self.cell.has_w_hh() { self.h_features() } else { 0 }
     }
 }
 
@@ -119,10 +133,21 @@ pub struct OptionGradients<'a, T> {
     pub gamma_c: Option<&'a mut [T]>,
     /// Of β_c.
     pub beta_c: Option<&'a mut [T]>,
+    /// Of `W_hr`, `[d_hidden, h_features]`.
+    pub w_hr: Option<&'a mut [T]>,
 }
 
 impl<T> Default for OptionGradients<'_, T> {
     fn default() -> Self {
-        OptionGradients { p_i: None, p_f: None, p_o: None, norm_ih: None, norm_hh: None, gamma_c: None, beta_c: None }
+        OptionGradients {
+            p_i: None,
+            p_f: None,
+            p_o: None,
+            norm_ih: None,
+            norm_hh: None,
+            gamma_c: None,
+            beta_c: None,
+            w_hr: None,
+        }
     }
 }

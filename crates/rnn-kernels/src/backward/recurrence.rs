@@ -21,7 +21,7 @@ impl<T: Float> Backward<'_, T> {
         let in_chunk = (start - first) * plan.row();
         let masks = self.sequence.recurrent_masks;
         let mask_of =
-            |product: &GateProduct| product.mask.map_or(std::ptr::null(), |m| masks[m][b * d_hidden..].as_ptr());
+            |product: &GateProduct| product.mask.map_or(std::ptr::null(), |m| masks[m][b * plan.h_features..].as_ptr());
         let (d_output, d_output_row, d_output_time) = match self.d_output.sequence {
             Some((slice, strides)) => (slice[strides.at(b, t)..].as_ptr(), strides.batch, strides.time),
             None => (std::ptr::null(), 0, 0),
@@ -34,11 +34,13 @@ impl<T: Float> Backward<'_, T> {
             shape: Shape::new(plan),
             d_hidden,
             width: plan.width,
+            h_features: plan.h_features,
+            h_width: plan.h_width,
             panels: self.saved.panels[saved..].as_ptr(),
             d_panels: scratch.d_panels.as_mut_ptr().wrapping_add(in_chunk),
             panel: schedule.count_of(&steps) * plan.row(),
             panels_step: (start - schedule.start(s.saturating_sub(1))) * plan.row(),
-            h: self.saved.h[start * plan.width..].as_ptr(),
+            h: self.saved.h[start * plan.h_width..].as_ptr(),
             c: if self.layer.cell.has_cell_state() {
                 self.saved.c[start * plan.width..].as_ptr()
             } else {
@@ -50,7 +52,7 @@ impl<T: Float> Backward<'_, T> {
             d_output_row,
             d_output_next: if self.sequence.reverse { d_output_time } else { d_output_time.wrapping_neg() },
             rows: schedule.at(s),
-            keep_h: Keep::at(self.sequence.zoneout_h, t, b, self.sequence.batch, d_hidden),
+            keep_h: Keep::at(self.sequence.zoneout_h, t, b, self.sequence.batch, plan.h_features),
             keep_c: Keep::at(self.sequence.zoneout_c, t, b, self.sequence.batch, d_hidden),
             d_reset: scratch.d_reset.as_mut_ptr(),
             d_products: if self.norm().is_some() { scratch.d_hats.as_mut_ptr() } else { scratch.d_panels.as_mut_ptr() }
@@ -58,8 +60,14 @@ impl<T: Float> Backward<'_, T> {
             hats: self.saved.hats.each_ref().map(|hats| hats.as_ptr().wrapping_add(saved)),
             stats: self.saved.stats.as_ptr().wrapping_add(start * STATS),
             shown: scratch.shown.as_mut_ptr(),
+            d_m: scratch.d_m.as_ptr(),
+            m: scratch.m.as_mut_ptr().wrapping_add((start - first) * plan.width),
             reset_mask: plan.products.h.iter().find(|product| product.reset).map_or(std::ptr::null(), mask_of),
         };
+        if self.extras.projects {
+            // SAFETY: as for `run`.
+            unsafe { self.unproject::<S>(scratch, &step, batch, start - first) };
+        }
         if self.norm().is_some() && self.layer.cell.has_cell_state() {
             for row in 0..batch {
                 // SAFETY: as for `run`.
@@ -133,9 +141,9 @@ impl<T: Float> Backward<'_, T> {
         mask: *const T,
         to: *mut T,
     ) {
-        let d_hidden = self.layer.d_hidden;
+        let h_features = self.plan.h_features;
         let (blocks, row) = (self.plan.products.blocks, self.plan.row());
-        let vectors = d_hidden.div_ceil(S::LANES);
+        let vectors = h_features.div_ceil(S::LANES);
         let inner = self.plan.panels * product.width(blocks) * S::LANES;
         for group in 0..vectors.div_ceil(WIDTH) {
             let first = group * WIDTH * S::LANES;
@@ -145,7 +153,7 @@ impl<T: Float> Backward<'_, T> {
                 let (from, end) = (cut.start(tile), cut.start(tile + 1));
                 // SAFETY: rows of the chunk's panels and of the state, packed weights as the plan has them.
                 unsafe {
-                    let to = to.add(from * step.width + first);
+                    let to = to.add(from * step.h_width + first);
                     let whole = mask.is_null();
                     let tile = scratch.tile.as_mut_ptr();
                     let product = Tile {
@@ -161,29 +169,29 @@ impl<T: Float> Backward<'_, T> {
                         b: packed.as_ptr().add(first * inner),
                         b_step: width * S::LANES,
                         c0: if whole { to } else { scratch.zeros.as_ptr() },
-                        c0_step: if whole { step.width } else { 0 },
+                        c0_step: if whole { step.h_width } else { 0 },
                         c: if whole { to } else { tile },
-                        c_step: if whole { step.width } else { WIDTH * S::LANES },
+                        c_step: if whole { step.h_width } else { WIDTH * S::LANES },
                     };
                     multiply_as::<S>(&product, self.plan.in_order);
                     if whole {
                         continue;
                     }
                     for m in 0..end - from {
-                        let mask = mask.add(step.batch_row(from + m) * d_hidden + first);
+                        let mask = mask.add(step.batch_row(from + m) * h_features + first);
                         match width {
-                            WIDTH if first + WIDTH * S::LANES <= d_hidden => {
+                            WIDTH if first + WIDTH * S::LANES <= h_features => {
                                 for at in (0..WIDTH).map(|v| v * S::LANES) {
                                     let sum = S::load(tile.add(m * WIDTH * S::LANES + at));
-                                    let to = to.add(m * step.width + at);
+                                    let to = to.add(m * step.h_width + at);
                                     S::store(to, S::fma(sum, S::load(mask.add(at)), S::load(to)));
                                 }
                             }
                             _ => {
                                 for at in (0..width).map(|v| v * S::LANES) {
                                     let sum = S::load(tile.add(m * WIDTH * S::LANES + at));
-                                    let mask = S::load_up_to(mask.add(at), d_hidden - first - at);
-                                    let to = to.add(m * step.width + at);
+                                    let mask = S::load_up_to(mask.add(at), h_features - first - at);
+                                    let to = to.add(m * step.h_width + at);
                                     S::store(to, S::fma(sum, mask, S::load(to)));
                                 }
                             }

@@ -13,8 +13,10 @@ use crate::threads::Shared;
 pub(super) struct Sums<T> {
     /// `[panel][d_input][vector][lane]`
     pub(super) w_ih: Buffer<T>,
-    /// `[panel][d_hidden][vector][lane]`
+    /// `[panel][h_features][vector][lane]`
     pub(super) w_hh: Buffer<T>,
+    /// Rows of the width of h, one for each unit.
+    pub(super) w_hr: Buffer<T>,
     /// `[panel][vector][lane]`
     pub(super) b: Buffer<T>,
     /// Of the cell's own vectors, laid out as they are.

@@ -10,16 +10,13 @@ impl<T: Float> Backward<'_, T> {
     /// is zero at steps that do not count.
     #[inline(always)]
     pub(super) unsafe fn initial(&self) {
-        let (d_hidden, width) = (self.layer.d_hidden, self.plan.width);
-        for (to, grad) in
-            self.resting.into_iter().zip([self.d_output.h, self.d_output.c]).take(self.layer.cell.states())
-        {
+        for ((to, [features, width]), grad) in self.tensors().zip([self.d_output.h, self.d_output.c]) {
             for &b in &self.schedule.rows {
                 // SAFETY: a row of those that rest, which are those of this thread's rows.
                 let to = unsafe { std::slice::from_raw_parts_mut(to.add(b * width), width) };
                 to.fill(T::ZERO);
                 if let Some(grad) = grad {
-                    to[..d_hidden].copy_from_slice(&grad[b * d_hidden..][..d_hidden]);
+                    to[..features].copy_from_slice(&grad[b * features..][..features]);
                 }
             }
         }
@@ -38,31 +35,30 @@ impl<T: Float> Backward<'_, T> {
     /// later step become those of the states after the earlier one.
     #[inline(always)]
     pub(super) unsafe fn turn(&self, scratch: &mut Scratch<T>, after: Option<usize>, before: Option<usize>) {
-        let (schedule, width) = (self.schedule, self.plan.width);
-        let place_of = |place: usize| place * width..(place + 1) * width;
+        let schedule = self.schedule;
+        let place_of = |place: usize, width: usize| place * width..(place + 1) * width;
+        let mut states = [&mut scratch.d_h[..], &mut scratch.d_c[..]];
         for place in after.into_iter().flat_map(|s| schedule.resets(s)) {
-            scratch.d_h[place_of(place)].fill(T::ZERO);
-            if self.layer.cell.states() > 1 {
-                scratch.d_c[place_of(place)].fill(T::ZERO);
+            for ((_, [_, width]), state) in self.tensors().zip(&mut states) {
+                state[place_of(place, width)].fill(T::ZERO);
             }
         }
-        let mut states = [&mut scratch.d_h[..], &mut scratch.d_c[..]];
         for (place, b) in schedule.others(after, before) {
-            for (resting, state) in self.resting.iter().zip(&states).take(self.layer.cell.states()) {
+            for ((resting, [_, width]), state) in self.tensors().zip(&states) {
+                let from = state[place_of(place, width)].as_ptr();
                 // SAFETY: a row of those that rest, which is this thread's.
-                unsafe {
-                    std::ptr::copy_nonoverlapping(state[place_of(place)].as_ptr(), resting.add(b * width), width)
-                };
+                unsafe { std::ptr::copy_nonoverlapping(from, resting.add(b * width), width) };
             }
         }
         for (place, b) in schedule.others(before, after) {
-            for (resting, state) in self.resting.iter().zip(&mut states).take(self.layer.cell.states()) {
-                let to = &mut state[place_of(place)];
+            for ((resting, [_, width]), state) in self.tensors().zip(&mut states) {
+                let to = state[place_of(place, width)].as_mut_ptr();
                 // SAFETY: as above.
-                unsafe { std::ptr::copy_nonoverlapping(resting.add(b * width), to.as_mut_ptr(), width) };
+                unsafe { std::ptr::copy_nonoverlapping(resting.add(b * width), to, width) };
             }
             if self.sequence.masked_output == MaskedOutput::Previous && !schedule.is_regular() {
-                self.add_outputs(&mut states[0][place_of(place)], b, before.map_or(0, |s| s + 1));
+                let d_h = &mut states[0][place_of(place, self.plan.h_width)];
+                self.add_outputs(d_h, b, before.map_or(0, |s| s + 1));
             }
         }
     }
@@ -75,21 +71,28 @@ impl<T: Float> Backward<'_, T> {
         let rests = |s: &usize| !sequence.counts(b, sequence.step(*s));
         let end = (s..sequence.time).take_while(rests).last().map_or(s, |last| last + 1);
         for t in (s..end).rev().map(|s| sequence.step(s)) {
-            let gradients = &gradients[strides.at(b, t)..][..self.layer.d_hidden];
+            let gradients = &gradients[strides.at(b, t)..][..self.plan.h_features];
             d_h.iter_mut().zip(gradients).for_each(|(d_h, &gradient)| *d_h += gradient);
         }
     }
 
-    /// The gradients that rest to the caller's memory, if they are wanted.
+    /// The gradients that rest, of so many features in rows of that width, to the caller's memory, if they are wanted.
     #[inline(always)]
-    pub(super) unsafe fn last(&self, to: *mut T, from: *const T) {
+    pub(super) unsafe fn last(&self, to: *mut T, from: *const T, [features, width]: [usize; 2]) {
         if to.is_null() {
             return;
         }
-        let d_hidden = self.layer.d_hidden;
         for &b in &self.schedule.rows {
-            // SAFETY: the caller's `[batch, d_hidden]`, in which these rows are this thread's.
-            unsafe { std::ptr::copy_nonoverlapping(from.add(b * self.plan.width), to.add(b * d_hidden), d_hidden) };
+            // SAFETY: the caller's `[batch, features]`, in which these rows are this thread's.
+            unsafe { std::ptr::copy_nonoverlapping(from.add(b * width), to.add(b * features), features) };
         }
+    }
+
+    /// Where the gradients of rows that rest are, as many as the cell has states, each with its features and its rows'
+    /// width.
+    #[inline(always)]
+    fn tensors(&self) -> impl Iterator<Item = (*mut T, [usize; 2])> + use<T> {
+        let sizes = [[self.plan.h_features, self.plan.h_width], [self.layer.d_hidden, self.plan.width]];
+        self.resting.into_iter().zip(sizes).take(self.layer.cell.states())
     }
 }

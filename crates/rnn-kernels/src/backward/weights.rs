@@ -25,7 +25,7 @@ impl<T: Float> Backward<'_, T> {
         rows: &mut Vec<*const T>,
         first: bool,
     ) {
-        let (plan, d_hidden) = (self.plan, self.layer.d_hidden);
+        let (plan, h_features) = (self.plan, self.plan.h_features);
         let (count, start) = (self.schedule.count_of(&steps), self.schedule.start(steps.start));
         // With normalisation they have been added step by step.
         if !self.sums.b.is_empty() && self.norm().is_none() {
@@ -40,7 +40,7 @@ impl<T: Float> Backward<'_, T> {
         for product in &plan.products.h {
             // SAFETY: as for `run`.
             unsafe {
-                let h = self.saved.h[start * plan.width..].as_ptr();
+                let h = self.saved.h[start * plan.h_width..].as_ptr();
                 let h = if product.reset { self.reset_rows::<S>(scratch, steps.clone(), h) } else { h };
                 let left = if let Some((left, mask)) = last
                     && mask == product.mask
@@ -48,18 +48,18 @@ impl<T: Float> Backward<'_, T> {
                 {
                     left
                 } else if !packs::<S>() && product.mask.is_none() {
-                    Left { start: h, blocks: 1, block: 0, len: count, row: plan.width, tile: None }
+                    Left { start: h, blocks: 1, block: 0, len: count, row: plan.h_width, tile: None }
                 } else {
                     rows.clear();
-                    rows.extend((0..count).map(|q| h.wrapping_add(q * plan.width)));
+                    rows.extend((0..count).map(|q| h.wrapping_add(q * plan.h_width)));
                     let masks = Masks { rows: self.sequence.recurrent_masks, packed: scratch.h_masks.as_ptr() };
                     let again = last.is_some() && !product.reset;
-                    self.copied::<S>(rows, product, masks, d_hidden, (start, None), scratch, again)
+                    self.copied::<S>(rows, product, masks, h_features, (start, None), scratch, again)
                 };
                 if !product.reset {
                     last = Some((left, product.mask));
                 }
-                add_product::<S>(plan, product, scratch, left, count, d_hidden, sums, first);
+                add_product::<S>(plan, product, scratch, left, count, h_features, sums, first);
             }
         }
     }

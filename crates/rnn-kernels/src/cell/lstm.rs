@@ -103,6 +103,11 @@ impl<F: Form> Kernel for Lstm<F> {
                         continue;
                     }
                     let h_new = S::mul(o, apply::<S>(ways.hidden, c_new).0);
+                    if F::OPTIONS {
+                        step.settle_c::<S>(row, u, c_new);
+                        step.settle_shown::<S>(row, u, h_new);
+                        continue;
+                    }
                     step.settle::<S>(row, u, h_new, Some(c_new));
                 }
             }
@@ -119,10 +124,15 @@ impl<F: Form> Kernel for Lstm<F> {
                 unsafe {
                     let (at, to) = (row * step.width + u, |slot: usize| sums.wrapping_add(slot * step.shape.slot));
                     let normalized = F::OPTIONS && extras.norm.is_some();
-                    let arriving = match normalized {
+                    let projects = F::OPTIONS && extras.projects;
+                    let arriving = match (normalized, projects) {
+                        (false, false) => step.arriving::<S>(row, u, true),
                         // That of h has been there before.
-                        true => step.arriving_c::<S>(row, u).map(|d_c| (Arriving::nothing::<S>(), d_c)),
-                        false => step.arriving::<S>(row, u, true),
+                        (true, _) => step.arriving_c::<S>(row, u).map(|d_c| (Arriving::nothing::<S>(), d_c)),
+                        (false, true) => step.arriving_c::<S>(row, u).map(|d_c| {
+                            let d_m = Arriving { new: S::load(step.d_m.add(at)), old: S::zero() };
+                            (d_m, d_c)
+                        }),
                     };
                     let Some((d_h, d_c)) = arriving else {
                         clear::<S>(sums, step.shape);
@@ -147,6 +157,9 @@ impl<F: Form> Kernel for Lstm<F> {
                         (S::load(to(ways.o)), S::add(d_c.new, S::load(step.shown.add(at))))
                     } else {
                         let (shown, shown_saved) = apply::<S>(ways.hidden, c_new);
+                        if projects {
+                            S::store(step.m.add(at), S::mul(o, shown));
+                        }
                         let d_shown = S::mul(d_h.new, o);
                         (S::mul(d_h.new, shown), S::fma(d_shown, slope::<S>(ways.hidden, shown_saved), d_c.new))
                     };
@@ -181,7 +194,7 @@ impl<F: Form> Kernel for Lstm<F> {
                         }
                     }
                     S::store(step.d_c.add(at), d_c_old);
-                    if !normalized {
+                    if !normalized && !projects {
                         S::store(step.d_h.add(at), d_h.old);
                     }
                 }

@@ -28,7 +28,7 @@ pub(crate) unsafe fn show<S: Simd>(step: &Step<S::T>, row: usize) {
                 let gain = S::load(extras.vector(Vector::GammaC).add(u));
                 let shown = S::fma(gain, hat, S::load(extras.vector(Vector::BetaC).add(u)));
                 let o = value::<S>(ways.gate, S::load(panel.add(ways.o * step.shape.slot)));
-                step.settle_h::<S>(row, u, S::mul(o, apply::<S>(ways.hidden, shown).0));
+                step.settle_shown::<S>(row, u, S::mul(o, apply::<S>(ways.hidden, shown).0));
             }
         }
     }
@@ -49,8 +49,8 @@ unsafe fn hat_of<S: Simd>(step: &BackStep<S::T>, ways: &Ways, gates: *const S::T
     }
 }
 
-/// From the gradient of one row's h to that of its o, which goes to the slot of o, and to that of c', which the cell
-/// finds in `shown`.
+/// From the gradient of one row's h, or of what is projected to it, to that of its o, which goes to the slot of o, and to
+/// that of c', which the cell finds in `shown`.
 ///
 /// # Safety
 /// As for [`Kernel`](super::Kernel).
@@ -65,15 +65,25 @@ pub(crate) unsafe fn unshow<S: Simd>(step: &BackStep<S::T>, row: usize) {
         let (mut sum, mut product) = (S::zero(), S::zero());
         for p in panels() {
             for (gates, sums, u) in step.units::<S>(p, row) {
-                let Some(d_h) = step.arriving_h::<S>(row, u) else { continue };
-                S::store(step.d_h.add(row * step.width + u), d_h.old);
+                let d_m = match extras.projects {
+                    true if u >= step.d_hidden => continue,
+                    true => S::load(step.d_m.add(row * step.width + u)),
+                    false => {
+                        let Some(d_h) = step.arriving_h::<S>(row, u) else { continue };
+                        S::store(step.d_h.add(row * step.h_width + u), d_h.old);
+                        d_h.new
+                    }
+                };
                 let hat = hat_of::<S>(step, &ways, gates, row, u);
                 let gain = S::load(extras.vector(Vector::GammaC).add(u));
                 let shown = S::fma(gain, hat, S::load(extras.vector(Vector::BetaC).add(u)));
                 let (y, saved) = apply::<S>(ways.hidden, shown);
                 let o = value::<S>(ways.gate, S::load(gates.add(ways.o * step.shape.slot)));
-                S::store(sums.add(ways.o * step.shape.slot), S::mul(d_h.new, y));
-                let d_shown = S::mul(S::mul(d_h.new, o), slope::<S>(ways.hidden, saved));
+                if extras.projects {
+                    S::store(step.m.add(row * step.width + u), S::mul(o, y));
+                }
+                S::store(sums.add(ways.o * step.shape.slot), S::mul(d_m, y));
+                let d_shown = S::mul(S::mul(d_m, o), slope::<S>(ways.hidden, saved));
                 step.add_to::<S>(Vector::GammaC, u, S::mul(d_shown, hat));
                 step.add_to::<S>(Vector::BetaC, u, d_shown);
                 // γ is zero where a vector goes on beyond the units.

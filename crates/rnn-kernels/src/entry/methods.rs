@@ -16,7 +16,7 @@ impl<T: Entry> Stepper<T> {
         T::stepper(isa, layer)
     }
 
-    /// One step with `x`, `[d_input]`; gives the new h, `[d_hidden]`.
+    /// One step with `x`, `[d_input]`; gives the new h, `[h_features]`.
     ///
     /// # Panics
     /// On an x of another size.
@@ -25,7 +25,7 @@ impl<T: Entry> Stepper<T> {
         self.output()
     }
 
-    /// One step with the one-hot row of `symbol`; gives the new h, `[d_hidden]`.
+    /// One step with the one-hot row of `symbol`; gives the new h, `[h_features]`.
     ///
     /// # Panics
     /// On a symbol that is not below `d_input`.

@@ -73,17 +73,17 @@ impl<T: Float> Forward<'_, T> {
     /// each and unmasked.
     #[inline(always)]
     pub(super) fn ahead<S: Simd<T = T>>(&self, panels: *mut T, steps: Range<usize>) -> Option<Ahead<T>> {
-        let (plan, d_input, d_hidden) = (self.plan, self.layer.d_input, self.layer.d_hidden);
+        let (plan, d_input, h_features) = (self.plan, self.layer.d_input, self.plan.h_features);
         let Input::Dense { values, strides } = self.sequence.input else { return None };
         let ([x], [h], [w_ih]) = (&plan.products.x[..], &plan.products.h[..], self.w_ih) else { return None };
         let vectors = x.width(plan.products.blocks);
         let width = vectors * S::LANES;
-        let bytes = (d_input + d_hidden) * plan.panels * width * size_of::<T>();
+        let bytes = (d_input + h_features) * plan.panels * width * size_of::<T>();
         let pays = S::REGISTERS >= 32 && BYTES.contains(&bytes);
         let plain = x.mask.is_none() && h.mask.is_none() && h.width(plan.products.blocks) == vectors && vectors >= 3;
         // Each column of a piece has at least BESIDE of the row's columns beside it, and a panel has at most BESIDE
         // pieces, so that BESIDE steps do them all.
-        let columns = d_hidden / BESIDE;
+        let columns = h_features / BESIDE;
         let pieces = d_input.div_ceil(columns.max(1)).max(1);
         let columns = d_input.div_ceil(pieces);
         let single = || self.schedule.count(steps.start) == 1 && self.schedule.runs(steps.clone()).len() == 1;
@@ -99,7 +99,7 @@ impl<T: Float> Forward<'_, T> {
                 .wrapping_add(strides.at(self.schedule.row(steps.start, 0), self.sequence.step(steps.start))),
             a_row: if self.sequence.reverse { time.wrapping_neg() } else { time },
             len: d_input,
-            share: d_hidden / columns.max(1),
+            share: h_features / columns.max(1),
             b: w_ih.as_ptr(),
             c0: self.bias[x.offset * S::LANES..].as_ptr(),
             c0_step: 0,

@@ -63,7 +63,7 @@ pub(crate) unsafe fn advance_normalized<S: Simd>(
                 let (from, to) = (cut.start(tile), cut.start(tile + 1));
                 // SAFETY: rows of the state; the packed weights and panels as the plan has them.
                 unsafe {
-                    let b = w_hh[i].as_ptr().add(p * step.d_hidden * width * S::LANES);
+                    let b = w_hh[i].as_ptr().add(p * step.h_features * width * S::LANES);
                     let c = step.hats.add(p * step.panel + from * row + product.offset * S::LANES);
                     let tile = step_tile::<S>(step, left[i], b, width, from..to, (zeros, 0), (c, row));
                     multiply_as::<S>(&tile, plan.in_order);

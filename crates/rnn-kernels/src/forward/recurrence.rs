@@ -66,8 +66,8 @@ impl<T: Float, K: Kernel> Op<T> for AdvanceWith<'_, T, K> {
                     let width = product.width(blocks);
                     let row = RowProduct {
                         a: left[0],
-                        len: step.d_hidden,
-                        b: w_hh[0].as_ptr().add(p * step.d_hidden * width * S::LANES),
+                        len: step.h_features,
+                        b: w_hh[0].as_ptr().add(p * step.h_features * width * S::LANES),
                         c: step.panel_row(p, 0).add(product.offset * S::LANES),
                         in_order: plan.in_order,
                     };
@@ -96,7 +96,7 @@ impl<T: Float, K: Kernel> Op<T> for AdvanceWith<'_, T, K> {
                         for (i, product) in now() {
                             let width = product.width(blocks);
                             let c = step.panel_row(p, from).add(product.offset * S::LANES);
-                            let b = w_hh[i].as_ptr().add(p * step.d_hidden * width * S::LANES);
+                            let b = w_hh[i].as_ptr().add(p * step.h_features * width * S::LANES);
                             let tile = step_tile::<S>(step, left[i], b, width, from..to, (c, row), (c, row));
                             multiply_as::<S>(&tile, plan.in_order);
                         }
@@ -127,12 +127,12 @@ pub(super) fn step_tile<S: Simd>(
     Tile {
         rows: rows.len(),
         width,
-        a: left.wrapping_add(rows.start * step.width),
-        a_row: step.width,
+        a: left.wrapping_add(rows.start * step.h_width),
+        a_row: step.h_width,
         a_rows: std::ptr::null(),
         a_step: 1,
         blocks: 1,
-        len: step.d_hidden,
+        len: step.h_features,
         a_block: 0,
         b,
         b_step: width * S::LANES,

@@ -5,7 +5,7 @@ use crate::args::MaskedOutput;
 use crate::float::Float;
 use crate::sequence::step::MaskedCopy;
 
-/// The states before a step, and their masked copies; rows of the plan's width, place by place.
+/// The states before a step, and their masked copies; rows of the plan's widths, place by place.
 pub(super) struct States<T> {
     pub(super) h: *mut T,
     pub(super) c: *mut T,
@@ -17,14 +17,13 @@ impl<T: Float> Forward<'_, T> {
     /// All rows of this thread rest in their initial state, filled up with zeros.
     #[inline(always)]
     pub(super) unsafe fn initial(&self) {
-        let (d_hidden, width) = (self.layer.d_hidden, self.plan.width);
-        for (to, state) in self.tensors().zip([self.sequence.h0, self.sequence.c0]) {
+        for ((to, [features, width]), state) in self.tensors().zip([self.sequence.h0, self.sequence.c0]) {
             for &b in &self.schedule.rows {
                 // SAFETY: a row of the states that rest, which are those of this thread's rows.
                 let to = unsafe { std::slice::from_raw_parts_mut(to.add(b * width), width) };
                 to.fill(T::ZERO);
                 if let Some(state) = state {
-                    to[..d_hidden].copy_from_slice(&state[b * d_hidden..][..d_hidden]);
+                    to[..features].copy_from_slice(&state[b * features..][..features]);
                 }
             }
         }
@@ -39,28 +38,28 @@ impl<T: Float> Forward<'_, T> {
     /// next step, with their outputs for the steps in which they rest; others join, and rows restart.
     #[inline(always)]
     pub(super) unsafe fn turn(&self, from: Option<usize>, states: &States<T>) {
-        let (schedule, width) = (self.schedule, self.plan.width);
+        let schedule = self.schedule;
         let next = from.map_or(0, |s| s + 1);
         let to = (next < self.sequence.time).then_some(next);
         // SAFETY: places of the states and rows of those that rest; the caller's masks.
         unsafe {
             let tensors = || self.tensors().zip([states.h, states.c]);
             for (place, b) in schedule.others(from, to) {
-                for (resting, state) in tensors() {
+                for ((resting, [_, width]), state) in tensors() {
                     std::ptr::copy_nonoverlapping(state.add(place * width), resting.add(b * width), width);
                 }
                 if !schedule.is_regular() {
-                    self.fill(b, next, self.resting[0].add(b * width));
+                    self.fill(b, next, self.resting[0].add(b * self.plan.h_width));
                 }
             }
             for (place, b) in schedule.others(to, from) {
-                for (resting, state) in tensors() {
+                for ((resting, [_, width]), state) in tensors() {
                     std::ptr::copy_nonoverlapping(resting.add(b * width), state.add(place * width), width);
                 }
                 self.copy_masked(states, place, b);
             }
             for place in to.into_iter().flat_map(|s| schedule.resets(s)) {
-                for (_, state) in tensors() {
+                for ((_, [_, width]), state) in tensors() {
                     std::slice::from_raw_parts_mut(state.add(place * width), width).fill(T::ZERO);
                 }
                 self.copy_masked(states, place, schedule.row(next, place));
@@ -71,12 +70,12 @@ impl<T: Float> Forward<'_, T> {
     /// The masked copies of h at a place.
     #[inline(always)]
     unsafe fn copy_masked(&self, states: &States<T>, place: usize, b: usize) {
-        let (d_hidden, at) = (self.layer.d_hidden, place * self.plan.width);
+        let (h_features, at) = (self.plan.h_features, place * self.plan.h_width);
         for copy in &states.copies[..states.masks] {
             // SAFETY: as for the caller.
             unsafe {
-                let mask = copy.mask.add((b - self.schedule.base()) * d_hidden);
-                for u in 0..d_hidden {
+                let mask = copy.mask.add((b - self.schedule.base()) * h_features);
+                for u in 0..h_features {
                     *copy.h.add(at + u) = *states.h.add(at + u) * *mask.add(u);
                 }
             }
@@ -87,7 +86,7 @@ impl<T: Float> Forward<'_, T> {
     /// null before the row's first step.
     #[inline(always)]
     unsafe fn fill(&self, b: usize, s: usize, h: *const T) {
-        let (sequence, d_hidden) = (self.sequence, self.layer.d_hidden);
+        let (sequence, h_features) = (self.sequence, self.plan.h_features);
         let zero = h.is_null() || sequence.masked_output == MaskedOutput::Zero;
         if zero && sequence.zeroed {
             return;
@@ -97,29 +96,29 @@ impl<T: Float> Forward<'_, T> {
             unsafe {
                 let to = self.output.add(b * self.output_strides.0 + t * self.output_strides.1);
                 match zero {
-                    true => std::slice::from_raw_parts_mut(to, d_hidden).fill(T::ZERO),
-                    false => std::ptr::copy_nonoverlapping(h, to, d_hidden),
+                    true => std::slice::from_raw_parts_mut(to, h_features).fill(T::ZERO),
+                    false => std::ptr::copy_nonoverlapping(h, to, h_features),
                 }
             }
         }
     }
 
-    /// The state that rests to the caller's memory, if it is wanted.
+    /// The state that rests, of so many features in rows of that width, to the caller's memory, if it is wanted.
     #[inline(always)]
-    pub(super) unsafe fn last(&self, to: *mut T, from: *const T) {
+    pub(super) unsafe fn last(&self, to: *mut T, from: *const T, [features, width]: [usize; 2]) {
         if to.is_null() {
             return;
         }
-        let d_hidden = self.layer.d_hidden;
         for &b in &self.schedule.rows {
-            // SAFETY: the caller's `[batch, d_hidden]`, in which these rows are this thread's.
-            unsafe { std::ptr::copy_nonoverlapping(from.add(b * self.plan.width), to.add(b * d_hidden), d_hidden) };
+            // SAFETY: the caller's `[batch, features]`, in which these rows are this thread's.
+            unsafe { std::ptr::copy_nonoverlapping(from.add(b * width), to.add(b * features), features) };
         }
     }
 
-    /// Where the states of rows that rest are, as many as the cell has.
+    /// Where the states of rows that rest are, as many as the cell has, each with its features and its rows' width.
     #[inline(always)]
-    fn tensors(&self) -> impl Iterator<Item = *mut T> {
-        self.resting.into_iter().take(self.layer.cell.states())
+    fn tensors(&self) -> impl Iterator<Item = (*mut T, [usize; 2])> {
+        let sizes = [[self.plan.h_features, self.plan.h_width], [self.layer.d_hidden, self.plan.width]];
+        self.resting.into_iter().zip(sizes).take(self.layer.cell.states())
     }
 }

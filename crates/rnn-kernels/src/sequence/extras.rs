@@ -31,6 +31,8 @@ pub(crate) struct Extras<T> {
     pub(crate) clip: Option<T>,
     pub(crate) peepholes: bool,
     pub(crate) norm: Option<Norm<T>>,
+    /// Whether h is projected.
+    pub(crate) projects: bool,
     /// `[vector][width]`, zeros where there is none; empty if there are none at all.
     vectors: Buffer<T>,
     width: usize,
@@ -62,6 +64,7 @@ impl<T: Float> Extras<T> {
             clip: options.clip.map(T::from_f64),
             peepholes: given[..3].iter().any(Option::is_some),
             norm: Norm::new(plan, layer),
+            projects: options.w_hr.is_some(),
             vectors,
             width,
         }

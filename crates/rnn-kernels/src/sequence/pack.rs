@@ -2,6 +2,7 @@
 
 use crate::args::LayerWeights;
 use crate::float::Float;
+use crate::linear::Right;
 use crate::pool::{Buffer, take};
 use crate::sequence::plan::Plan;
 use crate::sequence::products::GateProduct;
@@ -148,6 +149,20 @@ impl<T: Float> Op<T> for Turned<'_, T> {
             }
         }
     }
+}
+
+/// `W_hr`, `[group of WIDTH vectors][d_hidden][vector][lane]`; nothing where h is not projected.
+pub(crate) fn projection<T: Float>(plan: &Plan, layer: &LayerWeights<T>) -> Buffer<T> {
+    let Some(values) = layer.options.w_hr else { return take(0) };
+    let columns = layer.h_features();
+    Right { values, inner: layer.d_hidden, columns, row: columns, step: 1 }.packed(plan.lanes)
+}
+
+/// Its transpose, `[group of WIDTH vectors][h_features][vector][lane]`.
+pub(crate) fn projection_transposed<T: Float>(plan: &Plan, layer: &LayerWeights<T>) -> Buffer<T> {
+    let Some(values) = layer.options.w_hr else { return take(0) };
+    let inner = layer.h_features();
+    Right { values, inner, columns: layer.d_hidden, row: 1, step: inner }.packed(plan.lanes)
 }
 
 /// What a panel's sums start from: `b_ih + b_hh`, each where its product goes, `[panel][vector][lane]`.

@@ -27,8 +27,12 @@ pub(crate) struct Plan {
     pub(crate) products: Products,
     /// The number of panels.
     pub(crate) panels: usize,
-    /// Elements of a row of a state, filled up to whole panels.
+    /// Elements of a row of c, and of what else has a number for each unit, filled up to whole panels.
     pub(crate) width: usize,
+    /// Those of a row of h: the same, or where h is projected its features filled up to whole vectors.
+    pub(crate) h_width: usize,
+    /// The features of h.
+    pub(crate) h_features: usize,
     /// At least 1.
     pub(crate) threads: usize,
     /// Whether each product is summed in order, so that the bits of a row depend on no other row: with lengths or a
@@ -43,13 +47,15 @@ impl Plan {
         let units = products.blocks * lanes;
         let panels = layer.d_hidden.div_ceil(units);
         let &Sequence { batch, time, .. } = sequence;
+        let (width, h_features) = (panels * units, layer.h_features());
+        let h_width = if layer.options.w_hr.is_some() { h_features.next_multiple_of(lanes) } else { width };
         let d_input = if let Input::Dense { .. } = sequence.input { layer.d_input } else { 0 };
         let in_order = !matches!(sequence.counted, Counted::All);
         let steps = if in_order { (0..batch).map(|b| counted(sequence, b)).sum() } else { batch * time };
-        let work = steps * (d_input + layer.d_hidden) * layer.cell.gates() * layer.d_hidden;
+        let work = steps * (d_input + h_features) * layer.cell.gates() * layer.d_hidden;
         let rows = if products.h.is_empty() { 1 } else { ROWS_PER_THREAD };
         let threads = if work < SMALL { 1 } else { exec.threads.min(batch / rows).max(1) };
-        Plan { exec, lanes, products, panels, width: panels * units, threads, in_order }
+        Plan { exec, lanes, products, panels, width, h_width, h_features, threads, in_order }
     }
 
     /// Whether a chunk of `rows` packed rows is to take the next step, with which it has `more`. Elements have so many

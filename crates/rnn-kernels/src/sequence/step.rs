@@ -71,8 +71,11 @@ pub(crate) struct Step<'a, T> {
     pub(crate) extras: &'a Extras<T>,
     pub(crate) shape: Shape,
     pub(crate) d_hidden: usize,
-    /// From a row of a state to the next.
+    /// From a row of c to the next.
     pub(crate) width: usize,
+    /// The features of h, and from a row of it to the next.
+    pub(crate) h_features: usize,
+    pub(crate) h_width: usize,
     /// This step's row 0 in panel 0, and from a panel to the next.
     pub(crate) panels: *mut T,
     pub(crate) panel: usize,
@@ -95,10 +98,10 @@ pub(crate) struct Step<'a, T> {
     /// r∘h and the mask of it, for the GRU that resets before its product; the mask may be null.
     pub(crate) reset: *mut T,
     pub(crate) reset_mask: *const T,
-    /// With layer normalisation: the normalised `h·W_hh`, laid out as the panels are; the statistics of the rows; the
-    /// new c, until its row is normalised.
+    /// With layer normalisation: the normalised `h·W_hh`, laid out as the panels are, and the statistics of the rows.
     pub(crate) hats: *mut T,
     pub(crate) stats: *mut T,
+    /// What becomes h when all of its row is there: the new c, before it is normalised; `o∘ψ(c')`, before it is projected.
     pub(crate) shown: *mut T,
 }
 
@@ -173,14 +176,26 @@ impl<T: Float> Step<'_, T> {
         }
     }
 
+    /// The LSTM's `o∘ψ(c')` for the units from `u` on of one row: h, or what is projected to it.
+    #[inline(always)]
+    pub(crate) unsafe fn settle_shown<S: Simd<T = T>>(&self, row: usize, u: usize, shown: S::V) {
+        // SAFETY: as for `settle_h`.
+        unsafe {
+            match self.extras.projects {
+                true => S::store(self.shown.add(row * self.width + u), shown),
+                false => self.settle_h::<S>(row, u, shown),
+            }
+        }
+    }
+
     /// The part of it that is about h.
     #[inline(always)]
     pub(crate) unsafe fn settle_h<S: Simd<T = T>>(&self, row: usize, u: usize, h_new: S::V) {
-        // SAFETY: the states' rows are `width` wide, a whole number of panels; masks and output have d_hidden units.
+        // SAFETY: the states' rows are whole vectors wide; masks and output have h_features.
         unsafe {
-            let (n, at, b) = (self.d_hidden - u, row * self.width + u, self.batch_row(row));
+            let (n, at, b) = (self.h_features - u, row * self.h_width + u, self.batch_row(row));
             let h_old = S::load(self.h.add(at));
-            let zone = b * self.d_hidden + u;
+            let zone = b * self.h_features + u;
             let h = stay::<S>(self.keep_h, zone, n, h_new, h_old);
             S::store(self.h_new.add(at), h);
             let to = self.output.add(b * self.output_row + u);
@@ -203,6 +218,8 @@ pub(crate) struct BackStep<'a, T> {
     pub(crate) shape: Shape,
     pub(crate) d_hidden: usize,
     pub(crate) width: usize,
+    pub(crate) h_features: usize,
+    pub(crate) h_width: usize,
     /// The gates, as forward left them: this step's row 0 in panel 0, and from a panel to the next.
     pub(crate) panels: *const T,
     /// The gradients of the sums, likewise.
@@ -235,6 +252,9 @@ pub(crate) struct BackStep<'a, T> {
     pub(crate) stats: *const T,
     /// The gradient of c' by way of h, where that needs the whole row.
     pub(crate) shown: *mut T,
+    /// Where h is projected: the gradient of m = o∘ψ(c'), and m, which the cell writes; rows of the width of c.
+    pub(crate) d_m: *const T,
+    pub(crate) m: *mut T,
 }
 
 /// The gradients of h and c.
@@ -336,13 +356,13 @@ impl<T: Float> BackStep<'_, T> {
     /// That of h alone.
     #[inline(always)]
     pub(crate) unsafe fn arriving_h<S: Simd<T = T>>(&self, row: usize, u: usize) -> Option<Arriving<S::V>> {
-        if u >= self.d_hidden {
+        if u >= self.h_features {
             return None;
         }
         // SAFETY: as for `Step::settle`.
         unsafe {
-            let (n, at, b) = (self.d_hidden - u, row * self.width + u, self.batch_row(row));
-            let zone = b * self.d_hidden + u;
+            let (n, at, b) = (self.h_features - u, row * self.h_width + u, self.batch_row(row));
+            let zone = b * self.h_features + u;
             let mut d_h = S::load(self.d_h.add(at));
             if !self.d_output.is_null() {
                 let d_output = self.d_output.add(b * self.d_output_row + u);

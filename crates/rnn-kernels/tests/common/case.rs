@@ -52,6 +52,7 @@ pub struct Options {
     pub norm_hh: Vec<f64>,
     pub gamma_c: Vec<f64>,
     pub beta_c: Vec<f64>,
+    pub w_hr: Vec<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -221,6 +222,34 @@ impl Case {
         if random.bool() && self.d_hidden >= 16 {
             self.normalize(random);
         }
+        // From a copy of the generator, so that the cases of other cells stay what they were.
+        let mut random = random.clone();
+        if lstm && random.bool() {
+            let h_features = random.usize(1..=self.d_hidden);
+            self.project(&mut random, h_features);
+        }
+    }
+
+    /// With h projected to fewer features: of all that has its width the first ones are left.
+    pub fn project(&mut self, random: &mut Rng, h_features: usize) {
+        let &mut Case { batch, time, d_hidden, .. } = self;
+        // So that the projected h is about as large: norms of small values are rounding errors.
+        let scale = (3.0 / d_hidden as f64).sqrt();
+        let mut number = || f64::from(((random.f64() * 2.0 - 1.0) * scale) as f32);
+        self.options.w_hr = (0..d_hidden * h_features).map(|_| number()).collect();
+        self.w_hh.truncate(h_features * self.cell.gates() * d_hidden);
+        self.h0.truncate(batch * h_features);
+        self.d_h.truncate(batch * h_features);
+        self.d_sequence.truncate(batch * time * h_features);
+        self.recurrent_masks.iter_mut().for_each(|mask| mask.truncate(batch * h_features));
+        if let Zoneout::Drawn(keep) = &mut self.zoneout_h {
+            keep.truncate(time * batch * h_features);
+        }
+    }
+
+    /// Features of h.
+    pub fn h_features(&self) -> usize {
+        if self.options.w_hr.is_empty() { self.d_hidden } else { self.options.w_hr.len() / self.d_hidden }
     }
 
     /// With layer normalisation, whose gains are near 1 as they are in training.

@@ -22,7 +22,7 @@ pub fn swap<E: Copy>(values: &[E], batch: usize, time: usize, width: usize) -> V
 }
 
 /// What options learn, with the names of its gradients.
-pub fn learned(options: &case::Options) -> [(&'static str, &Vec<f64>); 7] {
+pub fn learned(options: &case::Options) -> [(&'static str, &Vec<f64>); 8] {
     [
         ("d_p_i", &options.p_i),
         ("d_p_f", &options.p_f),
@@ -31,6 +31,7 @@ pub fn learned(options: &case::Options) -> [(&'static str, &Vec<f64>); 7] {
         ("d_norm_hh", &options.norm_hh),
         ("d_gamma_c", &options.gamma_c),
         ("d_beta_c", &options.beta_c),
+        ("d_w_hr", &options.w_hr),
     ]
 }
 
@@ -39,6 +40,7 @@ const GAP: usize = 3;
 
 pub fn run<T: Entry>(case: &Case, isa: Isa) -> Results {
     let &Case { batch, time, d_input, d_hidden, time_major, .. } = case;
+    let h_features = case.h_features();
     let arrange = |values: &[f64], width: usize| -> Vec<T> {
         convert(&if time_major { swap(values, batch, time, width) } else { values.to_vec() })
     };
@@ -77,9 +79,10 @@ pub fn run<T: Entry>(case: &Case, isa: Isa) -> Results {
             norm_hh: given(4),
             gamma_c: given(5),
             beta_c: given(6),
+            w_hr: given(7),
         },
     };
-    let (x, d_sequence) = (arrange(&case.x, d_input), arrange(&case.d_sequence, d_hidden));
+    let (x, d_sequence) = (arrange(&case.x, d_input), arrange(&case.d_sequence, h_features));
     let indices = if time_major {
         swap(&case.indices, batch, if case.indices.is_empty() { 0 } else { time }, 1)
     } else {
@@ -122,7 +125,7 @@ pub fn run<T: Entry>(case: &Case, isa: Isa) -> Results {
     };
 
     let nan = T::from_f64(f64::NAN);
-    let gapped = d_hidden + GAP;
+    let gapped = h_features + GAP;
     let has_c = case.cell.has_cell_state();
     // Without saving, onto zeros, which are not written again at steps that do not count.
     let onto = |zeroed: bool, width: usize| -> Vec<T> {
@@ -131,7 +134,7 @@ pub fn run<T: Entry>(case: &Case, isa: Isa) -> Results {
     };
     let zeroed = Sequence { zeroed: true, ..sequence };
     let forward = |save: bool| {
-        let (mut out, mut h) = (onto(!save, d_hidden), vec![nan; batch * d_hidden]);
+        let (mut out, mut h) = (onto(!save, h_features), vec![nan; batch * h_features]);
         let mut c = vec![nan; if has_c { batch * d_hidden } else { 0 }];
         let output =
             Output { sequence: &mut out, strides: strides(gapped), h: Some(&mut h), c: has_c.then_some(&mut c[..]) };
@@ -142,10 +145,10 @@ pub fn run<T: Entry>(case: &Case, isa: Isa) -> Results {
                 None
             }
         };
-        let gaps = out.chunks(gapped).flat_map(|row| &row[d_hidden..]);
+        let gaps = out.chunks(gapped).flat_map(|row| &row[h_features..]);
         assert!(gaps.into_iter().all(|x| x.to_f64().is_nan()), "wrote between the rows");
         let wide = |values: &[T]| -> Vec<f64> { values.iter().map(|x| x.to_f64()).collect() };
-        (saved, vec![("sequence", back(&out, d_hidden, GAP)), ("h", wide(&h)), ("c", wide(&c))])
+        (saved, vec![("sequence", back(&out, h_features, GAP)), ("h", wide(&h)), ("c", wide(&c))])
     };
     let (_, plain) = forward(false);
     let (saved, mut results) = forward(true);
@@ -153,7 +156,7 @@ pub fn run<T: Entry>(case: &Case, isa: Isa) -> Results {
     assert_eq!(bits(&plain), bits(&results), "with and without saving");
 
     let given = OutputGradients {
-        sequence: Some((&d_sequence, strides(d_hidden))),
+        sequence: Some((&d_sequence, strides(h_features))),
         h: Some(&d_h),
         c: has_c.then_some(&d_c[..]),
     };
@@ -170,9 +173,9 @@ pub fn run<T: Entry>(case: &Case, isa: Isa) -> Results {
     gradients.h0 = Some(&mut d_h0);
     gradients.c0 = has_c.then_some(&mut d_c0[..]);
     let mut d_vectors = vectors.each_ref().map(|like| vec![nan; like.len()]);
-    let [p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c] =
+    let [p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c, w_hr] =
         d_vectors.each_mut().map(|v| (!v.is_empty()).then_some(&mut v[..]));
-    gradients.options = OptionGradients { p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c };
+    gradients.options = OptionGradients { p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c, w_hr };
     let saved = saved.unwrap();
     rnn_kernels::backward(&layer, &sequence, &saved, given, gradients);
     let mut alone = vec![nan; d_w_ih.len()];

@@ -17,7 +17,7 @@ pub struct Expected {
 pub fn run(case: &Case) -> Vec<Expected> {
     let tape = Tape::default();
     let &Case { batch, time, d_input, d_hidden, .. } = case;
-    let width = case.cell.gates() * d_hidden;
+    let (width, h_features) = (case.cell.gates() * d_hidden, case.h_features());
     let (w_ih, w_hh) = (tape.leaves(&case.w_ih), tape.leaves(&case.w_hh));
     let (b_ih, b_hh) = (tape.leaves(&case.b_ih), tape.leaves(&case.b_hh));
     let x = tape.leaves(&case.x);
@@ -25,7 +25,7 @@ pub fn run(case: &Case) -> Vec<Expected> {
     let zero = tape.leaf(0.0);
     let options = &case.options;
     let learned = kernel::learned(options).map(|(name, values)| (name, tape.leaves(values)));
-    let [p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c] = learned.each_ref().map(|(_, vars)| vars);
+    let [p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c, w_hr] = learned.each_ref().map(|(_, vars)| vars);
     let sigma = options.gate.unwrap_or(Activation::Sigmoid);
     let phi = options.candidate.unwrap_or(match case.cell {
         Cell::Rnn(Nonlinearity::Relu) => Activation::Relu,
@@ -34,18 +34,18 @@ pub fn run(case: &Case) -> Vec<Expected> {
     let psi = options.hidden.unwrap_or(Activation::Tanh);
     let clip = |x: Var| options.clip.map_or(x, |clip| tape.clamp(x, clip));
 
-    let mut sequence = vec![zero; batch * time * d_hidden];
+    let mut sequence = vec![zero; batch * time * h_features];
     let (mut h_last, mut c_last) = (Vec::new(), Vec::new());
     for b in 0..batch {
-        let row = |state: &[Var]| state.get(b * d_hidden..(b + 1) * d_hidden).map(<[Var]>::to_vec).unwrap_or_default();
-        let (mut h, mut c) = (row(&h0), row(&c0));
-        let mut previous = vec![zero; d_hidden];
+        let row = |state: &[Var], n: usize| state.get(b * n..(b + 1) * n).map(<[Var]>::to_vec).unwrap_or_default();
+        let (mut h, mut c) = (row(&h0, h_features), row(&c0, d_hidden));
+        let mut previous = vec![zero; h_features];
         let mut steps: Vec<usize> = (0..time).collect();
         if case.reverse {
             steps.reverse();
         }
         for t in steps {
-            let output = &mut sequence[(b * time + t) * d_hidden..][..d_hidden];
+            let output = &mut sequence[(b * time + t) * h_features..][..h_features];
             if !case.counts(b, t) {
                 if case.masked_output == MaskedOutput::Previous {
                     output.copy_from_slice(&previous);
@@ -81,9 +81,9 @@ pub fn run(case: &Case) -> Vec<Expected> {
             let x_sum = |gate: usize, j: usize| x_sums[gate * d_hidden + j];
             let h_sums_of = |gates: std::ops::Range<usize>, h: &[Var]| -> Vec<Var> {
                 let products = (gates.start * d_hidden..gates.end * d_hidden).map(|column| {
-                    tape.dot((0..d_hidden).map(|k| {
+                    tape.dot((0..h_features).map(|k| {
                         let gate = column / d_hidden;
-                        let h = masked(&tape, &case.recurrent_masks, gate, b * d_hidden + k, h[k]);
+                        let h = masked(&tape, &case.recurrent_masks, gate, b * h_features + k, h[k]);
                         (h, w_hh[k * width + column])
                     }))
                 });
@@ -132,7 +132,15 @@ pub fn run(case: &Case) -> Vec<Expected> {
                             scaled.zip(beta_c).map(|(x, &b)| tape.add(x, b)).collect()
                         }
                     };
-                    (o.iter().zip(shown).map(|(&o, shown)| tape.mul(o, tape.apply(psi, shown))).collect(), c)
+                    let shown: Vec<Var> =
+                        o.iter().zip(shown).map(|(&o, shown)| tape.mul(o, tape.apply(psi, shown))).collect();
+                    if w_hr.is_empty() {
+                        (shown, c)
+                    } else {
+                        let column = |j: usize| (0..d_hidden).map(move |k| (k, k * h_features + j));
+                        let product = |j: usize| tape.dot(column(j).map(|(k, at)| (shown[k], w_hr[at])));
+                        ((0..h_features).map(product).collect(), c)
+                    }
                 }
                 Cell::Gru { reset_after } => {
                     let r: Vec<Var> = units.clone().map(|j| tape.apply(sigma, sum(0, j))).collect();
@@ -165,9 +173,8 @@ pub fn run(case: &Case) -> Vec<Expected> {
                     (h_new.collect(), Vec::new())
                 }
             };
-            let place = (t * batch + b) * d_hidden;
-            h = stay(&tape, &case.zoneout_h, place, &h_new, &h);
-            c = stay(&tape, &case.zoneout_c, place, &c_new, &c);
+            h = stay(&tape, &case.zoneout_h, (t * batch + b) * h_features, &h_new, &h);
+            c = stay(&tape, &case.zoneout_c, (t * batch + b) * d_hidden, &c_new, &c);
             output.copy_from_slice(&h);
             previous.clone_from(&h);
         }
