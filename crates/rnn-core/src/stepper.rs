@@ -45,7 +45,6 @@
 //! # Ok::<(), rnn_core::RnnError>(())
 //! ```
 
-mod layer;
 mod states;
 
 use crate::cell::Cell;
@@ -54,7 +53,6 @@ use crate::ops::cpu::cell_options;
 use crate::{Recurrent, RnnError};
 use burn::nn::Linear;
 use burn::tensor::{Element, Tensor};
-use layer::LayerStepper;
 use rnn_kernels::{self as kernels, Isa};
 
 /// The element types of a [`Stepper`]: f32 and f64.
@@ -67,8 +65,8 @@ impl Real for f64 {}
 #[derive(Debug, Clone)]
 pub struct Stepper<T: Real = f32> {
     /// The first layer first; there is at least one.
-    first: LayerStepper<T>,
-    others: Vec<LayerStepper<T>>,
+    first: kernels::Stepper<T>,
+    others: Vec<kernels::Stepper<T>>,
     output: Vec<T>,
     /// Whether the state has a c.
     has_c: bool,
@@ -76,18 +74,6 @@ pub struct Stepper<T: Real = f32> {
 
 fn values<T: Real, const D: usize>(tensor: Tensor<D>) -> Vec<T> {
     tensor.into_data().iter::<T>().collect()
-}
-
-/// The product of `a`, whose rows have `inner` elements, and `b`.
-fn multiplied<T: Real>(a: &[T], b: &[T], inner: usize) -> Vec<T> {
-    let columns = b.len() / inner;
-    let mut product = vec![T::ZERO; a.len() / inner * columns];
-    for (row, to) in a.chunks_exact(inner).zip(product.chunks_exact_mut(columns)) {
-        for (&a, b) in row.iter().zip(b.chunks_exact(columns)) {
-            to.iter_mut().zip(b).for_each(|(to, &b)| *to += a * b);
-        }
-    }
-    product
 }
 
 impl Stepper {
@@ -116,37 +102,26 @@ impl<T: Real> Stepper<T> {
         let Some(kernel) = config.cell.kernel() else {
             return refuse("a cell that no kernel knows");
         };
-        if config.cell.proj_size().is_some() && config.layer_norm {
-            return refuse("a projection with layer normalisation");
-        }
-        if config.cell.proj_size().is_some() && config.zoneout.hidden > 0.0 {
-            return refuse("zoneout of a projected h");
-        }
         let names = config.cell.vectors(config.layer_norm);
         let mut steppers = layer.layers.iter().zip(&config.d_hidden).map(|(weights, &d_hidden)| {
             let [d_input, _] = weights.weight_ih.val().dims();
-            let mut w_ih = values::<T, 2>(weights.weight_ih.val());
-            let mut w_hh = weights.weight_hh.as_ref().map(|weight| values::<T, 2>(weight.val())).unwrap_or_default();
+            let w_ih = values::<T, 2>(weights.weight_ih.val());
+            let w_hh = weights.weight_hh.as_ref().map(|weight| values::<T, 2>(weight.val())).unwrap_or_default();
             let bias =
                 |bias: &Option<burn::module::Param<Tensor<1>>>| bias.as_ref().map(|bias| values::<T, 1>(bias.val()));
             let (b_ih, b_hh) = (bias(&weights.bias_ih), bias(&weights.bias_hh));
             let learned = LEARNED.map(|name| match name {
                 "norm_ih" => bias(&weights.norm_ih),
                 "norm_hh" => bias(&weights.norm_hh),
+                "w_hr" => weights.weight_hr.as_ref().map(|weight| values::<T, 2>(weight.val())),
                 own => {
                     let mut own = names.iter().zip(&weights.vectors).filter(|(vector, _)| vector.name == own);
                     own.next().map(|(_, vector)| values(vector.val()))
                 }
             });
-            let w_hr = weights.weight_hr.as_ref().map(|weight| (values::<T, 2>(weight.val()), weight.val().dims()));
-            let beside = w_hr.as_ref().map_or(0, |(w_hr, [_, d_output])| {
-                w_ih.extend_from_slice(&w_hh);
-                w_hh = multiplied(w_hr, &w_hh, *d_output);
-                *d_output
-            });
             let layer = kernels::LayerWeights {
                 cell: kernel.into(),
-                d_input: d_input + beside,
+                d_input,
                 d_hidden,
                 w_ih: &w_ih,
                 w_hh: &w_hh,
@@ -156,13 +131,7 @@ impl<T: Real> Stepper<T> {
             };
             let mut stepper = kernels::Stepper::new(Isa::best(), &layer);
             stepper.set_zoneout(config.zoneout.hidden, config.zoneout.cell);
-            match w_hr {
-                Some((w_hr, shape @ [_, d_output])) => {
-                    let w_hr = kernels::Dense::new(Isa::best(), shape, &w_hr, None);
-                    LayerStepper::projected(stepper, w_hr, [d_input, d_output])
-                }
-                None => LayerStepper::plain(stepper),
-            }
+            stepper
         });
         let first = steppers.next().ok_or(RnnError::NoLayers)?;
         let others = steppers.collect();
@@ -170,7 +139,7 @@ impl<T: Real> Stepper<T> {
         Ok(Self { first, others, output: vec![T::ZERO; config.d_output()], has_c })
     }
 
-    fn layers(&self) -> impl Iterator<Item = &LayerStepper<T>> {
+    fn layers(&self) -> impl Iterator<Item = &kernels::Stepper<T>> {
         std::iter::once(&self.first).chain(&self.others)
     }
 
@@ -190,10 +159,10 @@ impl<T: Real> Stepper<T> {
     /// If `symbol` is not below `d_input`.
     pub fn step_symbol(&mut self, symbol: usize) -> &[T] {
         if self.others.is_empty() {
-            return self.first.step_symbol(symbol);
+            return self.first.step_index(symbol);
         }
         self.output.clear();
-        self.output.extend_from_slice(self.first.step_symbol(symbol));
+        self.output.extend_from_slice(self.first.step_index(symbol));
         self.rest()
     }
 
@@ -210,7 +179,7 @@ impl<T: Real> Stepper<T> {
     /// Goes on from a zero state.
     pub fn reset(&mut self) {
         self.first.reset();
-        self.others.iter_mut().for_each(LayerStepper::reset);
+        self.others.iter_mut().for_each(kernels::Stepper::reset);
     }
 }
 
@@ -276,8 +245,9 @@ mod tests {
         check(&LstmConfig::new(5, 19).with_peepholes(true).with_clip(Some(0.3)).init(Key::new(0), &device));
         check(&LstmConfig::new(5, 19).with_layer_norm(true).with_num_layers(2).init(Key::new(0), &device));
         check(&GruConfig::new(5, 7).with_layer_norm(true).with_reset_after(false).init(Key::new(0), &device));
-        let projected = LstmConfig::new(5, 19).with_proj_size(Some(4)).with_zoneout(0.0, 0.2);
-        check(&projected.with_num_layers(2).init(Key::new(0), &device));
+        let projected = LstmConfig::new(5, 19).with_proj_size(Some(4)).with_zoneout(0.3, 0.2);
+        check(&projected.clone().with_num_layers(2).init(Key::new(0), &device));
+        check(&projected.with_layer_norm(true).with_peepholes(true).init(Key::new(0), &device));
         check(&LstmConfig::new(5, 7).with_coupled_gates(true).with_num_layers(2).init(Key::new(0), &device));
         let softsign = GruConfig::new(5, 7).with_hidden_activation(Activation::Softsign);
         check(&softsign.with_gate_activation(Activation::HardSigmoid { slope: 0.2 }).init(Key::new(0), &device));
@@ -301,9 +271,6 @@ mod tests {
             );
             assert_eq!(told(config().with_direction(direction)), expected);
         }
-        let projected = || config().with_proj_size(Some(2));
-        assert!(told(projected().with_layer_norm(true)).contains("a projection with layer normalisation"));
-        assert!(told(projected().with_zoneout(0.1, 0.0)).contains("zoneout of a projected h"));
         let mut layer = config().init(Key::new(0), &Device::default());
         let wrong = Tensor::zeros([4, 12], &Device::default());
         layer.layers[0].weight_hh = Some(burn::module::Param::from_tensor(wrong));

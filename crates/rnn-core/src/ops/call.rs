@@ -8,9 +8,10 @@ use burn::tensor::DType;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-/// What only some options learn, in the order in which calls have it: the gains of the normalised sums `[1, gates·d_hidden]`, and the cell's own vectors `[1, d_hidden]`, by the names that it has
-/// for them.
-pub(crate) const LEARNED: [&str; 7] = ["norm_ih", "norm_hh", "p_i", "p_f", "p_o", "gamma_c", "beta_c"];
+/// What only some options learn, in the order in which calls have it: the gains of the normalised sums
+/// `[1, gates·d_hidden]`, the cell's own vectors `[1, d_hidden]`, by the names that it has for them, and the projection
+/// `[d_hidden, d_output]`.
+pub(crate) const LEARNED: [&str; 8] = ["norm_ih", "norm_hh", "p_i", "p_f", "p_o", "gamma_c", "beta_c", "w_hr"];
 
 /// The inputs of a call that may ask for a gradient, in this order: x, `W_ih`, `b_ih`, `W_hh`, `b_hh`, h and c before
 /// the first step, and [`LEARNED`].
@@ -54,7 +55,7 @@ impl Counted {
 pub(crate) enum Zoneout<P> {
     /// In evaluation: `p·old + (1−p)·new`.
     Mean(f64),
-    /// In training: 1 keeps the old value, 0 takes the new one; `[time, batch, d_hidden]`.
+    /// In training: 1 keeps the old value, 0 takes the new one; `[time, batch, features]` of the tensor.
     Drawn(P),
 }
 
@@ -91,8 +92,10 @@ pub(crate) struct SequenceOptions {
     /// Whether the sums are normalised.
     #[allow(dead_code, reason = "the CPU kernels support every value")]
     pub layer_norm: bool,
-    /// Whether h is projected in a way that is no layer without a projection.
+    /// Whether h is projected.
     pub projection: bool,
+    /// Whether, if so, it is the same as a layer without a projection.
+    pub folds: bool,
     /// Whether the cell has learned vectors of its own, such as peepholes.
     #[allow(dead_code, reason = "the CPU kernels support every value")]
     pub vectors: bool,
@@ -120,6 +123,9 @@ pub(crate) struct SequenceOptions {
     pub d_input: usize,
     /// Units.
     pub d_hidden: usize,
+    /// Features of h: d_hidden, or fewer where it is projected.
+    #[allow(dead_code, reason = "only the CPU kernels project")]
+    pub d_output: usize,
     /// From the last step to the first.
     pub reverse: bool,
     /// Which steps count.
@@ -143,7 +149,6 @@ impl SequenceOptions {
     pub fn refused(&self) -> Result<(), &'static str> {
         let refused = [
             (self.kernel.is_none(), "the kernels do not know the cell"),
-            (self.projection, "there is dropout or zoneout between a projected h and the next step"),
             (self.probed, "a probe sees every step"),
             (self.checkpointing, "gradient checkpointing recomputes tensor operations"),
         ];
@@ -166,17 +171,17 @@ pub(crate) struct SequenceCall<P> {
     pub w_ih: P,
     /// `[1, gates·d_hidden]`.
     pub b_ih: Option<P>,
-    /// `[d_hidden, gates·d_hidden]`; none for a cell that does not multiply h.
+    /// `[d_output, gates·d_hidden]`; none for a cell that does not multiply h.
     pub w_hh: Option<P>,
     /// `[1, gates·d_hidden]`.
     pub b_hh: Option<P>,
     /// As [`LEARNED`] names it.
     pub learned: [Option<P>; LEARNED.len()],
-    /// h, and c for an LSTM, `[batch, d_hidden]` each, before the first step.
+    /// h `[batch, d_output]`, and c `[batch, d_hidden]` for an LSTM, before the first step.
     pub states: Vec<P>,
     /// `[batch, d_input]` each.
     pub input_masks: Vec<P>,
-    /// `[batch, d_hidden]` each.
+    /// `[batch, d_output]` each.
     pub recurrent_masks: Vec<P>,
     /// For h, and for c; empty without zoneout.
     pub zoneout: Vec<Zoneout<P>>,
@@ -185,9 +190,9 @@ pub(crate) struct SequenceCall<P> {
 /// What a call gives, or the gradients of that.
 #[derive(Debug, Clone)]
 pub(crate) struct SequenceOutput<P, S> {
-    /// h of all steps, `[time, batch, d_hidden]`.
+    /// h of all steps, `[time, batch, d_output]`.
     pub sequence: P,
-    /// h, and c for an LSTM, `[batch, d_hidden]` each, after each row's last step.
+    /// h `[batch, d_output]`, and c `[batch, d_hidden]` for an LSTM, after each row's last step.
     pub states: S,
 }
 
@@ -198,6 +203,9 @@ pub(crate) type Forwarded<P, S> = (SequenceOutput<P, Vec<P>>, Option<S>);
 pub(crate) trait SequenceBackend: Backend {
     /// What forward saves for backward.
     type Saved: Clone + Debug + Send + 'static;
+
+    /// Whether the kernels project h. Without it they run a projection that folds as a layer without one.
+    const PROJECTS: bool;
 
     /// Whether there is a kernel for such a call.
     ///

@@ -34,6 +34,9 @@ pub(crate) fn supports(options: &SequenceOptions) -> Result<(), &'static str> {
     if options.layer_norm || options.vectors || options.kernel.is_some_and(|kernel| !kernel.is_plain()) {
         return Err("the cell's options have kernels for CPUs");
     }
+    if options.projection && !options.folds {
+        return Err("a projected h with dropout, zoneout or an initial state of its own has kernels for CPUs");
+    }
     if options.resets.is_some() {
         return Err("resets have no kernel");
     }

@@ -1,4 +1,4 @@
-//! An LSTM with a projection, on the kernels for one without.
+//! An LSTM with a projection, on kernels that have none: those of GPUs.
 //!
 //! ```text
 //! h = m·W_hr   with   m = o∘ψ(c),   so that   h·W_hh = m·(W_hr·W_hh)
@@ -53,7 +53,7 @@ pub(super) fn projected<C: Cell>(
     let [time, batch, _] = m.dims();
     let [_, d_output] = w_hr.dims();
     // Row by row of the batch, as m lies where the caller's batch comes first.
-    let output = product(pass, m.swap_dims(0, 1).reshape([batch * time, d_hidden]), &w_hr);
+    let output = m.swap_dims(0, 1).reshape([batch * time, d_hidden]).matmul(w_hr.clone());
     let output = output.reshape([batch, time, d_output]).swap_dims(0, 1);
     let last = first(last, |m| {
         let h = m.matmul(w_hr.clone());
@@ -64,19 +64,6 @@ pub(super) fn projected<C: Cell>(
         }
     });
     Some((output, last))
-}
-
-/// `m·w`, on the CPU's kernels where m lies there.
-fn product(pass: &Pass, m: Tensor<2>, w: &Tensor<2>) -> Tensor<2> {
-    #[cfg(feature = "kernels")]
-    {
-        let none = Tensor::zeros([w.dims()[1]], (&w.device().inner(), w.dtype()));
-        if let Some(product) = super::cpu::linear(pass.exec, &m, w, &none) {
-            return product;
-        }
-    }
-    let _ = pass;
-    m.matmul(w.clone())
 }
 
 /// The state with `f` of h in place of h.

@@ -22,9 +22,6 @@ pub(crate) fn sequence<C: Cell>(
     state: &C::State,
     pass: &Pass,
 ) -> Option<(Tensor<3>, C::State)> {
-    if recurrence.projection.is_some() && folds(input, weights, recurrence, pass) {
-        return projected(cell, input, weights, recurrence, state, pass);
-    }
     let mut states = Vec::new();
     let _ = state.clone().map(|tensor| {
         states.push(tensor.clone());
@@ -40,6 +37,7 @@ pub(crate) fn sequence<C: Cell>(
         learned: LEARNED.map(|name| match name {
             "norm_ih" => weights.gain.clone().map(|gain| gain.unsqueeze()),
             "norm_hh" => recurrence.gain.clone().map(|gain| gain.unsqueeze()),
+            "w_hr" => recurrence.projection.clone(),
             own => recurrence.vector(own),
         }),
         states,
@@ -53,6 +51,9 @@ pub(crate) fn sequence<C: Cell>(
     #[cfg(feature = "gpu")]
     let outcome = outcome.or_else(|| request.on::<burn::backend::Cube>());
     let Some((output, last)) = outcome else {
+        if request.options.folds {
+            return projected(cell, input, weights, recurrence, state, pass);
+        }
         if let Some(told) = pass.on_step_by_step {
             let reason: Option<&'static str> = on_any!(Reason(&request));
             #[cfg(feature = "gpu")]
@@ -85,6 +86,7 @@ fn options<C: Cell>(
         dtype: w_ih.dtype(),
         layer_norm: weights.gain.is_some(),
         projection: projection.is_some(),
+        folds: projection.is_some() && folds(input, weights, recurrence, pass),
         vectors: !vectors.is_empty(),
         probed: probe::is_recording(),
         checkpointing: strategy.flatten().any(|strategy| strategy != Default::default()),
@@ -96,6 +98,7 @@ fn options<C: Cell>(
         batch,
         d_input: w_ih.dims()[0],
         d_hidden: *d_hidden,
+        d_output: projection.as_ref().map_or(*d_hidden, |w_hr| w_hr.dims()[1]),
         reverse: pass.reverse,
         counted: pass.counted.clone(),
         resets: pass.resets.clone(),
@@ -123,7 +126,7 @@ struct Request<'a> {
 impl Request<'_> {
     /// On the backend `B`, if it has a kernel for the call and the tensors are there.
     fn on<B: SequenceBackend + Dispatched>(&self) -> Option<(Tensor<3>, Vec<Tensor<2>>)> {
-        B::supports(&self.options).ok()?;
+        B::supports(&self.options).ok().filter(|()| B::PROJECTS || !self.options.projection)?;
         let x = match self.input {
             LayerInput::Dense(rows) | LayerInput::Rows { rows, .. } => Some(B::operand(rows)?),
             LayerInput::Symbols { .. } => None,

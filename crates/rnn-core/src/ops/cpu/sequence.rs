@@ -62,7 +62,7 @@ pub(crate) fn cell_options<'a, T>(
         kernels::Cell::Rnn(kernels::Nonlinearity::Relu) => Activation::Relu,
         _ => Activation::Tanh,
     };
-    let [norm_ih, norm_hh, p_i, p_f, p_o, gamma_c, beta_c] = learned;
+    let [norm_ih, norm_hh, p_i, p_f, p_o, gamma_c, beta_c, w_hr] = learned;
     kernels::Options {
         gate: other(options.gate, Activation::Sigmoid),
         candidate: other(options.candidate, own),
@@ -75,6 +75,7 @@ pub(crate) fn cell_options<'a, T>(
         norm_hh,
         gamma_c,
         beta_c,
+        w_hr,
     }
 }
 
@@ -95,6 +96,8 @@ where
     f64: Value<B>,
 {
     type Saved = Saved<FloatTensor<B>>;
+
+    const PROJECTS: bool = true;
 
     fn supports(options: &SequenceOptions) -> Result<(), &'static str> {
         options.refused()?;
@@ -218,14 +221,15 @@ fn forward<B: Cpu, T: Value<B>>(
     call: &SequenceCall<FloatTensor<B>>,
     save: bool,
 ) -> Forwarded<FloatTensor<B>, kernels::Saved<T>> {
-    let SequenceOptions { time, batch, d_hidden, exec, .. } = call.options;
+    let SequenceOptions { time, batch, d_hidden, d_output, exec, .. } = call.options;
     let order = Order::for_call::<B, T>(call);
-    let mut sequence = vec![T::ZERO; time * batch * d_hidden];
-    let mut states = vec![vec![T::ZERO; batch * d_hidden]; call.states.len()];
+    let mut sequence = vec![T::ZERO; time * batch * d_output];
+    let widths = [d_output, d_hidden];
+    let mut states: Vec<_> = widths.iter().take(call.states.len()).map(|width| vec![T::ZERO; batch * width]).collect();
     let mut slices = states.iter_mut().map(Vec::as_mut_slice);
     let output = kernels::Output {
         sequence: &mut sequence,
-        strides: order.strides([time, batch, d_hidden]),
+        strides: order.strides([time, batch, d_output]),
         h: slices.next(),
         c: slices.next(),
     };
@@ -236,8 +240,8 @@ fn forward<B: Cpu, T: Value<B>>(
             None
         }
     });
-    let sequence = order.tensor::<B, T>(sequence, [time, batch, d_hidden]);
-    let states = states.into_iter().map(|values| T::tensor(values, [batch, d_hidden])).collect();
+    let sequence = order.tensor::<B, T>(sequence, [time, batch, d_output]);
+    let states = states.into_iter().zip(widths).map(|(values, width)| T::tensor(values, [batch, width])).collect();
     (SequenceOutput { sequence, states }, saved)
 }
 
@@ -247,7 +251,7 @@ fn backward<B: Cpu, T: Value<B>>(
     grads: SequenceOutput<FloatTensor<B>, [Option<FloatTensor<B>>; 2]>,
     wanted: [bool; INPUTS],
 ) -> [Option<FloatTensor<B>>; INPUTS] {
-    let SequenceOptions { time, batch, d_input, d_hidden, .. } = call.options;
+    let SequenceOptions { time, batch, d_input, d_hidden, d_output, .. } = call.options;
     let d_sequence = (!T::is_nothing(&grads.sequence)).then(|| B::rows(grads.sequence));
     let [d_h, d_c] = grads.states.map(|grad| grad.map(B::contiguous));
     let width = call.options.kernel.map_or(0, |kernel| kernels::Cell::from(kernel).gates()) * d_hidden;
@@ -256,10 +260,10 @@ fn backward<B: Cpu, T: Value<B>>(
     let shapes: [[usize; 2]; INPUTS - 1] = [
         [d_input, width],
         gates,
-        [d_hidden, width],
+        [d_output, width],
         gates,
+        [batch, d_output],
         [batch, d_hidden],
-        [batch, d_hidden],
         gates,
         gates,
         units,
@@ -267,6 +271,7 @@ fn backward<B: Cpu, T: Value<B>>(
         units,
         units,
         units,
+        [d_hidden, d_output],
     ];
     let [want_x, want_others @ ..] = wanted;
     let mut d_x = want_x.then(|| vec![T::ZERO; time * batch * d_input]);
@@ -274,9 +279,9 @@ fn backward<B: Cpu, T: Value<B>>(
         let [rows, columns] = shapes[i];
         want_others[i].then(|| vec![T::ZERO; rows * columns])
     });
-    let [w_ih, b_ih, w_hh, b_hh, h0, c0, norm_ih, norm_hh, p_i, p_f, p_o, gamma_c, beta_c] =
+    let [w_ih, b_ih, w_hh, b_hh, h0, c0, norm_ih, norm_hh, p_i, p_f, p_o, gamma_c, beta_c, w_hr] =
         others.each_mut().map(Option::as_deref_mut);
-    let options = kernels::OptionGradients { p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c };
+    let options = kernels::OptionGradients { p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c, w_hr };
     let input = d_x.as_deref_mut().map(|d_x| (d_x, order.strides([time, batch, d_input])));
     let wanted = kernels::Gradients { input, w_ih, w_hh, b_ih, b_hh, h0, c0, options };
     let d_output = kernels::OutputGradients {

@@ -44,6 +44,8 @@ fn w_hh(call: &SequenceCall<CubeTensor>) -> &CubeTensor {
 impl SequenceBackend for Cube {
     type Saved = (SequenceCall<CubeTensor>, gpu::Saved);
 
+    const PROJECTS: bool = false;
+
     fn supports(options: &SequenceOptions) -> Result<(), &'static str> {
         super::supports(options)?;
         reachable()
