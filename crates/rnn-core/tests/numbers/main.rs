@@ -117,7 +117,6 @@ fn gru(reset_after: bool) -> impl Fn(Bias) -> RecurrentConfig<GruCell> {
 /// What single cells offer besides, and all of it together in a stack of both directions with everything else.
 fn own_lstms() -> Vec<RecurrentConfig<LstmCell>> {
     let plain = || lstm(Bias::One);
-    // Nothing is between the projected h and the next step, so that it runs on the kernels.
     let all_projected = || {
         let config = plain().with_proj_size(Some(3)).with_peepholes(true).with_clip(Some(0.8)).with_zoneout(0.0, 0.3);
         config.with_dropout(0.2).with_dropout_masks(DropoutMasks::PerGate).with_coupled_gates(true)
