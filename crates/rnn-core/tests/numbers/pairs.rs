@@ -1,4 +1,4 @@
-//! Every pair of options, on the kernels and step by step: outputs, states and gradients.
+//! Every pair of options, and many of them together, on the kernels and step by step: outputs, states and gradients.
 
 use super::gradients::{PARAMETERS, parameter};
 use super::*;
@@ -104,39 +104,58 @@ fn pass<C: Cell>(layer: &Recurrent<C>, given: Given) -> Vec<(String, Vec<f64>)> 
     all
 }
 
-/// Every pair of the options that a layer of `make` can have, `own` those of its cell. All are fused.
+/// Every pair of the options that a layer of `make` can have, `own` those of its cell, and some of them drawn at random.
 fn check<C: Cell>(make: fn() -> RecurrentConfig<C>, own: Vec<(&'static str, Change<RecurrentConfig<C>>)>) {
     let options: Vec<_> = common().into_iter().chain(own).collect();
     let count = options.len() + GIVEN.len();
-    let name = |i: usize| options.get(i).map_or_else(|| GIVEN[i - options.len()].0, |(name, _)| name);
     for (i, j) in (0..count).flat_map(|i| (i + 1..count).map(move |j| (i, j))) {
-        let pair = [name(i), name(j)];
-        let mut config = make();
-        let mut given = Given::default();
-        for which in [i, j] {
-            match options.get(which) {
-                Some((_, change)) => config = change(config),
-                None => given = GIVEN[which - options.len()].1(given),
+        agree(make(), &options, &[i, j]);
+    }
+    for draw in 0..count {
+        let drawn = values(Key::new(100 + draw as u64), count);
+        let some: Vec<usize> = (0..count).filter(|&i| drawn[i] > 0.2).collect();
+        agree(make(), &options, &some);
+    }
+}
+
+/// A layer with the options at these places, those of [`GIVEN`] behind `options`, is fused and does what it does step by
+/// step.
+fn agree<C: Cell>(
+    mut config: RecurrentConfig<C>,
+    options: &[(&'static str, Change<RecurrentConfig<C>>)],
+    which: &[usize],
+) {
+    let mut given = Given::default();
+    let mut names = Vec::new();
+    for &i in which {
+        names.push(match options.get(i) {
+            Some((name, change)) => {
+                config = change(config);
+                *name
             }
-        }
-        let mut layer = None;
-        each_config(vec![config], |made| layer = Some(made));
-        let layer = layer.expect("one");
-        let before = STEP_BY_STEP.load(Ordering::Relaxed);
-        let found = pass(&layer, given);
-        let fused = STEP_BY_STEP.load(Ordering::Relaxed) == before;
-        assert!(fused, "{pair:?}");
-        let expected = probe::record(|| pass(&layer, given)).0;
-        assert_eq!(found.len(), expected.len());
-        for ((what, a), (other, b)) in found.iter().zip(&expected) {
-            assert_eq!(what, other);
-            assert!(worst(a, b) < 1e-12, "{what} of {pair:?}: {:e}", worst(a, b));
-        }
+            None => {
+                let (name, change) = GIVEN[i - options.len()];
+                given = change(given);
+                name
+            }
+        });
+    }
+    let mut layer = None;
+    each_config(vec![config], |made| layer = Some(made));
+    let layer = layer.expect("one");
+    let before = STEP_BY_STEP.load(Ordering::Relaxed);
+    let found = pass(&layer, given);
+    assert_eq!(STEP_BY_STEP.load(Ordering::Relaxed), before, "{names:?}");
+    let expected = probe::record(|| pass(&layer, given)).0;
+    assert_eq!(found.len(), expected.len());
+    for ((what, a), (other, b)) in found.iter().zip(&expected) {
+        assert_eq!(what, other);
+        assert!(worst(a, b) < 1e-12, "{what} of {names:?}: {:e}", worst(a, b));
     }
 }
 
 #[test]
-fn pairs_of_options_agree_step_by_step() {
+fn options_together_agree_step_by_step() {
     let own: Vec<(_, Change<RecurrentConfig<LstmCell>>)> = vec![
         ("projection", |config| config.with_proj_size(Some(2))),
         ("peepholes", |config| config.with_peepholes(true)),
