@@ -1,7 +1,7 @@
 //! The arguments of the command line, and the checked configuration made from them.
 
 use crate::model::{BITS, ModelConfig, UNITS};
-use rnn_core::{CellKind, Key};
+use rnn_core::{AnyConfig, CellKind, Key};
 use rnn_harness::options::{Session, SessionArgs, TrainConfig, TrainingArgs, cell_parser, defaults_to};
 use rnn_harness::run_dir::Config;
 use rnn_harness::{Failure, check_range, whole};
@@ -167,8 +167,12 @@ impl Config for RunConfig {
         self.training.check()
     }
 
+    fn layer(&self) -> AnyConfig {
+        self.model.layer()
+    }
+
     fn num_weights(&self) -> usize {
-        self.model.layer().num_weights()
+        self.layer().num_weights()
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::data::{Data, DataArgs, DataConfig};
 use crate::model::ModelConfig;
 use crate::split::{Parts, Split};
-use rnn_core::CellKind;
+use rnn_core::{AnyConfig, CellKind};
 use rnn_harness::Failure;
 use rnn_harness::options::{LayerArgs, Session, SessionArgs, TrainConfig, TrainingArgs, defaults_to, size};
 use rnn_harness::run_dir::Config;
@@ -212,6 +212,7 @@ impl TrainArgs {
             tied: self.tied,
             layer_dropout: self.layer_dropout.unwrap_or(defaults.layer_dropout),
             weight_dropout: self.weight_dropout.unwrap_or(defaults.weight_dropout),
+            half_storage: self.layer.half_storage,
         };
         let batch = self.batch.map_or(defaults.batch, |n| n as usize);
         let training = TrainConfig::new(session, batch, split.validation, plan);
@@ -284,7 +285,11 @@ impl Config for RunConfig {
         self.model.check(1) // a training checks its own mini-batches
     }
 
+    fn layer(&self) -> AnyConfig {
+        self.model.layer()
+    }
+
     fn num_weights(&self) -> usize {
-        self.model.layer().num_weights().saturating_add(self.model.other_weights())
+        self.layer().num_weights().saturating_add(self.model.other_weights())
     }
 }

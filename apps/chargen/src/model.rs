@@ -40,6 +40,9 @@ pub struct ModelConfig {
     /// Dropout on the recurrent weights.
     #[serde(default)]
     pub weight_dropout: f64,
+    /// Whether a GPU stores as 16-bit floats what it keeps of a sequence.
+    #[serde(default)]
+    pub half_storage: bool,
 }
 
 /// One-hot rows or an embedding → recurrent layers → a score for each symbol.
@@ -112,7 +115,8 @@ impl ModelConfig {
         let input = self.embedding.unwrap_or(self.symbols);
         let layer = AnyConfig::of_kind(self.cell, input, self.hidden).with_num_layers(self.layers);
         let between = if self.layers > 1 { self.layer_dropout } else { 0.0 };
-        self.dropout.apply(layer).with_layer_dropout(between).with_weight_dropout(self.weight_dropout)
+        let layer = self.dropout.apply(layer).with_layer_dropout(between).with_weight_dropout(self.weight_dropout);
+        layer.with_half_storage(self.half_storage)
     }
 
     /// A new model with Keras' initialisation, drawn from `key`.

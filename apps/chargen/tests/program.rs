@@ -54,6 +54,14 @@ fn a_model_writes_the_same_in_another_process() {
 }
 
 #[test]
+fn half_storage_is_kept_with_the_run() {
+    let program = chargen();
+    program.write("tale.txt", "The cat sat on the mat. The dog sat on the log.\n".repeat(20));
+    let args = [&["train", "--data", "tale.txt"], &SMALL[2..]].concat();
+    program.half_storage_is_kept(&args, &["generate", "--length", "5"]);
+}
+
+#[test]
 fn an_own_text_has_a_validation_part() {
     let program = chargen();
     program.write("long.txt", "The cat sat on the mat. The dog sat on the log.\n".repeat(250));

@@ -5,6 +5,7 @@ use crate::model::ModelConfig;
 use crate::preset::{Defaults, Preset};
 use crate::times;
 use crate::view::{Anchor, Parts, ViewConfig, cycles};
+use rnn_core::AnyConfig;
 use rnn_data::series::{Table, time::Step};
 use rnn_harness::Failure;
 use rnn_harness::options::{LayerArgs, Session, SessionArgs, TrainConfig, TrainingArgs, defaults_to, size};
@@ -151,6 +152,7 @@ impl SeriesArgs {
             hidden: defaults.hidden,
             dropout: LayerArgs::default().dropout.resolve(0.0)?,
             linear: 0,
+            half_storage: false,
         };
         Ok((model, view, series))
     }
@@ -217,6 +219,7 @@ impl TrainArgs {
             hidden: self.layer.hidden.map_or(defaults.hidden, |n| n as usize),
             dropout: self.layer.dropout.resolve_for(cell, defaults.dropout, defaults.dropout)?,
             linear: self.linear.unwrap_or(defaults.linear.min(window)),
+            half_storage: self.layer.half_storage,
         })
     }
 }
@@ -301,8 +304,12 @@ impl Config for RunConfig {
         Ok(())
     }
 
+    fn layer(&self) -> AnyConfig {
+        self.model.layer()
+    }
+
     fn num_weights(&self) -> usize {
-        self.model.layer().num_weights().saturating_add(self.model.head())
+        self.layer().num_weights().saturating_add(self.model.head())
     }
 }
 

@@ -178,6 +178,9 @@ impl DataConfig {
         let column = |which: &String| table.column(which).map_err(Failure::input);
         let time = self.time.iter().map(column).collect::<Result<Vec<_>, _>>()?;
         let grid = Grid::of(table, &time).map_err(Failure::input)?;
+        if let Some([cell, utc]) = &grid.converted {
+            say!("times are read in UTC, as are their hours and days: {cell} is {utc}");
+        }
         let names: Vec<String> = self.targets.iter().chain(&self.inputs).cloned().collect();
         let mut values = Vec::new();
         for name in &names {

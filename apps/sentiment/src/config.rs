@@ -4,7 +4,7 @@ use crate::data::{Data, DataArgs, DataConfig};
 use crate::model::{ModelConfig, Pooling, WORDS};
 use crate::ngrams::{NgramConfig, ORDERS};
 use crate::noise::{Noise, NoiseArgs};
-use rnn_core::{CellKind, Direction};
+use rnn_core::{AnyConfig, CellKind, Direction};
 use rnn_harness::Failure;
 use rnn_harness::options::{LayerArgs, Session, SessionArgs, TrainConfig, TrainingArgs, defaults_to, size};
 use rnn_harness::run_dir::Config;
@@ -153,6 +153,7 @@ impl TrainArgs {
                 pooling: self.pooling.unwrap_or(pooling),
                 masked: self.masked || is_best,
                 noise: self.noise.resolve(noise),
+                half_storage: self.layer.half_storage,
             },
             data: data.with_absolute_paths(),
             training: TrainConfig::new(session, pick(self.batch, [50, 10, 32]), validation, plan),
@@ -198,7 +199,11 @@ impl Config for RunConfig {
         self.model.check(1) // a training checks its own mini-batches
     }
 
+    fn layer(&self) -> AnyConfig {
+        self.model.layer()
+    }
+
     fn num_weights(&self) -> usize {
-        self.model.layer().num_weights().saturating_add(self.model.table())
+        self.layer().num_weights().saturating_add(self.model.table())
     }
 }

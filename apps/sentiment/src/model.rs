@@ -65,6 +65,9 @@ pub struct ModelConfig {
     /// Further noise in training.
     #[serde(default)]
     pub noise: Noise,
+    /// Whether a GPU stores as 16-bit floats what it keeps of a sequence.
+    #[serde(default)]
+    pub half_storage: bool,
 }
 
 fn two() -> usize {
@@ -109,7 +112,8 @@ impl ModelConfig {
     /// The recurrent layer.
     pub fn layer(&self) -> AnyConfig {
         let layer = AnyConfig::of_kind(self.cell, self.embedding, self.hidden).with_num_layers(self.layers);
-        self.dropout.apply(layer.with_direction(self.direction)).with_weight_dropout(self.noise.weights)
+        let layer = self.dropout.apply(layer.with_direction(self.direction)).with_weight_dropout(self.noise.weights);
+        layer.with_half_storage(self.half_storage)
     }
 
     /// Reviews in a mini-batch of a test: it changes the speed only.
@@ -303,6 +307,7 @@ mod tests {
             pooling: Pooling::Last,
             masked: false,
             noise: Noise::default(),
+            half_storage: false,
         }
     }
 

@@ -64,6 +64,12 @@ fn a_model_gives_another_process_the_same_to_the_last_bit() {
 }
 
 #[test]
+fn half_storage_is_kept_with_the_run() {
+    let args = [&["train", "--data", "sample"], &SMALL[2..]].concat();
+    sentiment().half_storage_is_kept(&args, &["predict", "A good film."]);
+}
+
+#[test]
 fn every_review_has_its_answer() {
     let program = sentiment();
     train(&program, &["--data", "sample"]);

@@ -5,6 +5,7 @@
 //! single steps.
 
 mod choice;
+mod half_storage;
 
 use crate::{Failure, say, whole};
 use burn::backend::{Backend, Dispatch};
@@ -92,6 +93,8 @@ const MOST_DEVICES: usize = 64;
 const MOST_THREADS: usize = 1024;
 /// What stands for all devices.
 const AUTO: &str = "auto";
+/// Those of CPUs.
+const CPUS: [&str; 2] = ["flex", "ndarray"];
 /// The kinds that name a device.
 const KINDS: [&str; 5] = ["cuda", "vulkan", "wgpu", "flex", "ndarray"];
 

@@ -57,6 +57,10 @@ pub struct LayerArgs {
     /// Its dropout.
     #[command(flatten)]
     pub dropout: DropoutArgs,
+    /// Store as 16-bit floats what a GPU keeps of the sequences of a mini-batch, in half the memory (docs/gpu.md); a CPU
+    /// stores 32 bits anyway
+    #[arg(long)]
+    pub half_storage: bool,
 }
 
 /// What a model may have: its weights, gradients, two moments and their first f64 values then take about 6 GB.

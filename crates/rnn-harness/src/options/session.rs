@@ -21,7 +21,7 @@ pub struct SessionArgs {
     /// run's
     #[arg(long, value_name = "DIR")]
     resume: Option<PathBuf>,
-    /// Write a checkpoint every so many mini-batches too, not only after each epoch
+    /// Write a checkpoint after every N mini-batches too, not only after each epoch
     #[arg(long, value_name = "N", value_parser = super::size())]
     checkpoint_every: Option<u64>,
     /// Show burn-train's dashboard instead of the progress line

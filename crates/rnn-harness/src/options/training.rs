@@ -18,7 +18,7 @@ pub struct TrainingArgs {
     /// Validate and save the exponential average of the weights with this decay, such as 0.999 [default: no average]
     #[arg(long, value_name = "DECAY")]
     average: Option<f64>,
-    /// Stop after so many validations without a lower loss, of which there is one after each epoch [default: never]
+    /// Stop after N validations in a row without a lower loss; each epoch ends with a validation [default: never]
     #[arg(long, value_name = "N", value_parser = size())]
     patience: Option<u64>,
     /// Validate after every N mini-batches too, not only after each epoch [default: never]
