@@ -29,7 +29,7 @@ pub struct ExportArgs {
     /// Round the recurrent layers' weights to int8, and measure on the run's data what that costs
     #[arg(long)]
     pub int8: bool,
-    /// Print one JSON object as the last line
+    /// Print the results as a JSON object in the last line
     #[arg(long)]
     json: bool,
     /// On what the cost is measured.

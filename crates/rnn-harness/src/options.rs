@@ -42,7 +42,7 @@ pub fn size() -> impl TypedValueParser<Value = u64> {
     whole(SIZES)
 }
 
-/// The options about the recurrent layer, the same in the programs on texts.
+/// The options about the recurrent layer, the same in the programs on texts and series.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct LayerArgs {
     /// Recurrent cell [default: the program's]
@@ -57,8 +57,8 @@ pub struct LayerArgs {
     /// Its dropout.
     #[command(flatten)]
     pub dropout: DropoutArgs,
-    /// Store as 16-bit floats what a GPU keeps of the sequences of a mini-batch, in half the memory (docs/gpu.md); a CPU
-    /// stores 32 bits anyway
+    /// On a GPU, store what the layer keeps of a mini-batch as 16-bit floats, in half the memory (docs/gpu.md); on a
+    /// CPU this changes nothing
     #[arg(long)]
     pub half_storage: bool,
 }

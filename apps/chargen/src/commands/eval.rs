@@ -39,7 +39,7 @@ pub struct EvalArgs {
     /// Write the text (its first 50,000 characters) as an HTML page, the redder the more surprising
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Print one JSON object as the last line
+    /// Print the results as a JSON object in the last line
     #[arg(long)]
     json: bool,
     #[command(flatten)]

@@ -119,7 +119,8 @@ fn split_offset(text: &str) -> (&str, Option<i64>) {
         let seconds = number(hours)? * 3600 + number(minutes)? * 60;
         // No place is further behind than 12 hours or further ahead than 14: `13:00-14:00` is no time.
         let (factor, most) = if text[sign..].starts_with('-') { (-1, 12) } else { (1, 14) };
-        let exists = number(minutes)? < 60 && seconds <= most * 3600;
+        let has_clock = !text[clock..sign].trim().is_empty();
+        let exists = has_clock && number(minutes)? < 60 && seconds <= most * 3600;
         exists.then(|| (text[..sign].trim_end(), Some(factor * seconds)))
     };
     split().unwrap_or((text, None))

@@ -8,14 +8,13 @@ use serde::{Deserialize, Serialize};
 /// The options about dropout.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub struct DropoutArgs {
-    /// Dropout on the layer's input, masks drawn once for a whole sequence [default: the program's]
+    /// Dropout rate of the recurrent layer's input, with one mask for all steps of a sequence [default: the program's]
     #[arg(long, value_name = "P")]
     dropout: Option<f64>,
-    /// Dropout on the recurrence, masks drawn once for a whole sequence [default: the program's]
+    /// Dropout rate of the state that a step reads, with one mask for all steps of a sequence [default: the program's]
     #[arg(long, value_name = "P")]
     recurrent_dropout: Option<f64>,
-    /// Whether all gates share a mask or each has its own [default: as Keras, per-gate if there is recurrent dropout,
-    /// else shared]
+    /// Whether the gates share a dropout mask [default: as in Keras: per-gate with recurrent dropout, else shared]
     #[arg(long, value_enum)]
     dropout_masks: Option<Masks>,
 }
@@ -24,7 +23,7 @@ pub struct DropoutArgs {
 enum Masks {
     /// One mask for all gates
     Shared,
-    /// One mask a gate
+    /// A mask for each gate
     PerGate,
 }
 
