@@ -214,6 +214,14 @@ impl TrainArgs {
             weight_dropout: self.weight_dropout.unwrap_or(defaults.weight_dropout),
             half_storage: self.layer.half_storage,
         };
+        if let (Some(rate), Mode::Windows, 1) =
+            (self.layer_dropout.filter(|rate| *rate > 0.0), defaults.mode, model.layers)
+        {
+            return Err(Failure::input(format!(
+                "--layer-dropout {rate} would change nothing: with --mode windows it acts between layers, and there is one; \
+                 add --layers 2, or use --dropout"
+            )));
+        }
         let batch = self.batch.map_or(defaults.batch, |n| n as usize);
         let training = TrainConfig::new(session, batch, split.validation, plan);
         training.check()?;

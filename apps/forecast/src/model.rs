@@ -64,7 +64,7 @@ impl ModelConfig {
                 self.quantiles.iter().map(f64::to_string).collect::<Vec<_>>().join(",")
             )));
         }
-        self.dropout.check()?;
+        self.dropout.check(self.cell)?;
         let options = ["--hidden, --layers or --horizon", "--batch, --window or --hidden"];
         check_size(&self.layer(), self.head(), batch, self.window, options)
     }

@@ -8,7 +8,7 @@ use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Direction, ForwardArgs, Input, Key, Preset, RnnError};
-use rnn_harness::options::{DropoutConfig, LAYERS, SIZES, check_size, most_rows};
+use rnn_harness::options::{DropoutConfig, LAYERS, SIZES, check_recurrence, check_size, most_rows};
 use rnn_harness::{Failure, check_range};
 use rnn_train::{Figure, StepOutput, Task, trained};
 use serde::{Deserialize, Serialize};
@@ -98,8 +98,9 @@ impl ModelConfig {
         check_range("--layers", self.layers, &LAYERS)?;
         check_range("--hidden", self.hidden, &SIZES)?;
         check_range("the number of classes", self.classes, &CLASSES)?;
-        self.dropout.check()?;
+        self.dropout.check(self.cell)?;
         self.noise.check()?;
+        check_recurrence(self.cell, "--weight-dropout", self.noise.weights, "--dropout or --word-dropout")?;
         let options = ["--words, --embedding or --hidden", "--tokens, --batch or --hidden"];
         check_size(&self.layer(), self.table(), batch, self.tokens, options)
     }

@@ -82,7 +82,11 @@ impl Rounded {
 
 impl From<ExportError> for Failure {
     fn from(error: ExportError) -> Self {
-        Self::input(error)
+        match error {
+            // What programs offer beyond PyTorch and ONNX are cells.
+            ExportError::Unlike(_) => Self::input(format!("{error}; train a model with --cell rnn, lstm or gru")),
+            error => Self::input(error),
+        }
     }
 }
 

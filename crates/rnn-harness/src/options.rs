@@ -8,7 +8,7 @@ mod training;
 use crate::run_dir::RunDir;
 use crate::{Failure, whole};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-pub use dropout::{DropoutArgs, DropoutConfig};
+pub use dropout::{DropoutArgs, DropoutConfig, check_recurrence};
 pub use optimizer::OptimizerArgs;
 use rnn_core::cell::Cell;
 use rnn_core::{AnyConfig, CellKind};
