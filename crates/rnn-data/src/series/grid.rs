@@ -87,7 +87,10 @@ impl Grid {
                 let converted = converted(table, column)?;
                 let converted =
                     converted.map(|row| [table.cells(column)[row].to_string(), written(moments[row], finest)]);
-                Ok(Self { converted, ..moments_at_steps(table, &moments, finest)? })
+                match moments_at_steps(table, &moments, finest) {
+                    Ok(grid) => Ok(Self { converted, ..grid }),
+                    Err(error) => Err(regular_here(table, column, &moments).unwrap_or(error)),
+                }
             }
             _ => moments_at_steps(
                 table,
@@ -168,6 +171,21 @@ fn converted(table: &Table, column: usize) -> Result<Option<usize>, DataError> {
         )));
     }
     Ok(cells.iter().position(|cell| offset(cell).is_some_and(|offset| offset != 0)))
+}
+
+/// What to say of times at no regular step in UTC, if they are at one by their own clock, such as days from midnight to
+/// midnight in a country with summer time.
+fn regular_here(table: &Table, column: usize, moments: &[i64]) -> Option<DataError> {
+    let offsets: Vec<i64> = table.cells(column).iter().map(|cell| offset(cell)).collect::<Option<_>>()?;
+    let other = offsets.iter().position(|offset| *offset != offsets[0])?;
+    let here: Vec<i64> = moments.iter().zip(&offsets).map(|(moment, offset)| moment + offset).collect();
+    moments_at_steps(table, &here, Precision::Second).ok()?;
+    Some(table.wrong(format!(
+        "line {}: {} has another offset than the times before, and the step is regular by the local clock, but not in UTC, \
+         in which times with offsets are read; leave out the offsets to read them as local times",
+        table.lines[other],
+        show::quoted(&table.cells(column)[other])
+    )))
 }
 
 /// The moments of columns with year, month, day, hour, minute.
@@ -357,6 +375,11 @@ mod tests {
             "{mixed}"
         );
         assert!(told(&["2024-03-31 00:00", winter[1]]).contains("line 3: \"2024-03-31T01:00:00+01:00\" in column"));
+        let days = ["2024-03-30T00:00:00+01:00", "2024-03-31T00:00:00+01:00", "2024-04-01T00:00:00+02:00"];
+        let local = told(&[&days[..], &["2024-04-02T00:00:00+02:00", "2024-04-03T00:00:00+02:00"]].concat());
+        assert!(
+            local.contains("line 4: \"2024-04-01T00:00:00+02:00\" has another offset") && local.contains("leave out")
+        );
         // From ten to eleven, which looks like an offset.
         let ranges = told(&["2024-03-31 07:00-08:00", "2024-03-31 08:00-09:00", "2024-03-31 10:00-11:00"]);
         assert!(ranges.contains("line 4") && ranges.contains("another offset from UTC than one place has"), "{ranges}");
