@@ -1,7 +1,7 @@
 //! The arguments of the command line, and the checked configuration made from them.
 
 use crate::model::{BITS, ModelConfig, UNITS};
-use rnn_core::{CellKind, Key};
+use rnn_core::{AnyConfig, CellKind, Key};
 use rnn_harness::options::{Session, SessionArgs, TrainConfig, TrainingArgs, cell_parser, defaults_to};
 use rnn_harness::run_dir::Config;
 use rnn_harness::{Failure, check_range, whole};
@@ -27,11 +27,12 @@ pub struct TrainArgs {
     /// The recurrent cell [default: rnn]
     #[arg(long, value_parser = cell_parser())]
     cell: Option<CellKind>,
-    /// Bits of the sum; the operands have one less [default: 8]
+    /// Bits of the sum; the operands have one bit less [default: 8]
     #[arg(long, value_parser = whole::<u32>(BITS))]
     bits: Option<u32>,
-    /// Train on shorter additions, their longest growing from FROM to TO bits over the first 1000 of at least 4000
-    /// mini-batches, as in 4..32 [default: as long as --bits]
+    /// Train on additions of 2 bits to a longest length, which grows from FROM to TO bits over the first 1000
+    /// mini-batches, such as 4..32; the training then has at least 4000 mini-batches [default: all additions have
+    /// --bits bits]
     #[arg(long, value_name = "FROM..TO", value_parser = Lengths::parse)]
     lengths: Option<Lengths>,
     /// Units of the recurrent layer [default: 16]
@@ -40,7 +41,7 @@ pub struct TrainArgs {
     /// Additions in a mini-batch [default: 64]
     #[arg(long, value_parser = whole::<u64>(BATCHES))]
     batch: Option<u64>,
-    /// Mini-batches at most; training ends sooner, at the first check without a wrong answer
+    /// Most mini-batches of the training, which ends earlier at the first check without a wrong answer
     #[arg(long, default_value_t = 10_000, value_parser = whole::<u64>(STEPS))]
     steps: u64,
     #[command(flatten)]
@@ -52,7 +53,7 @@ pub struct TrainArgs {
 /// A set of defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Preset {
-    /// Learns from additions of 4 to 32 bits, and adds two numbers of 64: --bits 65 --lengths 4..32
+    /// Learns from additions of at most 32 bits, and adds two numbers of 64 bits: --bits 65 --lengths 4..32
     Long,
 }
 
@@ -167,8 +168,12 @@ impl Config for RunConfig {
         self.training.check()
     }
 
+    fn layer(&self) -> AnyConfig {
+        self.model.layer()
+    }
+
     fn num_weights(&self) -> usize {
-        self.model.layer().num_weights()
+        self.layer().num_weights()
     }
 }
 

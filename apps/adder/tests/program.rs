@@ -88,7 +88,9 @@ fn an_addition_is_watched_and_longer_ones_are_tried() {
     let table = ["generalise", "--run", "runs/adder/a", "--trials", "500", "--svg", "g.svg", "--json"];
     let table = adder.run(&table).ok().json();
     assert_eq!(table["networks"][0]["right"], serde_json::json!([500, 500, 500, 500]));
-    assert!(read("g.svg").contains("bits of the operands"));
+    let chart = read("g.svg");
+    assert!([">8<", ">16<", ">32<", ">64<", ">100<", "bits of the operands"].iter().all(|text| chart.contains(text)));
+    assert!(!chart.contains(">105<") && !chart.contains(">20<"), "{chart}");
     adder.run(&["generalise", "--name", "b"]).told("add --cell");
 
     let seen = adder.run(&["inspect", "--json"]).ok().json();

@@ -3,7 +3,7 @@
 use crate::data::{Data, DataArgs, DataConfig};
 use crate::model::ModelConfig;
 use crate::split::{Parts, Split};
-use rnn_core::CellKind;
+use rnn_core::{AnyConfig, CellKind};
 use rnn_harness::Failure;
 use rnn_harness::options::{LayerArgs, Session, SessionArgs, TrainConfig, TrainingArgs, defaults_to, size};
 use rnn_harness::run_dir::Config;
@@ -17,9 +17,9 @@ use std::ops::Range;
 pub enum Preset {
     /// The lesson's settings (the default)
     Lesson,
-    /// For the short story of the built-in sample: more epochs (the default there)
+    /// More epochs, for the short built-in story (the default for it)
     Sample,
-    /// Contiguous text and a large LSTM, for a text of about a megabyte: some 15 minutes on 2 cores
+    /// A large LSTM with --mode streams, for a text of about a megabyte: some 15 minutes on 2 cores
     Best,
 }
 
@@ -30,7 +30,7 @@ pub enum Mode {
     /// All windows in random order; each predicts the one character after it, as in the lesson
     #[default]
     Windows,
-    /// Contiguous text that carries the state on; every character is predicted
+    /// Rows of contiguous text, whose next piece begins with the state after the last one; every character is predicted
     Streams,
 }
 
@@ -44,11 +44,11 @@ pub enum Mode {
 pub struct TrainArgs {
     #[command(flatten)]
     data: DataArgs,
-    /// Share of the text to validate on after each epoch: its end, before the part to test on; 0 for none [default: 0.1
-    /// with streams, and with windows of a text of one's own of 10,000 characters or more; best: 0.05; else none]
+    /// Share of the text to validate on after each epoch: its end, or what comes before the test part; 0 for none
+    /// [default: 0.1 with streams, and for your own text of 10,000 characters or more; best: 0.05; else none]
     #[arg(long, value_name = "SHARE")]
     validation: Option<f64>,
-    /// Share of the text, its end, to test on after the training [default: none; best: 0.05]
+    /// Share of the text to test on after the training: its end [default: none; best: 0.05]
     #[arg(long, value_name = "SHARE")]
     test: Option<f64>,
     /// Set of defaults for the options below
@@ -57,29 +57,29 @@ pub struct TrainArgs {
     /// How the text is cut for training [default: windows; best: streams]
     #[arg(long, value_enum)]
     mode: Option<Mode>,
-    /// Characters that the model reads to predict the next one; with streams, characters through which gradients flow
-    /// [default: 10; streams: 64]
+    /// Number of characters that the model reads to predict the next one; with streams, how many characters back
+    /// gradients flow [default: 10; streams: 64]
     #[arg(long, value_name = "N", value_parser = size())]
     window: Option<u64>,
-    /// Width of the characters' vectors [default: one-hot rows instead]
+    /// Width of a learned vector for each character [default: one-hot rows instead]
     #[arg(long, value_name = "N", value_parser = size())]
     embedding: Option<u64>,
-    /// Take the characters' vectors for the scores' weights too
+    /// Use the characters' vectors as the weights of the output scores too
     #[arg(long, requires = "embedding")]
     tied: bool,
     #[command(flatten)]
     layer: LayerArgs,
-    /// Dropout on what each layer gives, between layers (masks drawn for each step) and, with streams, before the scores
-    /// (drawn for each window) [default: 0; best: 0.2]
+    /// Dropout rate of each layer's output: between layers, with a new mask for each step, and with streams also before
+    /// the output scores, with one mask for a window [default: 0; best: 0.2]
     #[arg(long, value_name = "P")]
     layer_dropout: Option<f64>,
-    /// Dropout on the recurrent weights, masks drawn for each mini-batch [default: 0]
+    /// Dropout rate of the recurrent weights, with a new mask for each mini-batch [default: 0]
     #[arg(long, value_name = "P")]
     weight_dropout: Option<f64>,
     /// Windows in a mini-batch; with streams, rows that are read side by side [default: 128; streams: 32]
     #[arg(long, value_name = "N", value_parser = size())]
     batch: Option<u64>,
-    /// Passes over the whole text; the lesson advises 25 [default: 1; sample: 10; best: 16]
+    /// Passes over the training part; the lesson advises 25 [default: 1; sample: 10; best: 16]
     #[arg(long, value_name = "N", value_parser = size())]
     epochs: Option<u64>,
     #[command(flatten)]
@@ -212,7 +212,16 @@ impl TrainArgs {
             tied: self.tied,
             layer_dropout: self.layer_dropout.unwrap_or(defaults.layer_dropout),
             weight_dropout: self.weight_dropout.unwrap_or(defaults.weight_dropout),
+            half_storage: self.layer.half_storage,
         };
+        if let (Some(rate), Mode::Windows, 1) =
+            (self.layer_dropout.filter(|rate| *rate > 0.0), defaults.mode, model.layers)
+        {
+            return Err(Failure::input(format!(
+                "--layer-dropout {rate} would change nothing: with --mode windows it acts between layers, and there is one; \
+                 add --layers 2, or use --dropout"
+            )));
+        }
         let batch = self.batch.map_or(defaults.batch, |n| n as usize);
         let training = TrainConfig::new(session, batch, split.validation, plan);
         training.check()?;
@@ -284,7 +293,11 @@ impl Config for RunConfig {
         self.model.check(1) // a training checks its own mini-batches
     }
 
+    fn layer(&self) -> AnyConfig {
+        self.model.layer()
+    }
+
     fn num_weights(&self) -> usize {
-        self.model.layer().num_weights().saturating_add(self.model.other_weights())
+        self.layer().num_weights().saturating_add(self.model.other_weights())
     }
 }

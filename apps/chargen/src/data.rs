@@ -171,6 +171,11 @@ impl DataConfig {
     }
 }
 
+/// `1 character`, `2 characters`.
+pub fn characters(count: usize) -> String {
+    format!("{count} character{}", if count == 1 { "" } else { "s" })
+}
+
 impl Data {
     /// Whether the text is the user's own, neither a corpus of the registry nor the sample.
     pub fn is_own(&self) -> bool {
@@ -189,9 +194,9 @@ impl Data {
             let held_out = validation > 0 || split.test.is_some();
             let part = if held_out { " beside the parts held out" } else { "" };
             return Err(Failure::input(format!(
-                "the text has {} characters, too few for --window {window} and the character after it{part}; give a \
+                "the text has {}, too few for --window {window} and the character after it{part}; give a \
                  smaller window or a longer text",
-                self.ids.len()
+                characters(self.ids.len())
             )));
         }
         Ok(Windows { window, train: all - validation, validation })

@@ -5,10 +5,9 @@ use burn::module::{Module, Param};
 use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
-use rnn_core::cell::Cell;
 use rnn_core::stepper::{Dense, Stepper};
-use rnn_core::{AnyCell, AnyConfig, AnyRecurrent, CellKind, ForwardArgs, Input, Key, Preset, RnnError};
-use rnn_harness::options::{DropoutConfig, LAYERS, SIZES, check_size};
+use rnn_core::{AnyConfig, AnyRecurrent, CellKind, ForwardArgs, Input, Key, Preset, RnnError};
+use rnn_harness::options::{DropoutConfig, LAYERS, SIZES, check_recurrence, check_size};
 use rnn_harness::{Failure, check_range};
 use rnn_train::{Figure, StepOutput, Task, trained};
 use serde::{Deserialize, Serialize};
@@ -40,6 +39,9 @@ pub struct ModelConfig {
     /// Dropout on the recurrent weights.
     #[serde(default)]
     pub weight_dropout: f64,
+    /// Whether a GPU stores as 16-bit floats what it keeps of a sequence.
+    #[serde(default)]
+    pub half_storage: bool,
 }
 
 /// One-hot rows or an embedding → recurrent layers → a score for each symbol.
@@ -73,19 +75,13 @@ impl ModelConfig {
         check_range("--window", self.window, &SIZES)?;
         check_range("--layers", self.layers, &LAYERS)?;
         check_range("--hidden", self.hidden, &SIZES)?;
-        self.dropout.check()?;
+        self.dropout.check(self.cell)?;
         for (option, rate) in [("--layer-dropout", self.layer_dropout), ("--weight-dropout", self.weight_dropout)] {
             if !(0.0..1.0).contains(&rate) {
                 return Err(Failure::input(format!("{option} is {rate}; it must be at least 0 and less than 1")));
             }
         }
-        if self.weight_dropout > 0.0 && !AnyCell::from(self.cell).has_w_hh() {
-            return Err(Failure::input(format!(
-                "--weight-dropout {} would change nothing: a {} does not multiply its state; use --dropout or \
-                 --layer-dropout",
-                self.weight_dropout, self.cell
-            )));
-        }
+        check_recurrence(self.cell, "--weight-dropout", self.weight_dropout, "--dropout or --layer-dropout")?;
         if let Some(embedding) = self.embedding {
             check_range("--embedding", embedding, &SIZES)?;
         }
@@ -112,7 +108,8 @@ impl ModelConfig {
         let input = self.embedding.unwrap_or(self.symbols);
         let layer = AnyConfig::of_kind(self.cell, input, self.hidden).with_num_layers(self.layers);
         let between = if self.layers > 1 { self.layer_dropout } else { 0.0 };
-        self.dropout.apply(layer).with_layer_dropout(between).with_weight_dropout(self.weight_dropout)
+        let layer = self.dropout.apply(layer).with_layer_dropout(between).with_weight_dropout(self.weight_dropout);
+        layer.with_half_storage(self.half_storage)
     }
 
     /// A new model with Keras' initialisation, drawn from `key`.

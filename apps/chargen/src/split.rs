@@ -1,6 +1,6 @@
 //! Which part of a text is for what: the training part first, then the validation part, then the test part.
 
-use crate::data::Data;
+use crate::data::{Data, characters};
 use rnn_harness::Failure;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -68,8 +68,9 @@ impl Split {
         let train = test.saturating_sub(validation);
         match train {
             0..2 => Err(Failure::input(format!(
-                "the text has {all} characters, too few to train on beside the parts held out; give a longer text or \
-                 smaller --validation and --test"
+                "the text has {}, too few to train on beside the parts held out; give a longer text or smaller \
+                 --validation and --test",
+                characters(all)
             ))),
             _ => Ok(Parts { train: 0..train, validation: train..test, test: test..all }),
         }

@@ -7,6 +7,7 @@
 //! mini-batch 2          ~~~~            ~~~~            ~~~~          from the state after mini-batch 1
 //! ```
 
+use crate::data::characters;
 use crate::model::{Batch, Reading};
 use burn::tensor::{Device, Tensor, TensorData};
 use rnn_data::Ids;
@@ -73,9 +74,9 @@ pub fn train(
     let columns = (read - shift) / rows;
     if columns < steps {
         return Err(Failure::input(format!(
-            "the part to train on has {} characters, too few for --batch {rows} rows of --window {steps}; give smaller ones, \
+            "the part to train on has {}, too few for --batch {rows} rows of --window {steps}; give smaller ones, \
              or a longer text",
-            part.len()
+            characters(part.len())
         )));
     }
     let ids = ids.clone();

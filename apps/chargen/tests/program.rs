@@ -54,6 +54,38 @@ fn a_model_writes_the_same_in_another_process() {
 }
 
 #[test]
+fn half_storage_is_kept_with_the_run() {
+    let program = chargen();
+    program.write("tale.txt", "The cat sat on the mat. The dog sat on the log.\n".repeat(20));
+    let args = [&["train", "--data", "tale.txt"], &SMALL[2..]].concat();
+    program.half_storage_is_kept(&args, &["generate", "--length", "5"]);
+}
+
+/// What a cell or an option cannot do is told in the options' own names.
+#[test]
+fn what_would_change_nothing_and_what_cannot_be_exported_is_told() {
+    let program = chargen();
+    program.write("tale.txt", "The cat sat on the mat. The dog sat on the log.\n".repeat(20));
+    let train = |args: &[&str]| program.run(&[&["train", "--data", "tale.txt"], &SMALL[..], args].concat());
+    train(&["--layer-dropout", "0.3"]).told("--layer-dropout 0.3 would change nothing: with --mode windows it acts");
+    train(&["--layer-dropout", "0.3", "--layers", "2"]).ok();
+    train(&["--layer-dropout", "0.3", "--mode", "streams", "--window", "8", "--batch", "4"]).ok();
+    train(&["--cell", "mingru", "--weight-dropout", "0.1"])
+        .told("--weight-dropout 0.1 would change nothing: a mingru does not multiply its state; use --dropout or");
+    train(&["--cell", "minlstm", "--name", "a"]).ok();
+    let told = "neither PyTorch nor ONNX has the minLSTM; train a model with --cell rnn, lstm or gru";
+    for (format, out) in [("onnx", "a.onnx"), ("pytorch", "a")] {
+        program.run(&["export", "--run", "a", "--format", format, "--out", out]).told(told);
+        assert!(!program.folder().join(out).exists());
+    }
+    let config = std::fs::read_to_string(program.folder().join("runs/chargen/a/config.json")).expect("there");
+    program.forge("runs/chargen/a", "config.json", config.replace("\"recurrent\": 0.0", "\"recurrent\": 0.5"));
+    program.run(&["generate", "--run", "a"]).told("--recurrent-dropout 0.5 would change nothing: a minlstm");
+    program.write("one.txt", "x");
+    program.run(&["--data", "one.txt"]).told("the text has 1 character, too few for --window 10");
+}
+
+#[test]
 fn an_own_text_has_a_validation_part() {
     let program = chargen();
     program.write("long.txt", "The cat sat on the mat. The dog sat on the log.\n".repeat(250));

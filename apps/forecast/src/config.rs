@@ -5,6 +5,7 @@ use crate::model::ModelConfig;
 use crate::preset::{Defaults, Preset};
 use crate::times;
 use crate::view::{Anchor, Parts, ViewConfig, cycles};
+use rnn_core::AnyConfig;
 use rnn_data::series::{Table, time::Step};
 use rnn_harness::Failure;
 use rnn_harness::options::{LayerArgs, Session, SessionArgs, TrainConfig, TrainingArgs, defaults_to, size};
@@ -26,25 +27,26 @@ pub struct SeriesArgs {
     /// Steps that the model forecasts [default: a season, or 10; pollution: 24]
     #[arg(long, value_name = "N", value_parser = size())]
     horizon: Option<u64>,
-    /// Share of the series, its end, to test on
+    /// Share of the series to test on: its end; 0 for none
     #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
     test: f64,
-    /// Share of the rest, its end, to validate on after each epoch; 0 for none [default: 0.1; passengers: 0.2]
+    /// Share of the rest to validate on after each epoch: its end; 0 for none [default: 0.1; passengers: 0.2]
     #[arg(long, value_name = "SHARE")]
     validation: Option<f64>,
-    /// Steps after which the series may repeat, several with commas; the first scales MASE [default: by the step]
+    /// Length of a season in steps, or several lengths separated by commas; the first one scales MASE [default: what is
+    /// usual for the step, such as 7 days or 12 months]
     #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = size())]
     season: Vec<u64>,
-    /// What a forecast is the difference from [default: last; temperatures, pollution: none; passengers: season]
+    /// What forecasts are differences from [default: last; temperatures, pollution: none; passengers: season]
     #[arg(long, value_enum)]
     anchor: Option<Anchor>,
     /// Read the targets as ln(1 + x) [default: false; pollution, passengers: true]
     #[arg(long, value_name = "BOOL")]
     log: Option<bool>,
-    /// Read hour, weekday and time of the year too, where there is a time
+    /// Whether the model also reads hour, weekday and time of the year, if the rows have dates
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     calendar: bool,
-    /// Quantiles to forecast: the outer ones are the band, 0.5 is the forecast
+    /// Quantiles to forecast: 0.5 is the forecast itself, the outer ones are its band
     #[arg(long, value_name = "Q,…", value_delimiter = ',', default_value = "0.1,0.5,0.9")]
     quantiles: Vec<f64>,
 }
@@ -61,13 +63,14 @@ pub struct TrainArgs {
     series: SeriesArgs,
     #[command(flatten)]
     layer: LayerArgs,
-    /// Last values that a linear layer beside the recurrent one reads; 0 for none [default: the preset's]
+    /// Number of last values that a linear layer beside the recurrent one reads; 0 for no such layer [default: 0]
     #[arg(long, value_name = "N")]
     linear: Option<usize>,
     /// Windows in a mini-batch [default: 32; pollution: 128; passengers: 8]
     #[arg(long, value_name = "N", value_parser = size())]
     batch: Option<u64>,
-    /// Passes over the training part, fewer if the validation loss rises [default: 60; pollution: 8; passengers: 200]
+    /// Most passes over the training part; --patience ends the training earlier [default: 60; pollution: 8; passengers:
+    /// 200]
     #[arg(long, value_name = "N", value_parser = size())]
     epochs: Option<u64>,
     #[command(flatten)]
@@ -151,6 +154,7 @@ impl SeriesArgs {
             hidden: defaults.hidden,
             dropout: LayerArgs::default().dropout.resolve(0.0)?,
             linear: 0,
+            half_storage: false,
         };
         Ok((model, view, series))
     }
@@ -217,6 +221,7 @@ impl TrainArgs {
             hidden: self.layer.hidden.map_or(defaults.hidden, |n| n as usize),
             dropout: self.layer.dropout.resolve_for(cell, defaults.dropout, defaults.dropout)?,
             linear: self.linear.unwrap_or(defaults.linear.min(window)),
+            half_storage: self.layer.half_storage,
         })
     }
 }
@@ -301,8 +306,12 @@ impl Config for RunConfig {
         Ok(())
     }
 
+    fn layer(&self) -> AnyConfig {
+        self.model.layer()
+    }
+
     fn num_weights(&self) -> usize {
-        self.model.layer().num_weights().saturating_add(self.model.head())
+        self.layer().num_weights().saturating_add(self.model.head())
     }
 }
 

@@ -21,11 +21,12 @@ pub struct DataArgs {
     /// Column to forecast, by name or number; repeat it for several [default: the only column of numbers]
     #[arg(long, value_name = "COLUMN")]
     pub target: Vec<String>,
-    /// Column that is read beside the targets; "all" for all columns of numbers [default: none; pollution: the weather]
+    /// Column that the model reads beside the targets, by name or number; repeat it for several; "all" for all columns
+    /// of numbers [default: none; pollution: the weather]
     #[arg(long, value_name = "COLUMN")]
     pub input: Vec<String>,
-    /// Column of the time; or those of year, month, day, hour, minute with commas between [default: the only column of
-    /// dates; "none": rows are steps]
+    /// Column of the time, or the columns of year, month, day, hour and minute, separated by commas; "none" if each row
+    /// is a step [default: the only column of dates]
     #[arg(long, value_name = "COLUMN")]
     pub time: Option<String>,
     /// What to do about missing values and rows
@@ -37,7 +38,7 @@ pub struct DataArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Missing {
-    /// The model reads the last value before; a missing target counts neither in the loss nor in a test
+    /// The model reads the last known value; a missing target counts neither in the loss nor in a test
     Last,
     /// Refuse the table
     Refuse,
@@ -178,6 +179,9 @@ impl DataConfig {
         let column = |which: &String| table.column(which).map_err(Failure::input);
         let time = self.time.iter().map(column).collect::<Result<Vec<_>, _>>()?;
         let grid = Grid::of(table, &time).map_err(Failure::input)?;
+        if let Some([cell, utc]) = &grid.converted {
+            say!("times are read in UTC, as are their hours and days: {cell} is {utc}");
+        }
         let names: Vec<String> = self.targets.iter().chain(&self.inputs).cloned().collect();
         let mut values = Vec::new();
         for name in &names {

@@ -33,6 +33,9 @@ pub struct ModelConfig {
     pub dropout: DropoutConfig,
     /// The last values of the targets that a linear layer beside the recurrent one reads; 0 for none.
     pub linear: usize,
+    /// Whether a GPU stores as 16-bit floats what it keeps of a sequence.
+    #[serde(default)]
+    pub half_storage: bool,
 }
 
 /// Recurrent layer → Dense, and beside it a linear layer over the last values.
@@ -61,7 +64,7 @@ impl ModelConfig {
                 self.quantiles.iter().map(f64::to_string).collect::<Vec<_>>().join(",")
             )));
         }
-        self.dropout.check()?;
+        self.dropout.check(self.cell)?;
         let options = ["--hidden, --layers or --horizon", "--batch, --window or --hidden"];
         check_size(&self.layer(), self.head(), batch, self.window, options)
     }
@@ -83,7 +86,8 @@ impl ModelConfig {
 
     /// The recurrent layer.
     pub fn layer(&self) -> AnyConfig {
-        self.dropout.apply(AnyConfig::of_kind(self.cell, self.features, self.hidden).with_num_layers(self.layers))
+        let layer = AnyConfig::of_kind(self.cell, self.features, self.hidden).with_num_layers(self.layers);
+        self.dropout.apply(layer).with_half_storage(self.half_storage)
     }
 
     fn linear(&self, device: &Device) -> Option<Linear> {

@@ -21,7 +21,7 @@ pub enum Anchor {
     None,
     /// The last value: for a series whose level moves
     Last,
-    /// The value a season before: for a season on a trend; the model then reads differences between seasons
+    /// The value one season before: for a season on a trend; the model then reads each target less that value
     Season,
 }
 

@@ -224,6 +224,32 @@ fn a_series_that_does_not_change_has_no_mase_and_nothing_need_be_validated_on() 
     assert!(json["mase"].is_null() && json["validation_loss"].is_null() && json["mae"].is_number(), "{json}");
 }
 
+#[test]
+fn half_storage_is_kept_with_the_run() {
+    forecast().half_storage_is_kept(&[&["train", "--corpus", "sample"], &SMALL[2..]].concat(), &["predict"]);
+}
+
+#[test]
+fn times_with_offsets_are_told_in_utc() {
+    let program = forecast();
+    let hours = |zone: &str| {
+        let row = |hour: usize| format!("2024-02-{:02}T{:02}:00:00{zone},{}\n", 1 + hour / 24, hour % 24, hour % 24);
+        format!("time,x\n{}", (0..300).map(row).collect::<String>())
+    };
+    program.write("x.csv", hours("+02:00"));
+    let seen = program.run(&["inspect", "--data", "x.csv"]).ok();
+    let line = "times are read in UTC, as are their hours and days: 2024-02-01T00:00:00+02:00 is 2024-01-31 22:00\n";
+    assert!(seen.stderr.contains(line), "{seen:?}");
+    assert!(
+        seen.stdout.contains("300 times from 2024-01-31 22:00 to 2024-02-13 09:00 in a step of 1 hour"),
+        "{seen:?}"
+    );
+    program.write("x.csv", hours("+02:00").replace("T05:00:00+02:00", "T05:00:00"));
+    program
+        .run(&["inspect", "--data", "x.csv"])
+        .told("line 7: \"2024-02-01T05:00:00\" in column \"time\" has no offset");
+}
+
 /// With checkpoints and validations within the epochs, dropout, the average of the weights and two devices.
 #[cfg(unix)]
 #[test]

@@ -4,7 +4,7 @@ use crate::data::{Data, DataArgs, DataConfig};
 use crate::model::{ModelConfig, Pooling, WORDS};
 use crate::ngrams::{NgramConfig, ORDERS};
 use crate::noise::{Noise, NoiseArgs};
-use rnn_core::{CellKind, Direction};
+use rnn_core::{AnyConfig, CellKind, Direction};
 use rnn_harness::Failure;
 use rnn_harness::options::{LayerArgs, Session, SessionArgs, TrainConfig, TrainingArgs, defaults_to, size};
 use rnn_harness::run_dir::Config;
@@ -19,7 +19,8 @@ use std::path::PathBuf;
 pub enum Preset {
     /// The lesson's settings (the default)
     Lesson,
-    /// The strongest model within ten minutes on two cores: both directions, whole reviews, pooling, n-grams to 3
+    /// The strongest model within ten minutes on two cores: both directions, whole reviews, pooling, n-grams of up to 3
+    /// words
     Best,
     /// For few reviews: small batches, more epochs, a small model (the default for less than 2,000)
     Sample,
@@ -38,17 +39,18 @@ pub struct TrainArgs {
     /// Reviews to test on instead of a part of --data, in any form that --data takes
     #[arg(long, value_name = "PATH")]
     test: Option<PathBuf>,
-    /// Share of the training reviews to validate on after each epoch, drawn by the seed; 0 for none [default: 0.1 of a
-    /// table of one's own with 200 or more, and with best; else none]
+    /// Share of the training reviews to validate on after each epoch, drawn by the seed; 0 for none [default: 0.1 with
+    /// best, and for your own table of 200 training reviews or more; else none]
     #[arg(long, value_name = "SHARE")]
     validation: Option<f64>,
     /// Set of defaults for the options below
     #[arg(long, value_enum)]
     preset: Option<Preset>,
-    /// Size of the vocabulary: the most frequent words, and the ids of padding, start and rare words [default: 20000]
+    /// Size of the vocabulary: the most frequent words, and one id each for padding, the start and all rare words
+    /// [default: 20000]
     #[arg(long, value_name = "N", value_parser = whole::<u64>(WORDS))]
     words: Option<u64>,
-    /// Number of words that the model reads of a review, from its end [default: 80]
+    /// Number of words that the model reads of a review: its last ones [default: 80]
     #[arg(long, value_name = "N", value_parser = size())]
     tokens: Option<u64>,
     /// Width of a word's vector [default: 128; sample: 32]
@@ -59,16 +61,16 @@ pub struct TrainArgs {
     bidirectional: bool,
     #[command(flatten)]
     layer: LayerArgs,
-    /// What is read of the recurrent layer: its last state, or its largest or mean values over all words [default:
-    /// last; best: both]
+    /// What the dense layer reads from the recurrent layer [default: last; best: both]
     #[arg(long, value_enum)]
     pooling: Option<Pooling>,
-    /// Leave padding out, so that each review has its own length [default: no, as Keras' lesson; best: yes]
+    /// Do not read the padding of short reviews [default: read it, as in Keras' lesson; best: do not]
     #[arg(long)]
     masked: bool,
     #[command(flatten)]
     noise: NoiseArgs,
-    /// Add the n-grams of up to N words to the recurrent part [default: none; best: 3]
+    /// Add a linear classifier of the n-grams of up to N words, and blend its answers with the recurrent part's
+    /// [default: none; best: 3]
     #[arg(long, value_name = "N", value_parser = whole::<u64>(ORDERS))]
     ngrams: Option<u64>,
     /// Reviews in a mini-batch [default: 50; sample: 10]
@@ -153,6 +155,7 @@ impl TrainArgs {
                 pooling: self.pooling.unwrap_or(pooling),
                 masked: self.masked || is_best,
                 noise: self.noise.resolve(noise),
+                half_storage: self.layer.half_storage,
             },
             data: data.with_absolute_paths(),
             training: TrainConfig::new(session, pick(self.batch, [50, 10, 32]), validation, plan),
@@ -198,7 +201,11 @@ impl Config for RunConfig {
         self.model.check(1) // a training checks its own mini-batches
     }
 
+    fn layer(&self) -> AnyConfig {
+        self.model.layer()
+    }
+
     fn num_weights(&self) -> usize {
-        self.model.layer().num_weights().saturating_add(self.model.table())
+        self.layer().num_weights().saturating_add(self.model.table())
     }
 }

@@ -19,8 +19,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone, clap::Args)]
 pub struct DataArgs {
     /// Reviews: an aclImdb folder or .tar.gz, a .csv, .tsv or .jsonl file with a text and a label column, a folder with
-    /// files train and test of these, or "sample". Without it IMDb from $RNN_DATASETS, the cache or the network, else
-    /// the sample
+    /// two such files named train and test, or "sample" for the built-in reviews [default: IMDb from $RNN_DATASETS, the
+    /// cache or the network, else the sample]
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     /// Leave out rows of tables that cannot be read, and say how many

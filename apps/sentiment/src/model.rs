@@ -8,7 +8,7 @@ use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use rnn_core::{AnyConfig, AnyRecurrent, CellKind, Direction, ForwardArgs, Input, Key, Preset, RnnError};
-use rnn_harness::options::{DropoutConfig, LAYERS, SIZES, check_size, most_rows};
+use rnn_harness::options::{DropoutConfig, LAYERS, SIZES, check_recurrence, check_size, most_rows};
 use rnn_harness::{Failure, check_range};
 use rnn_train::{Figure, StepOutput, Task, trained};
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,9 @@ pub struct ModelConfig {
     /// Further noise in training.
     #[serde(default)]
     pub noise: Noise,
+    /// Whether a GPU stores as 16-bit floats what it keeps of a sequence.
+    #[serde(default)]
+    pub half_storage: bool,
 }
 
 fn two() -> usize {
@@ -95,8 +98,9 @@ impl ModelConfig {
         check_range("--layers", self.layers, &LAYERS)?;
         check_range("--hidden", self.hidden, &SIZES)?;
         check_range("the number of classes", self.classes, &CLASSES)?;
-        self.dropout.check()?;
+        self.dropout.check(self.cell)?;
         self.noise.check()?;
+        check_recurrence(self.cell, "--weight-dropout", self.noise.weights, "--dropout or --word-dropout")?;
         let options = ["--words, --embedding or --hidden", "--tokens, --batch or --hidden"];
         check_size(&self.layer(), self.table(), batch, self.tokens, options)
     }
@@ -109,7 +113,8 @@ impl ModelConfig {
     /// The recurrent layer.
     pub fn layer(&self) -> AnyConfig {
         let layer = AnyConfig::of_kind(self.cell, self.embedding, self.hidden).with_num_layers(self.layers);
-        self.dropout.apply(layer.with_direction(self.direction)).with_weight_dropout(self.noise.weights)
+        let layer = self.dropout.apply(layer.with_direction(self.direction)).with_weight_dropout(self.noise.weights);
+        layer.with_half_storage(self.half_storage)
     }
 
     /// Reviews in a mini-batch of a test: it changes the speed only.
@@ -303,6 +308,7 @@ mod tests {
             pooling: Pooling::Last,
             masked: false,
             noise: Noise::default(),
+            half_storage: false,
         }
     }
 

@@ -23,16 +23,16 @@ pub struct Noise {
 /// The options about noise.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub struct NoiseArgs {
-    /// Share of words that are read as a rare word in training, each by itself [default: 0]
+    /// Share of a review's words that training replaces by the rare word [default: 0]
     #[arg(long, value_name = "P")]
     word_dropout: Option<f64>,
-    /// Share of the vocabulary whose words are read as a rare word in all of a mini-batch [default: 0]
+    /// Share of the vocabulary that training replaces by the rare word, drawn for each mini-batch [default: 0]
     #[arg(long, value_name = "P")]
     embedding_dropout: Option<f64>,
-    /// Share of recurrent weights that are zero in a step [default: 0]
+    /// Dropout rate of the recurrent weights, with a new mask for each mini-batch [default: 0]
     #[arg(long, value_name = "P")]
     weight_dropout: Option<f64>,
-    /// Dropout on what the last, dense layer reads [default: 0]
+    /// Dropout rate of the dense layer's input [default: 0]
     #[arg(long, value_name = "P")]
     output_dropout: Option<f64>,
 }

@@ -104,12 +104,13 @@ impl Totals {
                 (texts, cut) => format!("{cut} of {texts} reviews are"),
             };
             let all = if self.texts == 1 { format!(" of its {words} words") } else { String::new() };
-            let last = if self.texts == 1 {
-                format!("the last {words_read}{all}")
-            } else {
-                format!("their last {tokens} words")
+            let seen = |n: usize| if n == 1 { "word".to_string() } else { format!("{n} words") };
+            let last = match (self.texts, words_read) {
+                (1, 1) => format!("the last one{all}"),
+                (1, _) => format!("the last {words_read}{all}"),
+                _ => format!("their last {}", seen(tokens)),
             };
-            lines.push(format!("{which} longer than the {tokens} words that the model sees: it read only {last}"));
+            lines.push(format!("{which} longer than the {} that the model sees: it read only {last}", seen(tokens)));
         }
         lines
     }
@@ -167,5 +168,9 @@ mod tests {
         assert_eq!(totals(&["a b a"], 2), [one]);
         let two = "1 of 2 reviews is longer than the 2 words that the model sees: it read only their last 2 words";
         assert_eq!(totals(&["a b a", "a"], 2), [two]);
+        let one = "the review is longer than the word that the model sees: it read only the last one of its 2 words";
+        assert_eq!(totals(&["a b"], 1), [one]);
+        let two = "2 of 2 reviews are longer than the word that the model sees: it read only their last word";
+        assert_eq!(totals(&["a b", "b a"], 1), [two]);
     }
 }

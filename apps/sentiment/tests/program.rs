@@ -64,6 +64,21 @@ fn a_model_gives_another_process_the_same_to_the_last_bit() {
 }
 
 #[test]
+fn half_storage_is_kept_with_the_run() {
+    let args = [&["train", "--data", "sample"], &SMALL[2..]].concat();
+    sentiment().half_storage_is_kept(&args, &["predict", "A good film."]);
+}
+
+#[test]
+fn a_cell_without_a_recurrence_has_none_to_drop() {
+    for option in ["--weight-dropout", "--recurrent-dropout"] {
+        sentiment()
+            .run(&["train", "--data", "sample", "--cell", "mingru", option, "0.1"])
+            .told(&format!("{option} 0.1 would change nothing: a mingru does not multiply its state; use --dropout"));
+    }
+}
+
+#[test]
 fn every_review_has_its_answer() {
     let program = sentiment();
     train(&program, &["--data", "sample"]);

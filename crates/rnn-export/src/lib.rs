@@ -111,7 +111,7 @@ pub struct Network {
 #[non_exhaustive]
 pub enum ExportError {
     /// No other library has such a layer.
-    #[error("this model cannot be exported: {0} is neither PyTorch's nor ONNX'")]
+    #[error("this model cannot be exported: neither PyTorch nor ONNX has {0}")]
     Unlike(&'static str),
     /// PyTorch has no such layer.
     #[error("this model cannot be exported: {0} is not PyTorch's; choose onnx")]

@@ -5,6 +5,7 @@
 //! single steps.
 
 mod choice;
+mod half_storage;
 
 use crate::{Failure, say, whole};
 use burn::backend::{Backend, Dispatch};
@@ -15,12 +16,13 @@ use burn::tensor::DeviceType;
 /// The options about the device, the same in every program.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct DeviceArgs {
-    /// Device: flex, ndarray, wgpu[:N], vulkan[:N] or cuda[:N], as far as compiled in. Of several with commas between
-    /// them, or of all without it (auto), a training measures a few steps and takes the fastest; --device cuda:0 --device
-    /// cuda:1 shares its mini-batches among both
+    /// Device to run on: flex, ndarray, wgpu[:N], vulkan[:N] or cuda[:N], if it is compiled in. With several names
+    /// separated by commas a training times a few steps on each and takes the fastest; without the option, or with
+    /// auto, it does so with all that there are. If the option is repeated (--device cuda:0 --device cuda:1), a
+    /// training shares its mini-batches among the devices
     #[arg(long, value_name = "DEVICE", action = clap::ArgAction::Append)]
     device: Vec<String>,
-    /// CPU threads; all of them without it
+    /// Number of CPU threads [default: all]
     #[arg(long, value_name = "N", value_parser = whole::<usize>(1..=MOST_THREADS as u64))]
     threads: Option<usize>,
 }
@@ -92,6 +94,8 @@ const MOST_DEVICES: usize = 64;
 const MOST_THREADS: usize = 1024;
 /// What stands for all devices.
 const AUTO: &str = "auto";
+/// Those of CPUs.
+const CPUS: [&str; 2] = ["flex", "ndarray"];
 /// The kinds that name a device.
 const KINDS: [&str; 5] = ["cuda", "vulkan", "wgpu", "flex", "ndarray"];
 

@@ -29,7 +29,7 @@ pub struct ExportArgs {
     /// Round the recurrent layers' weights to int8, and measure on the run's data what that costs
     #[arg(long)]
     pub int8: bool,
-    /// Print one JSON object as the last line
+    /// Print the results as a JSON object in the last line
     #[arg(long)]
     json: bool,
     /// On what the cost is measured.
@@ -82,7 +82,11 @@ impl Rounded {
 
 impl From<ExportError> for Failure {
     fn from(error: ExportError) -> Self {
-        Self::input(error)
+        match error {
+            // What programs offer beyond PyTorch and ONNX are cells.
+            ExportError::Unlike(_) => Self::input(format!("{error}; train a model with --cell rnn, lstm or gru")),
+            error => Self::input(error),
+        }
     }
 }
 

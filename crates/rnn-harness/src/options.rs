@@ -8,7 +8,7 @@ mod training;
 use crate::run_dir::RunDir;
 use crate::{Failure, whole};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-pub use dropout::{DropoutArgs, DropoutConfig};
+pub use dropout::{DropoutArgs, DropoutConfig, check_recurrence};
 pub use optimizer::OptimizerArgs;
 use rnn_core::cell::Cell;
 use rnn_core::{AnyConfig, CellKind};
@@ -42,7 +42,7 @@ pub fn size() -> impl TypedValueParser<Value = u64> {
     whole(SIZES)
 }
 
-/// The options about the recurrent layer, the same in the programs on texts.
+/// The options about the recurrent layer, the same in the programs on texts and series.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct LayerArgs {
     /// Recurrent cell [default: the program's]
@@ -57,6 +57,10 @@ pub struct LayerArgs {
     /// Its dropout.
     #[command(flatten)]
     pub dropout: DropoutArgs,
+    /// On a GPU, store what the layer keeps of a mini-batch as 16-bit floats, in half the memory (docs/gpu.md); on a
+    /// CPU this changes nothing
+    #[arg(long)]
+    pub half_storage: bool,
 }
 
 /// What a model may have: its weights, gradients, two moments and their first f64 values then take about 6 GB.

@@ -126,6 +126,29 @@ impl Program {
         }
     }
 
+    /// Trains with `args` with and without `--half-storage` on the CPU, where that changes nothing and is told, also of
+    /// the run that is resumed. `uses` are the arguments of a command that takes a run from before there was the option.
+    ///
+    /// # Panics
+    /// If something is not so.
+    pub fn half_storage_is_kept(&self, args: &[&str], uses: &[&str]) {
+        const LINE: &str = "--half-storage changes nothing on flex: it is a CPU, and only a GPU stores 16-bit floats\n";
+        let args = [args, &["--device", "flex", "--json", "--name"]].concat();
+        let full = self.run(&[&args[..], &["full"]].concat()).ok();
+        let half = self.run(&[&args[..], &["half", "--half-storage"]].concat()).ok();
+        assert!(half.stderr.contains(LINE) && !full.stderr.contains("half"), "{half:#?} {full:#?}");
+        assert_eq!(half.json()["train_loss"], full.json()["train_loss"]);
+        let run = half.json()["run"].as_str().unwrap_or_default().to_string();
+        let config = std::fs::read_to_string(self.folder().join(&run).join("config.json")).expect("a configuration");
+        let mut config: Value = serde_json::from_str(&config).expect("JSON");
+        assert_eq!(config["model"]["half_storage"], true, "{config:#}");
+        assert!(self.run(&["train", "--resume", &run]).ok().stderr.contains(LINE));
+        self.run(&["train", "--resume", &run, "--half-storage"]).told("leave out --half-storage");
+        config["model"].as_object_mut().and_then(|model| model.remove("half_storage")).expect("a field");
+        self.forge(&run, "config.json", config.to_string());
+        self.run(&[uses, &["--run", &run]].concat()).ok();
+    }
+
     /// Writes the file `name` of the run `run`, a folder below the program's, and its SHA-256 with it: as somebody
     /// may who hands a run folder on.
     pub fn forge(&self, run: &str, name: &str, content: impl AsRef<[u8]>) {

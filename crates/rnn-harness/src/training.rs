@@ -50,6 +50,7 @@ impl Session {
         after_epoch: AfterEpoch<M>,
     ) -> Result<Outcome<M>, Failure> {
         listen()?;
+        self.device.tell_half_storage(&config.layer())?;
         let plan = config.training().plan;
         let epochs = plan.total_steps(examples.train.steps()).div_ceil(examples.train.steps().max(1) as u64);
         let may_end_sooner = plan.patience.is_some() || plan.max_steps.is_some();

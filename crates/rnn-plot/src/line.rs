@@ -57,9 +57,16 @@ pub struct Axis {
     pub whole: bool,
     /// The places of ticks and what stands there, such as dates; if empty, ticks are at round numbers.
     pub ticks: Vec<(f64, String)>,
+    /// Values between which the axis is drawn in any case, such as 90 and 100 for shares that may all be 100 %.
+    pub covers: Option<[f64; 2]>,
 }
 
 impl Axis {
+    /// The range of `values` and of what the axis covers.
+    fn range(&self, values: impl Iterator<Item = f64>) -> Range {
+        Range::over(self.scale, self.whole, values.chain(self.covers.into_iter().flatten()))
+    }
+
     /// The ticks over `range`, about `most` if they are at round numbers.
     fn ticks_over(&self, range: &Range, most: usize) -> Vec<Tick> {
         if self.ticks.is_empty() {
@@ -118,8 +125,8 @@ impl LineChart {
         let all = || self.panels.iter().flat_map(|panel| &panel.lines);
         let has_dots = all().any(|line| line.points.split(|point| !has_place(point)).any(|run| run.len() == 1));
         let room = |range: Range| if has_dots { range.with_room() } else { range };
-        let x_range = room(Range::over(self.x.scale, self.x.whole, both().map(|point| point.0)));
-        let y_range = room(Range::over(self.y.scale, self.y.whole, both().map(|point| point.1))).rounded(Y_TICKS);
+        let x_range = room(self.x.range(both().map(|point| point.0)));
+        let y_range = room(self.y.range(both().map(|point| point.1))).rounded(Y_TICKS);
         let y_ticks = self.y.ticks_over(&y_range, Y_TICKS);
 
         let width = if self.panels.len() > 1 { 300.0 } else { 560.0 };

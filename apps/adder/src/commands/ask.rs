@@ -22,7 +22,7 @@ pub struct AskArgs {
     b: u64,
     #[command(flatten)]
     run: RunArgs,
-    /// Print one JSON object as the last line
+    /// Print the results as a JSON object in the last line
     #[arg(long)]
     json: bool,
     #[command(flatten)]

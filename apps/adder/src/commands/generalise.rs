@@ -114,8 +114,14 @@ fn chart(rows: &[Row], trials: usize) -> LineChart {
     });
     LineChart {
         title: "Additions of longer numbers than those of the training".into(),
-        x: Axis { label: "bits of the operands".into(), scale: Scale::Log, whole: true, ..Axis::default() },
-        y: Axis { label: "right sums, %".into(), ..Axis::default() },
+        x: Axis {
+            label: "bits of the operands".into(),
+            scale: Scale::Log,
+            ticks: LENGTHS.map(|bits| (bits.into(), bits.to_string())).into(),
+            ..Axis::default()
+        },
+        // Where every sum is right the axis ends at 100, too.
+        y: Axis { label: "right sums, %".into(), covers: Some([90.0, 100.0]), ..Axis::default() },
         panels: vec![Panel { title: String::new(), lines: lines.collect() }],
     }
 }

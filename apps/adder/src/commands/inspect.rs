@@ -18,7 +18,7 @@ pub struct InspectArgs {
     /// Seed of the examples
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Print one JSON object as the last line
+    /// Print the results as a JSON object in the last line
     #[arg(long)]
     json: bool,
 }

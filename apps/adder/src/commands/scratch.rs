@@ -36,7 +36,7 @@ pub struct ScratchArgs {
     /// Compare the gradients with differences of the loss instead of training
     #[arg(long)]
     check: bool,
-    /// Print one JSON object as the last line
+    /// Print the results as a JSON object in the last line
     #[arg(long)]
     json: bool,
 }

@@ -5,6 +5,9 @@ use rnn_harness::html::shade;
 use std::fmt::Write;
 
 const CELL: f64 = 26.0;
+/// The columns together: of many steps they are narrower, so that a page, 992 wide, need not shrink the picture and its
+/// text.
+const COLUMNS: f64 = 780.0;
 /// Left of the columns, for the names of the rows.
 const NAMES: f64 = 130.0;
 /// Right of them, for the correlations.
@@ -16,6 +19,8 @@ const GAP: f64 = 12.0;
 const MOST_UNITS: usize = 48;
 
 struct Drawing {
+    /// The width of a column.
+    column: f64,
     body: String,
     y: f64,
 }
@@ -28,19 +33,19 @@ impl Drawing {
 
     /// A row of fields: what stands in each, its colour, and what shows when the pointer rests on it.
     fn row(&mut self, name: &str, right: &str, fields: impl Iterator<Item = (String, String, String)>) {
-        let (y, height) = (self.y, CELL);
+        let (y, height, width) = (self.y, CELL, self.column);
         self.text(NAMES - 8.0, y + height * 0.68, "end", name);
         let mut x = NAMES;
         for (text, colour, title) in fields {
             let _ = writeln!(
                 self.body,
-                "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{CELL}\" height=\"{height}\" fill=\"{colour}\"><title>{title}\
+                "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height}\" fill=\"{colour}\"><title>{title}\
                  </title></rect>"
             );
             if !text.is_empty() {
-                self.text(x + CELL / 2.0, y + height * 0.68, "middle", &text);
+                self.text(x + width / 2.0, y + height * 0.68, "middle", &text);
             }
-            x += CELL;
+            x += width;
         }
         if !right.is_empty() {
             self.text(x + 8.0, y + height * 0.68, "small", right);
@@ -61,7 +66,8 @@ impl Drawing {
 /// The picture.
 pub fn svg(watched: &Watched) -> String {
     let steps = &watched.steps;
-    let mut drawing = Drawing { body: String::new(), y: TOP };
+    let column = CELL.min(COLUMNS / steps.len().max(1) as f64);
+    let mut drawing = Drawing { column, body: String::new(), y: TOP };
     drawing.text(12.0, 24.0, "title", &watched.said());
     drawing.text(NAMES, 50.0, "small", "the least significant bit first: time goes to the right →");
     drawing.bits("a", steps, |step| step.input[0], "#bbb");
@@ -95,7 +101,7 @@ pub fn svg(watched: &Watched) -> String {
     });
     drawing.row("answer", "", answers);
     drawing.bits("right bit", steps, |step| step.right, "#bbb");
-    let (width, height) = (NAMES + CELL * steps.len() as f64 + RIGHT, drawing.y + 84.0);
+    let (width, height) = (NAMES + column * steps.len() as f64 + RIGHT, drawing.y + 84.0);
     let width = width.max(560.0);
     let y = drawing.y + 28.0;
     let mut x = 12.0;
@@ -124,4 +130,28 @@ pub fn svg(watched: &Watched) -> String {
          </style>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n{}</svg>\n",
         drawing.body
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A page shows the longest addition at its full size.
+    #[test]
+    fn a_picture_of_many_steps_is_no_wider_than_a_page() {
+        let width = |bits: usize| {
+            let step = Step { input: [1, 0], carry_in: 0, carry_out: 1, hidden: vec![0.5], answer: 0.9, right: 1 };
+            let steps = vec![step; bits];
+            let (a, cell) = (u64::MAX, "rnn".to_string());
+            let (correlations, order) = (vec![0.9], vec![0]);
+            let picture = svg(&Watched { a, b: 1, answer: 0, right: false, cell, steps, correlations, order });
+            let end = picture.lines().filter(|line| line.contains("class=\"small\">r = ")).next().expect("a unit");
+            let end: f64 = end.split('"').nth(1).expect("x").parse().expect("a number");
+            let width = picture.split("width=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a width");
+            (width.parse::<f64>().expect("a number"), end)
+        };
+        assert_eq!(width(30), (NAMES + 780.0 + RIGHT, NAMES + 788.0));
+        assert_eq!(width(65), width(30));
+        assert_eq!(width(8), (560.0, NAMES + 8.0 * CELL + 8.0));
+    }
 }

@@ -1,7 +1,7 @@
 //! `chargen eval`: how well a trained model predicts a text, beside an n-gram model of the same training part.
 
 use crate::config::Mode;
-use crate::data::Prepare;
+use crate::data::{Prepare, characters};
 use crate::ngram::{self, NGrams};
 use crate::prime;
 use crate::run::Trained;
@@ -39,7 +39,7 @@ pub struct EvalArgs {
     /// Write the text (its first 50,000 characters) as an HTML page, the redder the more surprising
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Print one JSON object as the last line
+    /// Print the results as a JSON object in the last line
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -96,7 +96,7 @@ pub fn eval(args: &EvalArgs) -> Result<(), Failure> {
     let surprises = surprises.ok_or_else(|| Failure::Interrupted("before the end of the text".into()))?;
     let seconds = start.elapsed().as_secs_f64();
     let model = Mean::of(&surprises);
-    print_line!("{count} characters of {name}, each predicted from all before it");
+    print_line!("{} of {name}, each predicted from all before it", characters(count));
     let cell = trained.config.model.cell;
     let mut rows = vec![row(&format!("{cell} of {} units", trained.config.model.hidden), model)];
     let mut baselines = BTreeMap::new();
@@ -164,7 +164,7 @@ fn file(args: &EvalArgs, trained: &Trained) -> Result<Text, Failure> {
         Err(failure) => return Err(failure),
     };
     if ids.len() < 2 {
-        return Err(Failure::input(format!("{name} has {} characters to evaluate on; give at least 2", ids.len())));
+        return Err(Failure::input(format!("{name} has {} to evaluate on; give at least 2", characters(ids.len()))));
     }
     Ok(Text { name, ids, from: 1 })
 }

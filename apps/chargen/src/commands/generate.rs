@@ -20,7 +20,7 @@ use std::time::Instant;
 pub struct GenerateArgs {
     #[command(flatten)]
     run: RunArgs,
-    /// Beginning of the text. For a model of windows only the last characters count, as many as its window, unless
+    /// Beginning of the text. A model of windows reads only its last characters, as many as the window has, unless
     /// --carry-state is given [default: a window of the training text]
     #[arg(long, value_name = "TEXT", conflicts_with = "prime_file")]
     prime: Option<String>,
@@ -30,27 +30,27 @@ pub struct GenerateArgs {
     /// Characters to generate
     #[arg(long, default_value_t = 200, value_name = "N", value_parser = whole::<u64>(1..=1_000_000_000))]
     length: u64,
-    /// 0 always takes the most probable character; 1 samples the model's distribution; more is wilder [default: 0.8; 0 for
-    /// the lesson's model]
+    /// 0 always takes the most probable character, 1 samples from the model's probabilities, and a higher value chooses
+    /// improbable characters more often [default: 0.8; 0 for the lesson's model]
     #[arg(long, value_name = "T")]
     temperature: Option<f64>,
-    /// Sample among this many most probable characters only [default: all]
+    /// Sample only among the K most probable characters [default: all]
     #[arg(long, value_name = "K", value_parser = whole::<u64>(1..=1_000_000))]
     top_k: Option<u64>,
-    /// Sample among the most probable characters only whose probabilities together reach this [default: 1]
+    /// Sample only among the most probable characters, as many as reach the probability P together [default: 1]
     #[arg(long, value_name = "P")]
     top_p: Option<f64>,
-    /// Make the characters among the last 32 less likely, or below 1 likelier; 1 changes nothing, 1.2 is much for
-    /// single characters
+    /// Make the last 32 characters less likely, or likelier with a value below 1; 1 changes nothing, and 1.2 is already
+    /// strong
     #[arg(long, value_name = "R", default_value_t = 1.0)]
     repetition_penalty: f64,
-    /// End a text when it has generated this; the text has it as its end
+    /// End a text as soon as it has generated TEXT, which stays at its end
     #[arg(long, value_name = "TEXT")]
     stop: Option<String>,
-    /// Texts to generate; the second one is what the next --seed gives, and so on
+    /// Number of texts to generate; the second is what the next --seed gives, and so on
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole::<u64>(1..=10_000))]
     count: u64,
-    /// Go on from each line of stdin, keeping the state; /help lists what else can be done
+    /// Continue each line of stdin in turn, keeping the state; /help lists the commands
     #[arg(short, long, conflicts_with_all = ["count", "json"])]
     interactive: bool,
     /// Read each character once and carry the state over, instead of reading the last window again for each one:
@@ -60,7 +60,7 @@ pub struct GenerateArgs {
     /// Seed of the sampling, with a temperature above 0 [default: 0]
     #[arg(long)]
     seed: Option<u64>,
-    /// Print one JSON object as the last line
+    /// Print the results as a JSON object in the last line
     #[arg(long)]
     json: bool,
     #[command(flatten)]

@@ -1,6 +1,6 @@
 //! `chargen inspect`: what the program sees in a text before it trains.
 
-use crate::data::{DataArgs, DataConfig};
+use crate::data::{DataArgs, DataConfig, characters};
 use rnn_data::chars::name;
 use rnn_harness::options::size;
 use rnn_harness::{Failure, histogram, print_line};
@@ -41,7 +41,7 @@ pub fn inspect(args: &InspectArgs) -> Result<(), Failure> {
     if length > 0 {
         lines.push(length);
     }
-    print_line!("{all} characters, {} distinct, {} lines", vocabulary.len(), lines.len());
+    print_line!("{}, {} distinct, {} lines", characters(all), vocabulary.len(), lines.len());
     let mut order: Vec<u32> = (0..vocabulary.len() as u32).collect();
     order.sort_by_key(|&id| std::cmp::Reverse(counts[id as usize]));
     let share = |id: u32| counts[id as usize] as f64 / all as f64;
@@ -67,7 +67,8 @@ pub fn inspect(args: &InspectArgs) -> Result<(), Failure> {
     let window = args.window as usize;
     if all <= window {
         return Err(Failure::input(format!(
-            "the text has {all} characters, too few for --window {window} and the character after it; give a smaller one"
+            "the text has {}, too few for --window {window} and the character after it; give a smaller one",
+            characters(all)
         )));
     }
     print_line!("examples (--window {window}), and what follows:");

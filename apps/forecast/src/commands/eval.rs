@@ -32,7 +32,7 @@ pub struct EvalArgs {
     /// Write the scores and a picture of the last forecast as a page
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Print one JSON object as the last line
+    /// Print the results as a JSON object in the last line
     #[arg(long)]
     json: bool,
     #[command(flatten)]

@@ -35,7 +35,7 @@ pub struct EvalArgs {
     /// Write all figures, the reliability plot and mistakes to a page
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Print one JSON object as the last line
+    /// Print the results as a JSON object in the last line
     #[arg(long)]
     json: bool,
     #[command(flatten)]

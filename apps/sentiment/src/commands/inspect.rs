@@ -18,7 +18,7 @@ pub struct InspectArgs {
     /// Size of the vocabulary
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = whole::<u64>(crate::model::WORDS))]
     words: u64,
-    /// Number of words that the model reads of a review, from its end
+    /// Number of words that the model reads of a review: its last ones
     #[arg(long, value_name = "N", default_value_t = 80, value_parser = rnn_harness::options::size())]
     tokens: u64,
 }

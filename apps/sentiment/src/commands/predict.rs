@@ -43,7 +43,7 @@ pub struct PredictArgs {
     html: Option<PathBuf>,
     #[command(flatten)]
     run: RunArgs,
-    /// Print one JSON object as the last line
+    /// Print the results as a JSON object in the last line
     #[arg(long)]
     json: bool,
     #[command(flatten)]

@@ -1,6 +1,6 @@
 //! The regular times of a series, and the rows that are not there.
 
-use super::time::{Precision, Read, Step, moment, month_of, months_after, read, written};
+use super::time::{Precision, Read, Step, moment, month_of, months_after, offset, read, written};
 use super::{Table, number};
 use crate::{DataError, show};
 use std::collections::HashMap;
@@ -25,6 +25,8 @@ pub struct Grid {
     pub rows: Vec<Option<usize>>,
     /// The gaps.
     pub gaps: Vec<Gap>,
+    /// Of a table whose times have offsets from UTC: one of them as the table has it, and in UTC.
+    pub converted: Option<[String; 2]>,
     /// The first time: seconds since 1970, or a plain number.
     start: f64,
     precision: Precision,
@@ -51,6 +53,7 @@ impl Grid {
                 step: Step::Rows,
                 rows: (0..rows).map(Some).collect(),
                 gaps: Vec::new(),
+                converted: None,
                 start: 1.0,
                 precision: Precision::Day,
                 at_end: false,
@@ -81,7 +84,13 @@ impl Grid {
                         }
                     }
                 }
-                moments_at_steps(table, &moments, finest)
+                let converted = converted(table, column)?;
+                let converted =
+                    converted.map(|row| [table.cells(column)[row].to_string(), written(moments[row], finest)]);
+                match moments_at_steps(table, &moments, finest) {
+                    Ok(grid) => Ok(Self { converted, ..grid }),
+                    Err(error) => Err(regular_here(table, column, &moments).unwrap_or(error)),
+                }
             }
             _ => moments_at_steps(
                 table,
@@ -135,6 +144,50 @@ impl Grid {
     }
 }
 
+/// Offsets of one place differ by this many seconds at most, in summer and winter.
+const SUMMER: i64 = 2 * 3600;
+
+/// The first row of a column of times whose offset from UTC is not zero.
+///
+/// # Errors
+/// A time without an offset where another has one; offsets that are those of several places.
+fn converted(table: &Table, column: usize) -> Result<Option<usize>, DataError> {
+    let (cells, name) = (table.cells(column), show::quoted(&table.names[column]));
+    let of_first = offset(&cells[0]);
+    for (cell, line) in cells.iter().zip(&table.lines).skip(1) {
+        let problem = match (of_first, offset(cell)) {
+            (Some(first), Some(other)) if (first - other).abs() > SUMMER => {
+                "another offset from UTC than one place has"
+            }
+            (Some(_), Some(_)) | (None, None) => continue,
+            (Some(_), None) => "no offset from UTC",
+            (None, Some(_)) => "an offset from UTC",
+        };
+        return Err(table.wrong(format!(
+            "line {line}: {} in column {name} has {problem}, unlike {} in line {}; write all times alike",
+            show::quoted(cell),
+            show::quoted(&cells[0]),
+            table.lines[0]
+        )));
+    }
+    Ok(cells.iter().position(|cell| offset(cell).is_some_and(|offset| offset != 0)))
+}
+
+/// What to say of times at no regular step in UTC, if they are at one by their own clock, such as days from midnight to
+/// midnight in a country with summer time.
+fn regular_here(table: &Table, column: usize, moments: &[i64]) -> Option<DataError> {
+    let offsets: Vec<i64> = table.cells(column).iter().map(|cell| offset(cell)).collect::<Option<_>>()?;
+    let other = offsets.iter().position(|offset| *offset != offsets[0])?;
+    let here: Vec<i64> = moments.iter().zip(&offsets).map(|(moment, offset)| moment + offset).collect();
+    moments_at_steps(table, &here, Precision::Second).ok()?;
+    Some(table.wrong(format!(
+        "line {}: {} has another offset than the times before, and the step is regular by the local clock, but not in UTC, \
+         in which times with offsets are read; leave out the offsets to read them as local times",
+        table.lines[other],
+        show::quoted(&table.cells(column)[other])
+    )))
+}
+
 /// The moments of columns with year, month, day, hour, minute.
 fn parts(table: &Table, time: &[usize]) -> Result<Vec<i64>, DataError> {
     if time.len() > 5 {
@@ -182,7 +235,8 @@ fn moments_at_steps(table: &Table, moments: &[i64], precision: Precision) -> Res
     let step = most_frequent(places.windows(2).map(|pair| pair[1] - pair[0]));
     let step_of = if by_month { Step::Months(step) } else { Step::Seconds(step) };
     let (rows, gaps) = spread(table, &places, step, &step_of.times(1), label)?;
-    Ok(Grid { step: step_of, rows, gaps, start: moments[0] as f64, precision, at_end: by_month && at_end })
+    let at_end = by_month && at_end;
+    Ok(Grid { step: step_of, rows, gaps, converted: None, start: moments[0] as f64, precision, at_end })
 }
 
 fn numbers(table: &Table, column: usize) -> Result<Grid, DataError> {
@@ -204,7 +258,8 @@ fn numbers(table: &Table, column: usize) -> Result<Grid, DataError> {
     let step = most_frequent(places.windows(2).map(|pair| pair[1] - pair[0]));
     let size = unit * step as f64 / 1000.0;
     let (rows, gaps) = spread(table, &places, step, &size.to_string(), label)?;
-    Ok(Grid { step: Step::Number(size), rows, gaps, start: times[0], precision: Precision::Day, at_end: false })
+    let (step, start) = (Step::Number(size), times[0]);
+    Ok(Grid { step, rows, gaps, converted: None, start, precision: Precision::Day, at_end: false })
 }
 
 fn rising(
@@ -299,5 +354,34 @@ mod tests {
         );
         assert!(told(&["1/2/2020", "2/2/2020"]).contains("with the day or with the month first"));
         assert!(told(&["2020-01-02", "soon"]).contains("line 3: \"soon\" in column \"t\" is no time"));
+    }
+
+    /// The hour that a clock skips or repeats is neither a gap nor a second row.
+    #[test]
+    fn times_with_offsets_are_read_in_utc_and_not_mixed_with_others() {
+        let winter = ["2024-03-31T00:00:00+01:00", "2024-03-31T01:00:00+01:00", "2024-03-31T03:00:00+02:00"];
+        let hours = grid(&winter).expect("regular");
+        assert_eq!(
+            (hours.step, hours.gaps.len(), hours.label(2).as_str()),
+            (Step::Seconds(3600), 0, "2024-03-31 01:00")
+        );
+        assert_eq!(hours.converted, Some([winter[0].to_string(), "2024-03-30 23:00".into()]));
+        let zulu = grid(&["2024-03-31T00:00:00Z", "2024-03-31T01:00:00Z"]).expect("regular");
+        assert_eq!(zulu.converted, None);
+        let told = |times: &[&str]| grid(times).expect_err("mixed").to_string();
+        let mixed = told(&[winter[0], "2024-03-31 01:00"]);
+        assert!(
+            mixed.contains("line 3: \"2024-03-31 01:00\" in column \"t\" has no offset from UTC, unlike"),
+            "{mixed}"
+        );
+        assert!(told(&["2024-03-31 00:00", winter[1]]).contains("line 3: \"2024-03-31T01:00:00+01:00\" in column"));
+        let days = ["2024-03-30T00:00:00+01:00", "2024-03-31T00:00:00+01:00", "2024-04-01T00:00:00+02:00"];
+        let local = told(&[&days[..], &["2024-04-02T00:00:00+02:00", "2024-04-03T00:00:00+02:00"]].concat());
+        assert!(
+            local.contains("line 4: \"2024-04-01T00:00:00+02:00\" has another offset") && local.contains("leave out")
+        );
+        // From ten to eleven, which looks like an offset.
+        let ranges = told(&["2024-03-31 07:00-08:00", "2024-03-31 08:00-09:00", "2024-03-31 10:00-11:00"]);
+        assert!(ranges.contains("line 4") && ranges.contains("another offset from UTC than one place has"), "{ranges}");
     }
 }

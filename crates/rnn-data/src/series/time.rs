@@ -1,4 +1,4 @@
-//! Moments of a calendar without time zones, and the regular step between them.
+//! Moments of a calendar, in UTC where they have offsets from it, and the regular step between them.
 
 use serde::{Deserialize, Serialize};
 
@@ -67,15 +67,14 @@ pub fn moment(date: [i64; 3], time: [i64; 3]) -> Option<i64> {
 }
 
 /// Reads `2020-01-31`, `2020/01/31`, `31.01.2020`, `2020-01`, `2020Q1`, with or without a time of day behind a space or
-/// a T.
+/// a T. A time of day may end with `Z` or an offset such as `+02:00`: the moment is then the one in UTC.
 pub fn read(text: &str) -> Read {
-    let text = text.trim();
-    let text = text.strip_suffix('Z').unwrap_or(text);
+    let (text, offset) = split_offset(text.trim());
     let (date, time) = text.split_once(['T', ' ']).map_or((text, None), |(date, time)| (date, Some(time)));
     let Some(time) = time.map_or(Some([0; 3]), clock) else { return Read::No };
     let precision = |least: Precision| if text.contains(':') { Precision::Second } else { least };
     let found = |date: [i64; 3], least| match moment(date, time) {
-        Some(seconds) => Read::Moment(seconds, precision(least)),
+        Some(seconds) => Read::Moment(seconds - offset.unwrap_or(0), precision(least)),
         None => Read::No,
     };
     if let Some((year, quarter)) = date.split_once(['Q', 'q']) {
@@ -95,6 +94,36 @@ pub fn read(text: &str) -> Read {
         (&[_, _, _], ..=2, _) => Read::Ambiguous,
         _ => Read::No,
     }
+}
+
+/// The seconds that the time `text` is ahead of UTC; `None` if it does not say.
+pub fn offset(text: &str) -> Option<i64> {
+    split_offset(text.trim()).1
+}
+
+/// A time without its offset, and the offset in seconds.
+fn split_offset(text: &str) -> (&str, Option<i64>) {
+    if let Some(text) = text.strip_suffix('Z') {
+        return (text, Some(0));
+    }
+    let split = || {
+        let clock = text.find(['T', ' '])? + 1;
+        let sign = clock + text[clock..].rfind(['+', '-'])?;
+        text[sign..].is_ascii().then_some(())?;
+        let (hours, minutes) = match *text[sign + 1..].as_bytes() {
+            [_, _] => (&text[sign + 1..], "0"),
+            [_, _, b':', _, _] => (&text[sign + 1..sign + 3], &text[sign + 4..]),
+            [_, _, _, _] => (&text[sign + 1..sign + 3], &text[sign + 3..]),
+            _ => return None,
+        };
+        let seconds = number(hours)? * 3600 + number(minutes)? * 60;
+        // No place is further behind than 12 hours or further ahead than 14: `13:00-14:00` is no time.
+        let (factor, most) = if text[sign..].starts_with('-') { (-1, 12) } else { (1, 14) };
+        let has_clock = !text[clock..sign].trim().is_empty();
+        let exists = has_clock && number(minutes)? < 60 && seconds <= most * 3600;
+        exists.then(|| (text[..sign].trim_end(), Some(factor * seconds)))
+    };
+    split().unwrap_or((text, None))
 }
 
 fn number(text: &str) -> Option<i64> {
@@ -236,6 +265,15 @@ mod tests {
             ("2020Q3", "2020-07"),
             ("1/2/2020", "Ambiguous"),
             ("20.7", "No"),
+            ("2024-01-01T00:00:00+02:00", "2023-12-31 22:00"),
+            ("2024-01-01 00:00-0530", "2024-01-01 05:30"),
+            ("31.12.2023 23:30:15.000 -01", "2024-01-01 00:30:15"),
+            ("2024-01-01 00:00+14:30", "No"),
+            ("2024-01-01 13:00-14:00", "No"),
+            ("2024-01-01T00:00+02:60", "No"),
+            ("2024-01-01+02:00", "No"),
+            ("2024-01-01 +02:00", "No"),
+            ("2024-01-01T00:00+0é0", "No"),
             ("112", "No"),
         ] {
             assert_eq!(second(text), expected, "{text}");

@@ -241,8 +241,8 @@ fn what_others_lack_is_refused() {
     };
     let gru = || AnyConfig::of_kind(CellKind::Gru, 3, 4);
     for (config, what) in [
-        (gru().with_layer_norm(true), "layer normalisation inside the cell is neither PyTorch's nor ONNX'"),
-        (gru().with_zoneout(0.1, 0.0), "zoneout is neither PyTorch's nor ONNX'"),
+        (gru().with_layer_norm(true), "neither PyTorch nor ONNX has layer normalisation inside the cell"),
+        (gru().with_zoneout(0.1, 0.0), "neither PyTorch nor ONNX has zoneout"),
         (gru().with_direction(Direction::Backward), "the backward direction alone is not PyTorch's; choose onnx"),
         (gru().with_d_hidden([5, 4]), "layers of different sizes is not PyTorch's; choose onnx"),
     ] {

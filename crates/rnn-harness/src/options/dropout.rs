@@ -8,14 +8,13 @@ use serde::{Deserialize, Serialize};
 /// The options about dropout.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub struct DropoutArgs {
-    /// Dropout on the layer's input, masks drawn once for a whole sequence [default: the program's]
+    /// Dropout rate of the recurrent layer's input, with one mask for all steps of a sequence [default: the program's]
     #[arg(long, value_name = "P")]
     dropout: Option<f64>,
-    /// Dropout on the recurrence, masks drawn once for a whole sequence [default: the program's]
+    /// Dropout rate of the state that a step reads, with one mask for all steps of a sequence [default: the program's]
     #[arg(long, value_name = "P")]
     recurrent_dropout: Option<f64>,
-    /// Whether all gates share a mask or each has its own [default: as Keras, per-gate if there is recurrent dropout,
-    /// else shared]
+    /// Whether the gates share a dropout mask [default: as in Keras: per-gate with recurrent dropout, else shared]
     #[arg(long, value_enum)]
     dropout_masks: Option<Masks>,
 }
@@ -24,7 +23,7 @@ pub struct DropoutArgs {
 enum Masks {
     /// One mask for all gates
     Shared,
-    /// One mask a gate
+    /// A mask for each gate
     PerGate,
 }
 
@@ -56,12 +55,8 @@ impl DropoutArgs {
         if AnyCell::from(cell).has_w_hh() {
             return self.resolve_each(input, recurrent);
         }
-        match self.recurrent_dropout {
-            Some(rate) if rate > 0.0 => Err(Failure::input(format!(
-                "--recurrent-dropout {rate} would change nothing: a {cell} does not multiply its state; use --dropout"
-            ))),
-            _ => self.resolve_each(input, 0.0),
-        }
+        check_recurrence(cell, "--recurrent-dropout", self.recurrent_dropout.unwrap_or(0.0), "--dropout")?;
+        self.resolve_each(input, 0.0)
     }
 
     /// The person's choice, or `input` and `recurrent`.
@@ -84,17 +79,36 @@ impl DropoutArgs {
             None => DropoutMasks::Shared,
         };
         let config = DropoutConfig { input, recurrent, masks };
-        config.check()?;
+        config.check_rates()?;
         Ok(config)
     }
 }
 
+/// Refuses a rate of dropout in the product of h and `W_hh` for a cell that has none; `instead` names the options that do
+/// something.
+///
+/// # Errors
+/// A rate above 0 for such a cell.
+pub fn check_recurrence(cell: CellKind, option: &str, rate: f64, instead: &str) -> Result<(), Failure> {
+    match rate > 0.0 && !AnyCell::from(cell).has_w_hh() {
+        true => Err(Failure::input(format!(
+            "{option} {rate} would change nothing: a {cell} does not multiply its state; use {instead}"
+        ))),
+        false => Ok(()),
+    }
+}
+
 impl DropoutConfig {
-    /// Whether both are rates.
+    /// Whether both are rates, and `cell` has what they drop.
     ///
     /// # Errors
-    /// A rate that is not in `[0, 1)`.
-    pub fn check(&self) -> Result<(), Failure> {
+    /// A rate that is not in `[0, 1)`; one for a recurrence that the cell does not have.
+    pub fn check(&self, cell: CellKind) -> Result<(), Failure> {
+        self.check_rates()?;
+        check_recurrence(cell, "--recurrent-dropout", self.recurrent, "--dropout")
+    }
+
+    fn check_rates(&self) -> Result<(), Failure> {
         for (option, rate) in [("--dropout", self.input), ("--recurrent-dropout", self.recurrent)] {
             if !(0.0..1.0).contains(&rate) {
                 return Err(Failure::input(format!("{option} is {rate}; it must be at least 0 and less than 1")));
@@ -135,6 +149,10 @@ mod tests {
         let args = DropoutArgs { recurrent_dropout: Some(0.1), ..args };
         let told = args.resolve_for(CellKind::MinLstm, 0.2, 0.2).expect_err("no recurrence").to_string();
         assert!(told.starts_with("--recurrent-dropout 0.1 would change nothing: a minlstm"), "{told}");
+        // A run folder may say it.
+        let config = DropoutConfig { recurrent: 0.1, ..config };
+        assert_eq!(config.check(CellKind::MinLstm).expect_err("no recurrence").to_string(), told);
+        config.check(CellKind::Gru).expect("a recurrence");
     }
 
     #[test]

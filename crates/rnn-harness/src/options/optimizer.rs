@@ -16,13 +16,13 @@ pub struct OptimizerArgs {
     /// Momentum, for sgd and rmsprop [default: 0]
     #[arg(long, value_name = "M")]
     momentum: Option<f64>,
-    /// Scale the gradients of each step so that the norm of all of them together is at most this [default: no]
+    /// Largest norm of an update's gradients, over all weights together; larger ones are scaled down [default: none]
     #[arg(long, value_name = "NORM")]
     clip_norm: Option<f64>,
-    /// Learning rate over the training [default: constant]
+    /// How the learning rate changes over the training [default: constant]
     #[arg(long, value_parser = schedule_parser())]
     schedule: Option<Shape>,
-    /// Steps over which the learning rate first rises from 0 [default: 0]
+    /// Number of mini-batches at the start over which the learning rate rises from 0 [default: 0]
     #[arg(long, value_name = "STEPS")]
     warm_up: Option<u64>,
 }
@@ -41,10 +41,10 @@ fn optimizer_parser() -> impl TypedValueParser<Value = OptimizerName> {
 
 fn schedule_parser() -> impl TypedValueParser<Value = Shape> {
     let help = |shape| match shape {
-        Shape::Constant => "It stays",
-        Shape::Linear => "In a straight line to 0",
-        Shape::Cosine => "Along half a cosine to 0",
-        Shape::OneCycle => "Up over 30 % of the steps, then along half a cosine to 0",
+        Shape::Constant => "It stays the same",
+        Shape::Linear => "It falls in a straight line to 0",
+        Shape::Cosine => "It falls along half a cosine to 0",
+        Shape::OneCycle => "It rises over 30 % of the training, then falls along half a cosine to 0",
     };
     let values = Shape::ALL.map(|shape| PossibleValue::new(shape.name()).help(help(shape)));
     PossibleValuesParser::new(values).try_map(|name| name.parse::<Shape>())

@@ -14,20 +14,21 @@ pub struct SessionArgs {
     /// Name of the run folder [default: the time]
     #[arg(long)]
     name: Option<String>,
-    /// Take options from a TOML file, such as the settings.toml of a run; the command line comes first
+    /// Take options from a TOML file, such as the settings.toml of a run; an option on the command line overrides the
+    /// file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Resume a training that was stopped or killed, from the last checkpoint in its run folder; its settings are the
-    /// run's
+    /// Continue the training in this run folder, which was stopped or killed, from its last checkpoint and with its own
+    /// settings
     #[arg(long, value_name = "DIR")]
     resume: Option<PathBuf>,
-    /// Write a checkpoint every so many mini-batches too, not only after each epoch
+    /// Write a checkpoint after every N mini-batches too, not only after each epoch
     #[arg(long, value_name = "N", value_parser = super::size())]
     checkpoint_every: Option<u64>,
     /// Show burn-train's dashboard instead of the progress line
     #[arg(long)]
     tui: bool,
-    /// Print one JSON object as the last line
+    /// Print the results as a JSON object in the last line
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -48,7 +49,7 @@ pub struct Session {
     pub(crate) rivals: Vec<Selected>,
     /// Of a new run.
     pub seed: u64,
-    /// Print one JSON object as the last line.
+    /// Print the results as a JSON object in the last line.
     pub json: bool,
     pub(crate) name: Option<String>,
     pub(crate) resumed: Option<RunDir>,

@@ -12,13 +12,14 @@ use serde::{Deserialize, Serialize};
 pub struct TrainingArgs {
     #[command(flatten)]
     optimizer: OptimizerArgs,
-    /// Mini-batches whose gradients together make one update [default: 1, or one for each --device]
+    /// Number of mini-batches whose gradients make one update [default: 1, or one for each --device]
     #[arg(long, value_name = "N", value_parser = size())]
     accumulate: Option<u64>,
-    /// Validate and save the exponential average of the weights with this decay, such as 0.999 [default: no average]
+    /// Validate and save an exponential average of the weights in place of the weights; its decay, such as 0.999
+    /// [default: no average]
     #[arg(long, value_name = "DECAY")]
     average: Option<f64>,
-    /// Stop after so many validations without a lower loss, of which there is one after each epoch [default: never]
+    /// Stop after N validations in a row without a lower loss; each epoch ends with a validation [default: never]
     #[arg(long, value_name = "N", value_parser = size())]
     patience: Option<u64>,
     /// Validate after every N mini-batches too, not only after each epoch [default: never]

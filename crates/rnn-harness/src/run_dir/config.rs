@@ -5,6 +5,7 @@ use super::{CONFIG, MODEL, RunDir};
 use crate::Failure;
 use crate::arguments::given::program;
 use crate::options::TrainConfig;
+use rnn_core::AnyConfig;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,9 @@ pub trait Config: Serialize + DeserializeOwned {
     /// # Errors
     /// A value out of its range, with its option's name.
     fn check(&self) -> Result<(), Failure>;
+
+    /// The model's recurrent layer.
+    fn layer(&self) -> AnyConfig;
 
     /// Numbers that the model has at the least; the rest, such as biases, need not be counted.
     fn num_weights(&self) -> usize;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 /// Lists the runs of this program, the oldest first.
 #[derive(Debug, clap::Args)]
 pub struct ListArgs {
-    /// Print one JSON object as the last line
+    /// Print the results as a JSON object in the last line
     #[arg(long)]
     json: bool,
 }

@@ -19,7 +19,7 @@ pub struct SweepArgs {
     /// An option of train and its values: cell=lstm,gru
     #[arg(required = true, value_name = "OPTION=VALUES")]
     grid: Vec<String>,
-    /// Try combinations in random order and end after so many minutes
+    /// Try combinations in random order and end after N minutes
     #[arg(long, value_name = "N", value_parser = whole::<u64>(1..=100_000))]
     minutes: Option<u64>,
     /// Beginning of the runs' names; a sweep of the same name continues where it stopped
