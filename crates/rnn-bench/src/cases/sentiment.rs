@@ -12,6 +12,8 @@ use crate::records::row::{Row, Unit};
 const BATCH: usize = 50;
 /// Reviews in a step of the evaluation, as in the program.
 const TEST_BATCH: usize = 100;
+/// Of the product of 128 inputs or units with the weights of four gates of 128 units.
+const STEP_FLOP: f64 = 2.0 * 128.0 * 4.0 * 128.0;
 
 pub fn run(bench: &mut Bench) -> Result<(), String> {
     let (threads, quick) = (bench.most_threads(), bench.args.quick);
@@ -79,7 +81,10 @@ pub fn run(bench: &mut Bench) -> Result<(), String> {
             both.then(|| ("rnn-core, input dropout", Box::new(|| train(0.0)) as Program));
         let row = |name: String| Row::new(case, name, threads, Unit::Seconds).headline(true);
         let reviews = files.test.reviews;
-        let evaluation = (!both).then(|| ("test_seconds", row(format!("evaluation of {reviews} reviews")), tests));
+        // The input product of each word is made once, the recurrent one at each step.
+        let steps = (reviews * corpus::TOKENS + corpus::WORDS) as f64;
+        let evaluation = row(format!("evaluation of {reviews} reviews")).flop(steps * STEP_FLOP);
+        let evaluation = (!both).then_some(("test_seconds", evaluation, tests));
         let lesson = Lesson {
             row: row(format!("{name}{part}")),
             also: evaluation.into_iter().collect(),
