@@ -1,5 +1,7 @@
 //! Against Keras: outputs, final states and every gradient, in f32. `generate.py` beside this file made the fixtures.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod files;
 mod hostile;
 mod options;
@@ -14,9 +16,6 @@ use rnn_core::{
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// The largest difference over the largest value, per tensor.
-const TOLERANCE: f64 = 1e-5;
 
 /// Of the input; generate.py says why.
 const PHASE: f64 = 1.0;
@@ -83,7 +82,7 @@ fn here() -> PathBuf {
 }
 
 fn device() -> Device {
-    Device::default().autodiff()
+    common::device().autodiff()
 }
 
 /// sin(0.7·i + phase) at the i-th element.
@@ -114,7 +113,7 @@ impl Comparison {
         // `max` passes over NaN.
         assert!(found.iter().all(|x| x.is_finite()), "{name} is not finite");
         let error = found.iter().zip(&expected).fold(0.0, |m: f64, (a, b)| m.max(f64::from((a - b).abs()))) / scale;
-        assert!(error <= TOLERANCE, "{name}: {error:e}");
+        assert!(error <= common::tolerance(), "{name}: {error:e}");
         self.worst = self.worst.max(error);
         self.compared += 1;
     }

@@ -1,5 +1,7 @@
 //! Against PyTorch: outputs, final states and every gradient, in f32. `generate.py` beside this file made the fixtures.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod files;
 
 use burn::module::Param;
@@ -13,9 +15,6 @@ use rnn_core::{
 };
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
-
-/// The largest difference over the largest value, per tensor.
-const TOLERANCE: f64 = 1e-5;
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -63,7 +62,7 @@ fn fixture() -> Fixture {
 }
 
 fn device() -> Device {
-    Device::default().autodiff()
+    common::device().autodiff()
 }
 
 /// sin(0.7·i + phase) at the i-th element.
@@ -94,7 +93,7 @@ impl Comparison {
         // `max` passes over NaN.
         assert!(found.iter().all(|x| x.is_finite()), "{name} is not finite");
         let error = found.iter().zip(&expected).fold(0.0, |m: f64, (a, b)| m.max(f64::from((a - b).abs()))) / scale;
-        assert!(error <= TOLERANCE, "{name}: {error:e}");
+        assert!(error <= common::tolerance(), "{name}: {error:e}");
         self.worst = self.worst.max(error);
         self.compared += 1;
     }
@@ -131,7 +130,8 @@ fn run<C: Cell>(case: &Case, config: RecurrentConfig<C>, comparison: &mut Compar
         let zeros = C::State::zeros(case.batch, case.hidden, case.hidden, &device());
         zeros.map(|_| of_state.next().expect("one a tensor").clone().slice_dim(0, i..i + 1).squeeze_dim(0))
     });
-    let mut args = ForwardArgs::default().with_state(States::new(direction, start.collect()));
+    let args = ForwardArgs::default().with_state(States::new(direction, start.collect()));
+    let mut args = args.with_step_by_step_warning(|why| panic!("a case without a kernel: {why}"));
     args.lengths = case.lengths.as_deref();
     let out = layer.forward_with(x.clone(), args);
 
