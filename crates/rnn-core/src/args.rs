@@ -112,7 +112,8 @@ impl<'a, S> ForwardArgs<'a, S> {
         self
     }
 
-    /// Chooses the instruction set and the number of threads of the CPU kernels, here two threads:
+    /// Chooses the instruction set and the number of threads of the CPU kernels. An instruction set that the machine
+    /// does not have is an error. Here two threads:
     ///
     /// ```
     /// # #[cfg(feature = "kernels")] {

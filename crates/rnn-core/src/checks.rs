@@ -147,7 +147,9 @@ impl<C: Cell> Recurrent<C> {
                 check_place(name, &value, &first)
             };
             let vectors = config.cell.vectors(config.layer_norm);
+            let biases = [weights.bias_ih.is_some(), weights.bias_hh.is_some()];
             let complete = weights.vectors.len() == vectors.len()
+                && biases == [config.bias != Bias::None, config.bias == Bias::Two]
                 && weights.weight_hr.is_some() == config.cell.proj_size().is_some()
                 && weights.norm_ih.is_some() == config.layer_norm
                 && weights.weight_hh.is_some() == config.cell.has_w_hh()

@@ -54,6 +54,14 @@ impl<C: Cell> Recurrent<C> {
     /// A table without rows, or not `d_input` wide, or of another device or dtype than the layer; weights that do
     /// not fit the configuration.
     pub fn over_embedding(&self, table: Tensor<2>) -> Result<Self, RnnError> {
+        Ok(self.over_products(self.products(&table)?))
+    }
+
+    /// `table·W_ih` for each direction of the first layer.
+    ///
+    /// # Errors
+    /// As [`over_embedding`](Self::over_embedding).
+    pub(crate) fn products(&self, table: &Tensor<2>) -> Result<Vec<Tensor<2>>, RnnError> {
         let [n, width] = table.dims();
         if width != self.config.d_input {
             return Err(RnnError::TableWidth { expected: self.config.d_input, found: width });
@@ -62,23 +70,35 @@ impl<C: Cell> Recurrent<C> {
             return Err(RnnError::ZeroSize { name: "the number of the table's rows" });
         }
         self.check_weights()?;
+        let product = |weight: &Param<Tensor<2>>| {
+            let weight = weight.val();
+            check_place("the table", table, &weight)?;
+            let products = untracked(table).matmul(untracked(&weight));
+            Ok(match weight.gradient_checkpointing_strategy() {
+                Some(strategy) => Tensor::from_inner(products).with_gradient_checkpointing_strategy(strategy),
+                None => products,
+            })
+        };
+        self.first_weights().map(product).collect()
+    }
+
+    /// The layer over the ids themselves, with what [`products`](Self::products) gave.
+    pub(crate) fn over_products(&self, products: Vec<Tensor<2>>) -> Self {
         let mut layer = self.clone();
-        layer.config.d_input = n;
         layer.config.dropout = 0.0;
         if layer.config.recurrent_dropout == 0.0 {
             layer.config.dropout_masks = DropoutMasks::Shared;
         }
-        for weights in layer.layers.iter_mut().take(self.config.direction.count()) {
-            let weight = weights.weight_ih.val();
-            check_place("the table", &table, &weight)?;
-            let products = untracked(&table).matmul(untracked(&weight));
-            let products = match weight.gradient_checkpointing_strategy() {
-                Some(strategy) => Tensor::from_inner(products).with_gradient_checkpointing_strategy(strategy),
-                None => products,
-            };
+        for (weights, products) in layer.layers.iter_mut().zip(products) {
+            layer.config.d_input = products.dims()[0];
             weights.weight_ih = Param::from_tensor(products).set_require_grad(false);
         }
-        Ok(layer)
+        layer
+    }
+
+    /// `W_ih` of each direction of the first layer.
+    pub(crate) fn first_weights(&self) -> impl Iterator<Item = &Param<Tensor<2>>> {
+        self.layers.iter().take(self.config.direction.count()).map(|weights| &weights.weight_ih)
     }
 }
 

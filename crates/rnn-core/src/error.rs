@@ -247,6 +247,9 @@ pub enum RnnError {
     /// The state of another cell was given to a layer whose cell is chosen at run time.
     #[error("the initial state is of another cell than the layer's")]
     StateKind,
+    /// The machine does not have the instruction set that the kernels are to use.
+    #[error("this machine does not have the instruction set {0}; `Isa::available` lists those that it has")]
+    NoIsa(String),
     /// Input, state and weights are not on one device.
     #[error("{what} is on {found}, but the layer's weights are on {expected}")]
     Device {

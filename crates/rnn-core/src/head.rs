@@ -19,7 +19,7 @@ pub fn linear(layer: &Linear, input: Tensor<2>) -> Tensor<2> {
 /// [`linear`], with the instruction set and the number of threads of the CPU kernels.
 ///
 /// # Panics
-/// Where `linear` does.
+/// Where `linear` does, and on an instruction set that the machine does not have.
 pub fn linear_with(exec: Exec, layer: &Linear, input: Tensor<2>) -> Tensor<2> {
     #[cfg(feature = "kernels")]
     if let Some(bias) = &layer.bias
@@ -47,7 +47,7 @@ pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
 /// [`cross_entropy`], with the instruction set and the number of threads of the CPU kernels.
 ///
 /// # Panics
-/// Where `cross_entropy` does.
+/// Where `cross_entropy` does, and on an instruction set that the machine does not have.
 pub fn cross_entropy_with(exec: Exec, logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
     #[cfg(feature = "kernels")]
     if let Some(loss) = crate::ops::cpu::cross_entropy(exec, &logits, &targets) {

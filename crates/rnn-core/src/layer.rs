@@ -89,13 +89,17 @@ impl<C: Cell> Recurrent<C> {
     /// An input without rows or steps or with other than `d_input` features; a symbol that is not below `d_input`, an
     /// id that is not below the table's rows, another number of them than `batch·time`; lengths that are not one a
     /// row or longer than the input; a mask or resets that have not one value a row and step; states of another number, shape,
-    /// direction or cell; tensors on different devices or of different dtypes; weights, or a changed configuration,
-    /// that do not fit.
+    /// direction or cell; tensors on different devices or of different dtypes; an instruction set that the machine does
+    /// not have; weights, or a changed configuration, that do not fit.
     pub fn try_forward<'a>(
         &self,
         input: impl Into<Input<'a>>,
         args: ForwardArgs<C::State>,
     ) -> Result<Output<C::State>, RnnError> {
+        #[cfg(feature = "kernels")]
+        if let Some(exec) = args.exec.filter(|exec| !exec.isa.is_available()) {
+            return Err(RnnError::NoIsa(format!("{:?}", exec.isa)));
+        }
         let input = input.into();
         if let Input::Ids { table, ids, shape } = &input
             && let Some(folded) = table::folded(self, table, ids, *shape, &args)

@@ -4,10 +4,10 @@
 use crate::Recurrent;
 use crate::args::ForwardArgs;
 use crate::cell::Cell;
+use crate::ops;
 use burn::module::ParamId;
 use burn::nn::Embedding;
 use burn::tensor::Tensor;
-use std::any::Any;
 use std::borrow::Cow;
 use std::cell::RefCell;
 
@@ -54,12 +54,15 @@ struct Evaluation {
     folded: Vec<Folded>,
 }
 
-/// A layer over the ids themselves.
+/// The products of a table's rows with the first layer's `W_ih`.
 struct Folded {
     /// The parameters of the table and of the first `W_ih`.
     of: [ParamId; 2],
-    /// `None` where it saves nothing.
-    layer: Option<Box<dyn Any>>,
+    /// Their values: two checkpoints of a training have the same parameters.
+    table: Tensor<2>,
+    weights: Vec<Tensor<2>>,
+    /// One a direction; `None` where they save nothing.
+    products: Option<Vec<Tensor<2>>>,
 }
 
 /// Elements of the products of all of a table's rows that an evaluation may hold: 256 MB of f32.
@@ -68,6 +71,9 @@ const MOST_PRODUCTS: usize = 1 << 26;
 /// Runs `run`, which evaluates a model on `items` sequences without changing it. A layer over Burn's [`Embedding`]
 /// then multiplies the table with `W_ih` once and looks the products up ([`Recurrent::over_embedding`]), where the
 /// sequences have more tokens than the table has rows; sums may differ in their last digits.
+///
+/// Give each model an evaluation of its own. Copies of a model and checkpoints of one training have the same
+/// parameters with other values: a CPU sees that, and goes the plain way; a GPU takes the products of the first one.
 ///
 /// ```
 /// use rnn_core::burn::{nn::EmbeddingConfig, tensor::Device};
@@ -109,26 +115,40 @@ pub(crate) fn folded<C: Cell>(
     if is_tracked || args.dropout_key.is_some() || !are_right {
         return None;
     }
-    let key = [table_id, first.weight_ih.id];
+    let of = [table_id, first.weight_ih.id];
+    let weights = || layer.first_weights().map(|weight| weight.val()).collect::<Vec<_>>();
     EVALUATION.with_borrow_mut(|evaluation| {
         let evaluation = evaluation.as_mut()?;
-        if let Some(known) = evaluation.folded.iter().find(|known| known.of == key) {
-            return known.layer.as_ref()?.downcast_ref::<Recurrent<C>>().cloned();
+        if let Some(known) = evaluation.folded.iter_mut().find(|known| known.of == of) {
+            let now = weights();
+            let same = now.len() == known.weights.len()
+                && known.weights.iter().zip(&now).all(|(a, b)| ops::may_be_same(a, b))
+                && ops::may_be_same(&known.table, &table.values);
+            if !same {
+                // Two of them in turn would be multiplied again each time.
+                known.products = None;
+            }
+            return Some(layer.over_products(known.products.clone()?));
         }
         let [_, width] = first.weight_ih.val().dims();
-        let products = rows.saturating_mul(width).saturating_mul(layer.config.direction.count());
-        let saves = evaluation.items.saturating_mul(time) > rows && products <= MOST_PRODUCTS;
-        let folded = if saves { layer.over_embedding(table.values.clone()).ok() } else { None };
-        let layer = folded.clone().map(|folded| Box::new(folded) as Box<dyn Any>);
-        evaluation.folded.push(Folded { of: key, layer });
-        folded
+        let count = rows.saturating_mul(width).saturating_mul(layer.config.direction.count());
+        let saves = evaluation.items.saturating_mul(time) > rows && count <= MOST_PRODUCTS;
+        let products = if saves { layer.products(&table.values).ok() } else { None };
+        evaluation.folded.push(Folded {
+            of,
+            table: table.values.clone(),
+            weights: weights(),
+            products: products.clone(),
+        });
+        Some(layer.over_products(products?))
     })
 }
 
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use super::*;
-    use crate::{AnyConfig, CellKind, Direction, Input, Key};
+    use crate::{AnyConfig, CellKind, Direction, Input, Key, Lstm, LstmConfig};
+    use burn::module::{Module, ModuleMapper, Param};
     use burn::nn::EmbeddingConfig;
     use burn::tensor::{Device, Tolerance};
 
@@ -149,8 +169,9 @@ mod tests {
                 Tensor::cat(texts.iter().map(last).collect(), 0).into_data()
             };
             let plain = run();
-            let count =
-                || EVALUATION.with_borrow(|e| e.as_ref().map_or(0, |e| e.folded.iter().flat_map(|f| &f.layer).count()));
+            let count = || {
+                EVALUATION.with_borrow(|e| e.as_ref().map_or(0, |e| e.folded.iter().flat_map(|f| &f.products).count()))
+            };
             let (folded, made) = evaluation(texts.len(), || (run(), count()));
             assert_eq!(made, 1);
             folded.assert_approx_eq::<f32>(&plain, Tolerance::absolute(1e-6));
@@ -158,6 +179,38 @@ mod tests {
             let (few, made) = evaluation(1, || (run(), count()));
             assert_eq!((few, made), (plain, 0));
             assert_eq!(count(), 0);
+        }
+    }
+
+    /// Two checkpoints of a training, other tables, other options: all have the same parameters.
+    #[test]
+    fn copies_in_one_evaluation_have_their_own_values() {
+        struct Half;
+        impl ModuleMapper for Half {
+            fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+                param.map(|values| values * 0.5)
+            }
+        }
+        let device = Device::default();
+        let words = EmbeddingConfig::new(6, 5).init(&device);
+        let other_words = words.clone().map(&mut Half);
+        let config = LstmConfig::new(5, 7).with_proj_size(Some(3)).with_direction(Direction::Bidirectional);
+        let layer = config.init(Key::new(3), &device);
+        let mut other_options = layer.clone();
+        other_options.config.zoneout.hidden = 0.4;
+        let mut last_weight = layer.clone();
+        last_weight.layers[1].weight_ih = last_weight.layers[1].weight_ih.clone().map(|values| values * 0.5);
+        let mut others = vec![(layer.clone().map(&mut Half), &words), (layer.clone(), &other_words)];
+        others.extend([(other_options, &words), (last_weight, &words)]);
+        let run = |layer: &Lstm, words: &Embedding| {
+            layer.forward(Input::ids(words, &[1, 4, 4, 0, 5, 2], [2, 3])).last_hidden().into_data()
+        };
+        for (other, other_words) in &others {
+            let expected = [run(&layer, &words), run(other, other_words)];
+            let found = evaluation(100, || [run(&layer, &words), run(other, other_words)]);
+            for (found, expected) in found.iter().zip(&expected) {
+                found.assert_approx_eq::<f32>(expected, Tolerance::absolute(1e-6));
+            }
         }
     }
 

@@ -3,9 +3,9 @@
 use burn::module::Param;
 use burn::tensor::{DType, Device, Tensor};
 use rnn_core::{
-    Activation, AnyConfig, Bias, CellKind, CellState, Direction, DropoutMasks, ForwardArgs, GruConfig, HiddenState,
-    Initializer, Initializers, Input, Key, LstmConfig, LstmState, MaskedOutput, MinGruConfig, MinLstmConfig, RnnConfig,
-    RnnError, States,
+    Activation, AnyConfig, Bias, CellKind, CellState, Direction, DropoutMasks, Exec, ForwardArgs, GruConfig,
+    HiddenState, Initializer, Initializers, Input, Isa, Key, LstmConfig, LstmState, MaskedOutput, MinGruConfig,
+    MinLstmConfig, RnnConfig, RnnError, States,
 };
 
 fn layer() -> rnn_core::Rnn {
@@ -203,6 +203,11 @@ fn inputs_are_checked() {
         message([2, 4, 2], previous),
         "masked_output = Previous would change nothing: all steps count; give lengths or a mask"
     );
+    let isa = if cfg!(target_arch = "aarch64") { Isa::Avx2 } else { Isa::Neon };
+    assert_eq!(
+        message([2, 4, 2], ForwardArgs::default().with_exec(Exec { isa, threads: 1 })),
+        format!("this machine does not have the instruction set {isa:?}; `Isa::available` lists those that it has")
+    );
     let half = Tensor::<3>::zeros([2, 4, 2], (&device, DType::F64));
     let error = layer().try_forward(half, ForwardArgs::default()).unwrap_err();
     assert_eq!(error.to_string(), "input is F64, but the layer's weights are F32");
@@ -294,6 +299,11 @@ fn weights_that_were_replaced_are_checked() {
     let mut layer = make();
     layer.layers[0].norm_hh = Some(Param::from_tensor(Tensor::zeros([16], &device)));
     assert_eq!(told(layer), "layer 0 does not have the parameters that its configuration says");
+    for bias in [Bias::None, Bias::Two] {
+        let mut layer = make();
+        layer.config.bias = bias;
+        assert_eq!(told(layer), "layer 0 does not have the parameters that its configuration says");
+    }
     // Graphs that are kept in different ways do not meet.
     let layer = LstmConfig::new(3, 4).init(Key::new(0), &device.clone().autodiff());
     let input = Tensor::<3>::zeros([1, 2, 3], &device.clone().autodiff().gradient_checkpointing());

@@ -5,7 +5,10 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 use rnn_core::optim::Adam;
-use rnn_core::{Exec, ForwardArgs, Gru, GruConfig, Isa, Key, Lstm, LstmConfig, Preset, Rnn, RnnConfig, probe};
+use rnn_core::{
+    Activation, Bias, Exec, ForwardArgs, Gru, GruConfig, Initializer, Initializers, Isa, Key, Lstm, LstmConfig, Preset,
+    Rnn, RnnConfig, probe,
+};
 
 const BATCH: usize = 20;
 const TIME: usize = 30;
@@ -109,6 +112,32 @@ fn who_asks_is_told_what_runs_step_by_step() {
     assert!(TOLD.lock().unwrap().is_empty());
     probe::record(run);
     assert_eq!(*TOLD.lock().unwrap(), ["a probe sees every step"; 2]);
+}
+
+/// At 0, and where powers of e are infinite or nothing, all activations have finite values and slopes; so they have
+/// without kernels.
+#[test]
+fn activations_of_large_sums_agree_step_by_step() {
+    use Activation::*;
+    let device = Device::default().autodiff();
+    let sums = [-1e30, -200.0, -100.0, -89.0, -10.0, 0.0, 10.0, 89.0, 100.0, 200.0, 1e30];
+    let (hard, leaky) = (HardSigmoid { slope: 0.2 }, LeakyRelu { slope: 0.1 });
+    for f in [Linear, Sigmoid, hard, Tanh, HardTanh, Relu, leaky, Elu, Softsign, Softplus, Silu, Gelu, Positive] {
+        let one = Initializers { input: Initializer::Constant(1.0), ..Initializers::KERAS };
+        let config = RnnConfig::new(1, 1).with_bias(Bias::None).with_initializers(one).with_hidden_activation(f);
+        let layer = config.init(Key::new(0), &device);
+        let run = || {
+            let x = Tensor::<3>::from_data(TensorData::new(sums.to_vec(), [sums.len(), 1, 1]), &device).require_grad();
+            let y = layer.forward(x.clone()).sequence;
+            let slopes = x.grad(&y.clone().sum().backward()).expect("of the input").into_data();
+            [y.into_data(), slopes].map(|data| data.iter::<f32>().collect::<Vec<f32>>())
+        };
+        let (found, (expected, _)) = (run(), probe::record(run));
+        for (found, expected) in found.iter().zip(&expected) {
+            let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-5 * b.abs().max(1.0);
+            assert!(found.iter().zip(expected).all(close), "{f:?}: {found:?} and {expected:?}");
+        }
+    }
 }
 
 /// Half storage is a GPU's: on a CPU it changes no bit and tells nothing. A configuration from before it was there has

@@ -62,8 +62,10 @@ impl Activation {
             Activation::Tanh => x.tanh(),
             Activation::HardTanh => x.clamp(-1.0, 1.0),
             Activation::Relu => activation::relu(x),
-            Activation::LeakyRelu { slope } => activation::leaky_relu(x, slope),
-            Activation::Elu => activation::elu(x, 1.0),
+            // The slope at 0 too, as PyTorch and the kernels have it; Burn has 1 there.
+            Activation::LeakyRelu { slope } => below_or(x.clone() * slope, x),
+            // Burn's takes eˣ of a positive x too: from 89 on that is infinite in f32, and its gradient NaN.
+            Activation::Elu => below_or(x.clone().clamp_max(0.0).exp() - 1.0, x),
             Activation::Softsign => x.clone() / (x.abs() + 1.0),
             Activation::Softplus => activation::softplus(x, 1.0),
             Activation::Silu => activation::silu(x),
@@ -72,4 +74,10 @@ impl Activation {
             Activation::Positive => activation::relu(x.clone()) + activation::sigmoid(x.clamp_max(0.0)),
         }
     }
+}
+
+/// `below` where `x` is at most 0, x elsewhere; NaN stays.
+fn below_or<const D: usize>(below: Tensor<D>, x: Tensor<D>) -> Tensor<D> {
+    let which = x.clone().lower_equal_scalar(0);
+    x.mask_where(which, below)
 }

@@ -117,7 +117,8 @@ unsafe fn values<S: Simd>(f: Activation, x: S::V) -> S::V {
                 S::add(S::at_least(x, S::zero()), ln1p::<S>(exp::<S>(S::sub(S::zero(), S::abs(x)))))
             }
             Activation::Silu => S::mul(x, sigmoid::<S>(x)),
-            Activation::Gelu => S::mul(x, normal::<S>(x)),
+            // Φ ends at 10⁻²⁹, which times x is no longer small for an x far below.
+            Activation::Gelu => S::mul(S::at_least(x, number(-16.0)), normal::<S>(x)),
             // σ(0) is exactly ½.
             Activation::Positive => S::add(S::at_least(x, S::zero()), sigmoid::<S>(S::at_most(x, S::zero()))),
         }

@@ -12,6 +12,9 @@ pub(in crate::ops) trait Cpu: Backend {
 
     /// A tensor of three dimensions, the values of the last side by side.
     fn rows(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// Whether two tensors are the same values in the same memory.
+    fn is_same(a: &FloatTensor<Self>, b: &FloatTensor<Self>) -> bool;
 }
 
 /// An element type of that backend's tensors.
@@ -47,6 +50,10 @@ mod flex {
                 [time, batch, 1] if *time >= 0 && *batch >= 0 => tensor,
                 _ => tensor.to_contiguous(),
             }
+        }
+
+        fn is_same(a: &FlexTensor, b: &FlexTensor) -> bool {
+            a.dtype() == b.dtype() && a.layout() == b.layout() && a.bytes().as_ptr() == b.bytes().as_ptr()
         }
     }
 
@@ -106,6 +113,20 @@ mod ndarray {
                 [time, batch, 1] if *time >= 0 && *batch >= 0 && storage.view().to_slice_memory_order().is_some() => storage,
                 _ => storage.view().as_standard_layout().into_owned().into_shared().into(),
             })
+        }
+
+        fn is_same(a: &NdArrayTensor, b: &NdArrayTensor) -> bool {
+            macro_rules! same {
+                ($a:expr, $b:expr) => {{
+                    let (a, b) = ($a.view(), $b.view());
+                    a.as_ptr() == b.as_ptr() && a.shape() == b.shape() && a.strides() == b.strides()
+                }};
+            }
+            match (a, b) {
+                (NdArrayTensor::F32(a), NdArrayTensor::F32(b)) => same!(a, b),
+                (NdArrayTensor::F64(a), NdArrayTensor::F64(b)) => same!(a, b),
+                _ => false,
+            }
         }
     }
 
