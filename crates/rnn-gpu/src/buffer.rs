@@ -75,4 +75,10 @@ impl Buffer {
         // SAFETY: every constructor makes sure that the memory is at least so long.
         unsafe { BufferArg::from_raw_parts(self.handle.clone(), self.len) }
     }
+
+    /// As an argument that is read, or written, in vectors of `wide` numbers.
+    pub(crate) fn arg_of(&self, wide: usize) -> BufferArg {
+        // SAFETY: as above.
+        unsafe { BufferArg::from_raw_parts(self.handle.clone(), self.len / wide) }
+    }
 }
