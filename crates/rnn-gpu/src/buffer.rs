@@ -1,6 +1,5 @@
 //! Values in a device's memory.
 
-use crate::product::WIDE;
 use crate::storage::Storage;
 use cubecl::client::Client;
 use cubecl::prelude::*;
@@ -27,14 +26,14 @@ impl Buffer {
         Buffer { handle, len }
     }
 
-    /// `len` numbers, whatever they are; at least a vector, since devices have no empty buffers.
+    /// `len` numbers, whatever they are; at least one, since devices have no empty buffers.
     pub fn empty(client: &Client, len: usize) -> Self {
         Self::stored(client, Storage::F32, len)
     }
 
     /// The same, stored in another way: for kernels of this crate alone.
     pub(crate) fn stored(client: &Client, storage: Storage, len: usize) -> Self {
-        Buffer { handle: client.empty(storage.bytes() * len.max(WIDE)), len }
+        Buffer { handle: client.empty(storage.bytes() * len.max(1)), len }
     }
 
     /// A copy of `values`.

@@ -22,10 +22,10 @@ pub(crate) fn at_place(plan: &ComptimeOption<Box<[u32]>>, order_at: usize, place
 }
 
 /// `x·W_ih` for each place, a row of `width` numbers, stored as `N`. With a mask for each gate the third coordinate of a
-/// cube is the gate; otherwise it is 0 and the group all columns. A vector of `V` numbers is loaded, or stored, at once.
+/// cube is the gate; otherwise it is 0 and the group all columns. Vectors of `V` neighbours along the gates, and of `X` features, are loaded and stored.
 #[cube(launch_unchecked)]
-pub(crate) fn products<N: Float, V: Size>(
-    x: &[Vector<f32, V>],
+pub(crate) fn products<N: Float, V: Size, X: Size>(
+    x: &[Vector<f32, X>],
     w_ih: &[Vector<f32, V>],
     masks: ComptimeOption<Box<[f32]>>,
     plan: ComptimeOption<Box<[u32]>>,
@@ -41,8 +41,8 @@ pub(crate) fn products<N: Float, V: Size>(
     order_at: u32,
     #[comptime] tile: Tile,
 ) {
-    let wide = comptime!(tile.wide);
-    let row_loads = comptime!(tile.loads(tile.rows, tile.wide));
+    let (wide, features) = comptime!((tile.wide, tile.features));
+    let row_loads = comptime!(tile.loads(tile.rows, tile.features));
     let (batch, steps, d_input) = (batch as usize, steps as usize, d_input as usize);
     let gate = CUBE_POS_Z as usize;
     let first_row = CUBE_POS_X as usize * tile.rows.size();
@@ -57,7 +57,7 @@ pub(crate) fn products<N: Float, V: Size>(
     let mut mask_from = Array::<usize>::new(comptime!(row_loads * WIDE));
     #[unroll]
     for i in 0..row_loads {
-        let m = along_terms(i, tile.rows, tile).1;
+        let m = along_terms(i, features, tile.rows, tile).1;
         #[unroll]
         for r in 0..WIDE {
             let row = first_row + m + r;
@@ -71,27 +71,27 @@ pub(crate) fn products<N: Float, V: Size>(
         let term = block * tile.depth;
         #[unroll]
         for i in 0..row_loads {
-            let (k, m) = along_terms(i, tile.rows, tile);
-            let mut values = Array::<Vector<f32, V>>::new(WIDE);
+            let (k, m) = along_terms(i, features, tile.rows, tile);
+            let mut values = Array::<Vector<f32, X>>::new(WIDE);
             #[unroll]
             for r in 0..WIDE {
-                let mut value = Vector::<f32, V>::new(0.0f32);
+                let mut value = Vector::<f32, X>::new(0.0f32);
                 if first_row + m + r < steps && term + k < d_input {
-                    value = x[(row_from[i * WIDE + r] + (term + k) * stride_i as usize) / wide];
+                    value = x[(row_from[i * WIDE + r] + (term + k) * stride_i as usize) / features];
                     if masks.is_some() {
-                        value *= masks_of::<V>(&masks, mask_from[i * WIDE + r] + term + k, wide);
+                        value *= masks_of::<X>(&masks, mask_from[i * WIDE + r] + term + k, features);
                     }
                 }
                 values[r] = value;
             }
-            put_terms(&mut a, k, m, &values, tile.rows, tile);
+            put_terms(&mut a, k, m, &values, features, tile.rows, tile);
         }
         #[unroll]
         for i in 0..comptime!(tile.loads(tile.columns, 1)) {
             let (k, n) = along_rows(i, tile.columns, tile);
-            let mut values = Array::<Vector<f32, V>>::new(comptime!(tile.parts()));
+            let mut values = Array::<Vector<f32, V>>::new(comptime!(WIDE / wide));
             #[unroll]
-            for v in 0..comptime!(tile.parts()) {
+            for v in 0..comptime!(WIDE / wide) {
                 let column = from + n + v * wide;
                 let mut value = Vector::<f32, V>::new(0.0f32);
                 if term + k < d_input && column < end {
@@ -99,10 +99,10 @@ pub(crate) fn products<N: Float, V: Size>(
                 }
                 values[v] = value;
             }
-            put_rows(&mut b, k, n, &values, tile.columns, tile);
+            put_rows(&mut b, k, n, &values, wide, tile.columns, tile);
         }
         sync_cube();
-        multiply(&mut sums, &a, &b, tile);
+        multiply(&mut sums, &a, &b, false, tile);
         sync_cube();
     }
     #[unroll]
@@ -113,7 +113,7 @@ pub(crate) fn products<N: Float, V: Size>(
             let j = comptime!(v * wide);
             let column = from + at(j, UNIT_POS_X, tile.columns);
             if row < steps && column < end {
-                out[(row * width + column) / wide] = Vector::<N, V>::cast_from(part::<V>(&sums, i, j, tile));
+                out[(row * width + column) / wide] = Vector::<N, V>::cast_from(part::<V>(&sums, i, j, wide, tile));
             }
         }
     }
@@ -137,14 +137,14 @@ pub(crate) fn masks_of<V: Size>(
 /// The gradient of x, `[time, batch, d_input]`: the deltas' product with `W_ih` transposed, under the masks; zero at
 /// the steps that do not count, which have the places from `steps` on.
 ///
-/// `delta_row` is from the deltas of a place to those of the next. A vector of `V` numbers is loaded, or stored, at once.
+/// `delta_row` is from the deltas of a place to those of the next. Vectors are as in [`products`].
 #[cube(launch_unchecked)]
-pub(crate) fn gradient<V: Size>(
+pub(crate) fn gradient<V: Size, X: Size>(
     deltas: &[Vector<f32, V>],
     w_ih: &[Vector<f32, V>],
     masks: ComptimeOption<Box<[f32]>>,
     plan: ComptimeOption<Box<[u32]>>,
-    out: &mut [Vector<f32, V>],
+    out: &mut [Vector<f32, X>],
     batch: u32,
     steps: u32,
     all_steps: u32,
@@ -157,7 +157,7 @@ pub(crate) fn gradient<V: Size>(
     #[comptime] groups: usize,
     #[comptime] tile: Tile,
 ) {
-    let wide = comptime!(tile.wide);
+    let (wide, features) = comptime!((tile.wide, tile.features));
     let count = comptime!(tile.rows.each * tile.columns.each);
     let (batch, steps, d_input) = (batch as usize, steps as usize, d_input as usize);
     let (width, group) = (width as usize, group as usize);
@@ -182,7 +182,7 @@ pub(crate) fn gradient<V: Size>(
             let term = block * tile.depth;
             #[unroll]
             for i in 0..comptime!(tile.loads(tile.rows, tile.wide)) {
-                let (k, m) = along_terms(i, tile.rows, tile);
+                let (k, m) = along_terms(i, wide, tile.rows, tile);
                 let mut values = Array::<Vector<f32, V>>::new(WIDE);
                 #[unroll]
                 for r in 0..WIDE {
@@ -193,11 +193,11 @@ pub(crate) fn gradient<V: Size>(
                     }
                     values[r] = value;
                 }
-                put_terms(&mut a, k, m, &values, tile.rows, tile);
+                put_terms(&mut a, k, m, &values, wide, tile.rows, tile);
             }
             #[unroll]
             for i in 0..comptime!(tile.loads(tile.columns, tile.wide)) {
-                let (k, n) = along_terms(i, tile.columns, tile);
+                let (k, n) = along_terms(i, wide, tile.columns, tile);
                 let mut values = Array::<Vector<f32, V>>::new(WIDE);
                 #[unroll]
                 for r in 0..WIDE {
@@ -208,10 +208,10 @@ pub(crate) fn gradient<V: Size>(
                     }
                     values[r] = value;
                 }
-                put_terms(&mut b, k, n, &values, tile.columns, tile);
+                put_terms(&mut b, k, n, &values, wide, tile.columns, tile);
             }
             sync_cube();
-            multiply(&mut of_group, &a, &b, tile);
+            multiply(&mut of_group, &a, &b, false, tile);
             sync_cube();
         }
         #[unroll]
@@ -234,15 +234,15 @@ pub(crate) fn gradient<V: Size>(
     for i in 0..comptime!(tile.rows.each) {
         let row = first_row + at(i, UNIT_POS_Y, tile.rows);
         #[unroll]
-        for v in 0..comptime!(tile.columns.each / wide) {
-            let j = comptime!(v * wide);
+        for v in 0..comptime!(tile.columns.each / features) {
+            let j = comptime!(v * features);
             let column = first_column + at(j, UNIT_POS_X, tile.columns);
             if row < all_steps as usize && column < d_input {
-                let mut value = part::<V>(&sums, i, j, tile);
+                let mut value = part::<X>(&sums, i, j, features, tile);
                 if row >= steps {
-                    value = Vector::<f32, V>::new(0.0f32);
+                    value = Vector::<f32, X>::new(0.0f32);
                 }
-                out[(ats[i] * d_input + column) / wide] = value;
+                out[(ats[i] * d_input + column) / features] = value;
             }
         }
     }

@@ -5,7 +5,7 @@ mod check;
 mod forward;
 
 use crate::Buffer;
-use crate::args::{Cell, Layer, Strided};
+use crate::args::{Cell, Strided};
 use crate::matmul::{Side, Tile};
 use crate::plan::Plan;
 use crate::product::WIDE;
@@ -55,8 +55,14 @@ pub fn fits(
         (!storage.is_on(client), "the adapter has no 16-bit floats"),
         (hardware.max_bindings < 14, "the adapter binds too few buffers at once"),
         (shape.shared() > hardware.max_shared_memory_size, "the adapter has too little shared memory for the units"),
-        (tile(client, &[]).shared() > hardware.max_shared_memory_size, "the adapter has too little shared memory"),
-        (tile(client, &[]).units() > hardware.max_units_per_cube as usize, "the adapter's cubes have too few units"),
+        (
+            tile(client, d_hidden, None).shared() > hardware.max_shared_memory_size,
+            "the adapter has too little shared memory",
+        ),
+        (
+            tile(client, d_hidden, None).units() > hardware.max_units_per_cube as usize,
+            "the adapter's cubes have too few units",
+        ),
     ];
     match refused.into_iter().find(|(refused, _)| *refused) {
         Some((_, reason)) => Err(reason),
@@ -64,30 +70,30 @@ pub fn fits(
     }
 }
 
-/// The tiles of the products, for matrices whose rows begin at multiples of the numbers `starts`.
-fn tile(client: &Client, starts: &[usize]) -> Tile {
-    let wide = if starts.iter().all(|start| start % WIDE == 0) { WIDE } else { 1 };
+/// The tiles of a layer's products; of an `x`, where it is not symbols.
+fn tile(client: &Client, d_hidden: usize, x: Option<(&Strided, usize)>) -> Tile {
+    let wide = |starts: &[usize]| if starts.iter().all(|start| start % WIDE == 0) { WIDE } else { 1 };
+    let features = match x {
+        Some((Strided { strides: [t, b, 1], .. }, d_input)) => wide(&[*t, *b, d_input]),
+        Some(_) => 1,
+        None => WIDE,
+    };
+    let wide = wide(&[d_hidden]);
     match is_narrow(client) {
         true => Tile {
             // A number that is stored alone is much code.
-            rows: Side { units: 4, each: if wide == WIDE { 16 } else { 8 } },
+            rows: Side { units: 4, each: if wide.min(features) == WIDE { 16 } else { 8 } },
             columns: Side { units: 8, each: 8 },
             depth: 8,
             lanes: lanes(client),
             wide,
+            features,
         },
         false => {
             let side = Side { units: 16, each: 4 };
-            Tile { rows: side, columns: side, depth: 16, lanes: 1, wide }
+            Tile { rows: side, columns: side, depth: 16, lanes: 1, wide, features }
         }
     }
-}
-
-/// Numbers at whose multiples the rows of x, of its gradient and of the weights begin; 1 where features are apart.
-fn starts(layer: &Layer, x: Option<&Strided>) -> Vec<usize> {
-    let apart = x.map_or([1, 0, 0], |x| [x.strides[2], x.strides[0], x.strides[1]]);
-    let features = if apart[0] == 1 { &apart[1..] } else { &[1] };
-    [features, &[layer.d_hidden, if x.is_some() { layer.d_input } else { 0 }]].concat()
 }
 
 fn optional(buffer: Option<&Buffer>) -> ComptimeOptionArgs<Box<[f32]>> {

@@ -50,8 +50,10 @@ pub(crate) struct Tile {
     pub depth: usize,
     /// How many lanes of a plane, which are neighbours along the columns, hand each other their rows; or 1.
     pub lanes: usize,
-    /// How many neighbours in memory are loaded, or stored, at once: 1 or [`WIDE`].
+    /// How many neighbours along the gates are loaded, or stored, at once: 1 or [`WIDE`].
     pub wide: usize,
+    /// How many neighbouring features of x, and of its gradient.
+    pub features: usize,
 }
 
 impl Tile {
@@ -62,11 +64,6 @@ impl Tile {
     /// How often a unit loads a block of a side that has `terms` terms.
     pub fn loads(&self, side: Side, terms: usize) -> usize {
         (self.depth / terms * side.size() / WIDE).div_ceil(self.units())
-    }
-
-    /// How many vectors of `wide` numbers are a vector of [`WIDE`].
-    pub fn parts(&self) -> usize {
-        WIDE / self.wide
     }
 
     pub fn dim(&self) -> CubeDim {
@@ -98,11 +95,16 @@ pub(crate) fn zeros(#[comptime] count: usize) -> Array<f32> {
 /// The first term and the first of [`WIDE`] rows of the `i`-th block that a unit loads, where terms lie side by side in
 /// memory: `wide` terms of each row. Beyond the last block the term is `depth`.
 #[cube]
-pub(crate) fn along_terms(#[comptime] i: usize, #[comptime] side: Side, #[comptime] tile: Tile) -> (usize, usize) {
+pub(crate) fn along_terms(
+    #[comptime] i: usize,
+    #[comptime] wide: usize,
+    #[comptime] side: Side,
+    #[comptime] tile: Tile,
+) -> (usize, usize) {
     let e = i * tile.units() + UNIT_POS as usize;
-    let across = comptime!(tile.depth / tile.wide);
+    let across = comptime!(tile.depth / wide);
     let inside = e < comptime!(across * side.size() / WIDE);
-    (select(inside, e % across * tile.wide, tile.depth), e / across * WIDE)
+    (select(inside, e % across * wide, tile.depth), e / across * WIDE)
 }
 
 /// The same where rows lie side by side: [`WIDE`] rows of one term.
@@ -121,12 +123,13 @@ pub(crate) fn put_terms<V: Size>(
     k: usize,
     m: usize,
     block: &Array<Vector<f32, V>>,
+    #[comptime] wide: usize,
     #[comptime] side: Side,
     #[comptime] tile: Tile,
 ) {
     if k < tile.depth {
         #[unroll]
-        for term in 0..comptime!(tile.wide) {
+        for term in 0..wide {
             let mut line = Vector::<f32, Wide>::empty();
             #[unroll]
             for row in 0..WIDE {
@@ -144,6 +147,7 @@ pub(crate) fn put_rows<V: Size>(
     k: usize,
     m: usize,
     block: &Array<Vector<f32, V>>,
+    #[comptime] wide: usize,
     #[comptime] side: Side,
     #[comptime] tile: Tile,
 ) {
@@ -151,7 +155,7 @@ pub(crate) fn put_rows<V: Size>(
         let mut line = Vector::<f32, Wide>::empty();
         #[unroll]
         for row in 0..WIDE {
-            line.insert(row, block[row / tile.wide].extract(comptime!(row % tile.wide)));
+            line.insert(row, block[row / wide].extract(comptime!(row % wide)));
         }
         memory[k * side.stride() + m / WIDE] = line;
     }
@@ -169,22 +173,25 @@ pub(crate) fn part<V: Size>(
     sums: &Array<f32>,
     #[comptime] i: usize,
     #[comptime] j: usize,
+    #[comptime] wide: usize,
     #[comptime] tile: Tile,
 ) -> Vector<f32, V> {
     let mut part = Vector::<f32, V>::empty();
     #[unroll]
-    for v in 0..comptime!(tile.wide) {
+    for v in 0..wide {
         part.insert(v, sums[comptime!(i * tile.columns.each + j + v)]);
     }
     part
 }
 
-/// Adds the terms in shared memory to the sums of a unit: row i, column j at `i·each + j`.
+/// Adds the terms in shared memory to the sums of a unit: row i, column j at `i·each + j`. With `totals` there is a row
+/// more, of the sums of the columns themselves.
 #[cube]
 pub(crate) fn multiply(
     sums: &mut Array<f32>,
     a: &Shared<[Vector<f32, Wide>]>,
     b: &Shared<[Vector<f32, Wide>]>,
+    #[comptime] totals: bool,
     #[comptime] tile: Tile,
 ) {
     let lines = comptime!(tile.rows.lines());
@@ -207,6 +214,10 @@ pub(crate) fn multiply(
             #[unroll]
             for c in 0..comptime!(tile.columns.lines()) {
                 column[c] = b[k * tile.columns.stride() + UNIT_POS_X as usize + c * tile.columns.units];
+                #[unroll]
+                for j in 0..comptime!(if totals { WIDE } else { 0 }) {
+                    sums[comptime!((tile.rows.each * tile.columns.lines() + c) * WIDE + j)] += column[c].extract(j);
+                }
             }
             #[unroll]
             for r in 0..lines {

@@ -12,10 +12,10 @@ use cubecl::prelude::*;
 ///
 /// The third coordinate of a cube is `part·groups + group`, with the gates in groups of `group` columns: each for
 /// itself where x or h has another mask for each, or the reset gate acts on h before the product. `N` is how what
-/// forward saved is stored. A vector of `V` numbers is loaded, or stored, at once.
+/// forward saved is stored. Vectors of `V` neighbours along the units, and of `X` features, are loaded.
 #[cube(launch_unchecked)]
-pub(crate) fn gradients<N: Float, V: Size>(
-    x: ComptimeOption<Box<[Vector<f32, V>]>>,
+pub(crate) fn gradients<N: Float, V: Size, X: Size>(
+    x: ComptimeOption<Box<[Vector<f32, X>]>>,
     saved: &[Vector<N, V>],
     deltas: &[Vector<f32, V>],
     input_masks: ComptimeOption<Box<[f32]>>,
@@ -38,7 +38,7 @@ pub(crate) fn gradients<N: Float, V: Size>(
     #[comptime] shape: Shape,
     #[comptime] tile: Tile,
 ) {
-    let wide = comptime!(tile.wide);
+    let (wide, features) = comptime!((tile.wide, tile.features));
     let d = comptime!(shape.d_hidden);
     let width = comptime!(shape.cell.gates() * d);
     let delta_row = comptime!(shape.cell.deltas() * d);
@@ -56,8 +56,8 @@ pub(crate) fn gradients<N: Float, V: Size>(
 
     let mut a = factor(tile.rows, tile);
     let mut b = factor(tile.columns, tile);
-    let mut sums = zeros(comptime!(tile.rows.each * tile.columns.each));
-    let mut bias = zeros(comptime!(tile.columns.each));
+    // The last row is that of the biases.
+    let mut sums = zeros(comptime!((tile.rows.each + 1) * tile.columns.each));
     // Both parts have as many cubes as the larger one needs.
     let blocks = select(first_row < rows || CUBE_POS_X == 0, steps.div_ceil(comptime!(tile.depth)), 0usize);
     for block in 0..blocks {
@@ -70,24 +70,34 @@ pub(crate) fn gradients<N: Float, V: Size>(
             if counts {
                 at = at_place(&plan, order_at as usize, place);
             }
-            let mut values = Array::<Vector<f32, V>>::new(comptime!(tile.parts()));
-            #[unroll]
-            for v in 0..comptime!(tile.parts()) {
-                let row = first_row + m + v * wide;
-                let mut value = Vector::<f32, V>::new(0.0f32);
-                if counts && row < rows {
-                    if part == 0 {
+            if part == 0 {
+                let x_row = row_at(at, batch, stride_t as usize, stride_b as usize);
+                let mut values = Array::<Vector<f32, X>>::new(comptime!(WIDE / features));
+                #[unroll]
+                for v in 0..comptime!(WIDE / features) {
+                    let row = first_row + m + v * features;
+                    let mut value = Vector::<f32, X>::new(0.0f32);
+                    if counts && row < rows {
                         #[comptime]
                         if let ComptimeOption::Some(x) = &x {
-                            let x_row = row_at(at, batch, stride_t as usize, stride_b as usize);
-                            value = x[(x_row + row * stride_i as usize) / wide];
+                            value = x[(x_row + row * stride_i as usize) / features];
                         }
                         if comptime!(input_masks_count > 0) {
                             let mask = if comptime!(input_masks_count > 1) { group } else { 0usize.runtime() };
                             let from = (mask * batch + at % batch) * d_input as usize + row;
-                            value *= masks_of::<V>(&input_masks, from, wide);
+                            value *= masks_of::<X>(&input_masks, from, features);
                         }
-                    } else {
+                    }
+                    values[v] = value;
+                }
+                put_rows(&mut a, k, m, &values, features, tile.rows, tile);
+            } else {
+                let mut values = Array::<Vector<f32, V>>::new(comptime!(WIDE / wide));
+                #[unroll]
+                for v in 0..comptime!(WIDE / wide) {
+                    let row = first_row + m + v * wide;
+                    let mut value = Vector::<f32, V>::new(0.0f32);
+                    if counts && row < rows {
                         let of_step = place * saved_row + row;
                         value = Vector::cast_from(saved[(of_step + comptime!(saved_row - d)) / wide]);
                         if before {
@@ -100,18 +110,18 @@ pub(crate) fn gradients<N: Float, V: Size>(
                             value *= masks_of::<V>(&masks, (mask * batch + at % batch) * d + row, wide);
                         }
                     }
+                    values[v] = value;
                 }
-                values[v] = value;
+                put_rows(&mut a, k, m, &values, wide, tile.rows, tile);
             }
-            put_rows(&mut a, k, m, &values, tile.rows, tile);
         }
         #[unroll]
         for i in 0..comptime!(tile.loads(tile.columns, 1)) {
             let (k, n) = along_rows(i, tile.columns, tile);
             let place = block * tile.depth + k;
-            let mut values = Array::<Vector<f32, V>>::new(comptime!(tile.parts()));
+            let mut values = Array::<Vector<f32, V>>::new(comptime!(WIDE / wide));
             #[unroll]
-            for v in 0..comptime!(tile.parts()) {
+            for v in 0..comptime!(WIDE / wide) {
                 let mut column = from + n + v * wide;
                 let mut delta = Vector::<f32, V>::new(0.0f32);
                 if place < steps && column < end {
@@ -124,22 +134,10 @@ pub(crate) fn gradients<N: Float, V: Size>(
                 }
                 values[v] = delta;
             }
-            put_rows(&mut b, k, n, &values, tile.columns, tile);
+            put_rows(&mut b, k, n, &values, wide, tile.columns, tile);
         }
         sync_cube();
-        multiply(&mut sums, &a, &b, tile);
-        if CUBE_POS_X == 0 {
-            for k in 0..comptime!(tile.depth) {
-                #[unroll]
-                for c in 0..comptime!(tile.columns.lines()) {
-                    let line = b[k * tile.columns.stride() + UNIT_POS_X as usize + c * tile.columns.units];
-                    #[unroll]
-                    for j in 0..WIDE {
-                        bias[c * WIDE + j] += line.extract(j);
-                    }
-                }
-            }
-        }
+        multiply(&mut sums, &a, &b, true, tile);
         sync_cube();
     }
     #[unroll]
@@ -151,7 +149,7 @@ pub(crate) fn gradients<N: Float, V: Size>(
             for i in 0..comptime!(tile.rows.each) {
                 let row = first_row + at(i, UNIT_POS_Y, tile.rows);
                 if row < rows {
-                    let value = sums_of::<V>(&sums, i, j, tile);
+                    let value = sums_of::<V>(&sums, i, j, wide, tile);
                     if part == 0 {
                         d_w_ih[(row * width + column) / wide] = value;
                     } else {
@@ -160,7 +158,7 @@ pub(crate) fn gradients<N: Float, V: Size>(
                 }
             }
             if CUBE_POS_X == 0 && UNIT_POS_Y == 0 {
-                let value = sums_of::<V>(&bias, 0usize, j, tile);
+                let value = sums_of::<V>(&sums, tile.rows.each, j, wide, tile);
                 if part == 0 {
                     d_b_ih[column / wide] = value;
                 } else {

@@ -87,8 +87,7 @@ fn padding_may_hold_anything() {
     }
 }
 
-/// Forward in three launches and backward in four; a fourth and a fifth where the input has masks for each gate, or
-/// is symbols.
+/// Forward in three launches, whatever masks h has, and backward in four.
 fn launches() {
     let (client, mut random) = (client(), Rng::with_seed(5));
     let mut case = Case::plain(&mut random, Cell::Lstm, [6, 5, 3, 7]);

@@ -1,6 +1,6 @@
 //! Backward: the recurrence, then the gradients of the weights and of the input.
 
-use super::{Saved, optional, optional_u32, pair, starts, tile};
+use super::{Saved, optional, optional_u32, pair, tile};
 use crate::args::{Cell, Gradients, Input, Layer, OutputGradients, Sequence, Wanted};
 use crate::launch::CUBE;
 use crate::product::{Matrix, WIDE};
@@ -11,7 +11,7 @@ use cubecl::client::Client;
 use cubecl::prelude::*;
 use half::f16;
 
-/// The gradients that are wanted, of a call that was saved. At most four launches, and one more with symbols.
+/// The gradients that are wanted, of a call that was saved. At most four launches.
 ///
 /// # Panics
 /// As [`forward`](crate::forward).
@@ -85,8 +85,8 @@ fn stored<N: Float>(
     let mut gradients =
         Gradients { input: None, w_ih: None, b_ih: None, w_hh: None, b_hh: None, h0, c0: cell.has_c().then_some(c0) };
     let x = if let Input::Dense(x) = &sequence.input { Some(x) } else { None };
-    let tile = tile(client, &starts(layer, x));
-    let wide = tile.wide;
+    let tile = tile(client, d_hidden, x.map(|x| (x, d_input)));
+    let (wide, features) = (tile.wide, tile.features);
     let order_at = plan.order_at(batch, time) as u32;
 
     if wanted.input_weights || wanted.hidden_weights {
@@ -96,9 +96,10 @@ fn stored<N: Float>(
         let groups = if of_gates { cell.gates() } else { 1 };
         let (first, end) = (u32::from(!wanted.input_weights), 1 + u32::from(wanted.hidden_weights));
         let rows = [d_x, d_hidden][first as usize..end as usize].iter().copied().max().unwrap_or(0);
-        let d_w_ih = Buffer::empty(client, d_x * width);
+        // What nobody wants is a vector long: a kernel that writes vectors binds no less.
+        let d_w_ih = Buffer::empty(client, if x.is_some() { d_x * width } else { WIDE });
         let [d_b_ih, d_b_hh] = [(); 2].map(|()| Buffer::empty(client, width));
-        let d_w_hh = Buffer::empty(client, if wanted.hidden_weights { d_hidden * width } else { 1 });
+        let d_w_hh = Buffer::empty(client, if wanted.hidden_weights { d_hidden * width } else { WIDE });
         unsafe {
             weights::gradients::launch_unchecked::<N>(
                 client,
@@ -109,7 +110,8 @@ fn stored<N: Float>(
                 ),
                 tile.dim(),
                 wide,
-                x.map(|x| x.buffer.arg_of(wide)).into(),
+                features,
+                x.map(|x| x.buffer.arg_of(features)).into(),
                 states.arg_of(wide),
                 deltas.arg_of(wide),
                 optional(input_masks.as_ref()),
@@ -173,11 +175,12 @@ fn stored<N: Float>(
                 CubeCount::Static(tile.rows.over(time * batch), tile.columns.over(d_input), 1),
                 tile.dim(),
                 wide,
+                features,
                 deltas.arg_of(wide),
                 layer.w_ih.arg_of(wide),
                 optional(input_masks.as_ref()),
                 optional_u32(plan.table.as_ref()),
-                out.arg_of(wide),
+                out.arg_of(features),
                 batch as u32,
                 plan.steps as u32,
                 (time * batch) as u32,

@@ -1,7 +1,7 @@
 //! Forward: the input products, then the recurrence.
 
 use super::check::check;
-use super::{Saved, optional, optional_u32, pair, starts, tile};
+use super::{Saved, optional, optional_u32, pair, tile};
 use crate::args::{Input, Layer, Output, Sequence};
 use crate::launch::{CUBE, cubes};
 use crate::plan::Plan;
@@ -39,7 +39,7 @@ fn stored<N: Float>(client: &Client, layer: &Layer, sequence: &Sequence, save: b
         Input::Symbols(symbols) => (layer.w_ih.clone(), Some(Buffer::from_u32(client, symbols))),
         Input::Dense(x) => {
             let products = Buffer::stored(client, storage, plan.steps * width);
-            let tile = tile(client, &starts(layer, Some(x)));
+            let tile = tile(client, d_hidden, Some((x, d_input)));
             let groups = if sequence.input_masks.len() > 1 { cell.gates() } else { 1 };
             let count = CubeCount::Static(tile.rows.over(plan.steps), tile.columns.over(width / groups), groups as u32);
             let [stride_t, stride_b, stride_i] = x.strides.map(|stride| stride as u32);
@@ -50,7 +50,8 @@ fn stored<N: Float>(client: &Client, layer: &Layer, sequence: &Sequence, save: b
                     count,
                     tile.dim(),
                     tile.wide,
-                    x.buffer.arg_of(tile.wide),
+                    tile.features,
+                    x.buffer.arg_of(tile.features),
                     layer.w_ih.arg_of(tile.wide),
                     optional(input_masks.as_ref()),
                     optional_u32(plan.table.as_ref()),
