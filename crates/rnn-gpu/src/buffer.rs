@@ -1,5 +1,6 @@
 //! Values in a device's memory.
 
+use crate::product::WIDE;
 use crate::storage::Storage;
 use cubecl::client::Client;
 use cubecl::prelude::*;
@@ -28,12 +29,13 @@ impl Buffer {
 
     /// `len` numbers, whatever they are; at least one, since devices have no empty buffers.
     pub fn empty(client: &Client, len: usize) -> Self {
-        Self::stored(client, Storage::F32, len)
+        Buffer { handle: client.empty(4 * len.max(1)), len }
     }
 
-    /// The same, stored in another way: for kernels of this crate alone.
+    /// The same, stored in another way, for kernels of this crate alone; at least a vector, since a kernel that reads or
+    /// writes vectors binds no less.
     pub(crate) fn stored(client: &Client, storage: Storage, len: usize) -> Self {
-        Buffer { handle: client.empty(storage.bytes() * len.max(1)), len }
+        Buffer { handle: client.empty(storage.bytes() * len.max(WIDE)), len }
     }
 
     /// A copy of `values`.

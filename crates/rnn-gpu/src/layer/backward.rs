@@ -48,7 +48,7 @@ fn stored<N: Float>(
     let gates = cell.gates();
     let packed = Matrix { groups: gates, terms: d_hidden, columns: d_hidden, term_stride: 1, column_stride: width };
     let (w_hh_t, _) = packed.pack::<N>(client, *storage, &layer.w_hh, &[]);
-    let deltas = Buffer::empty(client, plan.steps * delta_row);
+    let deltas = Buffer::stored(client, Storage::F32, plan.steps * delta_row);
     let (d_first, first_c_at, h0, c0) = pair(client, batch * d_hidden);
     let d_sequence = d_output.sequence.as_ref();
     let [stride_t, stride_b, stride_j] = d_sequence.map_or([0; 3], |grad| grad.strides.map(|stride| stride as u32));
@@ -96,10 +96,9 @@ fn stored<N: Float>(
         let groups = if of_gates { cell.gates() } else { 1 };
         let (first, end) = (u32::from(!wanted.input_weights), 1 + u32::from(wanted.hidden_weights));
         let rows = [d_x, d_hidden][first as usize..end as usize].iter().copied().max().unwrap_or(0);
-        // What nobody wants is a vector long: a kernel that writes vectors binds no less.
-        let d_w_ih = Buffer::empty(client, if x.is_some() { d_x * width } else { WIDE });
+        let d_w_ih = Buffer::stored(client, Storage::F32, d_x * width);
         let [d_b_ih, d_b_hh] = [(); 2].map(|()| Buffer::empty(client, width));
-        let d_w_hh = Buffer::empty(client, if wanted.hidden_weights { d_hidden * width } else { WIDE });
+        let d_w_hh = Buffer::stored(client, Storage::F32, if wanted.hidden_weights { d_hidden * width } else { 0 });
         unsafe {
             weights::gradients::launch_unchecked::<N>(
                 client,
