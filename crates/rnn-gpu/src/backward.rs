@@ -2,7 +2,9 @@
 
 use crate::args::Cell;
 use crate::forward::keeps;
+use crate::matmul::zeros;
 use crate::plan::NONE;
+use crate::product::{Wide, product, put};
 use crate::rows::{place, rows_of, span, unit_of};
 use crate::shape::{Shape, Zone};
 use crate::storage::{load, read};
@@ -10,10 +12,10 @@ use cubecl::prelude::*;
 
 /// The deltas' product with `W_hh` transposed, under the masks: the gates from `first` to `end`.
 #[cube]
-fn product<N: Float>(
+fn through<N: Float, L: Size>(
     sums: &mut Array<f32>,
-    shared: &Shared<[f32]>,
-    w_hh_t: &[N],
+    shared: &Shared<[Vector<f32, L>]>,
+    w_hh_t: &[Vector<N, Wide>],
     factors: &Array<f32>,
     unit: usize,
     #[comptime] first: usize,
@@ -21,39 +23,25 @@ fn product<N: Float>(
     #[comptime] shape: Shape,
 ) {
     let d = comptime!(shape.d_hidden);
-    let rows = comptime!(shape.rows);
     let chunks = comptime!(shape.chunks());
-    let count = comptime!(chunks * rows);
+    let count = comptime!(chunks * shape.rows);
     // Gates under the same mask are one stretch.
     let stretches = comptime!(if shape.masks > 1 { end - first } else { 1 });
     let gates = comptime!(if shape.masks > 1 { 1 } else { end - first });
+    let mut columns = Array::<usize>::new(chunks);
+    #[unroll]
+    for u in 0..chunks {
+        columns[u] = unit_of(u, unit, shape);
+    }
     #[unroll]
     for i in 0..count {
         sums[i] = 0.0f32;
     }
     #[unroll]
     for stretch in 0..stretches {
-        let from = comptime!((first + stretch) * d);
-        let mut part = Array::<f32>::new(count);
-        #[unroll]
-        for i in 0..count {
-            part[i] = 0.0f32;
-        }
-        for k in from..comptime!(from + gates * d) {
-            let mut delta = Array::<f32>::new(rows);
-            #[unroll]
-            for r in 0..rows {
-                delta[r] = shared[k * rows + r];
-            }
-            #[unroll]
-            for u in 0..chunks {
-                let w = load(w_hh_t, k * d + unit_of(u, unit, shape));
-                #[unroll]
-                for r in 0..rows {
-                    part[u * rows + r] = fma(delta[r], w, part[u * rows + r]);
-                }
-            }
-        }
+        let from = comptime!((first + stretch) * shape.terms()).runtime();
+        let mut part = zeros(count);
+        product(&mut part, shared, from, w_hh_t, from, &columns, d, 0usize, chunks, gates, shape);
         #[unroll]
         for i in 0..count {
             if comptime!(shape.masks > 0) {
@@ -69,18 +57,20 @@ fn product<N: Float>(
 /// - `d_sequence`: of the outputs, with its strides; none is zero
 /// - `d_h`, `d_c`: of the last state
 /// - `saved`: what forward saved
-/// - `w_hh_t`: `W_hh` transposed, `[G·d_hidden, d_hidden]`
+/// - `w_hh_t`: `W_hh` transposed, `[G·d_hidden, d_hidden]`, packed with a gate as a group of terms,
+///   [`crate::product::Matrix`]
 /// - `deltas`: the gradients of the sums, for each place `[Cell::deltas, d_hidden]`
 /// - `d_first`: of the first h, and of c from `first_c_at` on
 ///
 /// `N` is how `W_hh` and what forward saved are stored. The deltas are f32: in f16 small ones would become zero.
+/// A vector of `L` rows lies side by side.
 #[cube(launch_unchecked)]
-pub(crate) fn recurrence<N: Float>(
+pub(crate) fn recurrence<N: Float, L: Size>(
     d_sequence: ComptimeOption<Box<[f32]>>,
     d_h: ComptimeOption<Box<[f32]>>,
     d_c: ComptimeOption<Box<[f32]>>,
     saved: &[N],
-    w_hh_t: &[N],
+    w_hh_t: &[Vector<N, Wide>],
     masks: ComptimeOption<Box<[f32]>>,
     keep_h: ComptimeOption<Box<[f32]>>,
     keep_c: ComptimeOption<Box<[f32]>>,
@@ -114,7 +104,8 @@ pub(crate) fn recurrence<N: Float>(
     let cube = CUBE_POS_X as usize;
     let unit = UNIT_POS_X as usize;
 
-    let mut shared = Shared::<[f32]>::new_slice(comptime!(gates * d * rows));
+    let terms = comptime!(shape.terms());
+    let mut shared = Shared::<[Vector<f32, L>]>::new_slice(comptime!(gates * terms * shape.lines()));
     let row = rows_of(&plan, cube, CUBE_COUNT_X as usize, batch, rows);
     let (from, to) = span(&plan, cube, time);
     let mut dh = Array::<f32>::new(count);
@@ -165,6 +156,8 @@ pub(crate) fn recurrence<N: Float>(
         for u in 0..chunks {
             let j = unit_of(u, unit, shape);
             let mine = u * shape.units + unit < d;
+            // For each gate what the product reads, one number for each row.
+            let mut hidden = zeros(comptime!(gates * rows));
             #[unroll]
             for r in 0..rows {
                 let i = comptime!(u * rows + r);
@@ -237,29 +230,33 @@ pub(crate) fn recurrence<N: Float>(
                         }
                         #[unroll]
                         for g in 0..gates {
-                            shared[(g * d + j) * rows + r] = delta[comptime!(cell.hidden_delta(g))];
+                            hidden[g * rows + r] = delta[comptime!(cell.hidden_delta(g))];
                         }
                     }
-                } else {
-                    if comptime!(shape.repeats) {
-                        repeated[i] += arriving;
+                } else if comptime!(shape.repeats) {
+                    repeated[i] += arriving;
+                }
+            }
+            if u * shape.units + unit < terms {
+                #[unroll]
+                for g in 0..gates {
+                    let mut values = Array::<f32>::new(rows);
+                    #[unroll]
+                    for r in 0..rows {
+                        values[r] = hidden[g * rows + r];
                     }
-                    if mine {
-                        #[unroll]
-                        for g in 0..gates {
-                            shared[(g * d + j) * rows + r] = 0.0f32;
-                        }
-                    }
+                    put(&mut shared, g * terms + u * shape.units + unit, &values, shape);
                 }
             }
         }
         sync_cube();
         if before {
             // Through r∘h.
-            product(&mut sums, &shared, w_hh_t, &factors, unit, 2usize, 3usize, shape);
+            through(&mut sums, &shared, w_hh_t, &factors, unit, 2usize, 3usize, shape);
             #[unroll]
             for u in 0..chunks {
                 let j = unit_of(u, unit, shape);
+                let mut values = zeros(rows);
                 #[unroll]
                 for r in 0..rows {
                     let i = comptime!(u * rows + r);
@@ -269,14 +266,17 @@ pub(crate) fn recurrence<N: Float>(
                         let old = load(saved, at + 3 * d);
                         let delta = sums[i] * old * reset_gate * (1.0 - reset_gate);
                         deltas[kept[r] as usize * delta_row + j] = delta;
-                        shared[j * rows + r] = delta;
+                        values[r] = delta;
                         dh[i] = fma(sums[i], reset_gate, dh[i]);
                     }
+                }
+                if u * shape.units + unit < terms {
+                    put(&mut shared, u * shape.units + unit, &values, shape);
                 }
             }
             sync_cube();
         }
-        product(&mut sums, &shared, w_hh_t, &factors, unit, 0usize, comptime!(if before { 2 } else { gates }), shape);
+        through(&mut sums, &shared, w_hh_t, &factors, unit, 0usize, comptime!(if before { 2 } else { gates }), shape);
         #[unroll]
         for i in 0..count {
             dh[i] += sums[i];

@@ -1,5 +1,6 @@
 //! Values in a device's memory.
 
+use crate::product::WIDE;
 use crate::storage::Storage;
 use cubecl::client::Client;
 use cubecl::prelude::*;
@@ -28,12 +29,13 @@ impl Buffer {
 
     /// `len` numbers, whatever they are; at least one, since devices have no empty buffers.
     pub fn empty(client: &Client, len: usize) -> Self {
-        Self::stored(client, Storage::F32, len)
+        Buffer { handle: client.empty(4 * len.max(1)), len }
     }
 
-    /// The same, stored in another way: for kernels of this crate alone.
+    /// The same, stored in another way, for kernels of this crate alone; at least a vector, since a kernel that reads or
+    /// writes vectors binds no less.
     pub(crate) fn stored(client: &Client, storage: Storage, len: usize) -> Self {
-        Buffer { handle: client.empty(storage.bytes() * len.max(1)), len }
+        Buffer { handle: client.empty(storage.bytes() * len.max(WIDE)), len }
     }
 
     /// A copy of `values`.
@@ -74,5 +76,11 @@ impl Buffer {
     pub(crate) fn arg(&self) -> BufferArg {
         // SAFETY: every constructor makes sure that the memory is at least so long.
         unsafe { BufferArg::from_raw_parts(self.handle.clone(), self.len) }
+    }
+
+    /// As an argument that is read, or written, in vectors of `wide` numbers.
+    pub(crate) fn arg_of(&self, wide: usize) -> BufferArg {
+        // SAFETY: as above.
+        unsafe { BufferArg::from_raw_parts(self.handle.clone(), self.len / wide) }
     }
 }

@@ -8,11 +8,12 @@ mod operand;
 
 use crate::args::Cell;
 use crate::plan::NONE;
+use crate::product::{Wide, put};
 use crate::rows::{place, rows_of, span, unit_of};
 use crate::shape::{Shape, Zone};
 use crate::storage::{load, read, store};
 use cubecl::prelude::*;
-use operand::{product, publish};
+use operand::{gates as products_of, publish};
 
 #[cube]
 pub(crate) fn sigmoid(x: f32) -> f32 {
@@ -59,13 +60,15 @@ fn fill(
 /// - `last`: h, `[batch, d_hidden]`, and c from `last_c_at` on
 /// - `saved`: for each place `[Cell::saved, d_hidden]`
 ///
-/// `N` is how `W_hh` and what is saved are stored, `P` how the products are.
+/// - `w_hh`: packed, [`crate::product::Matrix`]
+///
+/// `N` is how `W_hh` and what is saved are stored, `P` how the products are. A vector of `L` rows lies side by side.
 #[allow(unused_assignments, reason = "one of the branches that follow is compiled, and each assigns")]
 #[cube(launch_unchecked)]
-pub(crate) fn recurrence<P: Float, N: Float>(
+pub(crate) fn recurrence<P: Float, N: Float, L: Size>(
     products: &[P],
     symbols: ComptimeOption<Box<[u32]>>,
-    w_hh: &[N],
+    w_hh: &[Vector<N, Wide>],
     b_ih: ComptimeOption<Box<[f32]>>,
     b_hh: ComptimeOption<Box<[f32]>>,
     h0: &[f32],
@@ -103,8 +106,10 @@ pub(crate) fn recurrence<P: Float, N: Float>(
     let cube = CUBE_POS_X as usize;
     let unit = UNIT_POS_X as usize;
 
-    let mut operand = Shared::<[f32]>::new_slice(comptime!(shape.operands() * d * rows));
-    let mut reset = Shared::<[f32]>::new_slice(comptime!(if before { d * rows } else { 1 }));
+    let terms = comptime!(shape.terms());
+    let lines = comptime!(shape.lines());
+    let mut operand = Shared::<[Vector<f32, L>]>::new_slice(comptime!(shape.operands() * terms * lines));
+    let mut reset = Shared::<[Vector<f32, L>]>::new_slice(comptime!(if before { terms * lines } else { 1 }));
     let row = rows_of(&plan, cube, CUBE_COUNT_X as usize, batch, rows);
     let (from, to) = span(&plan, cube, time);
 
@@ -164,7 +169,9 @@ pub(crate) fn recurrence<P: Float, N: Float>(
                         sums[g * rows + r] = x + b_x[u * gates + g] + b_h[u * gates + g];
                     }
                 }
-                product(&mut sums, &operand, w_hh, j, 0usize, 2usize, per_gate, shape);
+                products_of(&mut sums, &operand, w_hh, j, 0usize, 2usize, per_gate, shape);
+                let mine = u * shape.units + unit;
+                let mut values = Array::<f32>::new(rows);
                 #[unroll]
                 for r in 0..rows {
                     let reset_gate = sigmoid(sums[r]);
@@ -176,8 +183,8 @@ pub(crate) fn recurrence<P: Float, N: Float>(
                         let mask = comptime!(if per_gate { 2usize } else { 0usize });
                         value *= read(&masks, masks_at + (mask * batch + b) * d + j);
                     }
-                    if u * shape.units + unit < d {
-                        reset[j * rows + r] = value;
+                    values[r] = select(mine < d, value, 0.0f32);
+                    if mine < d {
                         if comptime!(shape.save) {
                             if kept[r] != NONE {
                                 let at = kept[r] as usize * comptime!(slots * d) + j;
@@ -186,6 +193,9 @@ pub(crate) fn recurrence<P: Float, N: Float>(
                             }
                         }
                     }
+                }
+                if mine < terms {
+                    put(&mut reset, mine, &values, shape);
                 }
             }
             sync_cube();
@@ -213,9 +223,9 @@ pub(crate) fn recurrence<P: Float, N: Float>(
                 }
             }
             if before {
-                product(&mut sums, &reset, w_hh, j, 2usize, 1usize, false, shape);
+                products_of(&mut sums, &reset, w_hh, j, 2usize, 1usize, false, shape);
             } else {
-                product(&mut sums, &operand, w_hh, j, 0usize, gates, per_gate, shape);
+                products_of(&mut sums, &operand, w_hh, j, 0usize, gates, per_gate, shape);
             }
             #[unroll]
             for r in 0..rows {

@@ -5,10 +5,11 @@ mod check;
 mod forward;
 
 use crate::Buffer;
-use crate::args::Cell;
-use crate::matmul::Tile;
+use crate::args::{Cell, Strided};
+use crate::matmul::{Side, Tile};
 use crate::plan::Plan;
-use crate::shape::{Shape, is_narrow};
+use crate::product::WIDE;
+use crate::shape::{Shape, is_narrow, lanes};
 use crate::storage::Storage;
 use cubecl::client::Client;
 use cubecl::prelude::*;
@@ -54,8 +55,14 @@ pub fn fits(
         (!storage.is_on(client), "the adapter has no 16-bit floats"),
         (hardware.max_bindings < 14, "the adapter binds too few buffers at once"),
         (shape.shared() > hardware.max_shared_memory_size, "the adapter has too little shared memory for the units"),
-        (tile(client).shared() > hardware.max_shared_memory_size, "the adapter has too little shared memory"),
-        (tile(client).units() > hardware.max_units_per_cube as usize, "the adapter's cubes have too few units"),
+        (
+            tile(client, d_hidden, None).shared() > hardware.max_shared_memory_size,
+            "the adapter has too little shared memory",
+        ),
+        (
+            tile(client, d_hidden, None).units() > hardware.max_units_per_cube as usize,
+            "the adapter's cubes have too few units",
+        ),
     ];
     match refused.into_iter().find(|(refused, _)| *refused) {
         Some((_, reason)) => Err(reason),
@@ -63,10 +70,29 @@ pub fn fits(
     }
 }
 
-fn tile(client: &Client) -> Tile {
+/// The tiles of a layer's products; of an `x`, where it is not symbols.
+fn tile(client: &Client, d_hidden: usize, x: Option<(&Strided, usize)>) -> Tile {
+    let wide = |starts: &[usize]| if starts.iter().all(|start| start % WIDE == 0) { WIDE } else { 1 };
+    let features = match x {
+        Some((Strided { strides: [t, b, 1], .. }, d_input)) => wide(&[*t, *b, d_input]),
+        Some(_) => 1,
+        None => WIDE,
+    };
+    let wide = wide(&[d_hidden]);
     match is_narrow(client) {
-        true => Tile { side: 8, each: 8, depth: 16 },
-        false => Tile { side: 16, each: 4, depth: 16 },
+        true => Tile {
+            // A number that is stored alone is much code.
+            rows: Side { units: 4, each: if wide.min(features) == WIDE { 16 } else { 8 } },
+            columns: Side { units: 8, each: 8 },
+            depth: 8,
+            lanes: lanes(client),
+            wide,
+            features,
+        },
+        false => {
+            let side = Side { units: 16, each: 4 };
+            Tile { rows: side, columns: side, depth: 16, lanes: 1, wide, features }
+        }
     }
 }
 

@@ -20,6 +20,7 @@ pub mod loss;
 mod matmul;
 pub mod optim;
 mod plan;
+mod product;
 mod rows;
 mod shape;
 mod storage;

@@ -2,6 +2,7 @@
 
 use crate::Buffer;
 use crate::args::{Cell, Counted, Layer, Sequence, Zoneout};
+use crate::product::{TERMS, WIDE};
 use cubecl::client::Client;
 
 /// What a kernel is compiled for.
@@ -13,6 +14,8 @@ pub(crate) struct Shape {
     pub rows: usize,
     /// Units of the cube.
     pub units: usize,
+    /// How many terms of a product a plane holds, each lane another; 1 where every lane reads all.
+    pub lanes: usize,
     pub reverse: bool,
     /// Whether a masked step's output is the one before.
     pub repeats: bool,
@@ -38,6 +41,14 @@ pub(crate) fn is_narrow(client: &Client) -> bool {
     client.properties().hardware.plane_size_max <= 8
 }
 
+/// How many lanes of a plane hand each other what they loaded. A CPU in disguise does that in one instruction, and
+/// loads lane by lane; a GPU gives all lanes the same number of shared memory at once, so there each lane loads: 1.
+pub(crate) fn lanes(client: &Client) -> usize {
+    let hardware = &client.properties().hardware;
+    let known = hardware.plane_size_min == hardware.plane_size_max;
+    if is_narrow(client) && known { hardware.plane_size_max as usize } else { 1 }
+}
+
 impl Shape {
     /// Without options, for one row.
     pub fn new(client: &Client, cell: Cell, d_hidden: usize) -> Self {
@@ -48,6 +59,7 @@ impl Shape {
             d_hidden,
             rows: 1,
             units: units.min(most),
+            lanes: lanes(client),
             reverse: false,
             repeats: false,
             masks: 0,
@@ -84,6 +96,21 @@ impl Shape {
         self.d_hidden.div_ceil(self.units)
     }
 
+    /// The terms of a product over the units, with the zeros that round them up.
+    pub fn terms(&self) -> usize {
+        self.d_hidden.next_multiple_of(TERMS)
+    }
+
+    /// How many rows lie side by side as a vector.
+    pub fn line(&self) -> usize {
+        self.rows.min(WIDE)
+    }
+
+    /// How many such vectors the rows of a cube are.
+    pub fn lines(&self) -> usize {
+        self.rows / self.line()
+    }
+
     /// How often h stands in shared memory: for each mask, if every gate has its own.
     pub fn operands(&self) -> usize {
         self.masks.max(1)
@@ -92,7 +119,7 @@ impl Shape {
     /// Shared memory of the two kernels, in bytes.
     pub fn shared(&self) -> usize {
         let reset = if self.cell == Cell::GruBefore { 1 } else { 0 };
-        4 * self.rows * self.d_hidden * (self.operands() + reset).max(self.cell.gates())
+        4 * self.rows * self.terms() * (self.operands() + reset).max(self.cell.gates())
     }
 }
 

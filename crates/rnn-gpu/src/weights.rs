@@ -1,29 +1,30 @@
 //! The gradients of weights and biases, sums over all steps of all rows, each in a fixed order.
 
 use crate::args::Cell;
-use crate::input::{at_place, row_at};
-use crate::matmul::{Tile, along_rows, factor, multiply, zeros};
+use crate::input::{at_place, masks_of, row_at};
+use crate::matmul::{Tile, along_rows, at, factor, multiply, part as sums_of, put_rows, zeros};
+use crate::product::WIDE;
 use crate::shape::Shape;
-use crate::storage::{load, read, store};
+use crate::storage::read;
 use cubecl::prelude::*;
 
 /// The gradients of `W_ih` and `b_ih` (first part), and of `W_hh` and `b_hh` (second part).
 ///
 /// The third coordinate of a cube is `part·groups + group`, with the gates in groups of `group` columns: each for
 /// itself where x or h has another mask for each, or the reset gate acts on h before the product. `N` is how what
-/// forward saved is stored.
+/// forward saved is stored. Vectors of `V` neighbours along the units, and of `X` features, are loaded.
 #[cube(launch_unchecked)]
-pub(crate) fn gradients<N: Float>(
-    x: ComptimeOption<Box<[f32]>>,
-    saved: &[N],
-    deltas: &[f32],
+pub(crate) fn gradients<N: Float, V: Size, X: Size>(
+    x: ComptimeOption<Box<[Vector<f32, X>]>>,
+    saved: &[Vector<N, V>],
+    deltas: &[Vector<f32, V>],
     input_masks: ComptimeOption<Box<[f32]>>,
     masks: ComptimeOption<Box<[f32]>>,
     plan: ComptimeOption<Box<[u32]>>,
-    d_w_ih: &mut [f32],
-    d_b_ih: &mut [f32],
-    d_w_hh: &mut [f32],
-    d_b_hh: &mut [f32],
+    d_w_ih: &mut [Vector<f32, V>],
+    d_b_ih: &mut [Vector<f32, V>],
+    d_w_hh: &mut [Vector<f32, V>],
+    d_b_hh: &mut [Vector<f32, V>],
     stride_t: u32,
     stride_b: u32,
     stride_i: u32,
@@ -37,8 +38,7 @@ pub(crate) fn gradients<N: Float>(
     #[comptime] shape: Shape,
     #[comptime] tile: Tile,
 ) {
-    let each = comptime!(tile.each);
-    let loads = comptime!(tile.loads());
+    let (wide, features) = comptime!((tile.wide, tile.features));
     let d = comptime!(shape.d_hidden);
     let width = comptime!(shape.cell.gates() * d);
     let delta_row = comptime!(shape.cell.deltas() * d);
@@ -48,93 +48,121 @@ pub(crate) fn gradients<N: Float>(
     let (batch, steps) = (batch as usize, steps as usize);
     let part = CUBE_POS_Z as usize / groups + first_part as usize;
     let group = CUBE_POS_Z as usize % groups;
-    let first_row = CUBE_POS_X as usize * tile.size();
-    let first_column = CUBE_POS_Y as usize * tile.size();
+    let first_row = CUBE_POS_X as usize * tile.rows.size();
     let group_width = comptime!(width / groups);
-    let from = group * group_width + first_column;
+    let from = group * group_width + CUBE_POS_Y as usize * tile.columns.size();
     let end = (group + 1) * group_width;
     let rows = select(part == 0, d_input as usize, d);
 
-    let mut a = factor(tile);
-    let mut b = factor(tile);
-    let mut sums = zeros(comptime!(each * each));
-    let mut bias = zeros(each);
+    let mut a = factor(tile.rows, tile);
+    let mut b = factor(tile.columns, tile);
+    // The last row is that of the biases.
+    let mut sums = zeros(comptime!((tile.rows.each + 1) * tile.columns.each));
     // Both parts have as many cubes as the larger one needs.
     let blocks = select(first_row < rows || CUBE_POS_X == 0, steps.div_ceil(comptime!(tile.depth)), 0usize);
     for block in 0..blocks {
         #[unroll]
-        for i in 0..loads {
-            let (k, m) = along_rows(i, tile);
+        for i in 0..comptime!(tile.loads(tile.rows, 1)) {
+            let (k, m) = along_rows(i, tile.rows, tile);
             let place = block * tile.depth + k;
-            let row = first_row + m;
-            let mut value = 0.0f32;
-            if place < steps && row < rows {
-                if part == 0 {
-                    let at = at_place(&plan, order_at as usize, place);
-                    value = read(&x, row_at(at, batch, stride_t as usize, stride_b as usize) + row * stride_i as usize);
-                    if comptime!(input_masks_count > 0) {
-                        let mask = if comptime!(input_masks_count > 1) { group } else { 0usize.runtime() };
-                        value *= read(&input_masks, (mask * batch + at % batch) * d_input as usize + row);
-                    }
-                } else {
-                    value = load(saved, place * saved_row + comptime!(saved_row - d) + row);
-                    if before {
-                        if group == 2 {
-                            value *= load(saved, place * saved_row + row);
+            let counts = k < tile.depth && place < steps;
+            let mut at = 0usize.runtime();
+            if counts {
+                at = at_place(&plan, order_at as usize, place);
+            }
+            if part == 0 {
+                let x_row = row_at(at, batch, stride_t as usize, stride_b as usize);
+                let mut values = Array::<Vector<f32, X>>::new(comptime!(WIDE / features));
+                #[unroll]
+                for v in 0..comptime!(WIDE / features) {
+                    let row = first_row + m + v * features;
+                    let mut value = Vector::<f32, X>::new(0.0f32);
+                    if counts && row < rows {
+                        #[comptime]
+                        if let ComptimeOption::Some(x) = &x {
+                            value = x[(x_row + row * stride_i as usize) / features];
+                        }
+                        if comptime!(input_masks_count > 0) {
+                            let mask = if comptime!(input_masks_count > 1) { group } else { 0usize.runtime() };
+                            let from = (mask * batch + at % batch) * d_input as usize + row;
+                            value *= masks_of::<X>(&input_masks, from, features);
                         }
                     }
-                    if comptime!(shape.masks > 0) {
-                        let at = at_place(&plan, order_at as usize, place);
-                        let mask = if comptime!(shape.masks > 1) { group } else { 0usize.runtime() };
-                        value *= read(&masks, (mask * batch + at % batch) * d + row);
-                    }
+                    values[v] = value;
                 }
-            }
-            a[k * tile.stride() + m] = value;
-            let mut column = from + m;
-            let mut delta = 0.0f32;
-            if place < steps && column < end {
-                if after {
-                    if part == 1 && column >= comptime!(2 * d) {
-                        column += d;
+                put_rows(&mut a, k, m, &values, features, tile.rows, tile);
+            } else {
+                let mut values = Array::<Vector<f32, V>>::new(comptime!(WIDE / wide));
+                #[unroll]
+                for v in 0..comptime!(WIDE / wide) {
+                    let row = first_row + m + v * wide;
+                    let mut value = Vector::<f32, V>::new(0.0f32);
+                    if counts && row < rows {
+                        let of_step = place * saved_row + row;
+                        value = Vector::cast_from(saved[(of_step + comptime!(saved_row - d)) / wide]);
+                        if before {
+                            if group == 2 {
+                                value *= Vector::cast_from(saved[of_step / wide]);
+                            }
+                        }
+                        if comptime!(shape.masks > 0) {
+                            let mask = if comptime!(shape.masks > 1) { group } else { 0usize.runtime() };
+                            value *= masks_of::<V>(&masks, (mask * batch + at % batch) * d + row, wide);
+                        }
                     }
+                    values[v] = value;
                 }
-                delta = deltas[place * delta_row + column];
+                put_rows(&mut a, k, m, &values, wide, tile.rows, tile);
             }
-            b[k * tile.stride() + m] = delta;
+        }
+        #[unroll]
+        for i in 0..comptime!(tile.loads(tile.columns, 1)) {
+            let (k, n) = along_rows(i, tile.columns, tile);
+            let place = block * tile.depth + k;
+            let mut values = Array::<Vector<f32, V>>::new(comptime!(WIDE / wide));
+            #[unroll]
+            for v in 0..comptime!(WIDE / wide) {
+                let mut column = from + n + v * wide;
+                let mut delta = Vector::<f32, V>::new(0.0f32);
+                if place < steps && column < end {
+                    if after {
+                        if part == 1 && column >= comptime!(2 * d) {
+                            column += d;
+                        }
+                    }
+                    delta = deltas[(place * delta_row + column) / wide];
+                }
+                values[v] = delta;
+            }
+            put_rows(&mut b, k, n, &values, wide, tile.columns, tile);
         }
         sync_cube();
-        multiply(&mut sums, &a, &b, tile);
-        if CUBE_POS_X == 0 {
-            for k in 0..comptime!(tile.depth) {
-                #[unroll]
-                for j in 0..each {
-                    bias[j] += b[k * tile.stride() + UNIT_POS_X as usize + j * tile.side];
-                }
-            }
-        }
+        multiply(&mut sums, &a, &b, true, tile);
         sync_cube();
     }
     #[unroll]
-    for j in 0..each {
-        let column = from + UNIT_POS_X as usize + j * tile.side;
+    for v in 0..comptime!(tile.columns.each / wide) {
+        let j = comptime!(v * wide);
+        let column = from + at(j, UNIT_POS_X, tile.columns);
         if column < end {
             #[unroll]
-            for i in 0..each {
-                let row = first_row + UNIT_POS_Y as usize + i * tile.side;
+            for i in 0..comptime!(tile.rows.each) {
+                let row = first_row + at(i, UNIT_POS_Y, tile.rows);
                 if row < rows {
+                    let value = sums_of::<V>(&sums, i, j, wide, tile);
                     if part == 0 {
-                        d_w_ih[row * width + column] = sums[i * each + j];
+                        d_w_ih[(row * width + column) / wide] = value;
                     } else {
-                        d_w_hh[row * width + column] = sums[i * each + j];
+                        d_w_hh[(row * width + column) / wide] = value;
                     }
                 }
             }
             if CUBE_POS_X == 0 && UNIT_POS_Y == 0 {
+                let value = sums_of::<V>(&sums, tile.rows.each, j, wide, tile);
                 if part == 0 {
-                    d_b_ih[column] = bias[j];
+                    d_b_ih[column / wide] = value;
                 } else {
-                    d_b_hh[column] = bias[j];
+                    d_b_hh[column / wide] = value;
                 }
             }
         }
@@ -184,45 +212,29 @@ pub(crate) fn symbol_lists(
     table
 }
 
-/// The transpose of a matrix, stored as `N`.
-#[cube(launch_unchecked)]
-pub(crate) fn transpose<N: Float>(matrix: &[f32], out: &mut [N], rows: u32, columns: u32) {
-    let at = ABSOLUTE_POS;
-    let (rows, columns) = (rows as usize, columns as usize);
-    if at < rows * columns {
-        store(out, at, matrix[(at % rows) * columns + at / rows]);
-    }
-}
-
-/// A copy of a matrix, stored as `N`.
-#[cube(launch_unchecked)]
-pub(crate) fn copy<N: Float>(matrix: &[f32], out: &mut [N], len: u32) {
-    let at = ABSOLUTE_POS;
-    if at < len as usize {
-        store(out, at, matrix[at]);
-    }
-}
-
 /// Up to four masks one after the other.
 #[cube(launch_unchecked)]
-pub(crate) fn side_by_side(
-    first: &[f32],
-    second: &[f32],
+pub(crate) fn joined(
+    first: ComptimeOption<Box<[f32]>>,
+    second: ComptimeOption<Box<[f32]>>,
     third: ComptimeOption<Box<[f32]>>,
     fourth: ComptimeOption<Box<[f32]>>,
     out: &mut [f32],
     len: u32,
 ) {
-    let at = ABSOLUTE_POS;
-    let len = len as usize;
-    if at < len {
-        out[at] = first[at];
-        out[len + at] = second[at];
-        if third.is_some() {
-            out[2 * len + at] = read(&third, at);
-        }
-        if fourth.is_some() {
-            out[3 * len + at] = read(&fourth, at);
+    let (at, len) = (ABSOLUTE_POS, len as usize);
+    side_by_side(&first, out, 0usize.runtime(), at, len);
+    side_by_side(&second, out, len, at, len);
+    side_by_side(&third, out, 2 * len, at, len);
+    side_by_side(&fourth, out, 3 * len, at, len);
+}
+
+/// Number `at` of a mask of `len` numbers goes to the mask's place, from `to` on.
+#[cube]
+pub(crate) fn side_by_side(mask: &ComptimeOption<Box<[f32]>>, out: &mut [f32], to: usize, at: usize, len: usize) {
+    if mask.is_some() {
+        if at < len {
+            out[to + at] = read(mask, at);
         }
     }
 }

@@ -5,6 +5,7 @@ use super::{Saved, optional, optional_u32, pair, tile};
 use crate::args::{Input, Layer, Output, Sequence};
 use crate::launch::{CUBE, cubes};
 use crate::plan::Plan;
+use crate::product::{Matrix, WIDE};
 use crate::shape::Shape;
 use crate::storage::Storage;
 use crate::{Buffer, forward as fore, input, weights};
@@ -12,8 +13,8 @@ use cubecl::client::Client;
 use cubecl::prelude::*;
 use half::f16;
 
-/// Runs a layer over a batch; saves for backward if it is to `save`. Two launches, one with symbols; one more for
-/// [`Storage::F16`], and one for masks of each gate, of the input or of h.
+/// Runs a layer over a batch; saves for backward if it is to `save`. Three launches, two with symbols; one more for
+/// masks of each gate of the input.
 ///
 /// # Panics
 /// If a buffer has another length than the sizes say. What [`fits`](crate::fits) refuses must not come here.
@@ -33,15 +34,14 @@ fn stored<N: Float>(client: &Client, layer: &Layer, sequence: &Sequence, save: b
     let shape = Shape::of(client, layer, sequence, save);
     let plan = Plan::new(client, batch, time, shape.rows, sequence.counted, sequence.reverse);
     let input_masks = joined(client, &sequence.input_masks);
-    let masks = joined(client, &sequence.recurrent_masks);
 
     let (products, symbols) = match &sequence.input {
         Input::Symbols(symbols) => (layer.w_ih.clone(), Some(Buffer::from_u32(client, symbols))),
         Input::Dense(x) => {
             let products = Buffer::stored(client, storage, plan.steps * width);
-            let tile = tile(client);
+            let tile = tile(client, d_hidden, Some((x, d_input)));
             let groups = if sequence.input_masks.len() > 1 { cell.gates() } else { 1 };
-            let count = CubeCount::Static(tile.over(plan.steps), tile.over(width / groups), groups as u32);
+            let count = CubeCount::Static(tile.rows.over(plan.steps), tile.columns.over(width / groups), groups as u32);
             let [stride_t, stride_b, stride_i] = x.strides.map(|stride| stride as u32);
             // SAFETY: `check` looked at the sizes; the kernel stays within them.
             unsafe {
@@ -49,11 +49,13 @@ fn stored<N: Float>(client: &Client, layer: &Layer, sequence: &Sequence, save: b
                     client,
                     count,
                     tile.dim(),
-                    x.buffer.arg(),
-                    layer.w_ih.arg(),
+                    tile.wide,
+                    tile.features,
+                    x.buffer.arg_of(tile.features),
+                    layer.w_ih.arg_of(tile.wide),
                     optional(input_masks.as_ref()),
                     optional_u32(plan.table.as_ref()),
-                    products.arg(),
+                    products.arg_of(tile.wide),
                     stride_t,
                     stride_b,
                     stride_i,
@@ -70,10 +72,8 @@ fn stored<N: Float>(client: &Client, layer: &Layer, sequence: &Sequence, save: b
         }
     };
 
-    let w_hh = match storage {
-        Storage::F32 => layer.w_hh.clone(),
-        Storage::F16 => copy::<N>(client, storage, &layer.w_hh),
-    };
+    let packed = Matrix { groups: 1, terms: d_hidden, columns: width, term_stride: width, column_stride: 1 };
+    let (w_hh, masks) = packed.pack::<N>(client, storage, &layer.w_hh, &sequence.recurrent_masks);
     let output = Buffer::empty(client, time * batch * d_hidden);
     let (last, last_c_at, h, c) = pair(client, batch * d_hidden);
     let states = Buffer::stored(client, storage, if save { plan.steps * cell.saved() * d_hidden } else { 1 });
@@ -88,9 +88,10 @@ fn stored<N: Float>(client: &Client, layer: &Layer, sequence: &Sequence, save: b
             client,
             CubeCount::Static(plan.cubes as u32, 1, 1),
             CubeDim::new_1d(shape.units as u32),
+            shape.line(),
             products.arg(),
             optional_u32(symbols.as_ref()),
-            w_hh.arg(),
+            w_hh.arg_of(WIDE),
             optional(layer.b_ih.as_ref()),
             optional(layer.b_hh.as_ref()),
             sequence.h0.arg(),
@@ -116,38 +117,21 @@ fn stored<N: Float>(client: &Client, layer: &Layer, sequence: &Sequence, save: b
     (Output { sequence: output, h, c: cell.has_c().then_some(c) }, saved)
 }
 
-/// A copy of `matrix`, stored as `N`, which is `storage`.
-fn copy<N: Float>(client: &Client, storage: Storage, matrix: &Buffer) -> Buffer {
-    let out = Buffer::stored(client, storage, matrix.len());
-    // SAFETY: both have as many numbers.
-    unsafe {
-        weights::copy::launch_unchecked::<N>(
-            client,
-            cubes(matrix.len()),
-            CubeDim::new_1d(CUBE),
-            matrix.arg(),
-            out.arg(),
-            matrix.len() as u32,
-        )
-    }
-    out
-}
-
 /// The masks one after the other in one buffer.
 fn joined(client: &Client, masks: &[Buffer]) -> Option<Buffer> {
-    let [first, second, others @ ..] = masks else { return masks.first().cloned() };
+    let [first, _, ..] = masks else { return masks.first().cloned() };
     let len = first.len();
     let out = Buffer::empty(client, masks.len() * len);
     // SAFETY: the kernel stays within `len` numbers of each mask.
     unsafe {
-        weights::side_by_side::launch_unchecked(
+        weights::joined::launch_unchecked(
             client,
             cubes(len),
             CubeDim::new_1d(CUBE),
-            first.arg(),
-            second.arg(),
-            optional(others.first()),
-            optional(others.get(1)),
+            optional(masks.first()),
+            optional(masks.get(1)),
+            optional(masks.get(2)),
+            optional(masks.get(3)),
             out.arg(),
             len as u32,
         )
