@@ -57,7 +57,7 @@ pub(crate) use input::InputWeights;
 pub(crate) use sequence::sequence;
 use std::sync::Arc;
 
-/// Whether two tensors are the same values, as far as that is known without looking at them: a CPU knows where they lie.
+/// Whether two tensors are the same values, as far as that is known without reading them: on a CPU by where they lie.
 pub(crate) fn may_be_same(a: &Tensor<2>, b: &Tensor<2>) -> bool {
     #[cfg(feature = "kernels")]
     if let Some(same) = cpu::is_same(a, b) {
