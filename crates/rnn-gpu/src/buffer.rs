@@ -32,8 +32,8 @@ impl Buffer {
         Buffer { handle: client.empty(4 * len.max(1)), len }
     }
 
-    /// The same, stored in another way, for kernels of this crate alone; at least a vector, since a kernel that reads or
-    /// writes vectors binds no less.
+    /// The same, stored in another way, for kernels of this crate alone; at least a vector, since a kernel that reads
+    /// or writes vectors binds no less.
     pub(crate) fn stored(client: &Client, storage: Storage, len: usize) -> Self {
         Buffer { handle: client.empty(storage.bytes() * len.max(WIDE)), len }
     }

@@ -21,8 +21,9 @@ pub(crate) fn at_place(plan: &ComptimeOption<Box<[u32]>>, order_at: usize, place
     }
 }
 
-/// `x·W_ih` for each place, a row of `width` numbers, stored as `N`. With a mask for each gate the third coordinate of a
-/// cube is the gate; otherwise it is 0 and the group all columns. Vectors of `V` neighbours along the gates, and of `X` features, are loaded and stored.
+/// `x·W_ih` for each place, a row of `width` numbers, stored as `N`. With a mask for each gate the third coordinate of
+/// a cube is the gate; otherwise it is 0 and the group all columns. Vectors of `V` neighbours along the gates, and of `X`
+/// features, are loaded and stored.
 #[cube(launch_unchecked)]
 pub(crate) fn products<N: Float, V: Size, X: Size>(
     x: &[Vector<f32, X>],

@@ -4,8 +4,7 @@
 //! four neighbouring rows, or columns, of a term are one vector, and each of its units adds up the products for several
 //! rows and columns.
 
-use crate::product::WIDE;
-use crate::product::Wide;
+use crate::product::{WIDE, Wide};
 use cubecl::prelude::*;
 
 /// Along one side of a tile.
