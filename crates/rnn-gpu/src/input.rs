@@ -22,11 +22,11 @@ pub(crate) fn at_place(plan: &ComptimeOption<Box<[u32]>>, order_at: usize, place
 }
 
 /// `x·W_ih` for each place, a row of `width` numbers, stored as `N`. With a mask for each gate the third coordinate of
-/// a cube is the gate; otherwise it is 0 and the group all columns. Vectors of `V` neighbours along the gates, and of `X`
+/// a cube is the gate; otherwise it is 0 and the group all columns. Vectors of `V` neighbours along the gates, and of `F`
 /// features, are loaded and stored.
 #[cube(launch_unchecked)]
-pub(crate) fn products<N: Float, V: Size, X: Size>(
-    x: &[Vector<f32, X>],
+pub(crate) fn products<N: Float, V: Size, F: Size>(
+    x: &[Vector<f32, F>],
     w_ih: &[Vector<f32, V>],
     masks: ComptimeOption<Box<[f32]>>,
     plan: ComptimeOption<Box<[u32]>>,
@@ -73,14 +73,14 @@ pub(crate) fn products<N: Float, V: Size, X: Size>(
         #[unroll]
         for i in 0..row_loads {
             let (k, m) = along_terms(i, features, tile.rows, tile);
-            let mut values = Array::<Vector<f32, X>>::new(WIDE);
+            let mut values = Array::<Vector<f32, F>>::new(WIDE);
             #[unroll]
             for r in 0..WIDE {
-                let mut value = Vector::<f32, X>::new(0.0f32);
+                let mut value = Vector::<f32, F>::new(0.0f32);
                 if first_row + m + r < steps && term + k < d_input {
                     value = x[(row_from[i * WIDE + r] + (term + k) * stride_i as usize) / features];
                     if masks.is_some() {
-                        value *= masks_of::<X>(&masks, mask_from[i * WIDE + r] + term + k, features);
+                        value *= masks_of::<F>(&masks, mask_from[i * WIDE + r] + term + k, features);
                     }
                 }
                 values[r] = value;
@@ -140,12 +140,12 @@ pub(crate) fn masks_of<V: Size>(
 ///
 /// `delta_row` is from the deltas of a place to those of the next. Vectors are as in [`products`].
 #[cube(launch_unchecked)]
-pub(crate) fn gradient<V: Size, X: Size>(
+pub(crate) fn gradient<V: Size, F: Size>(
     deltas: &[Vector<f32, V>],
     w_ih: &[Vector<f32, V>],
     masks: ComptimeOption<Box<[f32]>>,
     plan: ComptimeOption<Box<[u32]>>,
-    out: &mut [Vector<f32, X>],
+    out: &mut [Vector<f32, F>],
     batch: u32,
     steps: u32,
     all_steps: u32,
@@ -239,9 +239,9 @@ pub(crate) fn gradient<V: Size, X: Size>(
             let j = comptime!(v * features);
             let column = first_column + at(j, UNIT_POS_X, tile.columns);
             if row < all_steps as usize && column < d_input {
-                let mut value = part::<X>(&sums, i, j, features, tile);
+                let mut value = part::<F>(&sums, i, j, features, tile);
                 if row >= steps {
-                    value = Vector::<f32, X>::new(0.0f32);
+                    value = Vector::<f32, F>::new(0.0f32);
                 }
                 out[(ats[i] * d_input + column) / features] = value;
             }

@@ -12,10 +12,10 @@ use cubecl::prelude::*;
 ///
 /// The third coordinate of a cube is `part·groups + group`, with the gates in groups of `group` columns: each for
 /// itself where x or h has another mask for each, or the reset gate acts on h before the product. `N` is how what
-/// forward saved is stored. Vectors of `V` neighbours along the units, and of `X` features, are loaded.
+/// forward saved is stored. Vectors of `V` neighbours along the units, and of `F` features, are loaded.
 #[cube(launch_unchecked)]
-pub(crate) fn gradients<N: Float, V: Size, X: Size>(
-    x: ComptimeOption<Box<[Vector<f32, X>]>>,
+pub(crate) fn gradients<N: Float, V: Size, F: Size>(
+    x: ComptimeOption<Box<[Vector<f32, F>]>>,
     saved: &[Vector<N, V>],
     deltas: &[Vector<f32, V>],
     input_masks: ComptimeOption<Box<[f32]>>,
@@ -72,11 +72,11 @@ pub(crate) fn gradients<N: Float, V: Size, X: Size>(
             }
             if part == 0 {
                 let x_row = row_at(at, batch, stride_t as usize, stride_b as usize);
-                let mut values = Array::<Vector<f32, X>>::new(comptime!(WIDE / features));
+                let mut values = Array::<Vector<f32, F>>::new(comptime!(WIDE / features));
                 #[unroll]
                 for v in 0..comptime!(WIDE / features) {
                     let row = first_row + m + v * features;
-                    let mut value = Vector::<f32, X>::new(0.0f32);
+                    let mut value = Vector::<f32, F>::new(0.0f32);
                     if counts && row < rows {
                         #[comptime]
                         if let ComptimeOption::Some(x) = &x {
@@ -85,7 +85,7 @@ pub(crate) fn gradients<N: Float, V: Size, X: Size>(
                         if comptime!(input_masks_count > 0) {
                             let mask = if comptime!(input_masks_count > 1) { group } else { 0usize.runtime() };
                             let from = (mask * batch + at % batch) * d_input as usize + row;
-                            value *= masks_of::<X>(&input_masks, from, features);
+                            value *= masks_of::<F>(&input_masks, from, features);
                         }
                     }
                     values[v] = value;

@@ -145,7 +145,7 @@ mod tests {
             let (a, cell) = (u64::MAX, "rnn".to_string());
             let (correlations, order) = (vec![0.9], vec![0]);
             let picture = svg(&Watched { a, b: 1, answer: 0, right: false, cell, steps, correlations, order });
-            let end = picture.lines().filter(|line| line.contains("class=\"small\">r = ")).next().expect("a unit");
+            let end = picture.lines().find(|line| line.contains("class=\"small\">r = ")).expect("a unit");
             let end: f64 = end.split('"').nth(1).expect("x").parse().expect("a number");
             let width = picture.split("width=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a width");
             (width.parse::<f64>().expect("a number"), end)

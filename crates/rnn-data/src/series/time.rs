@@ -110,7 +110,7 @@ fn split_offset(text: &str) -> (&str, Option<i64>) {
         let clock = text.find(['T', ' '])? + 1;
         let sign = clock + text[clock..].rfind(['+', '-'])?;
         text[sign..].is_ascii().then_some(())?;
-        let (hours, minutes) = match *text[sign + 1..].as_bytes() {
+        let (hours, minutes) = match text.as_bytes()[sign + 1..] {
             [_, _] => (&text[sign + 1..], "0"),
             [_, _, b':', _, _] => (&text[sign + 1..sign + 3], &text[sign + 4..]),
             [_, _, _, _] => (&text[sign + 1..sign + 3], &text[sign + 3..]),
