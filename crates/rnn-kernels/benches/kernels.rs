@@ -256,7 +256,7 @@ fn layer(bencher: Bencher, case: &Case, backward: bool) {
         let [p_i, p_f, p_o, norm_ih, norm_hh, gamma_c] = d_learned.each_mut().map(Option::as_deref_mut);
         let beta_c = d_beta.as_deref_mut();
         let wanted = Gradients {
-            options: OptionGradients { p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c },
+            options: OptionGradients { p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c, ..Default::default() },
             input: (!options.indices).then_some((&mut d_x[..], Strides::batch_major(time, d_input))),
             w_ih: Some(&mut d_w_ih),
             w_hh: cell.has_w_hh().then_some(&mut d_w_hh[..]),
