@@ -1,6 +1,7 @@
 use crate::RnnError;
 use burn::tensor::{Tensor, activation};
 use serde::{Deserialize, Serialize};
+use std::f64::consts::FRAC_1_SQRT_2;
 
 /// What is applied, element by element, to a gate's sum or to a state.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -69,7 +70,8 @@ impl Activation {
             Activation::Softsign => x.clone() / (x.abs() + 1.0),
             Activation::Softplus => activation::softplus(x, 1.0),
             Activation::Silu => activation::silu(x),
-            Activation::Gelu => activation::gelu(x),
+            // Burn's has the gradient of another function, with tanh, where a backend has none of its own, as on GPUs.
+            Activation::Gelu => (x.clone() * FRAC_1_SQRT_2).erf().add_scalar(1.0) * x * 0.5,
             // One of the two is x, the other 0; σ(0) = ½.
             Activation::Positive => activation::relu(x.clone()) + activation::sigmoid(x.clamp_max(0.0)),
         }
