@@ -61,7 +61,7 @@ fn half_storage_is_kept_with_the_run() {
     program.half_storage_is_kept(&args, &["generate", "--length", "5"]);
 }
 
-/// What a cell or an option cannot do is told in the options' own names.
+/// An error about a cell or an option names the command line's options.
 #[test]
 fn what_would_change_nothing_and_what_cannot_be_exported_is_told() {
     let program = chargen();

@@ -14,7 +14,7 @@ use cubecl::prelude::*;
 pub(crate) const WIDE: usize = 4;
 /// So many numbers as a vector.
 pub(crate) type Wide = Const<WIDE>;
-/// A packed matrix has a multiple of so many terms; those beyond the end are zero.
+/// The terms of a packed matrix are filled up with zeros to a multiple of this number.
 pub(crate) const TERMS: usize = 8;
 
 /// A matrix whose rows are the terms of a product, where it lies in memory.
@@ -48,7 +48,7 @@ impl Matrix {
         let mask_len = several.first().map_or(0, Buffer::len);
         let joined = Buffer::empty(client, several.len() * mask_len);
         let mask = |i| several.get(i).map(Buffer::arg).into();
-        // SAFETY: the kernel stays within the matrix, within the masks, and within as many numbers as it is told.
+        // SAFETY: the kernel reads within the matrix and the masks, and writes within the two buffers made above.
         unsafe {
             pack::launch_unchecked::<N>(
                 client,

@@ -126,11 +126,12 @@ impl Program {
         }
     }
 
-    /// Trains with `args` with and without `--half-storage` on the CPU, where that changes nothing and is told, also of
-    /// the run that is resumed. `uses` are the arguments of a command that takes a run from before there was the option.
+    /// Trains on the CPU with `args`, once with `--half-storage` and once without. The option must change no figure there,
+    /// the program must say so, and a resumed run must keep the option. `uses` are the arguments of a command that reads
+    /// a run folder written before the option existed.
     ///
     /// # Panics
-    /// If something is not so.
+    /// If one of these does not hold.
     pub fn half_storage_is_kept(&self, args: &[&str], uses: &[&str]) {
         const LINE: &str = "--half-storage changes nothing on flex: it is a CPU, and only a GPU stores 16-bit floats\n";
         let args = [args, &["--device", "flex", "--json", "--name"]].concat();

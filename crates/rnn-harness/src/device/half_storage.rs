@@ -49,7 +49,7 @@ mod tests {
     use super::*;
     use rnn_core::CellKind;
 
-    /// A CPU's kernels stand in for a GPU's: what they have no kernel for is told in the same way.
+    /// Without a GPU the CPU's kernels take its place: a layer that they cannot run gives its reason in the same way.
     #[test]
     fn what_stores_32_bits_is_told_with_the_reason() {
         let device = Device::default();

@@ -103,7 +103,8 @@ impl<T: Float> Forward<'_, T> {
         }
     }
 
-    /// The state that rests, of so many features in rows of that width, to the caller's memory, if it is wanted.
+    /// Copies the resting states to the caller's memory, unless `to` is null. A row has `features` numbers, and the next
+    /// one begins `width` numbers later.
     #[inline(always)]
     pub(super) unsafe fn last(&self, to: *mut T, from: *const T, [features, width]: [usize; 2]) {
         if to.is_null() {
