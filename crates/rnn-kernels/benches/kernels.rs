@@ -68,6 +68,8 @@ enum OfCell {
     LayerNorm,
     Peepholes,
     Clip,
+    /// To half as many features as units.
+    Projection,
     Gate(Activation),
 }
 
@@ -97,13 +99,19 @@ impl Case {
         self.options.lengths.map(|lengths| lengths(self.shape[0], self.shape[1]))
     }
 
+    fn h_features(&self) -> usize {
+        let d_hidden = self.shape[3];
+        if self.options.of_cell == OfCell::Projection { d_hidden / 2 } else { d_hidden }
+    }
+
     /// Of the products of forward at the steps that count; backward has twice as many.
     fn flop(&self) -> usize {
         let [batch, time, d_input, d_hidden] = self.shape;
         let d_input = if self.options.indices { 0 } else { d_input };
-        let inner = d_input + if self.cell.1.has_w_hh() { d_hidden } else { 0 };
+        let inner = d_input + if self.cell.1.has_w_hh() { self.h_features() } else { 0 };
+        let projected = if self.options.of_cell == OfCell::Projection { self.h_features() } else { 0 };
         let steps = self.lengths().map_or(batch * time, |lengths| lengths.iter().sum());
-        2 * steps * inner * self.cell.1.gates() * d_hidden
+        2 * steps * (inner * self.cell.1.gates() + projected) * d_hidden
     }
 }
 
@@ -133,6 +141,7 @@ fn cell_options() -> impl Iterator<Item = Case> {
         (lstm, Options { name: "layer norm", of_cell: OfCell::LayerNorm, ..PLAIN }),
         (lstm, Options { name: "peepholes", of_cell: OfCell::Peepholes, ..PLAIN }),
         (lstm, Options { name: "clip", of_cell: OfCell::Clip, ..PLAIN }),
+        (lstm, Options { name: "projected", of_cell: OfCell::Projection, ..PLAIN }),
         gate("hard sigmoid", Activation::HardSigmoid { slope: 0.2 }),
         gate("gelu", Activation::Gelu),
         (("coupled", Cell::LstmCoupled), Options { name: "plain", ..PLAIN }),
@@ -182,15 +191,16 @@ fn both_with(bencher: Bencher, case: &Case) {
 /// Forward, or forward and backward.
 fn layer(bencher: Bencher, case: &Case, backward: bool) {
     let Case { cell: (_, cell), shape: [batch, time, d_input, d_hidden], threads, options } = *case;
+    let h_features = case.h_features();
     let mut random = fastrand::Rng::with_seed(1);
     let symbols: Vec<u32> = (0..batch * time).map(|_| random.u32(0..d_input as u32)).collect();
     let mut numbers = |n: usize| -> Vec<f32> { (0..n).map(|_| random.f32() * 0.2 - 0.1).collect() };
     let width = cell.gates() * d_hidden;
     let recurs = usize::from(cell.has_w_hh());
     let (w_ih, w_hh, b_ih, b_hh) =
-        (numbers(d_input * width), numbers(recurs * d_hidden * width), numbers(width), numbers(recurs * width));
+        (numbers(d_input * width), numbers(recurs * h_features * width), numbers(width), numbers(recurs * width));
     let b = cell.has_w_hh().then_some(&b_hh[..]);
-    let (gains, vector) = (vec![1.0; width], numbers(d_hidden));
+    let (gains, vector, w_hr) = (vec![1.0; width], numbers(d_hidden), numbers(d_hidden * h_features));
     let mut of_cell = rnn_kernels::Options::default();
     match options.of_cell {
         OfCell::Nothing => {}
@@ -203,6 +213,7 @@ fn layer(bencher: Bencher, case: &Case, backward: bool) {
             (of_cell.p_i, of_cell.p_f, of_cell.p_o) = (Some(&vector[..]), Some(&vector[..]), Some(&vector[..]));
         }
         OfCell::Clip => of_cell.clip = Some(1.0),
+        OfCell::Projection => of_cell.w_hr = Some(&w_hr),
         OfCell::Gate(activation) => of_cell.gate = Some(activation),
     }
     let layer = LayerWeights {
@@ -220,7 +231,7 @@ fn layer(bencher: Bencher, case: &Case, backward: bool) {
         true => Input::Indices { values: &symbols, strides: Strides::batch_major(time, 1) },
         false => Input::Dense { values: &x, strides: Strides::batch_major(time, d_input) },
     };
-    let (mask, input_mask) = (numbers(batch * d_hidden), numbers(batch * d_input));
+    let (mask, input_mask) = (numbers(batch * h_features), numbers(batch * d_input));
     let masks = |wanted: bool| usize::from(wanted) * if options.per_gate { cell.gates() } else { 1 };
     let lengths = case.lengths();
     let sequence = Sequence {
@@ -231,9 +242,9 @@ fn layer(bencher: Bencher, case: &Case, backward: bool) {
         ..Sequence::new(batch, time, input)
     };
     let exec = Exec { threads, ..Exec::default() };
-    let strides = Strides::batch_major(time, d_hidden);
-    let mut out = vec![0.0; batch * time * d_hidden];
-    let mut h = vec![0.0; batch * d_hidden];
+    let strides = Strides::batch_major(time, h_features);
+    let mut out = vec![0.0; batch * time * h_features];
+    let mut h = vec![0.0; batch * h_features];
 
     if !backward {
         bencher.counter(ItemsCount::new(case.flop())).bench_local(|| {
@@ -243,20 +254,20 @@ fn layer(bencher: Bencher, case: &Case, backward: bool) {
         });
         return;
     }
-    let d_out = numbers(batch * time * d_hidden);
+    let d_out = numbers(batch * time * h_features);
     let (mut d_x, mut d_w_ih, mut d_w_hh) = (vec![0.0; x.len()], w_ih.clone(), w_hh.clone());
     let (mut d_b_ih, mut d_b_hh) = (b_ih.clone(), b_hh.clone());
     let learned = [of_cell.p_i, of_cell.p_f, of_cell.p_o, of_cell.norm_ih, of_cell.norm_hh, of_cell.gamma_c];
     let mut d_learned = learned.map(|given| given.map(<[f32]>::to_vec));
-    let mut d_beta = of_cell.beta_c.map(<[f32]>::to_vec);
+    let [mut d_beta, mut d_w_hr] = [of_cell.beta_c, of_cell.w_hr].map(|given| given.map(<[f32]>::to_vec));
     bencher.counter(ItemsCount::new(3 * case.flop())).bench_local(|| {
         let output = Output { sequence: &mut out, strides, h: Some(&mut h), c: None };
         let saved = rnn_kernels::forward_saving(exec, &layer, &sequence, output);
         let given = OutputGradients { sequence: Some((&d_out, strides)), h: None, c: None };
         let [p_i, p_f, p_o, norm_ih, norm_hh, gamma_c] = d_learned.each_mut().map(Option::as_deref_mut);
-        let beta_c = d_beta.as_deref_mut();
+        let (beta_c, w_hr) = (d_beta.as_deref_mut(), d_w_hr.as_deref_mut());
         let wanted = Gradients {
-            options: OptionGradients { p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c, ..Default::default() },
+            options: OptionGradients { p_i, p_f, p_o, norm_ih, norm_hh, gamma_c, beta_c, w_hr },
             input: (!options.indices).then_some((&mut d_x[..], Strides::batch_major(time, d_input))),
             w_ih: Some(&mut d_w_ih),
             w_hh: cell.has_w_hh().then_some(&mut d_w_hh[..]),
