@@ -2,11 +2,13 @@
 //! backward are made of it.
 
 mod masked;
+mod matrices;
 mod row;
 
 use crate::float::Float;
 use crate::simd::{Columns, Op, Simd};
 pub(crate) use masked::{Factors, max_masked_rows, multiply_masked};
+pub(crate) use matrices::{Matrices, multiply_matrices};
 pub(crate) use row::{BESIDE, Beside, RowProduct, multiply_row};
 
 /// The most rows of a tile at any instruction set.
