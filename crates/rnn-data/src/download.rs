@@ -1,12 +1,16 @@
 //! Downloads: resumable, checked, under a temporary name until complete. A lock on the partial file lets one download
 //! at a time write it, across processes.
 
+mod check;
+mod part;
+
+use crate::DataError;
 use crate::registry::CorpusFile;
-use crate::{DataError, show};
+pub(crate) use check::check;
+use check::fault;
 use indicatif::{ProgressBar, ProgressStyle};
-use sha2::{Digest, Sha256};
-use std::fs::{File, TryLockError};
-use std::io::{Read, Seek, Write};
+use part::Part;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
@@ -15,80 +19,6 @@ use std::time::Duration;
 const ANSWER: Duration = Duration::from_millis(4500);
 /// The longest pause within an answer.
 const PAUSE: Duration = Duration::from_secs(30);
-
-/// The SHA-256 of the whole `file`.
-fn sha256(mut file: &File) -> std::io::Result<String> {
-    file.rewind()?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => break,
-            n => hash.update(&buffer[..n]),
-        }
-    }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// How `found` differs from `file`: compares the size, then the hash. `None` if they are equal.
-fn fault(found: &File, file: &CorpusFile) -> std::io::Result<Option<String>> {
-    let bytes = found.metadata()?.len();
-    if bytes != file.bytes {
-        return Ok(Some(format!("it has {bytes} bytes instead of {}", file.bytes)));
-    }
-    let hash = sha256(found)?;
-    Ok((hash != file.sha256).then(|| format!("its SHA-256 is {hash} instead of {}", file.sha256)))
-}
-
-/// Whether `path` is `file`.
-pub(crate) fn check(path: &Path, file: &CorpusFile) -> Result<(), DataError> {
-    match File::open(path).and_then(|found| fault(&found, file)) {
-        Ok(None) => Ok(()),
-        Ok(Some(fault)) => Err(DataError::content(path, format!("{fault}; delete it to have it downloaded again"))),
-        Err(error) => Err(DataError::io(path, error)),
-    }
-}
-
-/// A partially downloaded file, locked by this process.
-struct Part {
-    path: PathBuf,
-    file: File,
-}
-
-impl Part {
-    /// Waits for the lock of the partial file at `path`. `None` if the file does not exist (unless `create`), or if
-    /// another process finished or deleted it while this one waited.
-    fn lock(path: &Path, create: bool) -> std::io::Result<Option<Self>> {
-        let file = match File::options().read(true).append(true).create(create).open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
-            let bar = ProgressBar::new_spinner()
-                .with_message(format!("waiting for another download of {}", show::path(path)));
-            bar.enable_steady_tick(Duration::from_millis(200));
-            // On a file system without locks every download continues by itself.
-            let _ = file.lock();
-            bar.finish_and_clear();
-        }
-        let part = Self { path: path.to_path_buf(), file };
-        Ok(part.is_still_there()?.then_some(part))
-    }
-
-    /// Whether the open file is still the one at its path.
-    fn is_still_there(&self) -> std::io::Result<bool> {
-        match same_file::Handle::from_path(&self.path) {
-            Ok(there) => Ok(there == same_file::Handle::from_file(self.file.try_clone()?)?),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn bytes(&self) -> std::io::Result<u64> {
-        Ok(self.file.metadata()?.len())
-    }
-}
 
 /// What the download thread reports.
 enum Message {
@@ -233,6 +163,7 @@ fn talk(address: &str, have: u64, sender: &SyncSender<Message>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sha2::{Digest, Sha256};
     use std::io::{BufRead, BufReader};
     use std::net::TcpListener;
     use std::thread::JoinHandle;
