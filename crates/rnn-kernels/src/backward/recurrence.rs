@@ -84,7 +84,7 @@ impl<T: Float> Backward<'_, T> {
             unsafe {
                 self.normalized_h::<S>(scratch, &step, batch, true);
                 let (packed, none) = (&self.w_hh[i], std::ptr::null());
-                self.recurrent_gradient::<S>(scratch, &step, batch, product, packed, none, step.d_reset);
+                self.recurrent_gradient::<S>(scratch, &step, batch, product, packed, none);
                 cell_backward::<S>(&step, plan.panels, batch, true);
                 self.clear_rest::<S>(&step, batch);
             }
@@ -101,7 +101,7 @@ impl<T: Float> Backward<'_, T> {
             // SAFETY: as for `run`.
             unsafe {
                 let (packed, mask) = (&self.w_hh[i], mask_of(product));
-                self.recurrent_gradient::<S>(scratch, &step, batch, product, packed, mask, step.d_h);
+                self.recurrent_gradient::<S>(scratch, &step, batch, product, packed, mask);
             }
         }
     }
@@ -128,9 +128,9 @@ impl<T: Float> Backward<'_, T> {
         }
     }
 
-    /// Adds the gradient of a recurrent product's left factor, times its mask, to `to`, for the step's `batch` rows.
+    /// Adds the gradient of a recurrent product's left factor, times its mask, to that of h, or of r∘h if the product
+    /// resets, for the step's `batch` rows.
     #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "one product: its factors, its mask, where it goes")]
     unsafe fn recurrent_gradient<S: Simd<T = T>>(
         &self,
         scratch: &mut Scratch<T>,
@@ -139,8 +139,8 @@ impl<T: Float> Backward<'_, T> {
         product: &GateProduct,
         packed: &[T],
         mask: *const T,
-        to: *mut T,
     ) {
+        let to = if product.reset { step.d_reset } else { step.d_h };
         let h_features = self.plan.h_features;
         let (blocks, row) = (self.plan.products.blocks, self.plan.row());
         let vectors = h_features.div_ceil(S::LANES);
