@@ -1,6 +1,7 @@
 //! Where `--half-storage` changes nothing, a training says so.
 
-use super::{AND, CPUS, Selected};
+use super::available::CPUS;
+use super::{AND, Selected};
 use crate::{Failure, say};
 use burn::tensor::{Device, Tensor};
 use rnn_core::{AnyConfig, ForwardArgs, Key};
