@@ -198,20 +198,6 @@ pub struct KernelOptions {
     pub coupled: bool,
 }
 
-impl Kernel {
-    /// Whether the cell has no option that is not in its name; of the plain RNN's activations tanh and relu are.
-    pub fn is_plain(self) -> bool {
-        let plain = KernelOptions::PLAIN;
-        match self {
-            Kernel::Rnn(options) => [Activation::Tanh, Activation::Relu]
-                .into_iter()
-                .any(|candidate| options == KernelOptions { candidate, ..plain }),
-            Kernel::Lstm(options) | Kernel::Gru { options, .. } => options == plain,
-            Kernel::MinGru { .. } | Kernel::MinLstm { .. } => true,
-        }
-    }
-}
-
 impl KernelOptions {
     /// The plain cells'.
     pub const PLAIN: Self = Self {

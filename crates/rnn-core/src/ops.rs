@@ -57,13 +57,14 @@ pub(crate) use input::InputWeights;
 pub(crate) use sequence::sequence;
 use std::sync::Arc;
 
-/// Whether two tensors are the same values, as far as that is known without reading them: on a CPU by where they lie.
-pub(crate) fn may_be_same(a: &Tensor<2>, b: &Tensor<2>) -> bool {
+/// Whether two tensors are known to be the same values: they lie in the same memory.
+pub(crate) fn is_same(a: &Tensor<2>, b: &Tensor<2>) -> bool {
+    let same: Option<bool> = None;
     #[cfg(feature = "kernels")]
-    if let Some(same) = cpu::is_same(a, b) {
-        return same;
-    }
-    a.dims() == b.dims()
+    let same = same.or_else(|| cpu::is_same(a, b));
+    #[cfg(feature = "gpu")]
+    let same = same.or_else(|| gpu::is_same(a, b));
+    same.unwrap_or(false)
 }
 
 /// What one layer of a stack reads.

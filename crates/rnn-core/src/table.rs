@@ -73,7 +73,7 @@ const MOST_PRODUCTS: usize = 1 << 26;
 /// sequences have more tokens than the table has rows; sums may differ in their last digits.
 ///
 /// Give each model an evaluation of its own. Copies of a model and checkpoints of one training have the same
-/// parameters with other values: a CPU sees that, and goes the plain way; a GPU takes the products of the first one.
+/// parameters with other values; in one evaluation they go the plain way.
 ///
 /// ```
 /// use rnn_core::burn::{nn::EmbeddingConfig, tensor::Device};
@@ -122,8 +122,8 @@ pub(crate) fn folded<C: Cell>(
         if let Some(known) = evaluation.folded.iter_mut().find(|known| known.of == of) {
             let now = weights();
             let same = now.len() == known.weights.len()
-                && known.weights.iter().zip(&now).all(|(a, b)| ops::may_be_same(a, b))
-                && ops::may_be_same(&known.table, &table.values);
+                && known.weights.iter().zip(&now).all(|(a, b)| ops::is_same(a, b))
+                && ops::is_same(&known.table, &table.values);
             if !same {
                 // Two of them in turn would be multiplied again each time.
                 known.products = None;

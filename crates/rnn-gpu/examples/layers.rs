@@ -16,7 +16,9 @@ fn main() {
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod timed {
     use rnn_gpu::cubecl::{self, client::Client};
-    use rnn_gpu::{Buffer, Cell, Counted, Input, Layer, OutputGradients, Sequence, Storage, Strided, Wanted, Zoneout};
+    use rnn_gpu::{
+        Buffer, Cell, Counted, Input, Layer, Options, OutputGradients, Sequence, Storage, Strided, Wanted, Zoneout,
+    };
     use std::time::{Duration, Instant};
 
     pub fn main() {
@@ -41,7 +43,7 @@ mod timed {
         let storages: Vec<Storage> = [Storage::F32, Storage::F16].into_iter().filter(|s| s.is_on(&client)).collect();
         for pair in asked.chunks(2) {
             let cell = match &*pair[0] {
-                "rnn" => Cell::RnnTanh,
+                "rnn" => Cell::Rnn,
                 "lstm" => Cell::Lstm,
                 "gru" => Cell::GruAfter,
                 other => panic!("{other}: write rnn, lstm or gru"),
@@ -94,12 +96,15 @@ mod timed {
             };
             let layer = Layer {
                 cell,
+                options: Options::plain(cell),
                 d_input,
                 d_hidden,
                 w_ih: numbers(d_input * width, 0.08),
-                w_hh: numbers(d_hidden * width, 0.08),
+                w_hh: Some(numbers(d_hidden * width, 0.08)),
                 b_ih: Some(numbers(width, 0.1)),
                 b_hh: Some(numbers(width, 0.1)),
+                peepholes: [None, None, None],
+                norm: None,
             };
             Case {
                 client,
@@ -133,6 +138,7 @@ mod timed {
                 h0: self.state.clone(),
                 c0: self.layer.cell.has_c().then(|| self.state.clone()),
                 reverse: false,
+                resets: None,
                 counted,
                 masked_repeats: false,
                 input_masks: Vec::new(),

@@ -1,18 +1,20 @@
 //! The recurrence backwards: what [`crate::forward`] does, from the last step to the first.
 
 use crate::args::Cell;
+use crate::cell::lstm::{PEEPHOLES, read_peepholes};
+use crate::cell::{gru, lstm, rnn};
 use crate::forward::keeps;
 use crate::matmul::zeros;
 use crate::plan::NONE;
 use crate::product::{Wide, product, put};
-use crate::rows::{place, rows_of, span, unit_of};
+use crate::rows::{begins, place, rows_of, span, unit_of};
 use crate::shape::{Shape, Zone};
-use crate::storage::{load, read};
+use crate::storage::read;
 use cubecl::prelude::*;
 
 /// The deltas' product with `W_hh` transposed, under the masks: the gates from `first` to `end`.
 #[cube]
-fn through<N: Float, L: Size>(
+pub(crate) fn through<N: Float, L: Size>(
     sums: &mut Array<f32>,
     shared: &Shared<[Vector<f32, L>]>,
     w_hh_t: &[Vector<N, Wide>],
@@ -61,6 +63,7 @@ fn through<N: Float, L: Size>(
 ///   [`crate::product::Matrix`]
 /// - `deltas`: the gradients of the sums, for each place `[Cell::deltas, d_hidden]`
 /// - `d_first`: of the first h, and of c from `first_c_at` on
+/// - `of_cubes`: for each cube the sums over its rows of the gradients of the peepholes, as [`Shape::learned_at`] says
 ///
 /// `N` is how `W_hh` and what forward saved are stored. The deltas are f32: in f16 small ones would become zero.
 /// A vector of `L` rows lies side by side.
@@ -71,12 +74,16 @@ pub(crate) fn recurrence<N: Float, L: Size>(
     d_c: ComptimeOption<Box<[f32]>>,
     saved: &[N],
     w_hh_t: &[Vector<N, Wide>],
+    p_i: ComptimeOption<Box<[f32]>>,
+    p_f: ComptimeOption<Box<[f32]>>,
+    p_o: ComptimeOption<Box<[f32]>>,
     masks: ComptimeOption<Box<[f32]>>,
     keep_h: ComptimeOption<Box<[f32]>>,
     keep_c: ComptimeOption<Box<[f32]>>,
     plan: ComptimeOption<Box<[u32]>>,
     deltas: &mut [f32],
     d_first: &mut [f32],
+    of_cubes: &mut [f32],
     stride_t: u32,
     stride_b: u32,
     stride_j: u32,
@@ -96,9 +103,9 @@ pub(crate) fn recurrence<N: Float, L: Size>(
     let chunks = comptime!(shape.chunks());
     let count = comptime!(chunks * rows);
     let gates = comptime!(cell.gates());
-    let slots = comptime!(cell.saved());
-    let delta_row = comptime!(cell.deltas() * d);
-    let lstm = comptime!(cell == Cell::Lstm);
+    let slots = comptime!(shape.saved());
+    let delta_row = comptime!(shape.deltas() * d);
+    let is_lstm = comptime!(cell.has_c());
     let after = comptime!(cell == Cell::GruAfter);
     let before = comptime!(cell == Cell::GruBefore);
     let cube = CUBE_POS_X as usize;
@@ -113,9 +120,12 @@ pub(crate) fn recurrence<N: Float, L: Size>(
     // The gradient of the output that masked steps repeat.
     let mut repeated = Array::<f32>::new(count);
     let mut factors = Array::<f32>::new(comptime!(count * shape.masks.max(1)));
+    let mut peepholes = Array::<f32>::new(comptime!(chunks * PEEPHOLES));
+    let mut of_peepholes = zeros(comptime!(chunks * PEEPHOLES));
     #[unroll]
     for u in 0..chunks {
         let j = unit_of(u, unit, shape);
+        read_peepholes(&mut peepholes, &p_i, &p_f, &p_o, j, u * PEEPHOLES, shape);
         #[unroll]
         for r in 0..rows {
             let b = select(row[r] == NONE, 0u32, row[r]) as usize;
@@ -150,7 +160,7 @@ pub(crate) fn recurrence<N: Float, L: Size>(
         let mut sums = Array::<f32>::new(count);
         #[unroll]
         for r in 0..rows {
-            kept[r] = place(&plan, index_at, row[r], t, batch);
+            kept[r] = place(&plan, index_at, row[r], t, batch, shape.resets);
         }
         #[unroll]
         for u in 0..chunks {
@@ -179,48 +189,37 @@ pub(crate) fn recurrence<N: Float, L: Size>(
                         d_new -= stays;
                     }
                     let mut delta = Array::<f32>::new(4usize);
-                    if lstm {
-                        let input = load(saved, at);
-                        let forget = load(saved, at + d);
-                        let g = load(saved, at + 2 * d);
-                        let o = load(saved, at + 3 * d);
-                        let c_old = load(saved, at + 4 * d);
-                        let tanh_c = fma(forget, c_old, input * g).tanh();
-                        let mut dc_new = dc[i];
+                    if is_lstm {
+                        let mut d_c_new = dc[i];
                         let mut c_stays = 0.0f32;
                         if comptime!(shape.zoneout_c != Zone::Off) {
                             let keep = keeps(&keep_c, mean_c, drawn_at, shape.zoneout_c);
-                            c_stays = dc_new * keep;
-                            dc_new -= c_stays;
+                            c_stays = d_c_new * keep;
+                            d_c_new -= c_stays;
                         }
-                        dc_new += d_new * o * (1.0 - tanh_c * tanh_c);
-                        delta[0] = dc_new * g * input * (1.0 - input);
-                        delta[1] = dc_new * c_old * forget * (1.0 - forget);
-                        delta[2] = dc_new * input * (1.0 - g * g);
-                        delta[3] = d_new * tanh_c * o * (1.0 - o);
-                        dc[i] = fma(dc_new, forget, c_stays);
+                        let step = lstm::again(saved, at, shape);
+                        let (d_o, d_shown) = lstm::through_output(&step, step.c_new, d_new, shape);
+                        dc[i] = lstm::through_state(
+                            &mut delta,
+                            &step,
+                            d_o,
+                            d_c_new + d_shown,
+                            c_stays,
+                            &peepholes,
+                            &mut of_peepholes,
+                            u * PEEPHOLES,
+                            shape,
+                        );
                         dh[i] = stays;
                     } else if comptime!(after || before) {
-                        let reset_gate = load(saved, at);
-                        let z = load(saved, at + d);
-                        let n = load(saved, at + 2 * d);
-                        let old = load(saved, at + comptime!((slots - 1) * d));
-                        delta[1] = d_new * (old - n) * z * (1.0 - z);
-                        delta[2] = d_new * (1.0 - z) * (1.0 - n * n);
+                        dh[i] = gru::backward(&mut delta, d_new, stays, saved, at, shape);
                         if after {
-                            delta[3] = delta[2] * reset_gate;
-                            delta[0] = delta[2] * load(saved, at + 3 * d) * reset_gate * (1.0 - reset_gate);
+                            gru::reset_after(&mut delta, saved, at, shape);
                         } else {
                             delta[0] = 0.0f32;
                         }
-                        dh[i] = fma(d_new, z, stays);
                     } else {
-                        let new = load(saved, at);
-                        if comptime!(cell == Cell::RnnTanh) {
-                            delta[0] = d_new * (1.0 - new * new);
-                        } else {
-                            delta[0] = select(new > 0.0f32, d_new, 0.0f32);
-                        }
+                        delta[0] = rnn::backward(d_new, saved, at, shape);
                         dh[i] = stays;
                     }
                     if mine {
@@ -262,9 +261,7 @@ pub(crate) fn recurrence<N: Float, L: Size>(
                     let i = comptime!(u * rows + r);
                     if kept[r] != NONE && u * shape.units + unit < d {
                         let at = kept[r] as usize * comptime!(slots * d) + j;
-                        let reset_gate = load(saved, at);
-                        let old = load(saved, at + 3 * d);
-                        let delta = sums[i] * old * reset_gate * (1.0 - reset_gate);
+                        let (delta, reset_gate) = gru::reset_before(sums[i], saved, at, shape);
                         deltas[kept[r] as usize * delta_row + j] = delta;
                         values[r] = delta;
                         dh[i] = fma(sums[i], reset_gate, dh[i]);
@@ -281,21 +278,56 @@ pub(crate) fn recurrence<N: Float, L: Size>(
         for i in 0..count {
             dh[i] += sums[i];
         }
+        if comptime!(shape.resets) {
+            // Nothing reaches the sequence before.
+            #[unroll]
+            for r in 0..rows {
+                if begins(&plan, index_at, row[r], t, batch) {
+                    #[unroll]
+                    for u in 0..chunks {
+                        dh[u * rows + r] = 0.0f32;
+                        dc[u * rows + r] = 0.0f32;
+                    }
+                }
+            }
+        }
         sync_cube();
     }
 
     #[unroll]
     for u in 0..chunks {
         let j = u * shape.units + unit;
+        if comptime!(shape.peepholes) {
+            if j < d {
+                #[unroll]
+                for p in 0..PEEPHOLES {
+                    of_cubes[cube * comptime!(shape.learned()) + comptime!(shape.learned_at(p)) + j] =
+                        of_peepholes[u * PEEPHOLES + p];
+                }
+            }
+        }
         #[unroll]
         for r in 0..rows {
             if row[r] != NONE && j < d {
                 let at = row[r] as usize * d + j;
                 d_first[at] = dh[u * rows + r];
-                if lstm {
+                if is_lstm {
                     d_first[first_c_at as usize + at] = dc[u * rows + r];
                 }
             }
         }
+    }
+}
+
+/// The sum over the cubes of what each has left in its row of `width` numbers, in their order.
+#[cube(launch_unchecked)]
+pub(crate) fn sum_of_cubes(of_cubes: &[f32], out: &mut [f32], cubes: u32, width: u32) {
+    let (at, width) = (ABSOLUTE_POS, width as usize);
+    if at < width {
+        let mut sum = 0.0f32;
+        for cube in 0..cubes as usize {
+            sum += of_cubes[cube * width + at];
+        }
+        out[at] = sum;
     }
 }

@@ -6,6 +6,9 @@ use cubecl::client::Client;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
+/// Where a second tensor in a buffer begins is a multiple of so many numbers: what devices ask of a tensor's begin.
+pub(crate) const ALIGNMENT: usize = 64;
+
 /// Numbers of four bytes in a device's memory, side by side. A clone shares them.
 #[derive(Debug, Clone)]
 pub struct Buffer {
@@ -55,6 +58,12 @@ impl Buffer {
     pub fn read_f32(&self, client: &Client) -> Vec<f32> {
         let bytes = client.read_one(self.handle.clone()).unwrap_or_else(|error| panic!("reading a buffer: {error}"));
         f32::from_bytes(&bytes)[..self.len].to_vec()
+    }
+
+    /// The `len` numbers from `at` on, in the same memory.
+    pub(crate) fn part(&self, at: usize, len: usize) -> Self {
+        let behind = self.len - at - len;
+        Buffer { handle: self.handle.clone().offset_start(4 * at as u64).offset_end(4 * behind as u64), len }
     }
 
     /// How many numbers there are.

@@ -4,21 +4,19 @@
 //! registers. What the product needs of all units, h with its dropout, lies in shared memory; the weights come from
 //! global memory at every step, where all cubes find them in the cache.
 
-mod operand;
+pub(crate) mod operand;
 
+use crate::activation::value;
 use crate::args::Cell;
+use crate::cell::lstm::{PEEPHOLES, read_peepholes};
+use crate::cell::{gru, lstm, rnn, save};
 use crate::plan::NONE;
 use crate::product::{Wide, put};
-use crate::rows::{place, rows_of, span, unit_of};
+use crate::rows::{begins, place, rows_of, span, unit_of};
 use crate::shape::{Shape, Zone};
-use crate::storage::{load, read, store};
+use crate::storage::{load, read};
 use cubecl::prelude::*;
 use operand::{gates as products_of, publish};
-
-#[cube]
-pub(crate) fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
-}
 
 /// How much of a tensor of the state stays, from 0 to 1.
 #[cube]
@@ -26,9 +24,61 @@ pub(crate) fn keeps(drawn: &ComptimeOption<Box<[f32]>>, mean: f32, at: usize, #[
     if comptime!(zone == Zone::Drawn) { read(drawn, at) } else { mean }
 }
 
+/// The state of rows whose sequence begins with step `s` becomes zero.
+#[cube]
+pub(crate) fn begin(
+    h: &mut Array<f32>,
+    c: &mut Array<f32>,
+    plan: &ComptimeOption<Box<[u32]>>,
+    row: &Array<u32>,
+    index_at: usize,
+    s: usize,
+    time: usize,
+    batch: usize,
+    #[comptime] shape: Shape,
+) {
+    if comptime!(shape.resets) {
+        let t = if comptime!(shape.reverse) { time - 1 - s } else { s };
+        #[unroll]
+        for r in 0..comptime!(shape.rows) {
+            if begins(plan, index_at, row[r], t, batch) {
+                #[unroll]
+                for u in 0..comptime!(shape.chunks()) {
+                    h[u * shape.rows + r] = 0.0f32;
+                    c[u * shape.rows + r] = 0.0f32;
+                }
+            }
+        }
+    }
+}
+
+/// The new h of a unit and row, number `i` of those that a unit of the cube keeps, and the output.
+#[cube]
+pub(crate) fn settle(
+    sequence: &mut [f32],
+    h: &mut Array<f32>,
+    out: &mut Array<f32>,
+    new: f32,
+    at: usize,
+    keep_h: &ComptimeOption<Box<[f32]>>,
+    mean_h: f32,
+    #[comptime] i: usize,
+    #[comptime] shape: Shape,
+) {
+    let mut new = new;
+    if comptime!(shape.zoneout_h != Zone::Off) {
+        new = new + (h[i] - new) * keeps(keep_h, mean_h, at, shape.zoneout_h);
+    }
+    h[i] = new;
+    if comptime!(shape.repeats) {
+        out[i] = new;
+    }
+    sequence[at] = new;
+}
+
 /// Writes the outputs of steps that no row of the cube counts.
 #[cube]
-fn fill(
+pub(crate) fn fill(
     sequence: &mut [f32],
     out: &Array<f32>,
     row: &Array<u32>,
@@ -73,6 +123,9 @@ pub(crate) fn recurrence<P: Float, N: Float, L: Size>(
     b_hh: ComptimeOption<Box<[f32]>>,
     h0: &[f32],
     c0: ComptimeOption<Box<[f32]>>,
+    p_i: ComptimeOption<Box<[f32]>>,
+    p_f: ComptimeOption<Box<[f32]>>,
+    p_o: ComptimeOption<Box<[f32]>>,
     masks: ComptimeOption<Box<[f32]>>,
     keep_h: ComptimeOption<Box<[f32]>>,
     keep_c: ComptimeOption<Box<[f32]>>,
@@ -83,7 +136,6 @@ pub(crate) fn recurrence<P: Float, N: Float, L: Size>(
     time: u32,
     batch: u32,
     index_at: u32,
-    masks_at: u32,
     last_c_at: u32,
     mean_h: f32,
     mean_c: f32,
@@ -92,14 +144,13 @@ pub(crate) fn recurrence<P: Float, N: Float, L: Size>(
     let time = time as usize;
     let batch = batch as usize;
     let index_at = index_at as usize;
-    let masks_at = masks_at as usize;
     let cell = comptime!(shape.cell);
     let d = comptime!(shape.d_hidden);
     let rows = comptime!(shape.rows);
     let chunks = comptime!(shape.chunks());
     let gates = comptime!(cell.gates());
-    let slots = comptime!(cell.saved());
-    let lstm = comptime!(cell == Cell::Lstm);
+    let slots = comptime!(shape.saved());
+    let is_lstm = comptime!(cell.has_c());
     let after = comptime!(cell == Cell::GruAfter);
     let before = comptime!(cell == Cell::GruBefore);
     let per_gate = comptime!(shape.masks > 1);
@@ -119,9 +170,11 @@ pub(crate) fn recurrence<P: Float, N: Float, L: Size>(
     let mut update = Array::<f32>::new(comptime!(chunks * rows));
     let mut b_x = Array::<f32>::new(comptime!(chunks * gates));
     let mut b_h = Array::<f32>::new(comptime!(chunks * gates));
+    let mut peepholes = Array::<f32>::new(comptime!(chunks * PEEPHOLES));
     #[unroll]
     for u in 0..chunks {
         let j = unit_of(u, unit, shape);
+        read_peepholes(&mut peepholes, &p_i, &p_f, &p_o, j, u * PEEPHOLES, shape);
         #[unroll]
         for g in 0..gates {
             b_x[u * gates + g] = read(&b_ih, g * d + j);
@@ -136,7 +189,10 @@ pub(crate) fn recurrence<P: Float, N: Float, L: Size>(
             update[u * rows + r] = 0.0f32;
         }
     }
-    publish(&mut operand, &h, &row, &masks, masks_at, batch, unit, shape);
+    if from < to {
+        begin(&mut h, &mut c, &plan, &row, index_at, from, time, batch, shape);
+    }
+    publish(&mut operand, &h, &row, &masks, batch, unit, shape);
     fill(sequence, &out, &row, 0usize.runtime(), from, time, batch, unit, shape);
     sync_cube();
 
@@ -146,7 +202,7 @@ pub(crate) fn recurrence<P: Float, N: Float, L: Size>(
         let mut source = Array::<u32>::new(rows);
         #[unroll]
         for r in 0..rows {
-            kept[r] = place(&plan, index_at, row[r], t, batch);
+            kept[r] = place(&plan, index_at, row[r], t, batch, shape.resets);
             let mut from = select(kept[r] == NONE, 0u32, kept[r]);
             #[comptime]
             if let ComptimeOption::Some(symbols) = &symbols {
@@ -174,25 +230,17 @@ pub(crate) fn recurrence<P: Float, N: Float, L: Size>(
                 let mut values = Array::<f32>::new(rows);
                 #[unroll]
                 for r in 0..rows {
-                    let reset_gate = sigmoid(sums[r]);
-                    let z = sigmoid(sums[rows + r]);
+                    let is_kept = kept[r] != NONE && mine < d;
+                    let at = select(is_kept, kept[r], 0u32) as usize * comptime!(slots * d) + j;
+                    let (reset_gate, z) = gru::gates(&sums, saved, at, is_kept, r, shape);
                     update[u * rows + r] = z;
                     let mut value = reset_gate * h[u * rows + r];
                     if comptime!(shape.masks > 0) {
                         let b = select(row[r] == NONE, 0u32, row[r]) as usize;
                         let mask = comptime!(if per_gate { 2usize } else { 0usize });
-                        value *= read(&masks, masks_at + (mask * batch + b) * d + j);
+                        value *= read(&masks, (mask * batch + b) * d + j);
                     }
                     values[r] = select(mine < d, value, 0.0f32);
-                    if mine < d {
-                        if comptime!(shape.save) {
-                            if kept[r] != NONE {
-                                let at = kept[r] as usize * comptime!(slots * d) + j;
-                                store(saved, at, reset_gate);
-                                store(saved, at + d, z);
-                            }
-                        }
-                    }
                 }
                 if mine < terms {
                     put(&mut reset, mine, &values, shape);
@@ -235,73 +283,36 @@ pub(crate) fn recurrence<P: Float, N: Float, L: Size>(
                     let to = kept[r] as usize * comptime!(slots * d) + j;
                     let old = h[i];
                     let mut new = 0.0f32;
-                    if lstm {
-                        let input = sigmoid(sums[r]);
-                        let forget = sigmoid(sums[rows + r]);
-                        let g = sums[2 * rows + r].tanh();
-                        let o = sigmoid(sums[3 * rows + r]);
-                        let c_old = c[i];
-                        let mut c_new = fma(forget, c_old, input * g);
-                        new = o * c_new.tanh();
-                        if comptime!(shape.save) {
-                            store(saved, to, input);
-                            store(saved, to + d, forget);
-                            store(saved, to + 2 * d, g);
-                            store(saved, to + 3 * d, o);
-                            store(saved, to + 4 * d, c_old);
-                        }
+                    if is_lstm {
+                        let (o, mut c_new) = lstm::forward(&sums, c[i], &peepholes, saved, to, r, u * PEEPHOLES, shape);
+                        new = o * value(c_new, comptime!(shape.options.hidden));
                         if comptime!(shape.zoneout_c != Zone::Off) {
                             let keep = keeps(&keep_c, mean_c, at, shape.zoneout_c);
-                            c_new = c_new + (c_old - c_new) * keep;
+                            c_new = c_new + (c[i] - c_new) * keep;
                         }
                         c[i] = c_new;
                     } else if comptime!(after) {
-                        let reset_gate = sigmoid(sums[r]);
-                        let z = sigmoid(sums[rows + r]);
+                        let (reset_gate, z) = gru::gates(&sums, saved, to, true, r, shape);
                         let n_h = sums[2 * rows + r];
-                        let n = fma(reset_gate, n_h, n_x[r]).tanh();
-                        new = fma(z, old - n, n);
-                        if comptime!(shape.save) {
-                            store(saved, to, reset_gate);
-                            store(saved, to + d, z);
-                            store(saved, to + 2 * d, n);
-                            store(saved, to + 3 * d, n_h);
-                        }
+                        save(saved, to, 3usize, n_h, shape);
+                        new = gru::forward(z, fma(reset_gate, n_h, n_x[r]), old, saved, to, shape);
                     } else if comptime!(before) {
-                        let n = sums[2 * rows + r].tanh();
-                        new = fma(update[i], old - n, n);
-                        if comptime!(shape.save) {
-                            store(saved, to + 2 * d, n);
-                        }
+                        new = gru::forward(update[i], sums[2 * rows + r], old, saved, to, shape);
                     } else {
-                        if comptime!(cell == Cell::RnnTanh) {
-                            new = sums[r].tanh();
-                        } else {
-                            new = f32::max(sums[r], 0.0f32);
-                        }
-                        if comptime!(shape.save) {
-                            store(saved, to, new);
-                        }
+                        new = rnn::forward(sums[r], saved, to, shape);
                     }
-                    if comptime!(shape.save) {
-                        store(saved, to + comptime!((slots - 1) * d), old);
-                    }
-                    if comptime!(shape.zoneout_h != Zone::Off) {
-                        let keep = keeps(&keep_h, mean_h, at, shape.zoneout_h);
-                        new = new + (old - new) * keep;
-                    }
-                    h[i] = new;
-                    if comptime!(shape.repeats) {
-                        out[i] = new;
-                    }
-                    sequence[at] = new;
+                    save(saved, to, comptime!(slots - 1), old, shape);
+                    settle(sequence, &mut h, &mut out, new, at, &keep_h, mean_h, i, shape);
                 } else if row[r] != NONE && mine {
                     sequence[at] = out[i];
                 }
             }
         }
         sync_cube();
-        publish(&mut operand, &h, &row, &masks, masks_at, batch, unit, shape);
+        if s + 1 < to {
+            begin(&mut h, &mut c, &plan, &row, index_at, s + 1, time, batch, shape);
+        }
+        publish(&mut operand, &h, &row, &masks, batch, unit, shape);
         sync_cube();
     }
 
@@ -314,7 +325,7 @@ pub(crate) fn recurrence<P: Float, N: Float, L: Size>(
             if row[r] != NONE && j < d {
                 let at = row[r] as usize * d + j;
                 last[at] = h[u * rows + r];
-                if lstm {
+                if is_lstm {
                     last[last_c_at as usize + at] = c[u * rows + r];
                 }
             }

@@ -6,6 +6,7 @@ mod forward;
 
 use crate::Buffer;
 use crate::args::{Cell, Strided};
+use crate::buffer::ALIGNMENT;
 use crate::matmul::{Side, Tile};
 use crate::plan::Plan;
 use crate::product::WIDE;
@@ -17,9 +18,6 @@ use cubecl::prelude::*;
 pub use backward::backward;
 pub use forward::forward;
 
-/// Where a second tensor in a buffer begins is a multiple of so many numbers: what devices ask of a tensor's begin.
-const ALIGNMENT: usize = 64;
-
 /// What forward keeps for backward.
 #[derive(Debug, Clone)]
 pub struct Saved {
@@ -29,6 +27,18 @@ pub struct Saved {
     plan: Plan,
     input_masks: Option<Buffer>,
     masks: Option<Buffer>,
+    normalized: Option<Normalized>,
+}
+
+/// What forward keeps of the normalisations.
+#[derive(Debug, Clone)]
+struct Normalized {
+    /// The input's products of each place, or of each symbol, and what they were multiplied by.
+    products: Buffer,
+    scales: Buffer,
+    symbols: Option<Buffer>,
+    /// As [`crate::normalized::STATS`] says; empty without products of h.
+    stats: Buffer,
 }
 
 impl Saved {
@@ -38,22 +48,42 @@ impl Saved {
     }
 }
 
-/// Whether the adapter can do a layer of such a size, whose largest buffers are stored as `storage` says.
+/// What a layer asks of an adapter.
+#[derive(Debug, Clone, Copy)]
+pub struct Needs {
+    /// The cell.
+    pub cell: Cell,
+    /// Units.
+    pub d_hidden: usize,
+    /// Masks of recurrent dropout.
+    pub recurrent_masks: usize,
+    /// Whether the layer has peepholes.
+    pub peepholes: bool,
+    /// Whether its sums are normalised.
+    pub norm: bool,
+    /// How its largest buffers are stored.
+    pub storage: Storage,
+}
+
+/// Whether the adapter can do a layer.
 ///
 /// # Errors
 /// Which of its limits is in the way.
-pub fn fits(
-    client: &Client,
-    cell: Cell,
-    d_hidden: usize,
-    recurrent_masks: usize,
-    storage: Storage,
-) -> Result<(), &'static str> {
+pub fn fits(client: &Client, needs: &Needs) -> Result<(), &'static str> {
+    let Needs { cell, d_hidden, recurrent_masks, peepholes, norm, storage } = *needs;
     let hardware = &client.properties().hardware;
-    let shape = Shape { masks: recurrent_masks, rows: 1, ..Shape::new(client, cell, d_hidden) };
+    let shape = Shape { masks: recurrent_masks, norm, ..Shape::new(client, cell, d_hidden) };
+    // Of the recurrence, which has the most.
+    let bindings = if norm {
+        22
+    } else if peepholes {
+        17
+    } else {
+        14
+    };
     let refused = [
         (!storage.is_on(client), "the adapter has no 16-bit floats"),
-        (hardware.max_bindings < 14, "the adapter binds too few buffers at once"),
+        (hardware.max_bindings < bindings, "the adapter binds too few buffers at once"),
         (shape.shared() > hardware.max_shared_memory_size, "the adapter has too little shared memory for the units"),
         (
             tile(client, d_hidden, None).shared() > hardware.max_shared_memory_size,
@@ -108,7 +138,6 @@ fn optional_u32(buffer: Option<&Buffer>) -> ComptimeOptionArgs<Box<[u32]>> {
 fn pair(client: &Client, len: usize) -> (Buffer, usize, Buffer, Buffer) {
     let second_at = len.next_multiple_of(ALIGNMENT);
     let both = Buffer::empty(client, second_at + len);
-    let first = Buffer::new(both.handle().clone().offset_end(4 * second_at as u64), len);
-    let second = Buffer::new(both.handle().clone().offset_start(4 * second_at as u64), len);
+    let (first, second) = (both.part(0, len), both.part(second_at, len));
     (both, second_at, first, second)
 }

@@ -7,9 +7,11 @@
 #![cfg(any(feature = "wgpu", feature = "cuda"))]
 #![allow(clippy::collapsible_if, reason = "a condition known when a kernel is compiled stands alone")]
 
+mod activation;
 mod args;
 mod backward;
 mod buffer;
+mod cell;
 mod count;
 pub mod embedding;
 mod forward;
@@ -18,17 +20,23 @@ mod launch;
 mod layer;
 pub mod loss;
 mod matmul;
+mod norm;
+mod normalized;
 pub mod optim;
 mod plan;
 mod product;
 mod rows;
+mod scan;
 mod shape;
 mod storage;
 mod weights;
 
-pub use args::{Cell, Counted, Gradients, Input, Layer, Output, OutputGradients, Sequence, Strided, Wanted, Zoneout};
+pub use args::{
+    Activation, Cell, Constant, Counted, Gradients, Input, Layer, Norm, Options, Output, OutputGradients, Sequence,
+};
+pub use args::{Strided, Wanted, Zoneout};
 pub use buffer::Buffer;
 pub use count::launches;
 pub use cubecl;
-pub use layer::{Saved, backward, fits, forward};
+pub use layer::{Needs, Saved, backward, fits, forward};
 pub use storage::Storage;

@@ -4,11 +4,13 @@
 //! in the buffers between the kernels, so that the products over all steps cost what the counted ones cost.
 
 use crate::Buffer;
-use crate::args::Counted;
+use crate::args::{Counted, Sequence};
 use cubecl::client::Client;
 
 /// In place of a row or step that is not there.
 pub(crate) const NONE: u32 = u32::MAX;
+/// The bit of a place before whose step the row's state becomes zero.
+pub(crate) const RESET: u32 = 1 << 31;
 
 /// How a call is laid out. All counts are of numbers in the buffer:
 ///
@@ -16,7 +18,7 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// |---|---|---|
 /// | 0 | cube | the first step that it does, and the one after the last, in the order of the layer |
 /// | `2·cubes` | cube and place in it | the row of the batch, or [`NONE`] |
-/// | `index_at` | step and row, `t·batch + b` | the place of what is kept for the step, or [`NONE`] |
+/// | `index_at` | step and row, `t·batch + b` | the place of what is kept for the step, with [`RESET`] or without, or [`NONE`] |
 /// | `order_at` | place | `t·batch + b`; after the counted steps all others |
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
@@ -39,22 +41,26 @@ impl Plan {
         self.index_at() + batch * time
     }
 
-    pub fn new(client: &Client, batch: usize, time: usize, rows: usize, counted: Counted, reverse: bool) -> Self {
+    /// For a call, with so many `rows` in a cube.
+    pub fn new(client: &Client, sequence: &Sequence, rows: usize) -> Self {
+        let Sequence { batch, time, .. } = *sequence;
         let cubes = batch.div_ceil(rows);
-        let all = match counted {
-            Counted::All => true,
-            Counted::Lengths(lengths) => lengths.iter().all(|&length| length >= time),
-            Counted::Mask(mask) => mask.iter().all(|&counts| counts),
-        };
+        let all = sequence.resets.is_none()
+            && match sequence.counted {
+                Counted::All => true,
+                Counted::Lengths(lengths) => lengths.iter().all(|&length| length >= time),
+                Counted::Mask(mask) => mask.iter().all(|&counts| counts),
+            };
         if all {
             return Plan { table: None, rows, cubes, steps: batch * time };
         }
-        let (table, steps) = table(batch, time, rows, counted, reverse);
+        let (table, steps) = table(sequence, rows);
         Plan { table: Some(Buffer::from_u32(client, &table)), rows, cubes, steps }
     }
 }
 
-fn table(batch: usize, time: usize, rows: usize, counted: Counted, reverse: bool) -> (Vec<u32>, usize) {
+fn table(sequence: &Sequence, rows: usize) -> (Vec<u32>, usize) {
+    let Sequence { batch, time, counted, reverse, resets, .. } = *sequence;
     let step = |s: usize| if reverse { time - 1 - s } else { s };
     let span = |row: usize| {
         let counts = |s: &usize| counted.has(row, step(*s), time);
@@ -80,7 +86,8 @@ fn table(batch: usize, time: usize, rows: usize, counted: Counted, reverse: bool
             let at = (t * batch + row) as u32;
             match counted.has(row, t, time) {
                 true => {
-                    table.push(order.len() as u32);
+                    let resets = resets.is_some_and(|resets| resets[row * time + t]);
+                    table.push(order.len() as u32 | if resets { RESET } else { 0 });
                     order.push(at);
                 }
                 false => {

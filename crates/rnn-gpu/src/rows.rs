@@ -1,6 +1,6 @@
 //! Which rows of the batch, which steps and which units a cube and its units do.
 
-use crate::plan::NONE;
+use crate::plan::{NONE, RESET};
 use crate::shape::Shape;
 use cubecl::prelude::*;
 
@@ -13,7 +13,28 @@ pub(crate) fn unit_of(#[comptime] chunk: usize, unit: usize, #[comptime] shape: 
 
 /// The place of a step of a row, or [`NONE`].
 #[cube]
-pub(crate) fn place(plan: &ComptimeOption<Box<[u32]>>, index_at: usize, row: u32, step: usize, batch: usize) -> u32 {
+pub(crate) fn place(
+    plan: &ComptimeOption<Box<[u32]>>,
+    index_at: usize,
+    row: u32,
+    step: usize,
+    batch: usize,
+    #[comptime] resets: bool,
+) -> u32 {
+    let place = entry(plan, index_at, row, step, batch);
+    if resets { select(place == NONE, place, place & comptime!(!RESET)) } else { place }
+}
+
+/// Whether the row's state becomes zero before the step.
+#[cube]
+pub(crate) fn begins(plan: &ComptimeOption<Box<[u32]>>, index_at: usize, row: u32, step: usize, batch: usize) -> bool {
+    let place = entry(plan, index_at, row, step, batch);
+    place != NONE && place >= RESET
+}
+
+/// What the plan has for a step of a row.
+#[cube]
+fn entry(plan: &ComptimeOption<Box<[u32]>>, index_at: usize, row: u32, step: usize, batch: usize) -> u32 {
     let mut place = NONE.runtime();
     if row != NONE {
         let at = step * batch + row as usize;

@@ -1,5 +1,6 @@
 //! The gradients of weights and biases, sums over all steps of all rows, each in a fixed order.
 
+use crate::activation::again;
 use crate::args::Cell;
 use crate::input::{at_place, masks_of, row_at};
 use crate::matmul::{Tile, along_rows, at, factor, multiply, part as sums_of, put_rows, zeros};
@@ -41,8 +42,8 @@ pub(crate) fn gradients<N: Float, V: Size, F: Size>(
     let (wide, features) = comptime!((tile.wide, tile.features));
     let d = comptime!(shape.d_hidden);
     let width = comptime!(shape.cell.gates() * d);
-    let delta_row = comptime!(shape.cell.deltas() * d);
-    let saved_row = comptime!(shape.cell.saved() * d);
+    let delta_row = comptime!(shape.deltas() * d);
+    let saved_row = comptime!(shape.saved() * d);
     let after = comptime!(shape.cell == Cell::GruAfter);
     let before = comptime!(shape.cell == Cell::GruBefore);
     let (batch, steps) = (batch as usize, steps as usize);
@@ -102,7 +103,7 @@ pub(crate) fn gradients<N: Float, V: Size, F: Size>(
                         value = Vector::cast_from(saved[(of_step + comptime!(saved_row - d)) / wide]);
                         if before {
                             if group == 2 {
-                                value *= Vector::cast_from(saved[of_step / wide]);
+                                value *= gates_again::<V>(Vector::cast_from(saved[of_step / wide]), wide, shape);
                             }
                         }
                         if comptime!(shape.masks > 0) {
@@ -125,7 +126,12 @@ pub(crate) fn gradients<N: Float, V: Size, F: Size>(
                 let mut column = from + n + v * wide;
                 let mut delta = Vector::<f32, V>::new(0.0f32);
                 if place < steps && column < end {
-                    if after {
+                    // Where the deltas of h's products are others than those of the sums.
+                    if comptime!(shape.normalizes_h()) {
+                        if part == 1 {
+                            column += width;
+                        }
+                    } else if after {
                         if part == 1 && column >= comptime!(2 * d) {
                             column += d;
                         }
@@ -167,6 +173,17 @@ pub(crate) fn gradients<N: Float, V: Size, F: Size>(
             }
         }
     }
+}
+
+/// Gates from what was saved of them.
+#[cube]
+fn gates_again<V: Size>(saved: Vector<f32, V>, #[comptime] wide: usize, #[comptime] shape: Shape) -> Vector<f32, V> {
+    let mut gates = Vector::<f32, V>::empty();
+    #[unroll]
+    for v in 0..wide {
+        gates.insert(v, again(saved.extract(v), comptime!(shape.options.gate)));
+    }
+    gates
 }
 
 /// The gradient of `W_ih` where the input is symbols: for each symbol, the sum of the deltas at the places in its list.

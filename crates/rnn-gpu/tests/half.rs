@@ -14,21 +14,26 @@ use rnn_kernels::{Cell, MaskedOutput};
 /// The rounding error of f16: half of the last of its 11 digits, as a share of the number.
 const U: f64 = 1.0 / 2048.0;
 
-fn cells() -> impl Iterator<Item = Cell> {
-    CELLS.into_iter().filter(|cell| cell.has_w_hh() && *cell != Cell::LstmCoupled)
-}
-
 // The device is shared, and another test's launches would be counted: one test after the other, from here.
 #[test]
 fn half_storage() {
     let client = client();
     if !Storage::F16.is_on(&client) {
-        let refused = rnn_gpu::fits(&client, rnn_gpu::Cell::Lstm, 8, 0, Storage::F16);
+        let needs = rnn_gpu::Needs {
+            cell: rnn_gpu::Cell::Lstm,
+            d_hidden: 8,
+            recurrent_masks: 0,
+            peepholes: false,
+            norm: false,
+            storage: Storage::F16,
+        };
+        let refused = rnn_gpu::fits(&client, &needs);
         assert_eq!(refused, Err("the adapter has no 16-bit floats"));
         return;
     }
     numbers_of_f16_are_exact(&client);
     errors_are_those_of_the_roundings(&client);
+    normalized_sums(&client);
     half_the_bytes_and_no_launch_more(&client);
 }
 
@@ -67,7 +72,7 @@ const SHAPE: [usize; 4] = [6, 5, 3, 7];
 /// `T·n·U` of the largest.
 fn errors_are_those_of_the_roundings(client: &Client) {
     let mut random = Rng::with_seed(2);
-    for (cell, round) in cells().flat_map(|cell| (0..2).map(move |round| (cell, round))) {
+    for (cell, round) in CELLS.into_iter().flat_map(|cell| (0..2).map(move |round| (cell, round))) {
         let shape = [random.usize(2..12), random.usize(2..7), random.usize(1..40), random.usize(8..20)];
         let mut case = Case::random(&mut random, cell, shape);
         let [batch, time, ..] = shape;
@@ -82,7 +87,8 @@ fn errors_are_those_of_the_roundings(client: &Client) {
         let saved = match cell {
             Cell::Lstm => 6,
             Cell::Gru { reset_after: true } => 5,
-            Cell::Gru { reset_after: false } => 4,
+            Cell::Gru { reset_after: false } | Cell::MinLstm(_) => 4,
+            Cell::MinGru(_) => 3,
             _ => 2,
         };
         let [forward, backward] = [2, 3 + saved].map(|roundings| (time * roundings) as f64 * U);
@@ -93,6 +99,28 @@ fn errors_are_those_of_the_roundings(client: &Client) {
         assert_equal(&outputs.to_vec(), &expected[..OUTPUTS], forward, &what);
         assert_equal(&gradients.to_vec(), &expected[OUTPUTS..], backward, &what);
     }
+}
+
+/// A norm divides the errors of what it normalises by the standard deviation σ of that; an LSTM has two norms in
+/// series. For one step, with the least σ of both products.
+fn normalized_sums(client: &Client) {
+    let [batch, time, d_input, d_hidden] = [6, 1, 3, 24];
+    let mut random = Rng::with_seed(4);
+    let mut case = Case::plain(&mut random, Cell::Lstm, [batch, time, d_input, d_hidden]);
+    case.normalize(&mut random);
+    let deviation = |row: &[f64], weights: &[f64]| {
+        let width = 4 * d_hidden;
+        let product = |j: usize| row.iter().enumerate().map(|(k, x)| x * weights[k * width + j]).sum::<f64>();
+        let products: Vec<f64> = (0..width).map(product).collect();
+        let mean = products.iter().sum::<f64>() / width as f64;
+        (products.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / width as f64).sqrt()
+    };
+    let of_x = case.x.chunks(d_input).map(|row| deviation(row, &case.w_ih));
+    let of_h = case.h0.chunks(d_hidden).map(|row| deviation(row, &case.w_hh));
+    let least = of_x.chain(of_h).fold(f64::INFINITY, f64::min);
+    let (found, _) = case::stored(client, &case, Storage::F16);
+    let saved = 6 + 4;
+    assert_equal(&found, &naive::run(&case), (3 + saved) as f64 * U / least.powi(2), &format!("σ = {least}"));
 }
 
 /// The option really stores f16, and launches no more than f32.

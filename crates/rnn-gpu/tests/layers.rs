@@ -4,6 +4,7 @@
 //! sentiment/ndarray,sentiment/wgpu,rnn-gpu/wgpu`; all tests with wgpu then share one build of Burn.
 #![cfg(feature = "wgpu")]
 
+use burn::nn::EmbeddingConfig;
 use burn::tensor::{Device, DeviceKind, Tensor, TensorData};
 use rnn_core::cell::Cell;
 use rnn_core::*;
@@ -76,15 +77,34 @@ fn check<C: Cell>(
     args: impl Fn() -> ForwardArgs<'static, C::State>,
     nan: bool,
 ) {
-    for (name, error) in errors(&config, args, nan) {
+    let fused = || args().with_step_by_step_warning(|why| panic!("a layer runs step by step: {why}"));
+    for (name, error) in errors(&config, fused, nan) {
         assert!(error <= 1e-4, "{name} of {what} is off by {error}");
     }
+}
+
+/// Of 7 rows of 6 steps.
+const RESETS: [bool; 42] = {
+    let mut resets = [false; 42];
+    let mut at = 1;
+    while at < resets.len() {
+        resets[at] = true;
+        at += 4;
+    }
+    resets
+};
+
+fn keyed<S: CellState>() -> ForwardArgs<'static, S> {
+    ForwardArgs::default().with_dropout_key(Some(Key::new(1)))
+}
+
+fn resets<S: CellState>() -> ForwardArgs<'static, S> {
+    ForwardArgs::default().with_lengths(&[6, 3, 1, 4, 5, 2, 6]).with_resets(&RESETS)
 }
 
 #[test]
 fn layers_agree() {
     let lengths = || ForwardArgs::default().with_lengths(&[6, 3, 1, 4, 5, 2, 6]);
-    let keyed = || ForwardArgs::default().with_dropout_key(Some(Key::new(1)));
     check("an LSTM", LstmConfig::new(9, 12), ForwardArgs::default, false);
     check(
         "a bidirectional LSTM with lengths and NaN behind them",
@@ -95,6 +115,22 @@ fn layers_agree() {
     check("an LSTM with a projection and lengths", LstmConfig::new(9, 12).with_proj_size(Some(5)), lengths, true);
     let dropout = LstmConfig::new(9, 12).with_dropout(0.2).with_recurrent_dropout(0.2).with_zoneout(0.1, 0.2);
     check("an LSTM with dropout and zoneout", dropout, keyed, false);
+    check(
+        "a bidirectional GRU with resets",
+        GruConfig::new(9, 12).with_direction(Direction::Bidirectional),
+        resets,
+        true,
+    );
+    check("an LSTM with a projection and resets", LstmConfig::new(9, 12).with_proj_size(Some(5)), resets, true);
+    let options =
+        LstmConfig::new(9, 12).with_peepholes(true).with_clip(Some(0.4)).with_gate_activation(Activation::Gelu);
+    check("an LSTM with peepholes, a clip and GELU", options.clone(), lengths, true);
+    check("the same with a projection", options.with_proj_size(Some(5)), lengths, true);
+    let coupled = LstmConfig::new(9, 12).with_coupled_gates(true).with_hidden_activation(Activation::Softsign);
+    check("an LSTM with coupled gates", coupled.with_zoneout(0.1, 0.2), keyed, false);
+    let min_gru = MinGruConfig::new(9, 12).with_num_layers(2).with_direction(Direction::Bidirectional);
+    check("a minGRU", min_gru.with_dropout(0.2), keyed, false);
+    check("a minLSTM", MinLstmConfig::new(9, 12).with_hidden_activation(Activation::Positive), resets, true);
 }
 
 /// A GPU stores as f16 what the layer says; where it cannot, it tells and stores f32. How large the error may be is
@@ -115,4 +151,28 @@ fn half_storage_is_the_option_of_a_layer() {
         None => assert!(largest > 1e-4 && largest <= (6 * (3 + 6)) as f32 / 2048.0, "{errors:?}"),
         Some(why) => assert!(largest <= 1e-4 && why.contains("no 16-bit floats"), "{errors:?} {why}"),
     }
+}
+
+/// Within an evaluation the table is multiplied once; a copy of the model with other values goes the plain way.
+#[test]
+fn an_evaluation_tells_copies_apart() {
+    let device = Device::wgpu(DeviceKind::Cpu);
+    let words = EmbeddingConfig::new(6, 5).init(&device);
+    let layer = LstmConfig::new(5, 7).init(Key::new(3), &device);
+    let mut copy = layer.clone();
+    copy.layers[0].weight_ih = copy.layers[0].weight_ih.clone().map(|values| values * 0.5);
+    let ids = [1, 4, 4, 0, 5, 2];
+    let run = |layer: &Lstm| layer.forward(Input::ids(&words, &ids, [2, 3])).last_hidden().into_data();
+    let products = |run: &dyn Fn()| -> usize {
+        let launched = rnn_gpu::launches(run).1;
+        launched.iter().filter(|(name, _)| name.contains("input::products")).map(|(_, count)| count).sum()
+    };
+    let expected = [run(&layer), run(&copy)];
+    let found = evaluation(100, || [run(&layer), run(&copy)]);
+    for (found, expected) in found.into_iter().zip(expected) {
+        let error = error("the last h", found, expected);
+        assert!(error <= 1e-5, "{error}");
+    }
+    assert_eq!(products(&|| drop(evaluation(100, || [run(&layer), run(&layer)]))), 0, "the table is multiplied");
+    assert!(products(&|| drop([run(&layer), run(&layer)])) >= 2, "the plain way multiplies at each call");
 }

@@ -3,21 +3,19 @@
 
 mod common;
 
-use common::cpu::case::{CELLS, Case, Counted};
+use common::cpu::case::{ACTIVATIONS, ALL_CELLS, CELLS, Case, Counted, NORMALIZED};
 use common::{case, check, client};
 use fastrand::Rng;
-use rnn_kernels::{Cell, MaskedOutput};
-
-/// Those that have kernels.
-fn cells() -> impl Iterator<Item = Cell> {
-    CELLS.into_iter().filter(|cell| cell.has_w_hh() && *cell != Cell::LstmCoupled)
-}
+use rnn_kernels::{Candidate, Cell, MaskedOutput};
 
 // The device is shared, and another test's launches would be counted: one test after the other, from here.
 #[test]
 fn the_kernels() {
     plain_layers();
+    calls();
+    every_activation();
     options();
+    norms();
     many_units();
     padding_may_hold_anything();
     launches();
@@ -25,30 +23,76 @@ fn the_kernels() {
 
 fn plain_layers() {
     let (client, mut random) = (client(), Rng::with_seed(1));
-    for cell in cells() {
+    for cell in [Cell::Lstm, Cell::MinGru(Candidate::Linear)] {
+        check(&client, &Case::plain(&mut random, cell, [1, 1, 1, 1]));
+    }
+    for cell in CELLS {
         // Sizes that no vector divides, and sizes that are read four numbers at once.
-        for shape in [[1, 1, 1, 1], [19, 7, 20, 33], [9, 5, 12, 20]] {
+        for shape in [[19, 7, 20, 33], [9, 5, 12, 20]] {
             check(&client, &Case::plain(&mut random, cell, shape));
         }
     }
 }
 
-fn options() {
+/// Masks, directions, resets, zoneout and what else a call has.
+fn calls() {
     let (client, mut random) = (client(), Rng::with_seed(2));
-    for (cell, round) in cells().flat_map(|cell| (0..6).map(move |round| (cell, round))) {
+    for (cell, round) in CELLS.into_iter().flat_map(|cell| (0..3).map(move |round| (cell, round))) {
         let shape = [random.usize(1..12), random.usize(1..7), random.usize(1..70), random.usize(1..20)];
         let mut case = Case::random(&mut random, cell, shape);
         let [batch, time, ..] = shape;
-        // They have no kernel here; and every step has its own gradient, whatever its id.
-        case.resets.clear();
+        // Every step has its own gradient, whatever its id.
         case.ids.clear();
+        if random.bool() {
+            case.resets = (0..batch * time).map(|_| random.u8(0..3) == 0).collect();
+        }
         // Rows that stop, and rows with holes, in either direction.
-        case.reverse = round % 2 == 1;
         case.counted = match round {
-            0 | 1 => Counted::Lengths((0..batch).map(|_| random.usize(0..=time)).collect()),
-            2 | 3 => Counted::Mask((0..batch * time).map(|_| random.bool()).collect()),
+            0 => Counted::Lengths((0..batch).map(|_| random.usize(0..=time)).collect()),
+            1 => Counted::Mask((0..batch * time).map(|_| random.bool()).collect()),
             _ => case.counted,
         };
+        check(&client, &case);
+    }
+}
+
+/// Each as σ or as φ, and many as ψ.
+fn every_activation() {
+    let (client, mut random) = (client(), Rng::with_seed(6));
+    for i in (0..ACTIVATIONS.len()).step_by(2) {
+        let mut case = Case::plain(&mut random, Cell::Lstm, [5, 4, 3, 12]);
+        let other = |steps: usize| Some(ACTIVATIONS[(i + steps) % ACTIVATIONS.len()]);
+        (case.options.gate, case.options.candidate, case.options.hidden) = (other(0), other(5), other(9));
+        check(&client, &case);
+    }
+}
+
+/// Options of the cells, together and with those of calls.
+fn options() {
+    let (client, mut random) = (client(), Rng::with_seed(7));
+    for (cell, _) in ALL_CELLS.into_iter().flat_map(|cell| (0..2).map(move |round| (cell, round))) {
+        let shape = [random.usize(1..12), random.usize(1..7), random.usize(1..20), random.usize(1..40)];
+        let mut case = Case::random(&mut random, cell, shape);
+        case.ids.clear();
+        case.draw_functions(&mut random);
+        check(&client, &case);
+    }
+}
+
+/// Layer normalisation alone, and with all else.
+fn norms() {
+    let (client, mut random) = (client(), Rng::with_seed(8));
+    for (i, cell) in NORMALIZED.into_iter().enumerate() {
+        let shape = [random.usize(1..12), random.usize(1..6), random.usize(1..20), random.usize(16..40)];
+        let mut case = match i % 3 {
+            2 => Case::plain(&mut random, cell, shape),
+            _ => Case::random(&mut random, cell, shape),
+        };
+        case.ids.clear();
+        if i % 3 == 1 && cell.has_w_hh() {
+            case.draw_functions(&mut random);
+        }
+        case.normalize(&mut random);
         check(&client, &case);
     }
 }
@@ -56,9 +100,12 @@ fn options() {
 /// More units than a cube has.
 fn many_units() {
     let (client, mut random) = (client(), Rng::with_seed(3));
-    for cell in [Cell::Lstm, Cell::Gru { reset_after: false }] {
+    for cell in [Cell::Lstm, Cell::Gru { reset_after: false }, Cell::MinLstm(Candidate::Linear)] {
         check(&client, &Case::plain(&mut random, cell, [3, 2, 4, 300]));
     }
+    let mut case = Case::plain(&mut random, Cell::Lstm, [3, 2, 4, 300]);
+    case.normalize(&mut random);
+    check(&client, &case);
 }
 
 fn padding_may_hold_anything() {

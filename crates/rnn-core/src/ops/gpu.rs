@@ -15,11 +15,12 @@ pub(crate) use embedding::embedding;
 pub(crate) use loss::{binary_cross_entropy, cross_entropy};
 #[cfg(feature = "gpu")]
 pub use sequence::stores_half;
+#[cfg(feature = "gpu")]
+pub(crate) use tensors::is_same;
 #[cfg(all(feature = "gpu", feature = "optim"))]
 pub(crate) use tensors::{buffer, direct, dispatched, own, reachable};
 
 use super::SequenceOptions;
-use crate::cell::Kernel;
 use burn::tensor::DType;
 
 /// Whether there is a kernel for such a call, where the device has room for it.
@@ -28,17 +29,8 @@ use burn::tensor::DType;
 /// The reason why there is none.
 pub(crate) fn supports(options: &SequenceOptions) -> Result<(), &'static str> {
     options.refused()?;
-    if matches!(options.kernel, Some(Kernel::MinGru { .. } | Kernel::MinLstm { .. })) {
-        return Err("the cell's kernel is for CPUs");
-    }
-    if options.layer_norm || options.vectors || options.kernel.is_some_and(|kernel| !kernel.is_plain()) {
-        return Err("the cell's options have kernels for CPUs");
-    }
     if options.projection && !options.folds {
         return Err("a projected h with dropout, zoneout or an initial state of its own has kernels for CPUs");
-    }
-    if options.resets.is_some() {
-        return Err("resets have no kernel");
     }
     if options.dtype != DType::F32 {
         return Err("only f32 has kernels");

@@ -44,7 +44,6 @@ pub(crate) fn publish<L: Size>(
     h: &Array<f32>,
     row: &Array<u32>,
     masks: &ComptimeOption<Box<[f32]>>,
-    masks_at: usize,
     batch: usize,
     unit: usize,
     #[comptime] shape: Shape,
@@ -63,7 +62,7 @@ pub(crate) fn publish<L: Size>(
                     let mut value = h[u * rows + r];
                     if comptime!(shape.masks > 0) {
                         let b = select(row[r] == NONE, 0u32, row[r]) as usize;
-                        value *= read(masks, masks_at + (m * batch + b) * d + unit_of(u, unit, shape));
+                        value *= read(masks, (m * batch + b) * d + unit_of(u, unit, shape));
                     }
                     values[r] = select(j < d, value, 0.0f32);
                 }

@@ -1,7 +1,7 @@
 //! Whether the buffers of a call are as long as its sizes say.
 
 use crate::Buffer;
-use crate::args::{Counted, Input, Layer, Sequence, Strided, Zoneout};
+use crate::args::{Cell, Counted, Input, Layer, Norm, Sequence, Strided, Zoneout};
 
 /// # Panics
 /// If one is not, or an option is not as the type says.
@@ -14,7 +14,18 @@ pub(super) fn check(layer: &Layer, sequence: &Sequence) {
     };
     assert!(d_hidden > 0 && batch > 0 && time > 0, "a layer has units, rows and steps");
     same("W_ih", &layer.w_ih, d_input * width);
-    same("W_hh", &layer.w_hh, d_hidden * width);
+    assert_eq!(layer.w_hh.is_some(), cell.has_w_hh(), "W_hh of {cell:?}");
+    layer.w_hh.iter().for_each(|w_hh| same("W_hh", w_hh, d_hidden * width));
+    let has = layer.peepholes.each_ref().map(Option::is_some);
+    let all = [cell.has_c(), cell == Cell::Lstm, cell.has_c()];
+    assert!(has == [false; 3] || has == all, "peepholes to i, f and o of {cell:?}: {has:?}");
+    if let Some(Norm { ih, hh, c }) = &layer.norm {
+        same("γ_ih", ih, width);
+        assert_eq!((hh.is_some(), c.is_some()), (cell.has_w_hh(), cell.has_c()), "γ_hh and γ_c of {cell:?}");
+        hh.iter().for_each(|hh| same("γ_hh", hh, width));
+        c.iter().flatten().for_each(|c| same("γ_c or β_c", c, d_hidden));
+    }
+    layer.peepholes.iter().flatten().for_each(|vector| same("a peephole", vector, d_hidden));
     [&layer.b_ih, &layer.b_hh].into_iter().flatten().for_each(|bias| same("a bias", bias, width));
     same("h0", &sequence.h0, batch * d_hidden);
     assert_eq!(sequence.c0.is_some(), cell.has_c(), "an LSTM has a c0, and no other cell");
@@ -24,6 +35,8 @@ pub(super) fn check(layer: &Layer, sequence: &Sequence) {
     for count in [sequence.input_masks.len(), sequence.recurrent_masks.len()] {
         assert!([0, 1, cell.gates()].contains(&count), "{count} masks: none, one, or one for each gate");
     }
+    assert!(cell.has_w_hh() || sequence.recurrent_masks.is_empty(), "masks of h, which {cell:?} does not multiply");
+    sequence.resets.iter().for_each(|resets| assert_eq!(resets.len(), batch * time, "true or false for each step"));
     let drawn = [&sequence.zoneout_h, &sequence.zoneout_c].into_iter().filter_map(Zoneout::drawn);
     drawn.for_each(|keep| same("zoneout", keep, time * batch * d_hidden));
     match &sequence.input {

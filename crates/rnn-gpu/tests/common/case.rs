@@ -4,7 +4,7 @@ use super::cpu::case::{Case, Counted, Results, Zoneout};
 use super::cpu::kernel::swap;
 use cubecl::client::Client;
 use rnn_gpu::{self as gpu, Buffer, Storage, Strided, Wanted, cubecl};
-use rnn_kernels::{Cell, MaskedOutput, Nonlinearity};
+use rnn_kernels::{Activation, Candidate, Cell, MaskedOutput, Nonlinearity};
 
 fn narrow(values: &[f64]) -> Vec<f32> {
     values.iter().map(|&x| x as f32).collect()
@@ -12,12 +12,47 @@ fn narrow(values: &[f64]) -> Vec<f32> {
 
 pub fn cell(cell: Cell) -> gpu::Cell {
     match cell {
-        Cell::Rnn(Nonlinearity::Tanh) => gpu::Cell::RnnTanh,
-        Cell::Rnn(Nonlinearity::Relu) => gpu::Cell::RnnRelu,
+        Cell::Rnn(_) => gpu::Cell::Rnn,
         Cell::Lstm => gpu::Cell::Lstm,
+        Cell::LstmCoupled => gpu::Cell::LstmCoupled,
         Cell::Gru { reset_after: true } => gpu::Cell::GruAfter,
         Cell::Gru { reset_after: false } => gpu::Cell::GruBefore,
-        Cell::LstmCoupled | Cell::MinGru(_) | Cell::MinLstm(_) => unreachable!("it has no kernel here"),
+        Cell::MinGru(_) => gpu::Cell::MinGru,
+        Cell::MinLstm(_) => gpu::Cell::MinLstm,
+    }
+}
+
+fn activation(activation: Activation) -> gpu::Activation {
+    match activation {
+        Activation::Linear => gpu::Activation::Linear,
+        Activation::Sigmoid => gpu::Activation::Sigmoid,
+        Activation::HardSigmoid { slope } => gpu::Activation::HardSigmoid { slope: (slope as f32).into() },
+        Activation::Tanh => gpu::Activation::Tanh,
+        Activation::HardTanh => gpu::Activation::HardTanh,
+        Activation::Relu => gpu::Activation::Relu,
+        Activation::LeakyRelu { slope } => gpu::Activation::LeakyRelu { slope: (slope as f32).into() },
+        Activation::Elu => gpu::Activation::Elu,
+        Activation::Softsign => gpu::Activation::Softsign,
+        Activation::Softplus => gpu::Activation::Softplus,
+        Activation::Silu => gpu::Activation::Silu,
+        Activation::Gelu => gpu::Activation::Gelu,
+        Activation::Positive => gpu::Activation::Positive,
+    }
+}
+
+fn options(case: &Case) -> gpu::Options {
+    let own = match case.cell {
+        Cell::Rnn(Nonlinearity::Relu) => Activation::Relu,
+        Cell::MinGru(Candidate::Linear) | Cell::MinLstm(Candidate::Linear) => Activation::Linear,
+        Cell::MinGru(Candidate::Positive) | Cell::MinLstm(Candidate::Positive) => Activation::Positive,
+        _ => Activation::Tanh,
+    };
+    let chosen = &case.options;
+    gpu::Options {
+        gate: activation(chosen.gate.unwrap_or(Activation::Sigmoid)),
+        candidate: activation(chosen.candidate.unwrap_or(own)),
+        hidden: activation(chosen.hidden.unwrap_or(Activation::Tanh)),
+        clip: chosen.clip.map(|clip| (clip as f32).into()),
     }
 }
 
@@ -35,14 +70,23 @@ pub fn stored(client: &Client, case: &Case, storage: Storage) -> (Results, u64) 
         true => Strided::contiguous(upload(&swap(values, batch, time, width)), batch, width),
         false => Strided { buffer: upload(values), strides: [width, time * width, 1] },
     };
+    let has_c = case.cell.has_cell_state();
     let layer = gpu::Layer {
         cell: cell(case.cell),
+        options: options(case),
         d_input,
         d_hidden,
         w_ih: upload(&case.w_ih),
-        w_hh: upload(&case.w_hh),
+        w_hh: case.cell.has_w_hh().then(|| upload(&case.w_hh)),
         b_ih: case.biases[0].then(|| upload(&case.b_ih)),
         b_hh: case.biases[1].then(|| upload(&case.b_hh)),
+        peepholes: [&case.options.p_i, &case.options.p_f, &case.options.p_o]
+            .map(|vector| (!vector.is_empty()).then(|| upload(vector))),
+        norm: (!case.options.norm_ih.is_empty()).then(|| gpu::Norm {
+            ih: upload(&case.options.norm_ih),
+            hh: case.cell.has_w_hh().then(|| upload(&case.options.norm_hh)),
+            c: has_c.then(|| [upload(&case.options.gamma_c), upload(&case.options.beta_c)]),
+        }),
     };
     let masks = |masks: &[Vec<f64>]| masks.iter().map(|mask| upload(mask)).collect();
     let zoneout = |zoneout: &Zoneout| match zoneout {
@@ -50,7 +94,6 @@ pub fn stored(client: &Client, case: &Case, storage: Storage) -> (Results, u64) 
         Zoneout::Mean(p) => gpu::Zoneout::Mean(*p as f32),
         Zoneout::Drawn(keep) => gpu::Zoneout::Drawn(upload(keep)),
     };
-    let has_c = case.cell.has_cell_state();
     let dense = case.indices.is_empty();
     let sequence = gpu::Sequence {
         batch,
@@ -67,6 +110,7 @@ pub fn stored(client: &Client, case: &Case, storage: Storage) -> (Results, u64) 
             Counted::Lengths(lengths) => gpu::Counted::Lengths(lengths),
             Counted::Mask(mask) => gpu::Counted::Mask(mask),
         },
+        resets: (!case.resets.is_empty()).then_some(&case.resets),
         masked_repeats: case.masked_output == MaskedOutput::Previous,
         input_masks: masks(&case.input_masks),
         recurrent_masks: masks(&case.recurrent_masks),
@@ -103,6 +147,17 @@ pub fn stored(client: &Client, case: &Case, storage: Storage) -> (Results, u64) 
     }
     if case.biases[1] {
         results.push(("d_b_hh", optional(&gradients.b_hh)));
+    }
+    for (name, gradient) in ["d_p_i", "d_p_f", "d_p_o"].into_iter().zip(&gradients.peepholes) {
+        if gradient.is_some() {
+            results.push((name, optional(gradient)));
+        }
+    }
+    if let Some(gpu::Norm { ih, hh, c }) = &gradients.norm {
+        results.push(("d_norm_ih", read(ih)));
+        results.extend(hh.as_ref().map(|hh| ("d_norm_hh", read(hh))));
+        let of_c = c.iter().flatten().zip(["d_gamma_c", "d_beta_c"]);
+        results.extend(of_c.map(|(buffer, name)| (name, read(buffer))));
     }
     (results, saved.bytes())
 }

@@ -13,7 +13,7 @@ use rnn_gpu::cubecl;
 /// The GPU kernels give what the naive loop gives.
 pub fn check(client: &Client, case: &cpu::case::Case) {
     let what = format!(
-        "{:?} [{} {} {} {}] reverse {} {:?} {:?} indices {} masks {} {} zoneout {:?} {:?}",
+        "{:?} [{} {} {} {}] reverse {} {:?} {:?} resets {:?} indices {} masks {} {} zoneout {:?} {:?} {:?}",
         case.cell,
         case.batch,
         case.time,
@@ -22,11 +22,13 @@ pub fn check(client: &Client, case: &cpu::case::Case) {
         case.reverse,
         case.counted,
         case.masked_output,
+        case.resets,
         !case.indices.is_empty(),
         case.input_masks.len(),
         case.recurrent_masks.len(),
         case.zoneout_h != cpu::case::Zoneout::Off,
         case.zoneout_c != cpu::case::Zoneout::Off,
+        case.options,
     );
     cpu::assert_equal(&case::run(client, case), &cpu::naive::run(case), 1e-5, &what);
 }

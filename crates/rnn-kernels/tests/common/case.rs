@@ -206,6 +206,21 @@ impl Case {
 
     /// Draws options of the cell, each with probability ½.
     pub fn draw_options(&mut self, random: &mut Rng) {
+        self.draw_functions(random);
+        // Of a few values near each other there is little left but their rounding errors.
+        if random.bool() && self.d_hidden >= 16 {
+            self.normalize(random);
+        }
+        // From a copy of the generator, so that the cases of other cells stay what they were.
+        let mut random = random.clone();
+        if self.cell.has_cell_state() && random.bool() {
+            let h_features = random.usize(1..=self.d_hidden);
+            self.project(&mut random, h_features);
+        }
+    }
+
+    /// Those that are applied element by element: functions, clip, peepholes.
+    pub fn draw_functions(&mut self, random: &mut Rng) {
         let function = |random: &mut Rng| random.bool().then(|| ACTIVATIONS[random.usize(0..ACTIVATIONS.len())]);
         let lstm = self.cell.has_cell_state();
         self.options.gate = function(random);
@@ -217,16 +232,6 @@ impl Case {
             self.options.p_i = numbers();
             self.options.p_f = if self.cell == Cell::Lstm { numbers() } else { Vec::new() };
             self.options.p_o = numbers();
-        }
-        // Of a few values near each other there is little left but their rounding errors.
-        if random.bool() && self.d_hidden >= 16 {
-            self.normalize(random);
-        }
-        // From a copy of the generator, so that the cases of other cells stay what they were.
-        let mut random = random.clone();
-        if lstm && random.bool() {
-            let h_features = random.usize(1..=self.d_hidden);
-            self.project(&mut random, h_features);
         }
     }
 

@@ -5,9 +5,7 @@ use crate::MaskedOutput;
 use crate::cell::{Activation, Kernel, KernelOptions};
 use crate::ops::call::{Forwarded, INPUTS};
 use crate::ops::graph::Dispatched;
-use crate::ops::{
-    Counted, LEARNED, SequenceBackend, SequenceCall, SequenceInput, SequenceOptions, SequenceOutput, Zoneout,
-};
+use crate::ops::{Counted, SequenceBackend, SequenceCall, SequenceInput, SequenceOptions, SequenceOutput, Zoneout};
 use burn::backend::Cube;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::{Device, Tensor};
@@ -23,22 +21,52 @@ pub fn stores_half(device: &Device) -> bool {
     there.is_some_and(|tensor| gpu::Storage::F16.is_on(&direct(tensor).client))
 }
 
-/// The cell of a supported call.
-fn cell(options: &SequenceOptions) -> gpu::Cell {
-    match options.kernel {
-        Some(Kernel::Rnn(KernelOptions { candidate: Activation::Relu, .. })) => gpu::Cell::RnnRelu,
-        Some(Kernel::Rnn(_)) => gpu::Cell::RnnTanh,
-        Some(Kernel::Lstm(_)) => gpu::Cell::Lstm,
-        Some(Kernel::Gru { reset_after: true, .. }) => gpu::Cell::GruAfter,
-        Some(Kernel::Gru { reset_after: false, .. }) => gpu::Cell::GruBefore,
-        None | Some(Kernel::MinGru { .. } | Kernel::MinLstm { .. }) => unreachable!("`supports` refuses such a call"),
-    }
+/// The cell of a supported call, and its options.
+fn cell(options: &SequenceOptions) -> (gpu::Cell, gpu::Options) {
+    let (cell, chosen) = match options.kernel {
+        Some(Kernel::Rnn(options)) => (gpu::Cell::Rnn, options),
+        Some(Kernel::Lstm(options)) if options.coupled => (gpu::Cell::LstmCoupled, options),
+        Some(Kernel::Lstm(options)) => (gpu::Cell::Lstm, options),
+        Some(Kernel::Gru { reset_after: true, options }) => (gpu::Cell::GruAfter, options),
+        Some(Kernel::Gru { reset_after: false, options }) => (gpu::Cell::GruBefore, options),
+        Some(Kernel::MinGru { positive }) => (gpu::Cell::MinGru, without_h(positive)),
+        Some(Kernel::MinLstm { positive }) => (gpu::Cell::MinLstm, without_h(positive)),
+        None => unreachable!("`supports` refuses such a call"),
+    };
+    let KernelOptions { gate, candidate, hidden, clip, .. } = chosen;
+    let options = gpu::Options {
+        gate: gate.into(),
+        candidate: candidate.into(),
+        hidden: hidden.into(),
+        clip: clip.map(|clip| (clip as f32).into()),
+    };
+    (cell, options)
 }
 
-/// `W_hh` of a supported call.
-fn w_hh(call: &SequenceCall<CubeTensor>) -> &CubeTensor {
-    let Some(w_hh) = &call.w_hh else { unreachable!("`supports` refuses cells without W_hh") };
-    w_hh
+/// The options of a cell that does not multiply h.
+fn without_h(positive: bool) -> KernelOptions {
+    let candidate = if positive { Activation::Positive } else { Activation::Linear };
+    KernelOptions { candidate, ..KernelOptions::PLAIN }
+}
+
+impl From<Activation> for gpu::Activation {
+    fn from(activation: Activation) -> Self {
+        match activation {
+            Activation::Linear => Self::Linear,
+            Activation::Sigmoid => Self::Sigmoid,
+            Activation::HardSigmoid { slope } => Self::HardSigmoid { slope: (slope as f32).into() },
+            Activation::Tanh => Self::Tanh,
+            Activation::HardTanh => Self::HardTanh,
+            Activation::Relu => Self::Relu,
+            Activation::LeakyRelu { slope } => Self::LeakyRelu { slope: (slope as f32).into() },
+            Activation::Elu => Self::Elu,
+            Activation::Softsign => Self::Softsign,
+            Activation::Softplus => Self::Softplus,
+            Activation::Silu => Self::Silu,
+            Activation::Gelu => Self::Gelu,
+            Activation::Positive => Self::Positive,
+        }
+    }
 }
 
 impl SequenceBackend for Cube {
@@ -52,7 +80,16 @@ impl SequenceBackend for Cube {
     }
 
     fn fits(options: &SequenceOptions, device: &CubeDevice) -> Result<(), &'static str> {
-        gpu::fits(&device.client(), cell(options), options.d_hidden, options.recurrent_masks, gpu::Storage::F32)
+        let SequenceOptions { d_hidden, recurrent_masks, vectors, layer_norm, .. } = *options;
+        let needs = gpu::Needs {
+            cell: cell(options).0,
+            d_hidden,
+            recurrent_masks,
+            peepholes: vectors,
+            norm: layer_norm,
+            storage: gpu::Storage::F32,
+        };
+        gpu::fits(&device.client(), &needs)
     }
 
     fn stores_half(device: &CubeDevice) -> Result<(), &'static str> {
@@ -67,7 +104,7 @@ impl SequenceBackend for Cube {
     fn forward(call: SequenceCall<FloatTensor<Cube>>, save: bool) -> Forwarded<FloatTensor<Cube>, Self::Saved> {
         let call = in_order(call);
         let SequenceOptions { time, batch, d_hidden, .. } = call.options;
-        let client = w_hh(&call).client.clone();
+        let client = call.w_ih.client.clone();
         let (output, saved) = view(&call, |layer, sequence| gpu::forward(&client, layer, sequence, save));
         let sequence = tensor(&call.w_ih, &output.sequence, [time, batch, d_hidden]);
         let states = [Some(output.h), output.c].into_iter().flatten();
@@ -81,28 +118,47 @@ impl SequenceBackend for Cube {
         wanted: [bool; INPUTS],
     ) -> [Option<FloatTensor<Cube>>; INPUTS] {
         let SequenceOptions { time, batch, d_input, d_hidden, .. } = call.options;
-        let client = w_hh(&call).client.clone();
+        let client = call.w_ih.client.clone();
         let [h, c] = grads.states.map(|grad| grad.map(|grad| buffer(&direct(grad))));
         let given = gpu::OutputGradients { sequence: Some(strided(&direct(grads.sequence))), h, c };
-        let [x, w_ih, b_ih, w_hh, b_hh, ..] = wanted;
-        let asked = Wanted { input: x, input_weights: w_ih || b_ih, hidden_weights: w_hh || b_hh };
+        let [x, w_ih, b_ih, w_hh, b_hh, _, _, learned @ ..] = wanted;
+        let hidden_weights = w_hh || b_hh || learned.contains(&true);
+        let asked = Wanted { input: x, input_weights: w_ih || b_ih, hidden_weights };
         let gradients = view(&call, |layer, sequence| gpu::backward(&client, layer, sequence, &saved, &given, asked));
-        let width = cell(&call.options).gates() * d_hidden;
-        let made = |buffer: Option<Buffer>, wanted: bool, shape: [usize; 2]| {
-            buffer.filter(|_| wanted).map(|buffer| tensor(&call.w_ih, &buffer, shape))
+        let width = cell(&call.options).0.gates() * d_hidden;
+        let made = |buffer: Option<Buffer>, shape: [usize; 2]| buffer.map(|buffer| tensor(&call.w_ih, &buffer, shape));
+        let [p_i, p_f, p_o] = gradients.peepholes.map(|buffer| made(buffer, [1, d_hidden]));
+        let [norm_ih, norm_hh, gamma_c, beta_c] = match gradients.norm {
+            None => [None, None, None, None],
+            Some(gpu::Norm { ih, hh, c }) => {
+                let [gamma_c, beta_c] = c.map_or([None, None], |c| c.map(Some));
+                [
+                    made(Some(ih), [1, width]),
+                    made(hh, [1, width]),
+                    made(gamma_c, [1, d_hidden]),
+                    made(beta_c, [1, d_hidden]),
+                ]
+            }
         };
         let mut made = [
             gradients.input.map(|buffer| tensor(&call.w_ih, &buffer, [time, batch, d_input])),
-            made(gradients.w_ih, wanted[1], [d_input, width]),
-            made(gradients.b_ih, wanted[2], [1, width]),
-            made(gradients.w_hh, wanted[3], [d_hidden, width]),
-            made(gradients.b_hh, wanted[4], [1, width]),
-            made(Some(gradients.h0), wanted[5], [batch, d_hidden]),
-            made(gradients.c0, wanted[6], [batch, d_hidden]),
+            made(gradients.w_ih, [d_input, width]),
+            made(gradients.b_ih, [1, width]),
+            made(gradients.w_hh, [d_hidden, width]),
+            made(gradients.b_hh, [1, width]),
+            made(Some(gradients.h0), [batch, d_hidden]),
+            made(gradients.c0, [batch, d_hidden]),
+            // In the order of `LEARNED`; the kernels do not project.
+            norm_ih,
+            norm_hh,
+            p_i,
+            p_f,
+            p_o,
+            gamma_c,
+            beta_c,
         ]
         .into_iter();
-        // What only options learn has no gradient here.
-        std::array::from_fn(|_| made.next().flatten())
+        std::array::from_fn(|input| made.next().flatten().filter(|_| wanted[input]))
     }
 }
 
@@ -125,8 +181,7 @@ fn in_order(call: SequenceCall<FloatTensor<Cube>>) -> SequenceCall<CubeTensor> {
         b_ih: call.b_ih.map(one),
         w_hh: call.w_hh.map(one),
         b_hh: call.b_hh.map(one),
-        // Only options have them.
-        learned: [const { None }; LEARNED.len()],
+        learned: call.learned.map(|vector| vector.map(one)),
         states: all(call.states),
         input_masks: all(call.input_masks),
         recurrent_masks: all(call.recurrent_masks),
@@ -137,14 +192,25 @@ fn in_order(call: SequenceCall<FloatTensor<Cube>>) -> SequenceCall<CubeTensor> {
 /// Calls `f` with the kernels' view of a call.
 fn view<R>(call: &SequenceCall<CubeTensor>, f: impl FnOnce(&gpu::Layer, &gpu::Sequence) -> R) -> R {
     let options = &call.options;
+    let (cell, functions) = cell(options);
+    // In the order of `LEARNED`.
+    let [norm_ih, norm_hh, p_i, p_f, p_o, gamma_c, beta_c, _] =
+        call.learned.each_ref().map(|it| it.as_ref().map(buffer));
     let layer = gpu::Layer {
-        cell: cell(options),
+        cell,
+        options: functions,
         d_input: options.d_input,
         d_hidden: options.d_hidden,
         w_ih: buffer(&call.w_ih),
-        w_hh: buffer(w_hh(call)),
+        w_hh: call.w_hh.as_ref().map(buffer),
         b_ih: call.b_ih.as_ref().map(buffer),
         b_hh: call.b_hh.as_ref().map(buffer),
+        peepholes: [p_i, p_f, p_o],
+        norm: norm_ih.map(|ih| gpu::Norm {
+            ih,
+            hh: norm_hh,
+            c: gamma_c.zip(beta_c).map(|(gamma, beta)| [gamma, beta]),
+        }),
     };
     let Some(h0) = call.states.first() else { unreachable!("every cell has an h") };
     let zoneout = |which: usize| match call.zoneout.get(which) {
@@ -167,6 +233,7 @@ fn view<R>(call: &SequenceCall<CubeTensor>, f: impl FnOnce(&gpu::Layer, &gpu::Se
             Counted::Lengths(lengths) => gpu::Counted::Lengths(lengths),
             Counted::Mask(mask) => gpu::Counted::Mask(mask),
         },
+        resets: options.resets.as_deref(),
         masked_repeats: options.masked_output == MaskedOutput::Previous,
         input_masks: call.input_masks.iter().map(buffer).collect(),
         recurrent_masks: call.recurrent_masks.iter().map(buffer).collect(),

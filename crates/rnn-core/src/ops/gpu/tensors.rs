@@ -2,9 +2,10 @@
 //!
 //! With Burn's feature `fusion` a tensor may be the result of operations that are still to run.
 
+use crate::ops::graph::Dispatched;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Cube, TensorMetadata};
-use burn::tensor::{DType, Shape};
+use burn::tensor::{DType, Shape, Tensor};
 #[cfg(any(feature = "fusion", feature = "optim"))]
 use burn_cubecl::CubeBackend;
 use burn_cubecl::kernel::into_contiguous;
@@ -68,6 +69,16 @@ fn same<A: 'static, B: 'static>(value: A) -> B {
     let mut value = Some(value);
     let same = (&mut value as &mut dyn std::any::Any).downcast_mut::<Option<B>>();
     same.and_then(Option::take).unwrap_or_else(|| unreachable!("`reachable` is asked first"))
+}
+
+/// Whether two tensors outside any graph are the same values in the same memory; `None` if they do not both lie on a GPU
+/// where that can be seen.
+pub(crate) fn is_same(a: &Tensor<2>, b: &Tensor<2>) -> Option<bool> {
+    reachable().ok()?;
+    let [a, b] = [direct(Cube::constant(a)?), direct(Cube::constant(b)?)];
+    let view = |tensor: &CubeTensor| (tensor.handle.offset_start, tensor.handle.offset_end, tensor.meta.clone());
+    let memory = |tensor: &CubeTensor| (tensor.handle.service, tensor.handle.memory.descriptor().id);
+    Some(memory(&a) == memory(&b) && view(&a) == view(&b))
 }
 
 /// The values of `tensor`, row after row; those of a tensor in another order are copied.
