@@ -134,14 +134,32 @@ fn padding_may_hold_anything() {
     }
 }
 
-/// Forward in three launches, whatever masks h has, and backward in four.
+/// Forward in three launches, whatever masks h has, and backward in four; one more for peepholes, one and four more for
+/// layer normalisation.
 fn launches() {
     let (client, mut random) = (client(), Rng::with_seed(5));
-    let mut case = Case::plain(&mut random, Cell::Lstm, [6, 5, 3, 7]);
+    let shape = [6, 5, 3, 7];
+    let mut case = Case::plain(&mut random, Cell::Lstm, shape);
     let launches = |case: &Case| -> usize { rnn_gpu::launches(|| case::run(&client, case)).1.values().sum() };
     assert_eq!(launches(&case), 3 + 4, "an LSTM");
+    let normalized = {
+        let mut case = case.clone();
+        case.normalize(&mut random);
+        case
+    };
+    assert_eq!(launches(&normalized), 4 + 8, "with layer normalisation");
+    let peepholes = {
+        let mut case = case.clone();
+        let vector = vec![0.5; 7];
+        (case.options.p_i, case.options.p_f, case.options.p_o) = (vector.clone(), vector.clone(), vector);
+        case
+    };
+    assert_eq!(launches(&peepholes), 3 + 5, "with peepholes");
     case.counted = Counted::Lengths(vec![5, 2, 1, 0, 4, 3]);
     assert_eq!(launches(&case), 3 + 4, "with lengths");
+    case.resets = vec![true; 6 * 5];
+    assert_eq!(launches(&case), 3 + 4, "with resets");
     case.recurrent_masks = vec![vec![1.25; 6 * 7]; 4];
     assert_eq!(launches(&case), 3 + 4, "with masks for each gate");
+    assert_eq!(launches(&Case::plain(&mut random, Cell::MinGru(Candidate::Linear), shape)), 2 + 3, "a minGRU");
 }
