@@ -7,7 +7,7 @@ use crate::forward::keeps;
 use crate::matmul::zeros;
 use crate::plan::NONE;
 use crate::product::{Wide, product, put};
-use crate::rows::{begins, place, rows_of, span, unit_of};
+use crate::rows::{begin, place, put_states, rows_of, span, unit_of};
 use crate::shape::{Shape, Zone};
 use crate::storage::read;
 use cubecl::prelude::*;
@@ -51,6 +51,36 @@ pub(crate) fn through<N: Float, L: Size>(
                 sums[i] = fma(part[i], factors[mask * count + i], sums[i]);
             } else {
                 sums[i] += part[i];
+            }
+        }
+    }
+}
+
+/// Adds up the gradients of outputs behind the last step, which repeat that step's.
+#[cube]
+pub(crate) fn repeat(
+    repeated: &mut Array<f32>,
+    d_sequence: &ComptimeOption<Box<[f32]>>,
+    row: &Array<u32>,
+    stride_t: usize,
+    stride_b: usize,
+    stride_j: usize,
+    from: usize,
+    time: usize,
+    unit: usize,
+    #[comptime] shape: Shape,
+) {
+    if comptime!(shape.repeats) {
+        for s in from..time {
+            let t = if comptime!(shape.reverse) { time - 1 - s } else { s };
+            #[unroll]
+            for u in 0..comptime!(shape.chunks()) {
+                let j = unit_of(u, unit, shape);
+                #[unroll]
+                for r in 0..comptime!(shape.rows) {
+                    let b = select(row[r] == NONE, 0u32, row[r]) as usize;
+                    repeated[u * shape.rows + r] += read(d_sequence, t * stride_t + b * stride_b + j * stride_j);
+                }
             }
         }
     }
@@ -138,20 +168,7 @@ pub(crate) fn recurrence<N: Float, L: Size>(
             }
         }
     }
-    if comptime!(shape.repeats) {
-        for s in to..time {
-            let t = if comptime!(shape.reverse) { time - 1 - s } else { s };
-            #[unroll]
-            for u in 0..chunks {
-                let j = unit_of(u, unit, shape);
-                #[unroll]
-                for r in 0..rows {
-                    let b = select(row[r] == NONE, 0u32, row[r]) as usize;
-                    repeated[u * rows + r] += read(&d_sequence, t * stride_t + b * stride_b + j * stride_j);
-                }
-            }
-        }
-    }
+    repeat(&mut repeated, &d_sequence, &row, stride_t, stride_b, stride_j, to, time, unit, shape);
 
     for back in from..to {
         let s = to - 1 - (back - from);
@@ -278,19 +295,8 @@ pub(crate) fn recurrence<N: Float, L: Size>(
         for i in 0..count {
             dh[i] += sums[i];
         }
-        if comptime!(shape.resets) {
-            // Nothing reaches the sequence before.
-            #[unroll]
-            for r in 0..rows {
-                if begins(&plan, index_at, row[r], t, batch) {
-                    #[unroll]
-                    for u in 0..chunks {
-                        dh[u * rows + r] = 0.0f32;
-                        dc[u * rows + r] = 0.0f32;
-                    }
-                }
-            }
-        }
+        // Nothing reaches the sequence before.
+        begin(&mut dh, &mut dc, &plan, &row, index_at, s, time, batch, shape);
         sync_cube();
     }
 
@@ -306,17 +312,8 @@ pub(crate) fn recurrence<N: Float, L: Size>(
                 }
             }
         }
-        #[unroll]
-        for r in 0..rows {
-            if row[r] != NONE && j < d {
-                let at = row[r] as usize * d + j;
-                d_first[at] = dh[u * rows + r];
-                if is_lstm {
-                    d_first[first_c_at as usize + at] = dc[u * rows + r];
-                }
-            }
-        }
     }
+    put_states(d_first, &dh, &dc, &row, first_c_at as usize, unit, shape);
 }
 
 /// The sum over the cubes of what each has left in its row of `width` numbers, in their order.

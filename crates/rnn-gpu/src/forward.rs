@@ -12,7 +12,7 @@ use crate::cell::lstm::{PEEPHOLES, read_peepholes};
 use crate::cell::{gru, lstm, rnn, save};
 use crate::plan::NONE;
 use crate::product::{Wide, put};
-use crate::rows::{begins, place, rows_of, span, unit_of};
+use crate::rows::{begin, place, put_states, rows_of, span, unit_of};
 use crate::shape::{Shape, Zone};
 use crate::storage::{load, read};
 use cubecl::prelude::*;
@@ -22,34 +22,6 @@ use operand::{gates as products_of, publish};
 #[cube]
 pub(crate) fn keeps(drawn: &ComptimeOption<Box<[f32]>>, mean: f32, at: usize, #[comptime] zone: Zone) -> f32 {
     if comptime!(zone == Zone::Drawn) { read(drawn, at) } else { mean }
-}
-
-/// The state of rows whose sequence begins with step `s` becomes zero.
-#[cube]
-pub(crate) fn begin(
-    h: &mut Array<f32>,
-    c: &mut Array<f32>,
-    plan: &ComptimeOption<Box<[u32]>>,
-    row: &Array<u32>,
-    index_at: usize,
-    s: usize,
-    time: usize,
-    batch: usize,
-    #[comptime] shape: Shape,
-) {
-    if comptime!(shape.resets) {
-        let t = if comptime!(shape.reverse) { time - 1 - s } else { s };
-        #[unroll]
-        for r in 0..comptime!(shape.rows) {
-            if begins(plan, index_at, row[r], t, batch) {
-                #[unroll]
-                for u in 0..comptime!(shape.chunks()) {
-                    h[u * shape.rows + r] = 0.0f32;
-                    c[u * shape.rows + r] = 0.0f32;
-                }
-            }
-        }
-    }
 }
 
 /// The new h of a unit and row, number `i` of those that a unit of the cube keeps, and the output.
@@ -317,18 +289,5 @@ pub(crate) fn recurrence<P: Float, N: Float, L: Size>(
     }
 
     fill(sequence, &out, &row, to, time, time, batch, unit, shape);
-    #[unroll]
-    for u in 0..chunks {
-        let j = u * shape.units + unit;
-        #[unroll]
-        for r in 0..rows {
-            if row[r] != NONE && j < d {
-                let at = row[r] as usize * d + j;
-                last[at] = h[u * rows + r];
-                if is_lstm {
-                    last[last_c_at as usize + at] = c[u * rows + r];
-                }
-            }
-        }
-    }
+    put_states(last, &h, &c, &row, last_c_at as usize, unit, shape);
 }

@@ -80,3 +80,58 @@ pub(crate) fn rows_of(
     }
     row
 }
+
+/// The state of rows whose sequence begins with step `s`, or its gradient, becomes zero.
+#[cube]
+pub(crate) fn begin(
+    h: &mut Array<f32>,
+    c: &mut Array<f32>,
+    plan: &ComptimeOption<Box<[u32]>>,
+    row: &Array<u32>,
+    index_at: usize,
+    s: usize,
+    time: usize,
+    batch: usize,
+    #[comptime] shape: Shape,
+) {
+    if comptime!(shape.resets) {
+        let t = if comptime!(shape.reverse) { time - 1 - s } else { s };
+        #[unroll]
+        for r in 0..comptime!(shape.rows) {
+            if begins(plan, index_at, row[r], t, batch) {
+                #[unroll]
+                for u in 0..comptime!(shape.chunks()) {
+                    h[u * shape.rows + r] = 0.0f32;
+                    c[u * shape.rows + r] = 0.0f32;
+                }
+            }
+        }
+    }
+}
+
+/// Writes the state of a cube's rows, or its gradient: h `[batch, d_hidden]`, and c from `c_at` on.
+#[cube]
+pub(crate) fn put_states(
+    states: &mut [f32],
+    h: &Array<f32>,
+    c: &Array<f32>,
+    row: &Array<u32>,
+    c_at: usize,
+    unit: usize,
+    #[comptime] shape: Shape,
+) {
+    #[unroll]
+    for u in 0..comptime!(shape.chunks()) {
+        let j = u * shape.units + unit;
+        #[unroll]
+        for r in 0..comptime!(shape.rows) {
+            if row[r] != NONE && j < comptime!(shape.d_hidden) {
+                let at = row[r] as usize * shape.d_hidden + j;
+                states[at] = h[u * shape.rows + r];
+                if comptime!(shape.cell.has_c()) {
+                    states[c_at + at] = c[u * shape.rows + r];
+                }
+            }
+        }
+    }
+}

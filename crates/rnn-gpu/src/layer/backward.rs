@@ -1,20 +1,18 @@
 //! Backward: the recurrence, then the gradients of the weights and of the input.
 
-use super::{Normalized, Saved, optional, optional_u32, pair, tile};
+mod norm;
+mod recurrence;
+
+use super::{Saved, optional, optional_u32, pair, tile};
 use crate::args::{Cell, Gradients, Input, Layer, Norm, OutputGradients, Sequence, Wanted};
-use crate::buffer::ALIGNMENT;
-use crate::launch::{CUBE, cubes, rows};
+use crate::launch::{CUBE, cubes};
 use crate::normalized::{BETA_C, GAMMA_C, OF_GATES};
-use crate::product::{Matrix, WIDE};
 use crate::shape::Shape;
 use crate::storage::Storage;
-use crate::{Buffer, backward as plain, input, norm, normalized, scan, weights};
+use crate::{Buffer, backward as plain, input, weights};
 use cubecl::client::Client;
 use cubecl::prelude::*;
 use half::f16;
-
-/// The places of the steps are summed in so many stretches.
-const STRETCHES: usize = 64;
 
 /// The gradients that are wanted, of a call that was saved. At most four launches,
 /// one more for peepholes, and four more for layer normalisation.
@@ -215,198 +213,10 @@ fn stored<N: Float>(
     gradients
 }
 
-impl Call<'_> {
-    /// The recurrence of a cell without `W_hh`.
-    fn scan<N: Float>(&self) {
-        let Call { client, sequence, saved, d_output, shape, .. } = self;
-        let Saved { states, plan, .. } = saved;
-        let d_sequence = d_output.sequence.as_ref();
-        let [stride_t, stride_b, stride_j] = d_sequence.map_or([0; 3], |grad| grad.strides.map(|stride| stride as u32));
-        // SAFETY: as in `forward`, here and below.
-        unsafe {
-            scan::backward::launch_unchecked::<N>(
-                client,
-                CubeCount::Static(plan.cubes as u32, shape.chunks() as u32, 1),
-                CubeDim::new_1d(shape.units as u32),
-                optional(d_sequence.map(|grad| &grad.buffer)),
-                optional(d_output.h.as_ref()),
-                states.arg(),
-                optional(sequence.zoneout_h.drawn()),
-                optional_u32(plan.table.as_ref()),
-                self.deltas.arg(),
-                self.d_first.arg(),
-                stride_t,
-                stride_b,
-                stride_j,
-                sequence.time as u32,
-                sequence.batch as u32,
-                plan.index_at() as u32,
-                sequence.zoneout_h.mean(),
-                *shape,
-            )
-        }
-    }
-
-    /// That of any other. The gradients of what the layer learns beside its weights, as [`Shape::learned_at`] says.
-    fn recurrence<N: Float>(&self, w_hh: &Buffer) -> Option<Buffer> {
-        let Call { client, layer, sequence, saved, d_output, shape, first_c_at, .. } = self;
-        let Saved { states, storage, plan, masks, .. } = saved;
-        let (gates, d_hidden) = (layer.cell.gates(), layer.d_hidden);
-        let packed = Matrix {
-            groups: gates,
-            terms: d_hidden,
-            columns: d_hidden,
-            term_stride: 1,
-            column_stride: gates * d_hidden,
-        };
-        let (w_hh_t, _) = packed.pack::<N>(client, *storage, w_hh, &[]);
-        let of_cubes = Buffer::empty(client, plan.cubes * shape.learned());
-        let count = CubeCount::Static(plan.cubes as u32, 1, 1);
-        let dim = CubeDim::new_1d(shape.units as u32);
-        let d_sequence = d_output.sequence.as_ref();
-        let [stride_t, stride_b, stride_j] = d_sequence.map_or([0; 3], |grad| grad.strides.map(|stride| stride as u32));
-        let [p_i, p_f, p_o] = layer.peepholes.each_ref().map(|vector| optional(vector.as_ref()));
-        match (&layer.norm, &saved.normalized) {
-            (Some(Norm { hh: Some(hh), c, .. }), Some(normalized)) => {
-                let [gamma_c, beta_c] = [0, 1].map(|which| optional(c.as_ref().map(|c| &c[which])));
-                unsafe {
-                    normalized::backward::recurrence::launch_unchecked::<N>(
-                        client,
-                        count,
-                        dim,
-                        shape.line(),
-                        optional(d_sequence.map(|grad| &grad.buffer)),
-                        optional(d_output.h.as_ref()),
-                        optional(d_output.c.as_ref()),
-                        states.arg(),
-                        normalized.stats.arg(),
-                        w_hh_t.arg_of(WIDE),
-                        hh.arg(),
-                        gamma_c,
-                        beta_c,
-                        p_i,
-                        p_f,
-                        p_o,
-                        optional(masks.as_ref()),
-                        optional(sequence.zoneout_h.drawn()),
-                        optional(sequence.zoneout_c.drawn()),
-                        optional_u32(plan.table.as_ref()),
-                        self.deltas.arg(),
-                        self.d_first.arg(),
-                        of_cubes.arg(),
-                        stride_t,
-                        stride_b,
-                        stride_j,
-                        sequence.time as u32,
-                        sequence.batch as u32,
-                        plan.index_at() as u32,
-                        *first_c_at as u32,
-                        sequence.zoneout_h.mean(),
-                        sequence.zoneout_c.mean(),
-                        *shape,
-                    )
-                }
-            }
-            _ => unsafe {
-                plain::recurrence::launch_unchecked::<N>(
-                    client,
-                    count,
-                    dim,
-                    shape.line(),
-                    optional(d_sequence.map(|grad| &grad.buffer)),
-                    optional(d_output.h.as_ref()),
-                    optional(d_output.c.as_ref()),
-                    states.arg(),
-                    w_hh_t.arg_of(WIDE),
-                    p_i,
-                    p_f,
-                    p_o,
-                    optional(masks.as_ref()),
-                    optional(sequence.zoneout_h.drawn()),
-                    optional(sequence.zoneout_c.drawn()),
-                    optional_u32(plan.table.as_ref()),
-                    self.deltas.arg(),
-                    self.d_first.arg(),
-                    of_cubes.arg(),
-                    stride_t,
-                    stride_b,
-                    stride_j,
-                    sequence.time as u32,
-                    sequence.batch as u32,
-                    plan.index_at() as u32,
-                    *first_c_at as u32,
-                    sequence.zoneout_h.mean(),
-                    sequence.zoneout_c.mean(),
-                    *shape,
-                )
-            },
-        }
-        (shape.learned() > 0).then(|| sum(client, &of_cubes, plan.cubes, shape.learned()))
-    }
-
-    /// The gradients of γ_ih and b_ih; and puts the gradients of the input's products in place of those of the sums.
-    fn through_norm<N: Float>(&self, normalized: &Normalized) -> [Buffer; 2] {
-        let Call { client, layer, sequence, saved, deltas, .. } = self;
-        let shape = self.shape.of_sums();
-        let Some(Norm { ih, .. }) = &layer.norm else { unreachable!("forward normalised") };
-        let Saved { plan, .. } = saved;
-        let width = layer.cell.gates() * layer.d_hidden;
-        let stride = width.next_multiple_of(ALIGNMENT);
-        let stretch = plan.steps.div_ceil(STRETCHES).max(1);
-        let stretches = plan.steps.div_ceil(stretch).max(1);
-        let of_stretches = Buffer::empty(client, stretches * 2 * stride);
-        let (symbols, table) = (normalized.symbols.as_ref(), plan.table.as_ref());
-        let order_at = plan.order_at(sequence.batch, sequence.time) as u32;
-        unsafe {
-            norm::sums::launch_unchecked::<N>(
-                client,
-                CubeCount::Static(stretches as u32, (width as u32).div_ceil(CUBE), 1),
-                CubeDim::new_1d(CUBE),
-                deltas.arg(),
-                normalized.products.arg(),
-                optional_u32(symbols),
-                optional_u32(table),
-                of_stretches.arg(),
-                plan.steps as u32,
-                stretch as u32,
-                stride as u32,
-                order_at,
-                sequence.batch as u32,
-                sequence.time as u32,
-                shape,
-            )
-        }
-        let sums = sum(client, &of_stretches, stretches, 2 * stride);
-        let of_input = [sums.part(0, width), sums.part(stride, width)];
-        if plan.steps == 0 {
-            return of_input;
-        }
-        unsafe {
-            norm::gradient::launch_unchecked::<N>(
-                client,
-                rows(plan.steps),
-                CubeDim::new_1d(shape.units as u32),
-                shape.line(),
-                deltas.arg(),
-                normalized.products.arg(),
-                normalized.scales.arg(),
-                ih.arg(),
-                optional_u32(symbols),
-                optional_u32(table),
-                plan.steps as u32,
-                order_at,
-                sequence.batch as u32,
-                sequence.time as u32,
-                shape,
-            )
-        }
-        of_input
-    }
-}
-
 /// The sum of `count` rows of `width` numbers.
 fn sum(client: &Client, all: &Buffer, count: usize, width: usize) -> Buffer {
     let sums = Buffer::empty(client, width);
+    // SAFETY: as in `forward`.
     unsafe {
         plain::sum_of_cubes::launch_unchecked(
             client,

@@ -2,7 +2,7 @@
 
 use super::{BETA_C, GAMMA_C, OF_GATES, STATS};
 use crate::args::Cell;
-use crate::backward::through as through_weights;
+use crate::backward::{repeat, through as through_weights};
 use crate::cell::lstm::{PEEPHOLES, read_peepholes};
 use crate::cell::{gru, lstm, rnn, saved_at};
 use crate::forward::keeps;
@@ -10,7 +10,7 @@ use crate::matmul::zeros;
 use crate::norm::{memory, through};
 use crate::plan::NONE;
 use crate::product::{Wide, put};
-use crate::rows::{begins, place, rows_of, span, unit_of};
+use crate::rows::{begin, place, put_states, rows_of, span, unit_of};
 use crate::shape::{Shape, Zone};
 use crate::storage::read;
 use cubecl::prelude::*;
@@ -101,20 +101,7 @@ pub(crate) fn recurrence<N: Float, L: Size>(
             }
         }
     }
-    if comptime!(shape.repeats) {
-        for s in to..time {
-            let t = if comptime!(shape.reverse) { time - 1 - s } else { s };
-            #[unroll]
-            for u in 0..chunks {
-                let j = unit_of(u, unit, shape);
-                #[unroll]
-                for r in 0..rows {
-                    let b = select(row[r] == NONE, 0u32, row[r]) as usize;
-                    repeated[u * rows + r] += read(&d_sequence, t * stride_t + b * stride_b + j * stride_j);
-                }
-            }
-        }
-    }
+    repeat(&mut repeated, &d_sequence, &row, stride_t, stride_b, stride_j, to, time, unit, shape);
 
     for back in from..to {
         let s = to - 1 - (back - from);
@@ -302,19 +289,8 @@ pub(crate) fn recurrence<N: Float, L: Size>(
         for i in 0..count {
             dh[i] += sums[i];
         }
-        if comptime!(shape.resets) {
-            // Nothing reaches the sequence before.
-            #[unroll]
-            for r in 0..rows {
-                if begins(&plan, index_at, row[r], t, batch) {
-                    #[unroll]
-                    for u in 0..chunks {
-                        dh[u * rows + r] = 0.0f32;
-                        dc[u * rows + r] = 0.0f32;
-                    }
-                }
-            }
-        }
+        // Nothing reaches the sequence before.
+        begin(&mut dh, &mut dc, &plan, &row, index_at, s, time, batch, shape);
         sync_cube();
     }
 
@@ -331,17 +307,8 @@ pub(crate) fn recurrence<N: Float, L: Size>(
                 of_cubes[cube * comptime!(shape.learned()) + comptime!(shape.learned_at(k)) + j] = sum;
             }
         }
-        #[unroll]
-        for r in 0..rows {
-            if row[r] != NONE && j < d {
-                let at = row[r] as usize * d + j;
-                d_first[at] = dh[u * rows + r];
-                if is_lstm {
-                    d_first[first_c_at as usize + at] = dc[u * rows + r];
-                }
-            }
-        }
     }
+    put_states(d_first, &dh, &dc, &row, first_c_at as usize, unit, shape);
 }
 
 /// Puts the gradients of h's products of a gate where the next product finds them, and among the deltas: number `k` of

@@ -6,12 +6,12 @@ use crate::args::Cell;
 use crate::cell::lstm::{PEEPHOLES, read_peepholes};
 use crate::cell::{gru, lstm, rnn, save};
 use crate::forward::operand::{gates as products_of, publish};
-use crate::forward::{begin, fill, keeps, settle};
+use crate::forward::{fill, keeps, settle};
 use crate::matmul::zeros;
 use crate::norm::{memory, normalize};
 use crate::plan::NONE;
 use crate::product::{Wide, put};
-use crate::rows::{place, rows_of, span, unit_of};
+use crate::rows::{begin, place, put_states, rows_of, span, unit_of};
 use crate::shape::{Shape, Zone};
 use crate::storage::{load, read};
 use cubecl::prelude::*;
@@ -313,18 +313,5 @@ pub(crate) fn recurrence<N: Float, L: Size>(
     }
 
     fill(sequence, &out, &row, to, time, time, batch, unit, shape);
-    #[unroll]
-    for u in 0..chunks {
-        let j = u * shape.units + unit;
-        #[unroll]
-        for r in 0..rows {
-            if row[r] != NONE && j < d {
-                let at = row[r] as usize * d + j;
-                last[at] = h[u * rows + r];
-                if is_lstm {
-                    last[last_c_at as usize + at] = c[u * rows + r];
-                }
-            }
-        }
-    }
+    put_states(last, &h, &c, &row, last_c_at as usize, unit, shape);
 }
