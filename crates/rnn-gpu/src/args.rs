@@ -48,7 +48,7 @@ impl Cell {
     /// How many values a unit saves for backward at a step; the last is h before the step.
     ///
     /// LSTM `i f g o c h`, without f if it is coupled; GRU `r z n h`, with `h·W_hn + b_hn` before the h if the reset
-    /// comes after the product; RNN `h' h`; the others their gates and h. Of a function whose slope does not follow
+    /// comes after the product; RNN `h' h`; the others the sums of their gates, n and h. Of a function whose slope does not follow
     /// from its value it is the argument that is saved ([`Activation::keeps_x`]).
     pub(crate) fn saved(self) -> usize {
         match self {
@@ -319,13 +319,14 @@ pub struct OutputGradients {
 pub struct Wanted {
     /// Of the dense input.
     pub input: bool,
-    /// Of `W_ih` and `b_ih`, and of γ_ih.
+    /// Of `W_ih` and `b_ih`.
     pub input_weights: bool,
-    /// Of `W_hh` and `b_hh`, of the peepholes, and of γ_hh, γ_c and β_c.
+    /// Of `W_hh` and `b_hh`.
     pub hidden_weights: bool,
 }
 
-/// What backward gives: what was wanted, and the gradients of the first state, which come of themselves.
+/// What backward gives: what was wanted, and what comes of itself: the gradients of the first state, of peepholes, and
+/// with layer normalisation of all that it learns and of the biases.
 #[derive(Debug, Clone)]
 pub struct Gradients {
     /// Of the dense input, `[time, batch, d_input]`.

@@ -73,13 +73,12 @@ pub fn fits(client: &Client, needs: &Needs) -> Result<(), &'static str> {
     let Needs { cell, d_hidden, recurrent_masks, peepholes, norm, storage } = *needs;
     let hardware = &client.properties().hardware;
     let shape = Shape { masks: recurrent_masks, norm, ..Shape::new(client, cell, d_hidden) };
-    // Of the recurrence, which has the most.
-    let bindings = if norm {
-        22
-    } else if peepholes {
-        17
-    } else {
-        14
+    // Of the kernel with the most: the recurrence forwards, or the products and their gradients.
+    let bindings = match (cell.has_w_hh(), norm) {
+        (false, _) => 10,
+        (true, true) => 22,
+        (true, false) if peepholes => 17,
+        (true, false) => 14,
     };
     let refused = [
         (!storage.is_on(client), "the adapter has no 16-bit floats"),

@@ -9,7 +9,7 @@ use common::{case, client};
 use cubecl::client::Client;
 use fastrand::Rng;
 use rnn_gpu::{Storage, cubecl};
-use rnn_kernels::{Cell, MaskedOutput};
+use rnn_kernels::{Candidate, Cell, MaskedOutput};
 
 /// The rounding error of f16: half of the last of its 11 digits, as a share of the number.
 const U: f64 = 1.0 / 2048.0;
@@ -34,6 +34,7 @@ fn half_storage() {
     numbers_of_f16_are_exact(&client);
     errors_are_those_of_the_roundings(&client);
     normalized_sums(&client);
+    small_gates(&client);
     half_the_bytes_and_no_launch_more(&client);
 }
 
@@ -121,6 +122,17 @@ fn normalized_sums(client: &Client) {
     let (found, _) = case::stored(client, &case, Storage::F16);
     let saved = 6 + 4;
     assert_equal(&found, &naive::run(&case), (3 + saved) as f64 * U / least.powi(2), &format!("σ = {least}"));
+}
+
+/// Gates that are too small for f16, whose quotient is not.
+fn small_gates(client: &Client) {
+    let mut random = Rng::with_seed(5);
+    let mut case = Case::plain(&mut random, Cell::MinLstm(Candidate::Linear), SHAPE);
+    let [_, time, _, d_hidden] = SHAPE;
+    case.b_ih[..2 * d_hidden].iter_mut().for_each(|bias| *bias -= 20.0);
+    // A gate's sum is off by U of 20 where it is stored, and so is its logarithm.
+    let bound = (time * (3 + 4)) as f64 * 21.0 * U;
+    assert_equal(&case::stored(client, &case, Storage::F16).0, &naive::run(&case), bound, "small gates");
 }
 
 /// The option really stores f16, and launches no more than f32.

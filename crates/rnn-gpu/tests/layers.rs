@@ -176,3 +176,23 @@ fn an_evaluation_tells_copies_apart() {
     assert_eq!(products(&|| drop(evaluation(100, || [run(&layer), run(&layer)]))), 0, "the table is multiplied");
     assert!(products(&|| drop([run(&layer), run(&layer)])) >= 2, "the plain way multiplies at each call");
 }
+
+/// A given state of a projected LSTM, which row 1, whose first step is flagged, does not take.
+#[test]
+fn a_given_state_of_a_projection_goes_with_resets() {
+    let mut resets = RESETS;
+    resets[6] = true;
+    let run = |device: Device| {
+        let layer = LstmConfig::new(9, 12).with_proj_size(Some(5)).init(Key::new(3), &device);
+        let values: Vec<f32> = Key::new(4).normals(7 * 6 * 9).map(|x| x as f32).collect();
+        let input = Tensor::<3>::from_data(TensorData::new(values, [7, 6, 9]), &device);
+        let state = layer.forward(input.clone()).state;
+        let args = ForwardArgs::default().with_step_by_step_warning(|why| panic!("step by step: {why}"));
+        let output = layer.forward_with(input, args.with_state(state).with_resets(&resets));
+        [output.sequence.clone().into_data(), output.last_hidden().into_data()]
+    };
+    for (found, expected) in run(Device::wgpu(DeviceKind::Cpu)).into_iter().zip(run(Device::flex())) {
+        let error = error("the sequence or the last h", found, expected);
+        assert!(error <= 1e-4, "{error}");
+    }
+}

@@ -30,18 +30,22 @@ use burn::tensor::DType;
 pub(crate) fn supports(options: &SequenceOptions) -> Result<(), &'static str> {
     options.refused()?;
     if options.projection && !options.folds {
-        return Err("a projected h with dropout, zoneout or an initial state of its own has kernels for CPUs");
+        return Err(
+            "a projected h with dropout or zoneout, or a given one beside symbols or norms, has kernels for CPUs",
+        );
     }
     if options.dtype != DType::F32 {
         return Err("only f32 has kernels");
     }
-    let widest = 6 * options.d_hidden.max(options.d_input);
+    // What is saved of a unit at a step, at most.
+    let each = if options.layer_norm { 10 } else { 6 };
+    let widest = each * options.d_hidden.max(options.d_input);
     if options.time.saturating_mul(options.batch).saturating_mul(widest) > u32::MAX as usize {
         return Err("the kernels count with 32 bits");
     }
-    // Cubes along a dimension are below 65,536, each for 64 steps, or for a symbol.
+    // Cubes along a dimension are below 65,536, each for 64 steps, a symbol, or a row at least.
     let most = u16::MAX as usize;
-    if options.time * options.batch > 64 * most || options.symbols && options.d_input > most {
+    if options.time * options.batch > 64 * most || options.symbols && options.d_input > most || options.batch > most {
         return Err("a launch has too few cubes for it");
     }
     Ok(())

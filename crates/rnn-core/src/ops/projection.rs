@@ -14,10 +14,10 @@ use crate::state::CellState;
 use burn::tensor::{Bool, Tensor, TensorData};
 
 /// Whether a layer with these weights and options has that form. A given h comes in beside x, so that x must be there
-/// as rows, its product must not be normalised, and no reset may take it away.
+/// as rows, and its product must not be normalised.
 pub(super) fn folds(input: &LayerInput, weights: &InputWeights, recurrence: &Recurrence, pass: &Pass) -> bool {
     let moves = matches!(pass.zoneout.first(), None | Some(Zoneout::Mean(0.0)));
-    let takes_h0 = !matches!(input, LayerInput::Symbols { .. }) && weights.gain.is_none() && pass.resets.is_none();
+    let takes_h0 = !matches!(input, LayerInput::Symbols { .. }) && weights.gain.is_none();
     recurrence.masks.is_empty() && moves && (pass.from_zero || takes_h0)
 }
 

@@ -22,13 +22,15 @@ pub(crate) fn forward<N: Float>(
 ) -> f32 {
     let phi = comptime!(shape.options.candidate);
     let candidate = comptime!(shape.cell.gates() - 1);
+    // Their sums, as small gates may both be zero where they are stored in 16 bits, and k is their quotient.
+    #[unroll]
+    for gate in 0..candidate {
+        save(saved, at, gate, sums[gate], shape);
+    }
     let first = sigmoid(sums[0]);
-    save(saved, at, 0usize, first, shape);
     let mut k = first;
     if comptime!(shape.cell == Cell::MinLstm) {
-        let f = sigmoid(sums[1]);
-        save(saved, at, 1usize, f, shape);
-        k = first / (f + first);
+        k = first / (sigmoid(sums[1]) + first);
     }
     let n = value(sums[candidate], phi);
     save(saved, at, candidate, kept(sums[candidate], n, phi), shape);
@@ -48,14 +50,14 @@ pub(crate) fn backward<N: Float>(
 ) -> f32 {
     let phi = comptime!(shape.options.candidate);
     let candidate = comptime!(shape.cell.gates() - 1);
-    let first = saved_at(saved, at, 0usize, shape);
+    let first = sigmoid(saved_at(saved, at, 0usize, shape));
     let n_saved = saved_at(saved, at, candidate, shape);
     let h = saved_at(saved, at, comptime!(candidate + 1), shape);
     let d_k = d_h * (again(n_saved, phi) - h);
     let mut k = first;
     if comptime!(shape.cell == Cell::MinLstm) {
         // ∂k/∂ln i = k·(1−k) = −∂k/∂ln f, and the derivative of ln σ(x) is 1 − σ(x).
-        let f = saved_at(saved, at, 1usize, shape);
+        let f = sigmoid(saved_at(saved, at, 1usize, shape));
         k = first / (f + first);
         let d = d_k * k * (1.0f32 - k);
         deltas[0] = d * (1.0f32 - first);

@@ -14,8 +14,9 @@ use cubecl::client::Client;
 use cubecl::prelude::*;
 use half::f16;
 
-/// Runs a layer over a batch; saves for backward if it is to `save`. Three launches, one less with symbols and
-/// for a cell without `W_hh`; one more for masks of each gate of the input, and for layer normalisation.
+/// Runs a layer over a batch; saves for backward if it is to `save`. Three launches; one
+/// less with symbols, and another less for a cell without `W_hh`; one more for masks of each gate of the input, and
+/// another more for layer normalisation.
 ///
 /// # Panics
 /// If a buffer has another length than the sizes say. What [`fits`](crate::fits) refuses must not come here.

@@ -121,9 +121,8 @@ impl SequenceBackend for Cube {
         let client = call.w_ih.client.clone();
         let [h, c] = grads.states.map(|grad| grad.map(|grad| buffer(&direct(grad))));
         let given = gpu::OutputGradients { sequence: Some(strided(&direct(grads.sequence))), h, c };
-        let [x, w_ih, b_ih, w_hh, b_hh, _, _, learned @ ..] = wanted;
-        let hidden_weights = w_hh || b_hh || learned.contains(&true);
-        let asked = Wanted { input: x, input_weights: w_ih || b_ih, hidden_weights };
+        let [x, w_ih, b_ih, w_hh, b_hh, ..] = wanted;
+        let asked = Wanted { input: x, input_weights: w_ih || b_ih, hidden_weights: w_hh || b_hh };
         let gradients = view(&call, |layer, sequence| gpu::backward(&client, layer, sequence, &saved, &given, asked));
         let width = cell(&call.options).0.gates() * d_hidden;
         let made = |buffer: Option<Buffer>, shape: [usize; 2]| buffer.map(|buffer| tensor(&call.w_ih, &buffer, shape));
