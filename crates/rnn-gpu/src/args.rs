@@ -48,8 +48,8 @@ impl Cell {
     /// How many values a unit saves for backward at a step; the last is h before the step.
     ///
     /// LSTM `i f g o c h`, without f if it is coupled; GRU `r z n h`, with `h·W_hn + b_hn` before the h if the reset
-    /// comes after the product; RNN `h' h`; the others the sums of their gates, n and h. Of a function whose slope does not follow
-    /// from its value it is the argument that is saved ([`Activation::keeps_x`]).
+    /// comes after the product; RNN `h' h`; the others the sums of their gates, n and h. Of a function whose slope does
+    /// not follow from its value the argument is saved ([`Activation::keeps_x`]).
     pub(crate) fn saved(self) -> usize {
         match self {
             Cell::Lstm | Cell::LstmCoupled => self.gates() + 2,

@@ -6,7 +6,7 @@ use cubecl::client::Client;
 use cubecl::prelude::*;
 use cubecl::server::Handle;
 
-/// Where a second tensor in a buffer begins is a multiple of so many numbers: what devices ask of a tensor's begin.
+/// Tensors that share a buffer begin at multiples of this many numbers: devices bind memory from multiples of 256 bytes on.
 pub(crate) const ALIGNMENT: usize = 64;
 
 /// Numbers of four bytes in a device's memory, side by side. A clone shares them.

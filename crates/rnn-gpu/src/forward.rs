@@ -24,7 +24,8 @@ pub(crate) fn keeps(drawn: &ComptimeOption<Box<[f32]>>, mean: f32, at: usize, #[
     if comptime!(zone == Zone::Drawn) { read(drawn, at) } else { mean }
 }
 
-/// The new h of a unit and row, number `i` of those that a unit of the cube keeps, and the output.
+/// Ends a step of one unit and row: applies zoneout to `new`, stores it as h number `i` of those that the unit of the cube
+/// keeps, and writes it to the output.
 #[cube]
 pub(crate) fn settle(
     sequence: &mut [f32],

@@ -63,8 +63,8 @@ fn sum_from<L: Size>(
     sums
 }
 
-/// For each row the mean over all units of the layer, of `each` numbers of a unit; `values` are the sums of those that
-/// belong to a unit of the cube.
+/// The mean of each row: each unit of the layer has `each` numbers in a row. `values` holds, for each row, the sum of the
+/// numbers that this unit of the cube holds.
 #[cube]
 fn mean<L: Size>(
     memory: &mut Shared<[Vector<f32, L>]>,

@@ -41,7 +41,7 @@ impl Plan {
         self.index_at() + batch * time
     }
 
-    /// For a call, with so many `rows` in a cube.
+    /// The plan of a call whose cubes have `rows` rows each.
     pub fn new(client: &Client, sequence: &Sequence, rows: usize) -> Self {
         let Sequence { batch, time, .. } = *sequence;
         let cubes = batch.div_ceil(rows);

@@ -8,7 +8,7 @@ use crate::layer::{Normalized, Saved, optional_u32};
 use crate::{Buffer, norm};
 use cubecl::prelude::*;
 
-/// The places of the steps are summed in so many stretches.
+/// A sum over all steps is made in at most this many parts, which are then added up.
 const STRETCHES: usize = 64;
 
 impl Call<'_> {
